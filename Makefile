@@ -1,0 +1,47 @@
+# make demo    the campaign example on a real Airflow against the simulator: ends with a table of phone numbers
+# make test    every test
+# make ui      Airflow's UI with the simulator, a connection and the examples; prints the address
+# make check   format, lint, types
+# PYTHON=python3.12 make ... uses another Python for a new .venv
+
+PYTHON ?= $(firstword $(foreach python,python3.11 python3.12 python3.13 python3,$(shell command -v $(python) 2>/dev/null)))
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+# What the caller's own Airflow is set to has no place in here.
+unexport AIRFLOW_HOME
+export AIRFLOW__CORE__LOAD_EXAMPLES := False
+
+.PHONY: demo test ui check format bench-import clean
+
+demo: $(INSTALLED)
+	$(BIN)/python dev/demo.py
+
+test: $(INSTALLED)
+	AIRFLOW_HOME=$(CURDIR)/.airflow $(BIN)/pytest $(ARGS)
+
+ui: $(INSTALLED)
+	$(BIN)/python dev/ui.py
+
+check: $(INSTALLED)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	AIRFLOW_HOME=$(CURDIR)/.airflow $(BIN)/mypy
+
+format: $(INSTALLED)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench-import: $(INSTALLED)
+	AIRFLOW_HOME=$(CURDIR)/.airflow $(BIN)/python benchmarks/import_time.py
+
+clean:
+	rm -rf .venv .airflow .mypy_cache .pytest_cache .ruff_cache
+
+# Bytecode is compiled once here: Airflow starts a process for every task.
+$(INSTALLED): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
+	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --compile-bytecode --constraint constraints.txt \
+	  --editable '.[simulator]' --group dev
+	touch $@

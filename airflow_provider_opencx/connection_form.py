@@ -1,0 +1,97 @@
+"""The connection's form and the meaning of its extras, declared once.
+
+The same declaration feeds the provider info that Airflow 3.2 and later build the form from, the hook's form
+methods that Airflow 3.0 and 3.1 ask, and the reading of a connection. Airflow imports this module while it
+reads its own configuration, so nothing heavy, and nothing of Airflow, is imported here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+CONN_TYPE = "opencx"
+DEFAULT_CONN_ID = "opencx_default"
+HOOK_NAME = "OpenCX"
+DEFAULT_BASE_URL = "https://api.open.cx"
+
+HIDDEN_FIELDS = ["schema", "login", "port"]
+RELABELING = {"password": "API key", "host": "Base URL"}
+PLACEHOLDERS = {
+    "host": DEFAULT_BASE_URL,
+    "password": "from the OpenCX dashboard: Settings, Access; scopes phone:read and phone:write",
+}
+
+
+@dataclass(frozen=True)
+class ExtraField:
+    """One extra of the connection.
+
+    :param name: the key in the connection's extra JSON.
+    :param label: what the form calls it.
+    :param description: the form's help text.
+    :param type: its JSON type.
+    :param default: what holds when it is left out or empty.
+    :param minimum: the least allowed value of a number.
+    """
+
+    name: str
+    label: str
+    description: str
+    type: Literal["number", "integer", "boolean"]
+    default: float | int | bool
+    minimum: float | int | None = None
+
+
+TIMEOUT = ExtraField(
+    name="timeout",
+    label="Timeout (seconds)",
+    description="How long to wait for an answer of the OpenCX API.",
+    type="number",
+    default=30,
+    minimum=1,
+)
+MAX_RETRIES = ExtraField(
+    name="max_retries",
+    label="Retries of a request",
+    description=(
+        "How often one request is sent again after an error that may pass. A create is sent again only where"
+        " the first one provably was not handled. Waiting for a number does not use it: the next poll is the retry."
+    ),
+    type="integer",
+    default=4,
+    minimum=0,
+)
+REQUESTS_PER_MINUTE = ExtraField(
+    name="requests_per_minute",
+    label="Requests a minute",
+    description="The most this connection sends from one process. The service allows an organization 100 in all.",
+    type="integer",
+    default=90,
+    minimum=1,
+)
+ALLOW_INSECURE_HTTP = ExtraField(
+    name="allow_insecure_http",
+    label="Allow plain http",
+    description="Lets the API key travel unencrypted to a host other than this machine. Leave it off.",
+    type="boolean",
+    default=False,
+)
+
+EXTRA_FIELDS = (TIMEOUT, MAX_RETRIES, REQUESTS_PER_MINUTE, ALLOW_INSECURE_HTTP)
+
+
+def conn_fields() -> dict[str, dict[str, object]]:
+    """Return the extras in the form of provider info's ``conn-fields`` (Airflow 3.2 and later)."""
+    return {
+        field.name: {
+            "label": field.label,
+            "description": field.description,
+            "schema": {
+                "type": [field.type, "null"],
+                "default": field.default,
+                **({} if field.minimum is None else {"minimum": field.minimum}),
+            },
+        }
+        for field in EXTRA_FIELDS
+    }

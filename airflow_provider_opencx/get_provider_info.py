@@ -1,0 +1,49 @@
+"""What Airflow is told about this provider, through the ``apache_airflow_provider`` entry point.
+
+Airflow calls this while it reads its own configuration: it imports nothing heavy and nothing of Airflow.
+"""
+
+from __future__ import annotations
+
+from airflow_provider_opencx import __version__, connection_form
+
+_INTEGRATION = "OpenCX"
+
+
+def get_provider_info() -> dict[str, object]:
+    """Return the provider's metadata; Airflow checks it against its ``provider_info.schema.json``."""
+
+    def modules(*names: str) -> list[dict[str, object]]:
+        return [{"integration-name": _INTEGRATION, "python-modules": [f"airflow_provider_opencx.{n}" for n in names]}]
+
+    return {
+        "package-name": "airflow-provider-opencx",
+        "name": "OpenCX",
+        "description": "`OpenCX <https://docs.open.cx/>`__ AI phone agents: create them, keep them as declared,"
+        " wait for their phone numbers.",
+        "versions": [__version__],
+        "integrations": [
+            {
+                "integration-name": _INTEGRATION,
+                "external-doc-url": "https://docs.open.cx/",
+                "tags": ["service"],
+            }
+        ],
+        "hooks": modules("hooks.opencx"),
+        "operators": modules("operators.phone_agent"),
+        "sensors": modules("sensors.phone_number"),
+        "triggers": modules("triggers.phone_number"),
+        "connection-types": [
+            {
+                "connection-type": connection_form.CONN_TYPE,
+                "hook-class-name": "airflow_provider_opencx.hooks.opencx.OpenCXHook",
+                "hook-name": connection_form.HOOK_NAME,
+                "ui-field-behaviour": {
+                    "hidden-fields": connection_form.HIDDEN_FIELDS,
+                    "relabeling": connection_form.RELABELING,
+                    "placeholders": connection_form.PLACEHOLDERS,
+                },
+                "conn-fields": connection_form.conn_fields(),
+            }
+        ],
+    }

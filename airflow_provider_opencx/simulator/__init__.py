@@ -1,0 +1,50 @@
+"""A stand-in OpenCX API for trying out and testing; it is not the real service.
+
+Run it with ``python -m airflow_provider_opencx.simulator``, or inside a test::
+
+    from airflow_provider_opencx.simulator import LoseAnswer, Simulator
+
+    with Simulator(provision_after="2reads") as simulator:
+        simulator.fail("createPhoneAgent", LoseAnswer())
+        ...  # talk to simulator.url with the key "test-key"
+        assert simulator.count("createPhoneAgent") == 1
+
+It is built from the OpenAPI documents in ``openapi/``, one for each generation of the API, and from nothing
+else of this package. The names below are loaded when they are first used, so that importing this module
+costs nothing and needs none of the simulator's requirements.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from airflow_provider_opencx.simulator.faults import (
+        Answer,
+        CloseBeforeHandling,
+        EmptyAnswer,
+        Fault,
+        IgnoreMembers,
+        LoseAnswer,
+        SlowAnswer,
+    )
+    from airflow_provider_opencx.simulator.server import Simulator
+
+__all__ = [
+    "Answer",
+    "CloseBeforeHandling",
+    "EmptyAnswer",
+    "Fault",
+    "IgnoreMembers",
+    "LoseAnswer",
+    "Simulator",
+    "SlowAnswer",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = "server" if name == "Simulator" else "faults"
+    return getattr(import_module(f"{__name__}.{home}"), name)

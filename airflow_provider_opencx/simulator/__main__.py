@@ -1,0 +1,111 @@
+"""Run the simulator from the command line: ``python -m airflow_provider_opencx.simulator``."""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import signal
+import sys
+from collections.abc import Sequence
+
+_REQUIREMENTS = frozenset({"fastapi", "starlette", "uvicorn", "h11", "jsonschema", "yaml"})
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the simulator until it is interrupted."""
+    try:
+        from airflow_provider_opencx.simulator.contract import GENERATIONS
+        from airflow_provider_opencx.simulator.server import Simulator
+    except ModuleNotFoundError as missing:
+        if missing.name not in _REQUIREMENTS:
+            raise
+        print(
+            f"The simulator needs {missing.name}, which is not installed: "
+            "pip install 'airflow-provider-opencx[simulator]'",
+            file=sys.stderr,
+        )
+        return 1
+
+    parser = _parser(GENERATIONS)
+    options = parser.parse_args(arguments)
+    if not options.allow_remote and not _is_loopback(options.host):
+        parser.error(f"{options.host} can be reached from other machines; if that is what you want, add --allow-remote")
+    try:
+        simulator = Simulator(
+            api_keys=getattr(options, "api_key", ["demo-key"]),
+            provision_after=options.provision_after,
+            generation=options.generation,
+            page_size=options.page_size,
+            requests_per_minute=options.requests_per_minute,
+            host=options.host,
+            port=options.port,
+        )
+    except ValueError as mistake:
+        parser.error(str(mistake))
+
+    ends = {signal.SIGINT, signal.SIGTERM}
+    # Blocked before the server's thread starts, and so in it as well: they wait for sigwait() below.
+    signal.pthread_sigmask(signal.SIG_BLOCK, ends)
+    try:
+        simulator.start()
+    except (OSError, OverflowError) as problem:
+        print(f"The simulator cannot listen on {options.host}, port {options.port}: {problem}", file=sys.stderr)
+        return 1
+    print(
+        f"OpenCX simulator (generation {simulator.generation}) on {simulator.url}"
+        " - a stand-in for trying out and testing, not the real service",
+        flush=True,
+    )
+    signal.sigwait(ends)
+    simulator.stop()
+    return 0
+
+
+def _parser(generations: Sequence[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m airflow_provider_opencx.simulator",
+        description="A stand-in OpenCX API for trying out and testing. It keeps its agents in memory, calls nobody, "
+        "and is not the real service. Ctrl-C ends it.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--port", type=int, default=8010, help="the port to listen on; 0 takes any that is free")
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on")
+    parser.add_argument("--allow-remote", action="store_true", help="permit a host that other machines can reach")
+    parser.add_argument(
+        "--api-key",
+        action="append",
+        metavar="KEY",
+        # An appended option's own default would stay beside what is given; main() puts in demo-key.
+        default=argparse.SUPPRESS,
+        help="a key to admit, of an organization of its own; may be given several times (default: demo-key)",
+    )
+    parser.add_argument(
+        "--provision-after",
+        default="5s",
+        metavar="WHEN",
+        help="when a new agent gets its phone number: now, 5s, 500ms, 2m, 3reads "
+        "(three reads of the list do not show it, the fourth does) or never",
+    )
+    parser.add_argument("--generation", choices=generations, default=generations[-1], help="the API's generation")
+    parser.add_argument(
+        "--requests-per-minute", type=int, metavar="N", help="answer 429 past so many; without it there is no limit"
+    )
+    parser.add_argument(
+        "--page-size",
+        type=int,
+        default=100,
+        metavar="N",
+        help="agents on a page of the list, in generations with pages",
+    )
+    return parser
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,30 @@
+"""A request for one operation, as the simulator handles it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from airflow_provider_opencx.simulator.json_values import read_json, write_json
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request for one operation. Its body is as it came: nothing has judged it yet."""
+
+    operation: str
+    query: Mapping[str, str]
+    path_parameters: Mapping[str, str]
+    authorization: str = field(repr=False)
+    body: bytes
+
+    def without_members(self, names: frozenset[str]) -> Call:
+        """Return this request with members of its body left out; one that cannot be read stays what it is."""
+        try:
+            body = read_json(self.body)
+        except ValueError:
+            return self
+        if not isinstance(body, dict):
+            return self
+        rest = {name: value for name, value in body.items() if name not in names}
+        return replace(self, body=write_json(rest).encode())

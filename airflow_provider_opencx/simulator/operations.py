@@ -1,0 +1,143 @@
+"""What a sound service does with a request."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from starlette.responses import Response
+
+from airflow_provider_opencx.simulator.call import Call
+from airflow_provider_opencx.simulator.contract import Contract
+from airflow_provider_opencx.simulator.json_values import Json, JsonObject, read_json, write_json
+from airflow_provider_opencx.simulator.service import Service
+from airflow_provider_opencx.simulator.store import UnknownAgentError
+from airflow_provider_opencx.simulator.voices import VOICES
+
+_logger = logging.getLogger(__name__)
+
+_CURSOR = "after-"
+
+
+class Operations:
+    """Handles one request after the other: admits it, checks it, carries it out, checks the answer."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._store = service.store
+        self._by_id = {
+            "listPhoneAgents": self._list_phone_agents,
+            "createPhoneAgent": self._create_phone_agent,
+            "updatePhoneAgent": self._update_phone_agent,
+            "listPhoneVoices": self._list_phone_voices,
+        }
+
+    def handle(self, call: Call) -> Response:
+        """Answer a request. What the simulator gets wrong itself is a 500, logged and kept among the bugs."""
+        contract = self._service.contract
+        try:
+            try:
+                organization = self._admit(call)
+                text = self._by_id[call.operation](contract, organization, call)
+                return _json(contract.operations[call.operation].success, text)
+            except _Refusal as refusal:
+                contract.check_answer(call.operation, refusal.status, refusal.body)
+                return _json(refusal.status, write_json(refusal.body), refusal.headers)
+        except Exception as bug:
+            _logger.exception("The simulator failed to answer %s", call.operation)
+            self._service.bugs.append(f"{call.operation}: {bug!r}")
+            return refuse(500, f"The simulator has a bug: {bug}")
+
+    def _admit(self, call: Call) -> str:
+        scheme, _, key = call.authorization.partition(" ")
+        organization = self._service.organization_of(key.strip()) if scheme.lower() == "bearer" else None
+        if organization is None:
+            raise _Refusal(401, "Unauthorized")
+        if seconds := self._service.rate_limit.admit(organization):
+            raise _Refusal(429, "Too many requests in this minute", {"Retry-After": str(seconds)})
+        return organization
+
+    def _list_phone_agents(self, contract: Contract, organization: str, call: Call) -> str:
+        if mistakes := contract.query_mistakes(call.operation, call.query):
+            raise _Refusal(400, "; ".join(mistakes))
+        if "cursor" not in contract.operations[call.operation].query:
+            texts = [contract.spell_agent(agent) for agent in self._store.read(organization)]
+            contract.check_answer(call.operation, 200, read_json(_array(texts[:1])))
+            return _array(texts)
+
+        cursor = call.query.get("cursor")
+        agents = self._store.read(organization) if cursor is None else self._store.agents(organization)
+        after = int(cursor.removeprefix(_CURSOR)) if cursor else 0
+        rest = [agent for agent in agents if agent.sequence > after]
+        page = rest[: self._service.page_size]
+        following = f"{_CURSOR}{page[-1].sequence}" if len(rest) > len(page) else None
+        texts = [contract.spell_agent(agent) for agent in page]
+        contract.check_answer(call.operation, 200, read_json(_page(texts[:1], following)))
+        return _page(texts, following)
+
+    def _create_phone_agent(self, contract: Contract, organization: str, call: Call) -> str:
+        agent = self._store.create(organization, _read_body(contract, call))
+        contract.check_answer(
+            call.operation, contract.operations[call.operation].success, contract.agent_members(agent)
+        )
+        return contract.spell_agent(agent)
+
+    def _update_phone_agent(self, contract: Contract, organization: str, call: Call) -> str:
+        changes = _read_body(contract, call)
+        # A model is settled when the agent is created; a generation that takes the member here does nothing with it.
+        changes.pop("model", None)
+        agent_id = call.path_parameters["phone_agent_id"]
+        try:
+            self._store.find(organization, agent_id)
+            agent = self._store.change(agent_id, changes)
+        except UnknownAgentError:
+            raise _Refusal(404, f"There is no phone agent {agent_id}") from None
+        if contract.operations[call.operation].answers[200] is None:
+            return ""
+        contract.check_answer(call.operation, 200, contract.agent_members(agent))
+        return contract.spell_agent(agent)
+
+    def _list_phone_voices(self, contract: Contract, organization: str, call: Call) -> str:
+        contract.check_answer(call.operation, 200, VOICES)
+        return write_json(VOICES)
+
+
+class _Refusal(Exception):  # noqa: N818 - it is no error of the simulator
+    def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.body = _error(status, message)
+        self.headers = headers
+
+
+def refuse(status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
+    """Answer in the form that every refusal has."""
+    return _json(status, write_json(_error(status, message)), headers)
+
+
+def _error(status: int, message: str) -> JsonObject:
+    return {"statusCode": status, "message": message, "error": HTTPStatus(status).phrase}
+
+
+def _read_body(contract: Contract, call: Call) -> JsonObject:
+    try:
+        body = read_json(call.body)
+    except ValueError as mistake:
+        raise _Refusal(400, f"The body is not JSON: {mistake}") from None
+    mistakes = contract.body_mistakes(call.operation, body)
+    if mistakes or not isinstance(body, dict):
+        raise _Refusal(400, "; ".join(mistakes))
+    return body
+
+
+def _array(texts: list[str]) -> str:
+    return f"[{', '.join(texts)}]"
+
+
+def _page(texts: list[str], following: Json) -> str:
+    return f'{{"items": {_array(texts)}, "next": {write_json(following)}}}'
+
+
+def _json(status: int, text: str, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(text, status, headers, media_type="application/json" if text else None)

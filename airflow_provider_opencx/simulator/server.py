@@ -1,0 +1,156 @@
+"""The simulator as a server on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from airflow_provider_opencx.simulator.app import create_app
+from airflow_provider_opencx.simulator.service import Service
+
+_SECONDS_TO_START = 15
+_SECONDS_TO_STOP = 5
+
+
+class Simulator(Service):
+    """A stand-in OpenCX that listens on a port, as long as its ``with`` block lasts.
+
+    Takes what ``Service`` takes, and ``host`` and ``port``; port 0 is any that is free. It may also be started
+    and stopped by hand, more than once: it comes back on the same port, with the agents that it had.
+    """
+
+    def __init__(
+        self,
+        api_keys: Sequence[str] = ("test-key",),
+        *,
+        provision_after: str = "now",
+        generation: str = "2026",
+        page_size: int = 100,
+        requests_per_minute: int | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
+        super().__init__(
+            api_keys,
+            provision_after=provision_after,
+            generation=generation,
+            page_size=page_size,
+            requests_per_minute=requests_per_minute,
+            clock=clock,
+        )
+        self._host = host
+        self._port = port
+        self._server: _Server | None = None
+        self._thread: threading.Thread | None = None
+
+    def __repr__(self) -> str:
+        where = self.url if self._server else "stopped"
+        return f"<Simulator, generation {self.generation}, {where}>"
+
+    @property
+    def url(self) -> str:
+        """The base URL of the API."""
+        if not self._port:
+            raise RuntimeError("The simulator has no address before it is started.")
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self._port}"
+
+    def start(self) -> None:
+        """Listen, and return when requests are answered. Raises an OSError if the port is taken."""
+        if self._server:
+            raise RuntimeError("The simulator runs already.")
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        listener = socket.create_server((self._host, self._port), family=family)
+        # Connections inherit it. Without it the body of an answer waits for the client to acknowledge its headers.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._port = listener.getsockname()[1]
+        config = uvicorn.Config(
+            create_app(self),
+            http=_ReachableConnection,
+            loop="asyncio",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            # Ending at once leaves requests unanswered, which uvicorn reports as errors. The simulator's own it
+            # logs itself.
+            log_level="critical",
+            access_log=False,
+            timeout_keep_alive=75,
+        )
+        self._server = _Server(config)
+        self._thread = threading.Thread(
+            target=self._server.run, kwargs={"sockets": [listener]}, name="opencx-simulator", daemon=True
+        )
+        self._thread.start()
+        if not self._server.accepting.wait(_SECONDS_TO_START):
+            raise RuntimeError(f"The simulator did not start within {_SECONDS_TO_START} seconds.")
+
+    def stop(self) -> None:
+        """End at once, dropping whatever is under way."""
+        if self._server is None or self._thread is None:
+            return
+        self._server.end()
+        self._thread.join(_SECONDS_TO_STOP)
+        self._server = self._thread = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+        if self.bugs and error is None:
+            raise AssertionError(f"The simulator has bugs: {'; '.join(self.bugs)}")
+
+
+class _ReachableConnection(H11Protocol):
+    """HTTP as uvicorn speaks it, with the connection within reach of the application, which may want to drop it."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in H11Protocol
+        super().connection_made(transport)
+        self.app_state = {**self.app_state, "transport": transport}
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn that says when it accepts connections, and that ends at once, whatever is under way."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.accepting = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ending = asyncio.Event()
+
+    def end(self) -> None:
+        """Let another thread end it."""
+        self.should_exit = True
+        if self._loop:
+            self._loop.call_soon_threadsafe(self._ending.set)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
+        await super().startup(sockets)
+        self.accepting.set()
+
+    async def main_loop(self) -> None:
+        # uvicorn's own looks ten times a second whether it is to end; a test would wait for that each time.
+        while not await self.on_tick(0):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._ending.wait(), timeout=1)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
