@@ -1,0 +1,1 @@
+"""The OpenCX API, and nothing of Airflow but the base exception."""

@@ -1,0 +1,387 @@
+"""The sync and the async client: they send what a flow asks for and hand it the answers.
+
+The only module that imports httpx. Its transports are composed, not written: httpx-retries around
+pyrate-limiter's around httpx's own, so a request that is tried again is paced again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from types import TracebackType
+from typing import Generic, Self, TypedDict, TypeVar
+from urllib.request import getproxies, proxy_bypass
+
+import httpx
+from httpx_retries import Retry, RetryTransport
+from pyrate_limiter import Duration, InMemoryBucket, Limiter, Rate
+from pyrate_limiter.extras.httpx_limiter import AsyncRateLimiterTransport, RateLimiterTransport
+
+from airflow_provider_opencx.api.requests import Answer, Flow, Pause, Request, retry_after
+from airflow_provider_opencx.exceptions import OpenCXAnswerError, OpenCXError, OpenCXUnreachableError
+
+MAX_BODY_BYTES = 32 * 1024 * 1024
+"""Answers larger than this are refused."""
+
+MAX_RETRY_AFTER = 60.0
+"""A Retry-After of up to so many seconds is slept through; a longer one is raised, and frees the worker."""
+
+_CONNECT_TIMEOUT = 10.0
+_KEEPALIVE_SECONDS = 900.0  # longer than a sensible poll interval, so that polling keeps its connection
+_LARGE_BODY_BYTES = 64 * 1024  # parsing less than this is too short to hold up an event loop
+
+# The request provably did not reach the service.
+_NOT_SENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+    httpx.LocalProtocolError,
+)
+
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True)
+class ClientSettings:
+    """What a client needs to know.
+
+    :param base_url: URL of the API, without a slash at its end.
+    :param api_key: the key; it is in no repr.
+    :param timeout: seconds to wait for an answer.
+    :param max_retries: how often one request is sent again.
+    :param requests_per_minute: the most requests a minute that this process sends with this key.
+    :param user_agent: the User-Agent header.
+    """
+
+    base_url: str
+    api_key: str = field(repr=False)
+    timeout: float = 30.0
+    max_retries: int = 4
+    requests_per_minute: int = 90
+    user_agent: str = "airflow-provider-opencx"
+
+
+class OpenCXClient:
+    """Runs flows against the API, blocking.
+
+    Usable as a context manager; safe to use from several threads.
+
+    :param settings: where to, with which key, how patiently.
+    """
+
+    def __init__(self, settings: ClientSettings) -> None:
+        self._settings = settings
+        self._policies = _retry_policies(settings.max_retries, _read_body)
+        transport = RateLimiterTransport(_limiter_of(settings), **_transport_options(settings))
+        self._http = httpx.Client(transport=RetryTransport(transport), **_client_options(settings))
+
+    def run(self, flow: Flow[_Result]) -> _Result:
+        """Carry out a flow and return its result; raises what the flow raises."""
+        run = _Run(flow)
+        while run.step is not None:
+            if isinstance(run.step, Pause):
+                time.sleep(run.step.seconds)
+                run.resume()
+                continue
+            try:
+                answer = self._send(run.step)
+            except OpenCXError as error:
+                run.fail(error)
+            else:
+                run.resume(answer)
+        return run.result
+
+    def _send(self, request: Request) -> Answer:
+        with _typed_errors(request, self._settings):
+            try:
+                response = self._http.send(_http_request(self._http, request, self._policies), stream=True)
+                try:
+                    _read_body(response)
+                finally:
+                    response.close()
+            except _LongRetryAfterError as asked:
+                response = asked.response
+            return _answer(response, self._settings)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class AsyncOpenCXClient:
+    """Runs flows against the API without blocking the event loop.
+
+    Usable as an async context manager; belongs to the event loop it is first used in.
+
+    :param settings: where to, with which key, how patiently.
+    """
+
+    def __init__(self, settings: ClientSettings) -> None:
+        self._settings = settings
+        self._policies = _retry_policies(settings.max_retries, _aread_body)
+        transport = AsyncRateLimiterTransport(_limiter_of(settings), **_transport_options(settings))
+        self._http = httpx.AsyncClient(transport=RetryTransport(transport), **_client_options(settings))
+
+    async def run(self, flow: Flow[_Result]) -> _Result:
+        """Carry out a flow and return its result; raises what the flow raises."""
+        run = _Run(flow)
+        while run.step is not None:
+            if isinstance(run.step, Pause):
+                await asyncio.sleep(run.step.seconds)
+                run.resume()
+                continue
+            try:
+                answer = await self._send(run.step)
+            except OpenCXError as error:
+                run.fail(error)
+            else:
+                if len(answer.body) > _LARGE_BODY_BYTES:
+                    await asyncio.to_thread(run.resume, answer)
+                else:
+                    run.resume(answer)
+        return run.result
+
+    async def _send(self, request: Request) -> Answer:
+        with _typed_errors(request, self._settings):
+            try:
+                response = await self._http.send(_http_request(self._http, request, self._policies), stream=True)
+                try:
+                    await _aread_body(response)
+                finally:
+                    await response.aclose()
+            except _LongRetryAfterError as asked:
+                response = asked.response
+            return _answer(response, self._settings)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+
+class _Run(Generic[_Result]):
+    """One run of a flow: the step it waits for now, and its result at the end."""
+
+    def __init__(self, flow: Flow[_Result]) -> None:
+        self._flow = flow
+        self.step: Request | Pause | None = None
+        self.result: _Result
+        self.resume()
+
+    def resume(self, answer: Answer | None = None) -> None:
+        """Go on with an answer, to the next step or to the end."""
+        self._advance(lambda: self._flow.send(answer))
+
+    def fail(self, error: OpenCXError) -> None:
+        """Go on with the news that there is no answer."""
+        self._advance(lambda: self._flow.throw(error))
+
+    def _advance(self, move: Callable[[], Request | Pause]) -> None:
+        try:
+            self.step = move()
+        except StopIteration as end:
+            self.step = None
+            self.result = end.value
+
+
+class _LongRetryAfterError(Exception):
+    """The service asks for a longer wait than a worker should sleep through."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        super().__init__()
+        self.response = response
+
+
+class _RetryPolicy(Retry):
+    """The library's policy, but for a Retry-After over :data:`MAX_RETRY_AFTER`, which goes to the caller."""
+
+    def sleep(self, response: httpx.Response | Exception) -> None:
+        _leave_a_long_wait_to_the_caller(response)
+        super().sleep(response)
+
+    async def asleep(self, response: httpx.Response | Exception) -> None:
+        _leave_a_long_wait_to_the_caller(response)
+        await super().asleep(response)
+
+
+def _leave_a_long_wait_to_the_caller(response: httpx.Response | Exception) -> None:
+    if isinstance(response, httpx.Response):
+        asked = retry_after(Answer(response.status_code, response.headers))
+        if asked is not None and asked > MAX_RETRY_AFTER:
+            raise _LongRetryAfterError(response)
+
+
+def _retry_policies(
+    max_retries: int, read_body: Callable[[httpx.Response], Awaitable[None] | None]
+) -> dict[str, Retry]:
+    """Return the policy of each method.
+
+    The body is read as part of the exchange: a truncated answer is then tried again like a dropped connection.
+    """
+    repeatable = _RetryPolicy(
+        total=max_retries,
+        allowed_methods=["GET", "PATCH"],
+        status_forcelist=[408, 429, 500, 502, 503, 504],
+        retry_on_exceptions=[httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProtocolError],
+        backoff_factor=0.5,
+        max_backoff_wait=MAX_RETRY_AFTER,
+        validate_response=read_body,
+    )
+    create = repeatable.copy_with(
+        allowed_methods=["POST"],
+        status_forcelist=[429],
+        retry_on_exceptions=[httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout],
+    )
+    return {"GET": repeatable, "PATCH": repeatable, "POST": create}
+
+
+class _TransportOptions(TypedDict):
+    verify: ssl.SSLContext
+    limits: httpx.Limits
+    proxy: str | None
+
+
+def _transport_options(settings: ClientSettings) -> _TransportOptions:
+    return {
+        "verify": _tls_context(),
+        "limits": httpx.Limits(max_connections=20, keepalive_expiry=_KEEPALIVE_SECONDS),
+        "proxy": _proxy_to(httpx.URL(settings.base_url)),
+    }
+
+
+class _ClientOptions(TypedDict):
+    base_url: str
+    headers: dict[str, str]
+    timeout: httpx.Timeout
+    follow_redirects: bool
+    trust_env: bool
+
+
+def _client_options(settings: ClientSettings) -> _ClientOptions:
+    return {
+        "base_url": settings.base_url,
+        "headers": {
+            "Authorization": f"Bearer {settings.api_key}",
+            "Accept": "application/json",
+            "User-Agent": settings.user_agent,
+        },
+        "timeout": httpx.Timeout(settings.timeout, connect=min(settings.timeout, _CONNECT_TIMEOUT)),
+        "follow_redirects": False,
+        "trust_env": False,
+    }
+
+
+@cache
+def _tls_context() -> ssl.SSLContext:
+    """One context a process: loading the certificate bundle blocks for some 15 ms."""
+    return httpx.create_ssl_context()
+
+
+def _proxy_to(url: httpx.URL) -> str | None:
+    """Return the proxy that the environment names for this URL.
+
+    Only https goes through a proxy, because there it is a tunnel and the proxy never sees the key.
+    """
+    if url.scheme != "https" or proxy_bypass(url.host):
+        return None
+    proxies = getproxies()
+    proxy = proxies.get("https") or proxies.get("all")
+    return proxy if proxy is None or "://" in proxy else f"http://{proxy}"
+
+
+def _limiter_of(settings: ClientSettings) -> Limiter:
+    return _limiter(settings.base_url, settings.api_key, settings.requests_per_minute)
+
+
+@cache
+def _limiter(base_url: str, api_key: str, requests_per_minute: int) -> Limiter:
+    """One limiter a process for each key, however many clients use it."""
+    return Limiter(InMemoryBucket([Rate(requests_per_minute, Duration.MINUTE)]))
+
+
+def _http_request(
+    http: httpx.Client | httpx.AsyncClient, request: Request, policies: dict[str, Retry]
+) -> httpx.Request:
+    return http.build_request(
+        request.method,
+        request.path,
+        params=dict(request.query) or None,
+        json=request.body,
+        extensions={"retry": policies[request.method]},
+    )
+
+
+_BODY = "opencx_body"
+
+
+def _read_body(response: httpx.Response) -> None:
+    if _BODY not in response.extensions:
+        body = bytearray()
+        for chunk in response.iter_bytes():
+            _collect(body, chunk)
+        response.extensions[_BODY] = bytes(body)
+
+
+async def _aread_body(response: httpx.Response) -> None:
+    if _BODY not in response.extensions:
+        body = bytearray()
+        async for chunk in response.aiter_bytes():
+            _collect(body, chunk)
+        response.extensions[_BODY] = bytes(body)
+
+
+def _collect(body: bytearray, chunk: bytes) -> None:
+    if len(body) + len(chunk) > MAX_BODY_BYTES:
+        raise OpenCXAnswerError(f"The service's answer is larger than {MAX_BODY_BYTES >> 20} MiB and was not read.")
+    body += chunk
+
+
+def _answer(response: httpx.Response, settings: ClientSettings) -> Answer:
+    body: bytes = response.extensions.get(_BODY, b"")
+    if not response.is_success:
+        # An error page may repeat the request, and its message may end in a log.
+        body = body.replace(settings.api_key.encode(), b"***")
+    return Answer(response.status_code, response.headers, body)
+
+
+@contextmanager
+def _typed_errors(request: Request, settings: ClientSettings) -> Generator[None]:
+    """Turn httpx's errors into ours, without theirs as context: it may quote headers, the key among them."""
+    try:
+        yield
+    except httpx.DecodingError:
+        raise OpenCXAnswerError(f"{request}: the service's answer cannot be decompressed.") from None
+    except httpx.TransportError as error:
+        reason = type(error).__name__ if isinstance(error, httpx.LocalProtocolError) else _reason(error)
+        raise OpenCXUnreachableError(
+            f"{request}: no answer from {settings.base_url}: {reason}. Check the network and the connection's"
+            " Base URL; another try may succeed.",
+            request_sent=not isinstance(error, _NOT_SENT),
+        ) from None
+
+
+def _reason(error: httpx.TransportError) -> str:
+    text = str(error)
+    return f"{type(error).__name__} ({text})" if text else type(error).__name__

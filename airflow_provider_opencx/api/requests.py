@@ -1,0 +1,229 @@
+"""Every operation of the API, written once for the sync and the async client.
+
+An operation is a *flow*: a generator that yields what is to be done (a :class:`Request` to send, a
+:class:`Pause` to make) and is sent the :class:`Answer`. The clients only send; what is sent and what an answer
+means is decided here, and longer procedures are built from these flows with ``yield from``.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from typing import Literal, TypeAlias, TypeVar
+from urllib.parse import quote
+
+from pydantic import JsonValue
+
+from airflow_provider_opencx.api.models import PhoneAgent, PhoneAgentChanges, PhoneAgentSpec, Voice
+from airflow_provider_opencx.exceptions import (
+    OpenCXAnswerError,
+    OpenCXAPIError,
+    OpenCXAuthenticationError,
+    OpenCXNotFoundError,
+    OpenCXPermissionError,
+    OpenCXRateLimitError,
+    OpenCXRedirectError,
+    OpenCXRequestRefusedError,
+    OpenCXServerError,
+)
+
+MAX_PAGES = 1000
+"""A list of more pages than this is taken for one that does not end."""
+
+_LONGEST_RETRY_AFTER = 86_400.0
+_MAX_QUOTED = 300
+_KNOWN_ERRORS: dict[int, tuple[type[OpenCXAPIError], str]] = {
+    401: (OpenCXAuthenticationError, "The API key was rejected: check the connection's password."),
+    403: (OpenCXPermissionError, "The API key lacks the scope: phone:read to read, phone:write to write."),
+    404: (OpenCXNotFoundError, "No such agent, or the connection's Base URL is not that of the API."),
+    408: (OpenCXServerError, "The service could not answer in time; another try may succeed."),
+    429: (OpenCXRateLimitError, "The organization has sent too many requests; another try later may succeed."),
+}
+_REQUEST_ID_HEADERS = ("x-request-id", "request-id", "cf-ray")
+
+
+@dataclass(frozen=True)
+class Request:
+    """One HTTP request, without the parts every request has (base URL, key, timeouts)."""
+
+    method: Literal["GET", "POST", "PATCH"]
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: Mapping[str, JsonValue] | None = None
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+@dataclass(frozen=True)
+class Pause:
+    """A wait between two requests.
+
+    :param seconds: how long.
+    """
+
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One HTTP answer with its whole body; ``headers`` in lower case."""
+
+    status_code: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+    @property
+    def successful(self) -> bool:
+        """Any 2xx: which one differs by generation."""
+        return 200 <= self.status_code < 300
+
+
+_Result = TypeVar("_Result")
+Flow: TypeAlias = Generator[Request | Pause, Answer | None, _Result]
+"""A flow that ends in a ``_Result``; an :class:`Answer` is sent for a request, ``None`` for a pause."""
+
+
+def list_phone_agents() -> Flow[list[PhoneAgent]]:
+    """List all agents: ``GET /phone``, followed through every page where the service sends pages (2024)."""
+    return (yield from _list("/phone", PhoneAgent.from_answer))
+
+
+def list_voices() -> Flow[list[Voice]]:
+    """List the voices that can be given as ``voice_id``: ``GET /phone/voices``."""
+    return (yield from _list("/phone/voices", Voice.from_answer))
+
+
+def create_phone_agent(spec: PhoneAgentSpec) -> Flow[PhoneAgent | None]:
+    """Create an agent, once and without looking: ``POST /phone``. Returns ``None`` if the answer has no body."""
+    return (yield from _write("POST", "/phone", spec.for_creation().body()))
+
+
+def update_phone_agent(agent_id: str, changes: PhoneAgentChanges) -> Flow[PhoneAgent | None]:
+    """Change an agent: ``PATCH /phone/{id}``. Returns ``None`` if the answer has no body (2024, 2025)."""
+    return (yield from _write("PATCH", f"/phone/{quote(agent_id, safe='')}", changes.body()))
+
+
+def ping() -> Flow[None]:
+    """Send one authenticated request that changes nothing, and read no more than its status."""
+    yield from _send(Request("GET", "/phone"))
+
+
+def retry_after(answer: Answer) -> float | None:
+    """Return the seconds that Retry-After asks for, given in seconds or as a date; ``None`` if it asks nothing.
+
+    Nobody waits longer than a day on a header's word.
+    """
+    value = answer.headers.get("retry-after", "").strip()
+    if value.isascii() and value.isdigit():
+        return min(float(value), _LONGEST_RETRY_AFTER)
+    try:
+        seconds = parsedate_to_datetime(value).timestamp() - time.time()
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return min(max(0.0, seconds), _LONGEST_RETRY_AFTER)
+
+
+def _list(path: str, read: Callable[[object], _Result]) -> Flow[list[_Result]]:
+    items: list[_Result] = []
+    seen: set[str] = set()
+    query: dict[str, str] = {}
+    for _ in range(MAX_PAGES):
+        request = Request("GET", path, query)
+        answer = yield from _send(request)
+        page, cursor = _page(_json(request, answer), request)
+        items += [read(item) for item in page]
+        if cursor is None:
+            return items
+        if cursor in seen:
+            raise OpenCXAnswerError(f"{request}: the service's list does not end: it repeats a cursor.")
+        seen.add(cursor)
+        query = {"cursor": cursor}
+    raise OpenCXAnswerError(f"GET {path}: the service's list does not end: over {MAX_PAGES} pages.")
+
+
+def _page(decoded: object, request: Request) -> tuple[list[object], str | None]:
+    if isinstance(decoded, list):
+        return decoded, None
+    if isinstance(decoded, dict) and isinstance(decoded.get("items"), list):
+        cursor = decoded.get("next")
+        return decoded["items"], str(cursor) if cursor else None
+    raise OpenCXAnswerError(f"{request}: the service's answer is neither a list nor a page of one.")
+
+
+def _write(method: Literal["POST", "PATCH"], path: str, body: dict[str, JsonValue]) -> Flow[PhoneAgent | None]:
+    request = Request(method, path, body=body)
+    try:
+        answer = yield from _send(request)
+    except OpenCXRequestRefusedError as refused:
+        language = body.get("language")
+        if refused.status_code not in (400, 422) or not isinstance(language, list) or len(language) != 1:
+            raise
+        # Before 2026 a language was one string. A refused write changed nothing, so it can be sent in that form.
+        request = Request(method, path, body={**body, "language": language[0]})
+        answer = yield from _send(request)
+    return PhoneAgent.from_answer(_json(request, answer)) if answer.body.strip() else None
+
+
+def _send(request: Request) -> Flow[Answer]:
+    answer = yield request
+    if answer is None:
+        raise TypeError(f"{request} was resumed without its answer")
+    if not answer.successful:
+        raise _error(request, answer)
+    return answer
+
+
+def _json(request: Request, answer: Answer) -> object:
+    try:
+        return json.loads(answer.body)
+    except (ValueError, RecursionError):
+        raise OpenCXAnswerError(
+            f"{request}: the service answered {answer.status_code} with a body that is not JSON"
+            " (does a proxy answer in its place?).",
+            status_code=answer.status_code,
+            request_id=_request_id(answer),
+        ) from None
+
+
+def _error(request: Request, answer: Answer) -> OpenCXAPIError:
+    error_class, advice = _kind_of_error(answer.status_code)
+    said = _said(answer)
+    wait = retry_after(answer)
+    asked = "" if wait is None else f" The service asks to wait {wait:.0f} s."
+    return error_class(
+        f"{request}: {answer.status_code}{f' {said!r}' if said else ''}. {advice}{asked}",
+        status_code=answer.status_code,
+        request_id=_request_id(answer),
+        retry_after=wait,
+    )
+
+
+def _kind_of_error(status: int) -> tuple[type[OpenCXAPIError], str]:
+    if status in _KNOWN_ERRORS:
+        return _KNOWN_ERRORS[status]
+    if status >= 500:
+        return OpenCXServerError, "The service could not answer now; another try may succeed."
+    if status >= 400:
+        return OpenCXRequestRefusedError, "The service refuses the request, and would refuse it again."
+    return OpenCXRedirectError, "Redirects are not followed: set the connection's Base URL to the API itself."
+
+
+def _said(answer: Answer) -> str:
+    """Return the message of an error body, shortened; nothing of a body that has none, such as a proxy's HTML."""
+    try:
+        decoded = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        return ""
+    message = decoded.get("message") or decoded.get("error") if isinstance(decoded, dict) else None
+    if isinstance(message, list):
+        message = "; ".join(str(part) for part in message)
+    text = message if isinstance(message, str) else ""
+    return text if len(text) <= _MAX_QUOTED else f"{text[:_MAX_QUOTED]}..."
+
+
+def _request_id(answer: Answer) -> str | None:
+    return next((answer.headers[name] for name in _REQUEST_ID_HEADERS if name in answer.headers), None)

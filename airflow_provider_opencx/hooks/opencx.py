@@ -1,0 +1,250 @@
+"""The hook: an Airflow connection becomes a client, and the verbs that everything else here is built from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
+
+from airflow_provider_opencx import __version__, connection_form, procedures, reconcile
+from airflow_provider_opencx.api import requests
+from airflow_provider_opencx.api.client import AsyncOpenCXClient, ClientSettings, OpenCXClient
+from airflow_provider_opencx.api.models import PhoneAgent, PhoneAgentChanges, PhoneAgentSpec, Voice
+from airflow_provider_opencx.connection import client_settings
+from airflow_provider_opencx.exceptions import OpenCXConnectionSettingsError, OpenCXError, OpenCXMismatchError
+from airflow_provider_opencx.procedures import Outcome
+from airflow_provider_opencx.reconcile import IfExists
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
+
+OnMismatch: TypeAlias = Literal["fail", "warn"]
+
+
+class OpenCXHook(BaseHook):
+    """Authenticated access to the OpenCX phone API.
+
+    Each verb has a twin for async code whose name begins with ``a``. A verb may send several requests: the
+    API has no way to read one agent, so an agent is read by listing all.
+
+    :param opencx_conn_id: id of a connection of type ``opencx``.
+    :param max_retries: overrides the connection's extra of that name, for a caller that tries again itself.
+    """
+
+    conn_name_attr = "opencx_conn_id"
+    default_conn_name = connection_form.DEFAULT_CONN_ID
+    conn_type = connection_form.CONN_TYPE
+    hook_name = connection_form.HOOK_NAME
+
+    def __init__(
+        self, opencx_conn_id: str = connection_form.DEFAULT_CONN_ID, *, max_retries: int | None = None
+    ) -> None:
+        super().__init__()
+        self.opencx_conn_id = opencx_conn_id
+        self._max_retries = max_retries
+
+    def get_conn(self) -> OpenCXClient:
+        """Return the client of this hook; one for its whole life, so that its connections are kept alive.
+
+        :raises OpenCXConnectionSettingsError: if the connection is missing, or something in it is wrong.
+        """
+        return self._client
+
+    @cached_property
+    def _client(self) -> OpenCXClient:
+        try:
+            connection = self.get_connection(self.opencx_conn_id)
+        except AirflowNotFoundException:
+            raise self._missing() from None
+        return OpenCXClient(self._settings(connection))
+
+    async def aget_conn(self) -> AsyncOpenCXClient:
+        """Return a new async client, for the caller to close (``async with await hook.aget_conn() as client``).
+
+        :raises OpenCXConnectionSettingsError: if the connection is missing, or something in it is wrong.
+        """
+        from airflow.providers.common.compat.connection import get_async_connection
+
+        try:
+            connection = await get_async_connection(self.opencx_conn_id, hook=self)
+        except AirflowNotFoundException:
+            raise self._missing() from None
+        return AsyncOpenCXClient(self._settings(connection))
+
+    def list_phone_agents(self) -> list[PhoneAgent]:
+        """Return all agents of the organization."""
+        return self.get_conn().run(requests.list_phone_agents())
+
+    async def alist_phone_agents(self) -> list[PhoneAgent]:
+        """Async twin of :meth:`list_phone_agents`."""
+        async with await self.aget_conn() as client:
+            return await client.run(requests.list_phone_agents())
+
+    def get_phone_agent(self, agent_id: str) -> PhoneAgent:
+        """Return the agent of an id; raises ``OpenCXAgentNotFoundError`` if there is none."""
+        return reconcile.require_agent(self.list_phone_agents(), agent_id=agent_id)
+
+    async def aget_phone_agent(self, agent_id: str) -> PhoneAgent:
+        """Async twin of :meth:`get_phone_agent`."""
+        return reconcile.require_agent(await self.alist_phone_agents(), agent_id=agent_id)
+
+    def find_phone_agent(self, name: str) -> PhoneAgent | None:
+        """Return the agent of a name, ``None`` if there is none.
+
+        :raises OpenCXAmbiguousNameError: if several have the name.
+        """
+        return reconcile.pick_agent(self.list_phone_agents(), agent_name=name)
+
+    async def afind_phone_agent(self, name: str) -> PhoneAgent | None:
+        """Async twin of :meth:`find_phone_agent`."""
+        return reconcile.pick_agent(await self.alist_phone_agents(), agent_name=name)
+
+    def create_phone_agent(
+        self, spec: PhoneAgentSpec, *, if_exists: IfExists = "adopt", on_mismatch: OnMismatch = "fail"
+    ) -> PhoneAgent:
+        """Make sure that exactly one agent has the declared name, and return it.
+
+        :param spec: the declaration; ``type``, left out, is ``"outbound"``.
+        :param if_exists: ``"adopt"`` returns an agent of that name as it is, ``"fail"`` raises.
+        :param on_mismatch: what to do if the service stores a member other than asked: ``"fail"`` or ``"warn"``.
+        :raises OpenCXUnknownOutcomeError: if the create was not answered and no agent has appeared.
+        :raises OpenCXPlanRefusedError: if several agents have the name, or the one that has it is inbound.
+        """
+        return self._told(self.get_conn().run(procedures.create(spec, if_exists)), on_mismatch)
+
+    async def acreate_phone_agent(
+        self, spec: PhoneAgentSpec, *, if_exists: IfExists = "adopt", on_mismatch: OnMismatch = "fail"
+    ) -> PhoneAgent:
+        """Async twin of :meth:`create_phone_agent`."""
+        async with await self.aget_conn() as client:
+            return self._told(await client.run(procedures.create(spec, if_exists)), on_mismatch)
+
+    def update_phone_agent(
+        self,
+        agent_id: str | None,
+        changes: PhoneAgentChanges,
+        *,
+        agent_name: str | None = None,
+        on_mismatch: OnMismatch = "fail",
+    ) -> PhoneAgent:
+        """Bring an existing agent to the declared members, sending only those that differ, and return it.
+
+        :param agent_id: the agent; ``None`` to name it by ``agent_name``.
+        :param changes: the members to write.
+        :param agent_name: the agent, by its name.
+        :param on_mismatch: what to do if the service stores a member other than asked: ``"fail"`` or ``"warn"``.
+        :raises OpenCXPlanRefusedError: if there is no such agent, or several, or ``model`` would change.
+        """
+        flow = procedures.update(changes, agent_id=agent_id, agent_name=agent_name)
+        return self._told(self.get_conn().run(flow), on_mismatch)
+
+    async def aupdate_phone_agent(
+        self,
+        agent_id: str | None,
+        changes: PhoneAgentChanges,
+        *,
+        agent_name: str | None = None,
+        on_mismatch: OnMismatch = "fail",
+    ) -> PhoneAgent:
+        """Async twin of :meth:`update_phone_agent`."""
+        flow = procedures.update(changes, agent_id=agent_id, agent_name=agent_name)
+        async with await self.aget_conn() as client:
+            return self._told(await client.run(flow), on_mismatch)
+
+    def upsert_phone_agent(self, spec: PhoneAgentSpec, *, on_mismatch: OnMismatch = "fail") -> PhoneAgent:
+        """Make sure that exactly one agent has the declared name and is as declared, and return it.
+
+        :param spec: the declaration; ``type``, left out, is ``"outbound"`` for a new agent.
+        :param on_mismatch: what to do if the service stores a member other than asked: ``"fail"`` or ``"warn"``.
+        :raises OpenCXUnknownOutcomeError: if a create was not answered and no agent has appeared.
+        :raises OpenCXPlanRefusedError: if several agents have the name, ``model`` would change, or an inbound
+            agent has the name and no ``type`` is written.
+        """
+        return self._told(self.get_conn().run(procedures.upsert(spec)), on_mismatch)
+
+    async def aupsert_phone_agent(self, spec: PhoneAgentSpec, *, on_mismatch: OnMismatch = "fail") -> PhoneAgent:
+        """Async twin of :meth:`upsert_phone_agent`."""
+        async with await self.aget_conn() as client:
+            return self._told(await client.run(procedures.upsert(spec)), on_mismatch)
+
+    def list_voices(self) -> list[Voice]:
+        """Return the voices that can be given as ``voice_id``."""
+        return self.get_conn().run(requests.list_voices())
+
+    async def alist_voices(self) -> list[Voice]:
+        """Async twin of :meth:`list_voices`."""
+        async with await self.aget_conn() as client:
+            return await client.run(requests.list_voices())
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Send one authenticated GET and say in a sentence how it went, never showing the key.
+
+        Airflow asks for it from the connection form and from ``airflow connections test``.
+        """
+        try:
+            connection = self.get_connection(self.opencx_conn_id)
+            with OpenCXClient(replace(self._settings(connection), max_retries=0)) as client:
+                client.run(requests.ping())
+        except AirflowNotFoundException:
+            return False, str(self._missing())
+        except OpenCXError as error:
+            return False, str(error)
+        return True, "OpenCX accepted the API key, and its phone agents can be read."
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, object]:
+        """Return how the form shows Airflow's own fields; asked by Airflow 3.0 and 3.1 only."""
+        return {
+            "hidden_fields": connection_form.HIDDEN_FIELDS,
+            "relabeling": connection_form.RELABELING,
+            "placeholders": connection_form.PLACEHOLDERS,
+        }
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, object]:
+        """Return the form's extra fields; asked by Airflow 3.0 and 3.1 only."""
+        from wtforms import BooleanField, IntegerField, StringField
+
+        widgets = {"number": StringField, "integer": IntegerField, "boolean": BooleanField}
+        return {
+            field.name: widgets[field.type](field.label, description=field.description, default=field.default)
+            for field in connection_form.EXTRA_FIELDS
+        }
+
+    def _settings(self, connection: Connection) -> ClientSettings:
+        from airflow import __version__ as airflow_version
+
+        user_agent = f"airflow-provider-opencx/{__version__} apache-airflow/{airflow_version}"
+        settings = client_settings(connection, user_agent=user_agent)
+        return settings if self._max_retries is None else replace(settings, max_retries=self._max_retries)
+
+    def _missing(self) -> OpenCXConnectionSettingsError:
+        return OpenCXConnectionSettingsError(
+            f"Connection {self.opencx_conn_id!r} is not defined. Add one of type OpenCX, with the API key as its"
+            " password."
+        )
+
+    def _told(self, outcome: Outcome, on_mismatch: OnMismatch) -> PhoneAgent:
+        agent = outcome.agent
+        listed = "; ".join(map(str, outcome.differences))
+        if outcome.action == "created":
+            self.log.info("Created %s.", agent.label)
+        elif outcome.action == "updated":
+            self.log.info("Updated %s: %s.", agent.label, listed)
+        elif outcome.differences:
+            self.log.warning("Adopted %s as it is. It is not as declared: %s.", agent.label, listed)
+        else:
+            self.log.info("Left %s as it is: nothing differs.", agent.label)
+        if outcome.mismatches:
+            message = (
+                f"OpenCX {outcome.action} {agent.label}, but not as asked:"
+                f" {'; '.join(map(str, outcome.mismatches))}. The service may not know the member, or not take the"
+                " value; with on_mismatch='warn' this is only logged."
+            )
+            if on_mismatch == "fail":
+                members = [mismatch.member for mismatch in outcome.mismatches]
+                raise OpenCXMismatchError(message, agent_id=agent.id, members=members)
+            self.log.warning(message)
+        return agent

@@ -1,0 +1,153 @@
+"""Carries out plans: create once, update, upsert, each followed by a look at what was done.
+
+Procedures are flows (see :mod:`.api.requests`), so the sync and the async hook run the same code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from airflow_provider_opencx.api import requests
+from airflow_provider_opencx.api.models import PhoneAgent, PhoneAgentChanges, PhoneAgentSpec
+from airflow_provider_opencx.api.requests import Flow, Pause
+from airflow_provider_opencx.exceptions import (
+    OpenCXAgentNotFoundError,
+    OpenCXAnswerError,
+    OpenCXError,
+    OpenCXNameMismatchError,
+    OpenCXServerError,
+    OpenCXUnknownOutcomeError,
+    OpenCXUnreachableError,
+)
+from airflow_provider_opencx.reconcile import (
+    Create,
+    Difference,
+    IfExists,
+    Plan,
+    Refuse,
+    Update,
+    find_mismatches,
+    pick_agent,
+    plan_create,
+    plan_update,
+    plan_upsert,
+    require_agent,
+)
+
+LOOK_AGAIN_AFTER: Sequence[float] = (0, 1, 2, 4, 8)
+"""Seconds before each look at the list for an agent whose create was not answered."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a procedure did.
+
+    :param agent: the agent, as the service describes it now.
+    :param action: what was done to it.
+    :param differences: the members that were changed; for an agent left as it is, those not as declared.
+    :param mismatches: the members that the service left other than asked.
+    """
+
+    agent: PhoneAgent
+    action: Literal["created", "updated", "unchanged"]
+    differences: tuple[Difference, ...] = ()
+    mismatches: tuple[Difference, ...] = ()
+
+
+def create(spec: PhoneAgentSpec, if_exists: IfExists = "adopt") -> Flow[Outcome]:
+    """Make sure that exactly one agent has the declared name; one that exists is left as it is."""
+    agents = yield from requests.list_phone_agents()
+    return (yield from _carry_out(plan_create(spec, agents, if_exists), spec))
+
+
+def upsert(spec: PhoneAgentSpec) -> Flow[Outcome]:
+    """Make sure that exactly one agent has the declared name, and is as declared."""
+    agents = yield from requests.list_phone_agents()
+    return (yield from _carry_out(plan_upsert(spec, agents), spec))
+
+
+def update(changes: PhoneAgentChanges, *, agent_id: str | None = None, agent_name: str | None = None) -> Flow[Outcome]:
+    """Bring an existing agent to the declared members."""
+    agents = yield from requests.list_phone_agents()
+    agent = require_agent(agents, agent_id=agent_id, agent_name=agent_name)
+    return (yield from _carry_out(plan_update(changes, agent, agents), changes))
+
+
+def _carry_out(plan: Plan, declared: PhoneAgentChanges) -> Flow[Outcome]:
+    if isinstance(plan, Refuse):
+        raise plan.error
+    if isinstance(plan, Create):
+        return (yield from _create_once(plan.spec))
+    if isinstance(plan, Update):
+        answered = yield from requests.update_phone_agent(plan.agent.id, plan.changes)
+        agent = yield from _as_it_is_now(plan.agent.id, declared, answered)
+        return Outcome(agent, "updated", plan.differences, find_mismatches(declared, agent))
+    return Outcome(plan.agent, "unchanged", plan.differences)
+
+
+def _create_once(spec: PhoneAgentSpec) -> Flow[Outcome]:
+    declared = spec.for_creation()
+    try:
+        answered = yield from requests.create_phone_agent(spec)
+    except OpenCXError as error:
+        if not _may_have_been_handled(error):
+            raise
+        answered = yield from _look_for_created(spec, str(error))
+    if answered is None:
+        answered = yield from _look_for_created(spec, "The service accepted it with an empty answer.")
+    agent = yield from _as_it_is_now(answered.id, declared, answered)
+    mismatches = find_mismatches(declared, agent)
+    if any(mismatch.member == "name" for mismatch in mismatches):
+        raise OpenCXNameMismatchError(
+            f"OpenCX created {agent.label}, though the name {spec.agent_name!r} was declared. Declare the name as"
+            " OpenCX stores it: under another name the agent is not found again, and each run would create one more.",
+            agent_id=agent.id,
+            members=["name"],
+        )
+    return Outcome(agent, "created", mismatches=mismatches)
+
+
+def _may_have_been_handled(error: OpenCXError) -> bool:
+    """Return whether an agent may exist after a create that failed so.
+
+    Only a request that never arrived, or a refusal, says that none does.
+    """
+    if isinstance(error, OpenCXUnreachableError):
+        return error.request_sent
+    return isinstance(error, OpenCXServerError | OpenCXAnswerError)
+
+
+def _look_for_created(spec: PhoneAgentSpec, reason: str) -> Flow[PhoneAgent]:
+    for seconds in LOOK_AGAIN_AFTER:
+        yield Pause(seconds)
+        try:
+            agents = yield from requests.list_phone_agents()
+        except OpenCXError as error:
+            if isinstance(error, AirflowFailException):
+                raise
+            continue
+        agent = pick_agent(agents, agent_name=spec.agent_name)
+        if agent is not None:
+            return agent
+    raise OpenCXUnknownOutcomeError(
+        f"Whether phone agent {spec.agent_name!r} was created is not known: {reason} No agent of that name has appeared"
+        " since, and the create was not sent again. The next try looks first, and adopts the agent if it is there."
+    )
+
+
+def _as_it_is_now(agent_id: str, declared: PhoneAgentChanges, answered: PhoneAgent | None) -> Flow[PhoneAgent]:
+    """Return the agent after a write; from the list, where the answer is empty or does not show what was asked."""
+    if answered is not None and not find_mismatches(declared, answered):
+        return answered
+    agents = yield from requests.list_phone_agents()
+    agent = pick_agent(agents, agent_id=agent_id) or answered
+    if agent is None:
+        raise OpenCXAgentNotFoundError(
+            f"Phone agent {agent_id} was updated and is not in the organization's list any more.",
+            agent_ids=[agent_id],
+        )
+    return agent

@@ -1,0 +1,308 @@
+"""Decides what to do: what is declared, and the agents that exist, make a plan. Pure; sends nothing.
+
+The same comparison serves before a write (what differs?) and after it (was it done?).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from pydantic import JsonValue
+
+from airflow_provider_opencx.api.models import (
+    PhoneAgent,
+    PhoneAgentChanges,
+    PhoneAgentSpec,
+    language_codes,
+    normalize_name,
+    normalize_phone_number,
+)
+from airflow_provider_opencx.exceptions import (
+    OpenCXAgentExistsError,
+    OpenCXAgentNotFoundError,
+    OpenCXAmbiguousNameError,
+    OpenCXArgumentError,
+    OpenCXError,
+    OpenCXPlanRefusedError,
+)
+
+IfExists: TypeAlias = Literal["adopt", "fail"]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One member that is not as declared."""
+
+    member: str
+    actual: JsonValue
+    wanted: JsonValue
+
+    def __str__(self) -> str:
+        return f"{self.member}: {_shortened(self.actual)} -> {_shortened(self.wanted)}"
+
+
+@dataclass(frozen=True)
+class Create:
+    """No agent has the name: create one."""
+
+    spec: PhoneAgentSpec
+
+
+@dataclass(frozen=True)
+class Update:
+    """The agent exists and differs: send the members that do."""
+
+    agent: PhoneAgent
+    changes: PhoneAgentChanges
+    differences: tuple[Difference, ...]
+
+
+@dataclass(frozen=True)
+class Unchanged:
+    """The agent is as it should be, or is adopted as it is: send nothing.
+
+    :param agent: the agent.
+    :param differences: where an adopted agent is not as declared.
+    """
+
+    agent: PhoneAgent
+    differences: tuple[Difference, ...] = ()
+
+
+@dataclass(frozen=True)
+class Refuse:
+    """What is declared cannot be reached from what exists: send nothing, raise the error."""
+
+    error: OpenCXError
+
+
+Plan: TypeAlias = Create | Update | Unchanged | Refuse
+
+
+def plan_create(spec: PhoneAgentSpec, agents: Iterable[PhoneAgent], if_exists: IfExists) -> Plan:
+    """Plan for exactly one agent of the declared name, left as it is if it exists."""
+    existing = agents_named(spec.agent_name, agents)
+    if refusal := _refuse_several(spec.agent_name, existing):
+        return refusal
+    if not existing:
+        return Create(spec)
+    agent = existing[0]
+    if if_exists == "fail":
+        return Refuse(
+            OpenCXAgentExistsError(
+                f"An agent of that name exists: {agent.label}. Use if_exists='adopt' to take it as it is, or"
+                " OpenCXUpsertPhoneAgentOperator to keep it as declared.",
+                agent_ids=[agent.id],
+            )
+        )
+    return _refuse_another_type(spec, agent) or Unchanged(agent, find_differences(spec, agent))
+
+
+def plan_upsert(spec: PhoneAgentSpec, agents: Iterable[PhoneAgent]) -> Plan:
+    """Plan for exactly one agent of the declared name, as declared."""
+    existing = agents_named(spec.agent_name, agents)
+    if refusal := _refuse_several(spec.agent_name, existing):
+        return refusal
+    if not existing:
+        return Create(spec)
+    agent = existing[0]
+    if "type" not in spec.written and (refusal := _refuse_another_type(spec, agent)):
+        return refusal
+    return plan_update(spec, agent, [])
+
+
+def plan_update(
+    changes: PhoneAgentChanges, agent: PhoneAgent, agents: Iterable[PhoneAgent]
+) -> Update | Unchanged | Refuse:
+    """Plan to bring one existing agent to the declared members, by sending only those that differ.
+
+    :param agents: all agents, so that a new name does not make a second agent of that name.
+    """
+    differences = tuple(
+        difference
+        for difference in find_differences(changes, agent)
+        # A service that does not tell the model gives nothing to compare, and null asks for no model in particular.
+        if difference.member != "model" or None not in (difference.wanted, difference.actual)
+    )
+    members = {difference.member for difference in differences}
+    if "model" in members:
+        return _refuse_model(changes, agent)
+    if "name" in members and (others := agents_named(changes.name or "", agents)):
+        return Refuse(
+            OpenCXAmbiguousNameError(
+                f"The {agent.label} cannot be renamed to {changes.name!r}: {others[0].label} has that name. Nothing was"
+                " sent.",
+                agent_ids=[agent.id, *(other.id for other in others)],
+            )
+        )
+    return Update(agent, changes.only(members), differences) if differences else Unchanged(agent)
+
+
+def agents_named(name: str, agents: Iterable[PhoneAgent]) -> list[PhoneAgent]:
+    """Return the agents of a name; nothing says that the service keeps names unique."""
+    wanted = normalize_name(name)
+    return [agent for agent in agents if agent.name is not None and normalize_name(agent.name) == wanted]
+
+
+def pick_agent(
+    agents: Iterable[PhoneAgent], *, agent_id: str | None = None, agent_name: str | None = None
+) -> PhoneAgent | None:
+    """Return the agent of an id or of a name, ``None`` if there is none.
+
+    :raises OpenCXAmbiguousNameError: if several have the name.
+    """
+    agent_id, agent_name = checked_selector(agent_id, agent_name)
+    if agent_id is not None:
+        return next((agent for agent in agents if agent.id == agent_id), None)
+    named = agents_named(agent_name or "", agents)
+    if refusal := _refuse_several(agent_name or "", named):
+        raise refusal.error
+    return named[0] if named else None
+
+
+def require_agent(
+    agents: Iterable[PhoneAgent], *, agent_id: str | None = None, agent_name: str | None = None
+) -> PhoneAgent:
+    """Return the agent of an id or of a name; raises ``OpenCXAgentNotFoundError`` if there is none."""
+    agent = pick_agent(agents, agent_id=agent_id, agent_name=agent_name)
+    if agent is None:
+        raise OpenCXAgentNotFoundError(
+            f"There is no {describe_selector(agent_id, agent_name)} in this organization. Has it been deleted, or"
+            " does the connection's API key belong to another organization?",
+            agent_ids=[agent_id] if agent_id else [],
+        )
+    return agent
+
+
+def checked_selector(agent_id: object, agent_name: object) -> tuple[str | None, str | None]:
+    """Return an id or a name by which an agent is looked for, the other ``None``.
+
+    :raises OpenCXArgumentError: if there is not exactly one, or it is no string, or an empty one.
+    """
+    if (agent_id is None) == (agent_name is None):
+        raise OpenCXArgumentError("give either agent_id or agent_name, and not both")
+    argument, value = ("agent_id", agent_id) if agent_name is None else ("agent_name", agent_name)
+    if not isinstance(value, str) or not value.strip():
+        raise OpenCXArgumentError(f"{argument}: must be a string that is not empty")
+    return (value, None) if argument == "agent_id" else (None, value)
+
+
+def describe_selector(agent_id: str | None, agent_name: str | None) -> str:
+    """Return how messages call an agent that was not found yet."""
+    return f"phone agent {agent_id}" if agent_id is not None else f"phone agent named {agent_name!r}"
+
+
+def find_differences(declared: PhoneAgentChanges, agent: PhoneAgent) -> tuple[Difference, ...]:
+    """Return the declared members that the agent does not have as declared, compared by meaning."""
+    return tuple(
+        Difference(member, getattr(agent, member, None), wanted)
+        for member, wanted in declared.written.items()
+        if not _means_the_same(member, wanted, getattr(agent, member, None))
+    )
+
+
+def find_mismatches(declared: PhoneAgentChanges, answered: PhoneAgent) -> tuple[Difference, ...]:
+    """Return what a write left other than declared.
+
+    A written ``None`` for which the service chose a value of its own is no mismatch.
+    """
+    return tuple(
+        difference
+        for difference in find_differences(declared, answered)
+        if not (difference.wanted is None and difference.member in _SERVICE_CHOOSES)
+    )
+
+
+_SERVICE_CHOOSES = frozenset(
+    {"voice_id", "first_message", "language", "use_org_knowledgebase", "model", "speed", "interruptible", "manual_mode"}
+)
+"""Members for which the service puts a value of its own in the place of null."""
+
+_DOCUMENTED_DEFAULTS: dict[str, JsonValue] = {
+    "first_message": "Hello?",
+    "use_org_knowledgebase": False,
+    "interruptible": True,
+}
+"""Values that the API's pages give for null, so that a declared ``None`` is reached once and then left alone."""
+
+
+def _means_the_same(member: str, wanted: JsonValue, actual: JsonValue) -> bool:
+    form = _FORMS.get(member, _as_it_is)
+    if form(wanted) == form(actual):
+        return True
+    return wanted is None and member in _DOCUMENTED_DEFAULTS and actual == _DOCUMENTED_DEFAULTS[member]
+
+
+def _as_it_is(value: JsonValue) -> object:
+    return value
+
+
+def _language_form(value: JsonValue) -> object:
+    codes = language_codes(value)
+    return frozenset(str(code).lower() for code in codes) if isinstance(codes, list) else codes
+
+
+def _set_form(value: JsonValue) -> object:
+    return frozenset(map(str, value)) if isinstance(value, list) else value
+
+
+def _phone_number_form(value: JsonValue) -> object:
+    return normalize_phone_number(value) if isinstance(value, str) else value
+
+
+def _name_form(value: JsonValue) -> object:
+    return normalize_name(value) if isinstance(value, str) else value
+
+
+_FORMS: dict[str, Callable[[JsonValue], object]] = {
+    "name": _name_form,
+    "language": _language_form,
+    "handoff_phone_number": _phone_number_form,
+    "action_ids": _set_form,
+    "data_collection_fields": _set_form,
+}
+"""The form in which two values of a member are compared, where it is not the value itself."""
+
+
+def _refuse_model(changes: PhoneAgentChanges, agent: PhoneAgent) -> Refuse:
+    return Refuse(
+        OpenCXPlanRefusedError(
+            f"The model of {agent.label} is {agent.model!r} and cannot be changed to {changes.model!r}: OpenCX fixes"
+            " it at creation. Nothing was sent. Leave model out, or declare an agent of another name.",
+            agent_ids=[agent.id],
+        )
+    )
+
+
+def _refuse_several(name: str, agents: Sequence[PhoneAgent]) -> Refuse | None:
+    if len(agents) < 2:
+        return None
+    ids = [agent.id for agent in agents]
+    return Refuse(
+        OpenCXAmbiguousNameError(
+            f"{len(agents)} agents are named {name!r}: {', '.join(ids)}. Nothing was sent. Rename all but one in the"
+            " OpenCX dashboard (or with OpenCXUpdatePhoneAgentOperator by agent_id); deleting one loses its number.",
+            agent_ids=ids,
+        )
+    )
+
+
+def _refuse_another_type(spec: PhoneAgentSpec, agent: PhoneAgent) -> Refuse | None:
+    wanted = spec.for_creation().type
+    if agent.type is None or agent.type == wanted or ("type" not in spec.written and agent.type != "inbound"):
+        return None
+    return Refuse(
+        OpenCXPlanRefusedError(
+            f"The {agent.label} exists and is {agent.type}, while an {wanted} agent is declared. Nothing was sent. If"
+            f" that line is meant to become {wanted}, use OpenCXUpsertPhoneAgentOperator with type={wanted!r};"
+            " otherwise choose another name.",
+            agent_ids=[agent.id],
+        )
+    )
+
+
+def _shortened(value: JsonValue) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

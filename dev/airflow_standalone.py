@@ -1,0 +1,186 @@
+"""A real Airflow for the demo, the UI and the system tests: ``airflow standalone`` in an AIRFLOW_HOME of its own.
+
+It runs on free ports and in a process group of its own, and ends with the ``with`` block that started it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import httpx
+
+EXAMPLE_DAGS = Path(__file__).resolve().parent.parent / "example_dags"
+
+_STARTED_WITHIN = 180.0
+
+_Value = TypeVar("_Value")
+
+
+def connection_json(base_url: str, api_key: str, **extra: object) -> str:
+    """Return an ``opencx`` connection as the JSON of an ``AIRFLOW_CONN_...`` variable."""
+    return json.dumps({"conn_type": "opencx", "host": base_url, "password": api_key, "extra": extra})
+
+
+def airflow_environment(home: Path, dags: Path, variables: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of an Airflow in ``home`` on SQLite, with ``variables`` on top.
+
+    Nothing of the caller's Airflow is in it.
+    """
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
+    return {
+        **inherited,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{inherited.get('PATH', '')}",
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
+        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+        **variables,
+    }
+
+
+def wait_for(what: str, look: Callable[[], _Value | None], *, within: float, every: float = 0.5) -> _Value:
+    """Look until there is something, and return it; raises ``TimeoutError`` after ``within`` seconds."""
+    deadline = time.monotonic() + within
+    while (found := look()) is None:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"No {what} within {within:.0f} s")
+        time.sleep(every)
+    return found
+
+
+def free_port() -> int:
+    """Return a port of this machine that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class AirflowStandalone:
+    """A running Airflow: scheduler, Dag processor, triggerer and API server.
+
+    :param home: its AIRFLOW_HOME; its log is ``standalone.log`` there.
+    :param dags: its Dags folder.
+    :param variables: environment variables, such as ``AIRFLOW_CONN_OPENCX_DEFAULT``.
+    """
+
+    def __init__(self, home: Path, dags: Path = EXAMPLE_DAGS, variables: Mapping[str, str] | None = None) -> None:
+        self.home = home
+        self.log_file = home / "standalone.log"
+        self.url = f"http://127.0.0.1:{free_port()}"
+        port = self.url.rpartition(":")[2]
+        self._environment = airflow_environment(
+            home,
+            dags,
+            {
+                "AIRFLOW__API__HOST": "127.0.0.1",
+                "AIRFLOW__API__PORT": port,
+                "AIRFLOW__API__BASE_URL": self.url,
+                "AIRFLOW__API__WORKERS": "1",
+                "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
+                "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
+                "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
+                **(variables or {}),
+            },
+        )
+        self._process: subprocess.Popen[bytes] | None = None
+        self._api = httpx.Client(base_url=self.url, timeout=30)
+
+    def __enter__(self) -> Self:
+        self.home.mkdir(parents=True, exist_ok=True)
+        with self.log_file.open("wb") as log:
+            self._process = subprocess.Popen(
+                ["airflow", "standalone"],
+                env=self._environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        try:
+            wait_for("healthy Airflow", self._healthy, within=_STARTED_WITHIN)
+            token = self._api.get("/auth/token").raise_for_status().json()["access_token"]
+        except BaseException:
+            self.__exit__()
+            raise
+        self._api.headers["Authorization"] = f"Bearer {token}"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is None:
+            return
+        for sent in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+            try:
+                os.killpg(self._process.pid, sent)
+                self._process.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                continue
+            except ProcessLookupError:
+                break
+        self._process = None
+        self._api.close()
+
+    def run_dag(self, dag_id: str, *, within: float, conf: Mapping[str, object] | None = None) -> str:
+        """Run a Dag to its end and return the run's id; raises ``RuntimeError`` unless it ended in success."""
+        run_id = self.start_dag(dag_id, conf=conf)
+        state = self.end_state(dag_id, run_id, within=within)
+        if state != "success":
+            raise RuntimeError(f"{dag_id} ended in state {state}; the logs are in {self.home}")
+        return run_id
+
+    def start_dag(self, dag_id: str, *, conf: Mapping[str, object] | None = None) -> str:
+        """Start a Dag, as soon as Airflow knows it, and return the run's id."""
+        wait_for(f"Dag {dag_id}", lambda: self._known(dag_id), within=_STARTED_WITHIN)
+        self.call("PATCH", f"/dags/{dag_id}", {"is_paused": False})
+        run = self.call("POST", f"/dags/{dag_id}/dagRuns", {"logical_date": None, "conf": dict(conf or {})})
+        return str(run["dag_run_id"])
+
+    def end_state(self, dag_id: str, run_id: str, *, within: float) -> str:
+        """Wait for a run to end and return its state."""
+
+        def ended() -> str | None:
+            state = str(self.call("GET", f"/dags/{dag_id}/dagRuns/{run_id}")["state"])
+            return state if state in ("success", "failed") else None
+
+        return wait_for(f"end of {dag_id}", ended, within=within)
+
+    def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        """Return the task instances of a run."""
+        answer = self.call("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances?limit=1000")
+        return list(answer["task_instances"])
+
+    def xcom(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> Any:
+        """Return what a task returned."""
+        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/return_value"
+        return self.call("GET", f"{path}?map_index={map_index}&deserialize=true")["value"]
+
+    def call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:
+        """Call Airflow's REST API and return its decoded answer."""
+        answer = self._api.request(method, f"/api/v2{path}", json=body)
+        if answer.is_error:
+            raise RuntimeError(f"{method} {path}: {answer.status_code} {answer.text[:500]}")
+        return answer.json()
+
+    def _known(self, dag_id: str) -> bool | None:
+        return True if self._api.get(f"/api/v2/dags/{dag_id}").status_code == 200 else None
+
+    def _healthy(self) -> bool | None:
+        if self._process is not None and self._process.poll() is not None:
+            raise RuntimeError(f"airflow standalone ended by itself; see {self.log_file}")
+        try:
+            health = self._api.get("/api/v2/monitor/health").json()
+        except (httpx.HTTPError, ValueError):
+            return None
+        parts = ("metadatabase", "scheduler", "triggerer", "dag_processor")
+        return True if all(health.get(part, {}).get("status") == "healthy" for part in parts) else None

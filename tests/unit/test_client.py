@@ -1,0 +1,258 @@
+"""The clients over a socket: what is sent again and what is not, and what each answer becomes."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from airflow_provider_opencx.api import client as client_module
+from airflow_provider_opencx.api import requests
+from airflow_provider_opencx.api.client import AsyncOpenCXClient, ClientSettings, OpenCXClient
+from airflow_provider_opencx.api.models import PhoneAgentChanges, PhoneAgentSpec
+from airflow_provider_opencx.exceptions import (
+    OpenCXAnswerError,
+    OpenCXAPIError,
+    OpenCXAuthenticationError,
+    OpenCXError,
+    OpenCXNotFoundError,
+    OpenCXPermissionError,
+    OpenCXRateLimitError,
+    OpenCXRedirectError,
+    OpenCXRequestRefusedError,
+    OpenCXServerError,
+    OpenCXUnreachableError,
+)
+from airflow_provider_opencx.simulator import (
+    Answer,
+    CloseBeforeHandling,
+    EmptyAnswer,
+    LoseAnswer,
+    Simulator,
+    SlowAnswer,
+)
+
+KEY = "test-key"
+SPEC = PhoneAgentSpec.declare({"name": "a"})
+
+
+@dataclass
+class Client:
+    """Runs a flow with the sync or the async client."""
+
+    settings: ClientSettings
+    asynchronous: bool
+
+    def run(self, flow: requests.Flow[Any], **settings: Any) -> Any:
+        if self.asynchronous:
+            return asyncio.run(self._arun(flow, replace(self.settings, **settings)))
+        with OpenCXClient(replace(self.settings, **settings)) as client:
+            return client.run(flow)
+
+    async def _arun(self, flow: requests.Flow[Any], settings: ClientSettings) -> Any:
+        async with AsyncOpenCXClient(settings) as client:
+            return await client.run(flow)
+
+
+@pytest.fixture(params=[False, True], ids=["sync", "async"])
+def client(request: pytest.FixtureRequest, opencx_simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Client:
+    monkeypatch.setattr("httpx_retries.Retry.backoff_strategy", lambda self: 0.01)
+    settings = ClientSettings(opencx_simulator.url, KEY, timeout=5, requests_per_minute=100_000)
+    return Client(settings, request.param)
+
+
+@pytest.mark.parametrize("generation", ["2024", "2025", "2026"])
+def test_a_list_is_followed_to_its_end_in_every_generation(
+    generation: str, client: Client, opencx_simulator: Simulator
+) -> None:
+    opencx_simulator.generation = generation
+    for number in range(250):
+        opencx_simulator.add_agent(f"agent {number}")
+    agents = client.run(requests.list_phone_agents())
+    assert [agent.name for agent in agents] == [f"agent {number}" for number in range(250)]
+    assert client.run(requests.list_voices())[0].voice_id == "voice_aria"
+
+
+@pytest.mark.parametrize("generation", ["2024", "2025", "2026"])
+def test_a_write_works_in_every_generation(generation: str, client: Client, opencx_simulator: Simulator) -> None:
+    opencx_simulator.generation = generation
+    spec = PhoneAgentSpec.declare({"name": "a", "language": "de"})
+    created = client.run(requests.create_phone_agent(spec))
+    assert (created.name, created.type, created.language) == ("a", "outbound", ["de"])
+    changed = client.run(requests.update_phone_agent(created.id, PhoneAgentChanges.declare({"language": ["fr"]})))
+    assert (changed is None) == (generation != "2026")
+    assert client.run(requests.list_phone_agents())[0].language == ["fr"]
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
+def test_reads_and_updates_are_sent_again_after_an_error_that_may_pass(
+    status: int, client: Client, opencx_simulator: Simulator
+) -> None:
+    agent_id = str(opencx_simulator.add_agent("a")["id"])
+    opencx_simulator.fail("listPhoneAgents", Answer(status), times=2)
+    assert len(client.run(requests.list_phone_agents())) == 1
+    opencx_simulator.fail("updatePhoneAgent", Answer(status), times=2)
+    client.run(requests.update_phone_agent(agent_id, PhoneAgentChanges.declare({"first_message": "Hi"})))
+    assert (opencx_simulator.count("listPhoneAgents"), opencx_simulator.count("updatePhoneAgent")) == (3, 3)
+
+
+@pytest.mark.parametrize("fault", [CloseBeforeHandling(), LoseAnswer()])
+def test_reads_and_updates_are_sent_again_after_a_dropped_connection(
+    fault: Any, client: Client, opencx_simulator: Simulator
+) -> None:
+    agent_id = str(opencx_simulator.add_agent("a")["id"])
+    opencx_simulator.fail("listPhoneAgents", fault, times=2)
+    opencx_simulator.fail("updatePhoneAgent", fault, times=2)
+    client.run(requests.list_phone_agents())
+    client.run(requests.update_phone_agent(agent_id, PhoneAgentChanges.declare({"first_message": "Hi"})))
+    assert (opencx_simulator.count("listPhoneAgents"), opencx_simulator.count("updatePhoneAgent")) == (3, 3)
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        (Answer(500), OpenCXServerError),
+        (Answer(502, "<html>Bad gateway</html>"), OpenCXServerError),
+        (Answer(503, headers={"Retry-After": "1"}), OpenCXServerError),
+        (Answer(408), OpenCXServerError),
+        (LoseAnswer(), OpenCXUnreachableError),
+        (CloseBeforeHandling(), OpenCXUnreachableError),
+        (SlowAnswer(2), OpenCXUnreachableError),
+        (Answer(200, "{"), OpenCXAnswerError),
+        (Answer(200, "<html>"), OpenCXAnswerError),
+        (Answer(200, {"name": "no id"}), OpenCXAnswerError),
+    ],
+)
+def test_a_create_is_never_sent_again_where_the_first_may_have_been_handled(
+    fault: Any, error: type[OpenCXError], client: Client, opencx_simulator: Simulator
+) -> None:
+    opencx_simulator.fail("createPhoneAgent", fault)
+    with pytest.raises(error):
+        client.run(requests.create_phone_agent(SPEC), timeout=1)
+    assert opencx_simulator.count("createPhoneAgent") == 1
+
+
+def test_a_create_that_was_refused_for_the_rate_is_sent_again(client: Client, opencx_simulator: Simulator) -> None:
+    opencx_simulator.fail("createPhoneAgent", Answer(429, headers={"Retry-After": "0"}), times=2)
+    client.run(requests.create_phone_agent(SPEC))
+    assert len(opencx_simulator.agents()) == 1
+
+
+def test_a_create_that_never_arrived_says_so(client: Client) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        refused = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(OpenCXUnreachableError) as error:
+            client.run(requests.create_phone_agent(SPEC), base_url=refused)
+    assert not error.value.request_sent
+    assert refused in str(error.value)
+
+
+def test_an_empty_answer_to_a_create_is_no_agent_and_no_error(client: Client, opencx_simulator: Simulator) -> None:
+    opencx_simulator.fail("createPhoneAgent", EmptyAnswer())
+    assert client.run(requests.create_phone_agent(SPEC)) is None
+
+
+def test_retries_end(client: Client, opencx_simulator: Simulator) -> None:
+    opencx_simulator.fail("listPhoneAgents", Answer(503), times=None)
+    with pytest.raises(OpenCXServerError):
+        client.run(requests.list_phone_agents(), max_retries=2)
+    assert opencx_simulator.count("listPhoneAgents") == 3
+
+
+def test_a_short_retry_after_is_slept_through(client: Client, opencx_simulator: Simulator) -> None:
+    opencx_simulator.fail("listPhoneAgents", Answer(429, headers={"Retry-After": "1"}))
+    started = time.monotonic()
+    client.run(requests.list_phone_agents())
+    assert time.monotonic() - started >= 1
+
+
+@pytest.mark.parametrize("asked", ["61", "3600", "Fri, 01 Jan 2100 00:00:00 GMT"])
+def test_a_long_retry_after_is_raised_at_once_and_carried(
+    asked: str, client: Client, opencx_simulator: Simulator
+) -> None:
+    opencx_simulator.fail("createPhoneAgent", Answer(429, headers={"Retry-After": asked, "X-Request-Id": "r1"}))
+    with pytest.raises(OpenCXRateLimitError) as error:
+        client.run(requests.create_phone_agent(SPEC))
+    assert error.value.retry_after == (float(asked) if asked.isdigit() else 86_400)
+    assert error.value.request_id == "r1"
+    assert opencx_simulator.count("createPhoneAgent") == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "says"),
+    [
+        (Answer(401, {"message": "Invalid"}), OpenCXAuthenticationError, "'Invalid'. The API key was rejected"),
+        (Answer(403, {"error": "Forbidden"}), OpenCXPermissionError, "phone:read"),
+        (Answer(404, "<html>nothing here</html>"), OpenCXNotFoundError, "Base URL"),
+        (Answer(422, {"message": ["name: too long", "type: odd"]}), OpenCXRequestRefusedError, "name: too long; type"),
+        (Answer(400, [1]), OpenCXRequestRefusedError, "400"),
+        (Answer(302, headers={"Location": "http://127.0.0.1:1/"}), OpenCXRedirectError, "not followed"),
+        (Answer(200, {"items": 1}), OpenCXAnswerError, "neither a list nor a page"),
+        (Answer(200, "[" * 100_000), OpenCXAnswerError, "not JSON"),
+        (Answer(200, "<html>"), OpenCXAnswerError, "proxy"),
+    ],
+)
+def test_every_answer_becomes_an_error_that_says_what_to_do(
+    answer: Answer, error: type[OpenCXAPIError], says: str, client: Client, opencx_simulator: Simulator
+) -> None:
+    opencx_simulator.fail("listPhoneAgents", answer)
+    with pytest.raises(error) as raised:
+        client.run(requests.list_phone_agents())
+    assert says in str(raised.value)
+    assert "GET /phone" in str(raised.value)
+    assert "nothing here" not in str(raised.value)
+    assert opencx_simulator.count("listPhoneAgents") == 1
+
+
+def test_an_error_that_repeats_the_key_is_told_without_it(client: Client, opencx_simulator: Simulator) -> None:
+    opencx_simulator.fail("listPhoneAgents", Answer(401, {"message": f"{KEY} is no key"}))
+    with pytest.raises(OpenCXAuthenticationError, match=r"'\*\*\* is no key'"):
+        client.run(requests.list_phone_agents())
+
+
+def test_a_list_that_does_not_end_is_an_error(client: Client, opencx_simulator: Simulator) -> None:
+    opencx_simulator.fail("listPhoneAgents", Answer(200, {"items": [], "next": "again"}), times=None)
+    with pytest.raises(OpenCXAnswerError, match="does not end"):
+        client.run(requests.list_phone_agents())
+    assert opencx_simulator.count("listPhoneAgents") == 2
+
+
+def test_an_answer_that_is_far_too_large_is_not_read(
+    client: Client, opencx_simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "MAX_BODY_BYTES", 1000)
+    opencx_simulator.fail("listPhoneAgents", Answer(200, "x" * 5000))
+    with pytest.raises(OpenCXAnswerError, match="larger than"):
+        client.run(requests.list_phone_agents())
+
+
+def test_requests_are_paced_over_all_clients_of_a_process(client: Client, opencx_simulator: Simulator) -> None:
+    limiter = client_module._limiter(opencx_simulator.url, KEY, 3)
+    for _ in range(3):
+        client.run(requests.ping(), requests_per_minute=3)
+    assert not limiter.try_acquire("a fourth", blocking=False)
+
+
+def test_the_user_agent_names_the_provider(client: Client, opencx_simulator: Simulator) -> None:
+    client.run(requests.ping(), user_agent="airflow-provider-opencx/1 apache-airflow/3")
+    assert opencx_simulator.requests[0].headers["user-agent"] == "airflow-provider-opencx/1 apache-airflow/3"
+
+
+@pytest.mark.parametrize(
+    ("base_url", "proxy"),
+    [
+        ("https://api.open.cx", "http://proxy.example.com:3128"),
+        ("https://inside.example.com", None),
+        ("http://127.0.0.1:8010", None),
+    ],
+)
+def test_a_proxy_is_used_only_as_a_tunnel(base_url: str, proxy: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "proxy.example.com:3128")
+    monkeypatch.setenv("no_proxy", "inside.example.com")
+    assert client_module._proxy_to(client_module.httpx.URL(base_url)) == proxy

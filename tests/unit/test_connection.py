@@ -1,0 +1,107 @@
+"""A connection becomes settings, or an error that names what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from airflow.sdk import Connection
+
+from airflow_provider_opencx.api.client import ClientSettings
+from airflow_provider_opencx.connection import client_settings
+from airflow_provider_opencx.exceptions import OpenCXConnectionSettingsError
+from airflow_provider_opencx.hooks.opencx import OpenCXHook
+
+KEY = "ocx_live_s3cret"
+
+
+def settings_of(**fields: object) -> ClientSettings:
+    extra = fields.pop("extra", None)
+    connection = Connection(
+        conn_id="c",
+        conn_type="opencx",
+        extra=extra if extra is None or isinstance(extra, str) else json.dumps(extra),
+        **{"password": KEY, **fields},
+    )
+    return client_settings(connection, user_agent="test")
+
+
+def test_a_key_alone_is_enough() -> None:
+    assert settings_of() == ClientSettings("https://api.open.cx", KEY, 30.0, 4, 90, "test")
+
+
+@pytest.mark.parametrize(
+    ("fields", "base_url"),
+    [
+        ({"host": ""}, "https://api.open.cx"),
+        ({"host": "gateway.example.com"}, "https://gateway.example.com"),
+        ({"host": "https://gateway.example.com/opencx/"}, "https://gateway.example.com/opencx"),
+        ({"host": "gateway.example.com", "port": 8443}, "https://gateway.example.com:8443"),
+        ({"host": "http://127.0.0.1:8010"}, "http://127.0.0.1:8010"),
+        ({"host": "127.0.0.1", "port": 8010, "schema": "http"}, "http://127.0.0.1:8010"),
+        ({"host": "http://localhost:8010"}, "http://localhost:8010"),
+        ({"host": "http://[::1]:8010"}, "http://[::1]:8010"),
+        ({"host": "http://internal", "extra": {"allow_insecure_http": True}}, "http://internal"),
+        ({"host": "http://internal", "extra": {"allow_insecure_http": "true"}}, "http://internal"),
+    ],
+)
+def test_the_host_is_the_base_url(fields: dict[str, object], base_url: str) -> None:
+    assert settings_of(**fields).base_url == base_url
+
+
+@pytest.mark.parametrize(
+    ("fields", "names"),
+    [
+        ({"password": ""}, "API key (password) is empty"),
+        ({"password": "two words"}, "API key (password) holds characters"),
+        ({"password": "line\nbreak"}, "API key (password) holds characters"),
+        ({"host": "http://api.open.cx"}, "plain http to api.open.cx"),
+        ({"host": "http://127.0.0.1.example.com"}, "plain http to 127.0.0.1.example.com"),
+        ({"host": "ftp://api.open.cx"}, "Base URL (host)"),
+        ({"host": f"https://user:{KEY}@api.open.cx"}, "no user, password"),
+        ({"host": "https://api.open.cx:notaport"}, "Port"),
+        ({"host": "api.open.cx", "schema": "gopher"}, "schema"),
+        ({"extra": "{"}, "the extra is not JSON"),
+        ({"extra": "[]"}, "the extra is not a JSON object"),
+        ({"extra": {"timeout": "soon"}}, "the extra timeout must be a number of 1 or more"),
+        ({"extra": {"timeout": 0}}, "the extra timeout"),
+        ({"extra": {"timeout": True}}, "the extra timeout"),
+        ({"extra": {"timeout": "NaN"}}, "the extra timeout"),
+        ({"extra": {"max_retries": 2.5}}, "the extra max_retries must be a whole number of 0 or more"),
+        ({"extra": {"max_retries": -1}}, "the extra max_retries"),
+        ({"extra": {"requests_per_minute": [90]}}, "the extra requests_per_minute"),
+        ({"extra": {"allow_insecure_http": "maybe"}}, "the extra allow_insecure_http must be true or false"),
+        ({"extra": {"allow_insecure_http": 1}}, "the extra allow_insecure_http"),
+    ],
+)
+def test_a_wrong_field_is_named_and_the_key_is_not_shown(fields: dict[str, object], names: str) -> None:
+    with pytest.raises(OpenCXConnectionSettingsError) as wrong:
+        settings_of(**fields)
+    assert "Connection 'c'" in str(wrong.value)
+    assert names in str(wrong.value)
+    assert KEY not in str(wrong.value)
+
+
+@pytest.mark.parametrize("empty", [None, ""])
+def test_an_empty_extra_means_its_default(empty: object) -> None:
+    extra = {"timeout": empty, "max_retries": empty, "requests_per_minute": empty, "allow_insecure_http": empty}
+    assert settings_of(extra=extra) == settings_of()
+
+
+@pytest.mark.parametrize(
+    "variable",
+    [
+        json.dumps({"conn_type": "opencx", "password": KEY, "host": "http://127.0.0.1:8010", "extra": {"timeout": 9}}),
+        f"opencx://:{KEY}@127.0.0.1:8010/http?timeout=9",
+        f"opencx://http://:{KEY}@127.0.0.1:8010/?timeout=9",
+    ],
+    ids=["JSON", "URI", "URI with a second scheme"],
+)
+def test_the_environment_variable_may_be_json_or_a_uri(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_OPENCX_ENV", variable)
+    settings = client_settings(OpenCXHook.get_connection("opencx_env"), user_agent="test")
+    assert settings == ClientSettings("http://127.0.0.1:8010", KEY, 9.0, 4, 90, "test")
+
+
+def test_no_repr_shows_the_key() -> None:
+    assert KEY not in repr(settings_of())

@@ -1,0 +1,54 @@
+"""An error that a trigger met is, in the worker, the error that the worker would have met."""
+
+from __future__ import annotations
+
+import json
+import pickle
+
+import pytest
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+from airflow_provider_opencx import exceptions
+from airflow_provider_opencx.exceptions import OpenCXError, OpenCXRateLimitError
+
+ERRORS = [error for error in vars(exceptions).values() if isinstance(error, type) and issubclass(error, OpenCXError)]
+PERMANENT = {
+    "OpenCXConnectionSettingsError",
+    "OpenCXArgumentError",
+    "OpenCXAuthenticationError",
+    "OpenCXPermissionError",
+    "OpenCXNotFoundError",
+    "OpenCXRequestRefusedError",
+    "OpenCXRedirectError",
+    "OpenCXNameMismatchError",
+    "OpenCXPlanRefusedError",
+    "OpenCXAmbiguousNameError",
+    "OpenCXAgentExistsError",
+    "OpenCXAgentNotFoundError",
+}
+
+
+@pytest.mark.parametrize("error_class", ERRORS)
+def test_an_error_survives_the_way_through_an_event_and_through_pickle(error_class: type[OpenCXError]) -> None:
+    error = error_class("what happened")
+    for name in vars(error):
+        setattr(error, name, ["1"] if name == "agent_ids" else 7)
+    for copy in (OpenCXError.from_event(json.loads(json.dumps(error.to_event()))), pickle.loads(pickle.dumps(error))):
+        assert (type(copy), str(copy), vars(copy)) == (error_class, "what happened", vars(error))
+
+
+@pytest.mark.parametrize("error_class", ERRORS)
+def test_only_what_another_try_cannot_mend_is_not_retried(error_class: type[OpenCXError]) -> None:
+    assert issubclass(error_class, AirflowException)
+    assert issubclass(error_class, AirflowFailException) == (error_class.__name__ in PERMANENT)
+
+
+def test_an_event_of_a_newer_version_is_still_an_error_with_its_message() -> None:
+    error = OpenCXError.from_event({"error": "OpenCXFutureError", "message": "what happened"})
+    assert type(error) is OpenCXError
+    assert str(error) == "what happened"
+
+
+def test_an_api_error_carries_what_a_retry_policy_needs() -> None:
+    error = OpenCXRateLimitError("slow down", status_code=429, request_id="r1", retry_after=120.0)
+    assert (error.status_code, error.message, error.request_id, error.retry_after) == (429, "slow down", "r1", 120.0)

@@ -1,0 +1,214 @@
+"""The hook's verbs against a running service, sync and async: exactly one agent, as declared."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from airflow_standalone import connection_json
+
+from airflow_provider_opencx.api.models import PhoneAgentChanges, PhoneAgentSpec
+from airflow_provider_opencx.exceptions import (
+    OpenCXAgentExistsError,
+    OpenCXAgentNotFoundError,
+    OpenCXAmbiguousNameError,
+    OpenCXConnectionSettingsError,
+    OpenCXMismatchError,
+    OpenCXNameMismatchError,
+    OpenCXPlanRefusedError,
+    OpenCXRequestRefusedError,
+    OpenCXUnknownOutcomeError,
+)
+from airflow_provider_opencx.hooks.opencx import OpenCXHook
+from airflow_provider_opencx.simulator import (
+    Answer,
+    CloseBeforeHandling,
+    EmptyAnswer,
+    IgnoreMembers,
+    LoseAnswer,
+    Simulator,
+)
+
+GENERATIONS = pytest.mark.parametrize("generation", ["2024", "2025", "2026"])
+
+
+def spec(**members: object) -> PhoneAgentSpec:
+    return PhoneAgentSpec.declare({"name": "a", **members})
+
+
+def changes(**members: object) -> PhoneAgentChanges:
+    return PhoneAgentChanges.declare(members)
+
+
+@GENERATIONS
+def test_an_upsert_creates_then_leaves_then_changes(generation: str, hook: Any, connected: Simulator) -> None:
+    connected.generation = generation
+    declared = spec(language="de", first_message="Hallo", handoff_phone_number="+49 30 555010")
+    created = hook.upsert_phone_agent(declared)
+    assert (created.name, created.type, created.phone_number is not None) == ("a", "outbound", True)
+    writes = len(connected.writes)
+    assert hook.upsert_phone_agent(declared).id == created.id
+    assert len(connected.writes) == writes
+    assert hook.upsert_phone_agent(spec(first_message="Guten Tag")).first_message == "Guten Tag"
+    assert connected.writes[-1].body == {"first_message": "Guten Tag"}
+    assert len(connected.agents()) == 1
+
+
+@pytest.mark.parametrize("fault", [LoseAnswer(), EmptyAnswer()])
+def test_a_create_whose_answer_is_lost_is_found_and_not_sent_again(fault: Any, hook: Any, connected: Simulator) -> None:
+    connected.fail("createPhoneAgent", fault)
+    agent = hook.upsert_phone_agent(spec())
+    assert [agent.id] == [existing["id"] for existing in connected.agents()]
+    assert connected.count("createPhoneAgent") == 1
+
+
+def test_a_create_that_was_lost_is_looked_for_through_failing_reads(hook: Any, connected: Simulator) -> None:
+    connected.fail("createPhoneAgent", LoseAnswer())
+    connected.fail("listPhoneAgents", IgnoreMembers())  # the look before the create works
+    connected.fail("listPhoneAgents", Answer(503), times=5)
+    assert hook.upsert_phone_agent(spec()).name == "a"
+    assert connected.count("createPhoneAgent") == 1
+
+
+@pytest.mark.parametrize("fault", [CloseBeforeHandling(), Answer(500), Answer(200, "<html>")])
+def test_a_create_of_unknown_outcome_is_not_sent_again_until_the_next_try(
+    fault: Any, hook: Any, connected: Simulator
+) -> None:
+    connected.fail("createPhoneAgent", fault)
+    with pytest.raises(OpenCXUnknownOutcomeError, match="'a' was created is not known"):
+        hook.upsert_phone_agent(spec())
+    assert connected.count("createPhoneAgent") == 1
+    hook.upsert_phone_agent(spec())
+    assert len(connected.agents()) == 1
+
+
+def test_two_agents_that_appear_after_a_lost_answer_are_named(hook: Any, connected: Simulator) -> None:
+    class MeanwhileAnother(LoseAnswer):
+        async def answer(self, call: Any, handle: Any) -> Any:
+            connected.add_agent("a")
+            return await super().answer(call, handle)
+
+    connected.fail("createPhoneAgent", MeanwhileAnother())
+    with pytest.raises(OpenCXAmbiguousNameError) as error:
+        hook.upsert_phone_agent(spec())
+    assert error.value.agent_ids == [agent["id"] for agent in connected.agents()]
+
+
+def test_create_adopts_or_fails_as_asked(hook: Any, connected: Simulator) -> None:
+    existing = connected.add_agent("a", type="outbound", first_message="Hello")
+    assert hook.create_phone_agent(spec(first_message="Hi")).id == existing["id"]
+    with pytest.raises(OpenCXAgentExistsError):
+        hook.create_phone_agent(spec(), if_exists="fail")
+    assert connected.writes == []
+
+
+def test_an_inbound_line_is_not_turned_outbound_by_accident(hook: Any, connected: Simulator) -> None:
+    connected.add_agent("a", type="inbound")
+    with pytest.raises(OpenCXPlanRefusedError, match="is inbound"):
+        hook.upsert_phone_agent(spec())
+    assert connected.writes == []
+
+
+@GENERATIONS
+def test_an_update_sends_only_what_differs(generation: str, hook: Any, connected: Simulator) -> None:
+    connected.generation = generation
+    agent = connected.add_agent("a", first_message="Hello", accent="british")
+    updated = hook.update_phone_agent(agent["id"], changes(first_message="Hi", name="a"))
+    assert (updated.first_message, updated.accent) == ("Hi", "british")
+    assert [write.body for write in connected.writes] == [{"first_message": "Hi"}]
+    hook.update_phone_agent(None, changes(first_message="Hi"), agent_name="a")
+    assert len(connected.writes) == 1
+
+
+def test_an_update_of_an_agent_that_is_not_there_is_an_error(hook: Any, connected: Simulator) -> None:
+    with pytest.raises(OpenCXAgentNotFoundError):
+        hook.update_phone_agent("nobody", changes(first_message="Hi"))
+
+
+@GENERATIONS
+def test_a_member_that_the_service_silently_left_is_named(generation: str, hook: Any, connected: Simulator) -> None:
+    connected.generation = generation
+    connected.fail("createPhoneAgent", IgnoreMembers("first_message"))
+    with pytest.raises(OpenCXMismatchError, match="first_message: 'Hello\\?' -> 'Hi'") as created:
+        hook.upsert_phone_agent(spec(first_message="Hi"))
+    connected.fail("updatePhoneAgent", IgnoreMembers("first_message"), times=2)
+    with pytest.raises(OpenCXMismatchError) as updated:
+        hook.upsert_phone_agent(spec(first_message="Hi"))
+    assert created.value.members == updated.value.members == ["first_message"]
+    assert hook.upsert_phone_agent(spec(first_message="Hi"), on_mismatch="warn").first_message == "Hello?"
+    assert hook.upsert_phone_agent(spec(first_message="Hi")).first_message == "Hi"
+    assert len(connected.agents()) == 1
+
+
+def test_an_agent_stored_under_another_name_is_not_created_again_and_again(hook: Any, connected: Simulator) -> None:
+    connected.fail("createPhoneAgent", Answer(200, {"id": "pa_1", "name": "shortened", "type": "outbound"}))
+    with pytest.raises(OpenCXNameMismatchError, match="shortened"):
+        hook.upsert_phone_agent(spec())
+
+
+def test_a_null_that_the_service_fills_is_no_mismatch_and_not_sent_again(hook: Any, connected: Simulator) -> None:
+    declared = spec(use_org_knowledgebase=None)
+    assert hook.upsert_phone_agent(declared).use_org_knowledgebase is False
+    assert connected.writes[0].body == {"name": "a", "type": "outbound", "use_org_knowledgebase": None}
+    hook.upsert_phone_agent(declared)
+    assert len(connected.writes) == 1
+
+
+def test_a_member_that_the_service_does_not_know_is_refused_with_its_name(hook: Any, connected: Simulator) -> None:
+    with pytest.raises(OpenCXRequestRefusedError, match="custom_llm"):
+        hook.upsert_phone_agent(spec(custom_llm="x"))
+    assert connected.agents() == []
+
+
+def test_agents_are_read_by_id_and_by_name(hook: Any, connected: Simulator) -> None:
+    agent_id = connected.add_agent("a")["id"]
+    connected.add_agent("b")
+    connected.add_agent("b")
+    assert [agent.name for agent in hook.list_phone_agents()] == ["a", "b", "b"]
+    assert hook.get_phone_agent(agent_id).name == "a"
+    assert hook.find_phone_agent("a").id == agent_id
+    assert hook.find_phone_agent("c") is None
+    assert hook.list_voices()[0].name == "Aria"
+    with pytest.raises(OpenCXAgentNotFoundError):
+        hook.get_phone_agent("nobody")
+    with pytest.raises(OpenCXAmbiguousNameError):
+        hook.find_phone_agent("b")
+
+
+@pytest.mark.parametrize(
+    ("extra", "says"), [({"timeout": "soon"}, "timeout"), ({"max_retries": "many"}, "max_retries")]
+)
+def test_a_bad_connection_fails_before_any_request(
+    extra: dict[str, object], says: str, hook: Any, connected: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_OPENCX_DEFAULT", connection_json(connected.url, "test-key", **extra))
+    with pytest.raises(OpenCXConnectionSettingsError, match=says):
+        hook.upsert_phone_agent(spec())
+    assert connected.requests == []
+
+
+class TestTheConnectionTest:
+    def test_it_sends_one_authenticated_get(self, connected: Simulator) -> None:
+        assert OpenCXHook().test_connection() == (
+            True,
+            "OpenCX accepted the API key, and its phone agents can be read.",
+        )
+        assert [(request.method, request.status) for request in connected.requests] == [("GET", 200)]
+
+    @pytest.mark.parametrize(
+        ("answer", "says"),
+        [(Answer(401), "rejected"), (Answer(403), "phone:read"), (Answer(503), "could not answer now")],
+    )
+    def test_it_says_what_is_wrong(self, answer: Answer, says: str, connected: Simulator) -> None:
+        connected.fail("listPhoneAgents", answer)
+        passed, message = OpenCXHook().test_connection()
+        assert not passed
+        assert says in message
+        assert "test-key" not in message
+        assert len(connected.requests) == 1
+
+    def test_it_says_that_nobody_answers(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("AIRFLOW_CONN_OPENCX_DEFAULT", connection_json("http://127.0.0.1:1", "test-key"))
+        passed, message = OpenCXHook().test_connection()
+        assert not passed
+        assert "no answer from http://127.0.0.1:1" in message

@@ -1,0 +1,103 @@
+"""What is written is checked before it is sent; what is read is taken as it comes."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_opencx.api.models import PhoneAgent, PhoneAgentChanges, PhoneAgentSpec
+from airflow_provider_opencx.exceptions import OpenCXAnswerError, OpenCXArgumentError
+
+
+def test_left_out_null_and_empty_are_three_different_things() -> None:
+    assert PhoneAgentSpec.declare({"name": "a"}).body() == {"name": "a"}
+    assert PhoneAgentSpec.declare({"name": "a", "action_ids": None}).body() == {"name": "a", "actionIds": None}
+    assert PhoneAgentSpec.declare({"name": "a", "action_ids": []}).body() == {"name": "a", "actionIds": []}
+
+
+def test_a_new_agent_is_outbound_unless_its_author_says_otherwise() -> None:
+    assert PhoneAgentSpec.declare({"name": "a"}).for_creation().body() == {"name": "a", "type": "outbound"}
+    inbound = PhoneAgentSpec.declare({"name": "a", "type": "inbound"})
+    assert inbound.for_creation().body() == {"name": "a", "type": "inbound"}
+
+
+def test_every_member_of_every_generation_can_be_written() -> None:
+    members: dict[str, object] = {
+        "name": "a",
+        "type": "outbound",
+        "language": ["en", "es"],
+        "voice_id": "v",
+        "first_message": "Hi",
+        "instructions": ["i"],
+        "handoff_phone_number": "+14155550100",
+        "use_org_knowledgebase": True,
+        "accent": "british",
+        "speed": 1.1,
+        "interruptible": False,
+        "data_collection_fields": ["f"],
+        "data_collection_webhook_url": "https://example.com/hook",
+        "model": "oppie-vox-2",
+        "flow": {"steps": [1]},
+        "manual_mode": True,
+        "custom_llm": "c",
+    }
+    body = PhoneAgentSpec.declare({**members, "action_ids": ["x"], "additional_fields": {"newer": 1}}).body()
+    assert body == {**members, "actionIds": ["x"], "newer": 1}
+
+
+@pytest.mark.parametrize(
+    ("written", "sent"),
+    [
+        ({"language": "de"}, {"language": ["de"]}),
+        ({"language": ["en", "en", " es "]}, {"language": ["en", "es"]}),
+        ({"name": "  Zoë "}, {"name": "Zoë"}),
+        ({"name": "Zoe\u0308"}, {"name": "Zoë"}),
+        ({"handoff_phone_number": "+1 (415) 555-0100"}, {"handoff_phone_number": "+14155550100"}),
+        ({"use_org_knowledgebase": "true"}, {"use_org_knowledgebase": True}),
+        ({"actionIds": ["x"]}, {"actionIds": ["x"]}),
+    ],
+)
+def test_a_value_is_sent_in_the_form_the_api_asks_for(written: dict[str, object], sent: dict[str, object]) -> None:
+    assert PhoneAgentChanges.declare(written).body() == sent
+
+
+@pytest.mark.parametrize(
+    ("members", "says"),
+    [
+        ({}, "name: is required"),
+        ({"name": " "}, "name: must not be empty"),
+        ({"name": None}, "name: must not be empty"),
+        ({"name": "a", "type": "sideways"}, "type: "),
+        ({"name": "a", "type": None}, "type: must be 'inbound' or 'outbound'"),
+        ({"name": "a", "language": []}, "language: must name at least one language code"),
+        ({"name": "a", "language": ["en", "ar"]}, "language: 'ar' must be the only language"),
+        ({"name": "a", "language": False}, "write Norwegian in quotes"),
+        ({"name": "a", "handoff_phone_number": "0415 555"}, "handoff_phone_number: must be an E.164"),
+        ({"name": "a", "data_collection_webhook_url": "ftp://x"}, "data_collection_webhook_url: must be an http"),
+        ({"name": "a", "speed": float("nan")}, "speed: "),
+        ({"name": "a", "greeting": "Hi"}, "greeting: "),
+        ({"name": "a", "additional_fields": {"actionIds": []}}, "'action_ids', which is an argument of its own"),
+        ({"name": "a", "action_ids": "{{ not rendered }}"}, "action_ids: "),
+    ],
+)
+def test_a_wrong_member_is_named_before_anything_is_sent(members: dict[str, object], says: str) -> None:
+    with pytest.raises(OpenCXArgumentError) as wrong:
+        PhoneAgentSpec.declare(members)
+    assert says in str(wrong.value)
+    assert "\n" not in str(wrong.value)
+
+
+@pytest.mark.parametrize(("answered", "read"), [(None, []), ("en", ["en"]), (["en", "es"], ["en", "es"])])
+def test_language_is_a_list_for_the_reader_in_every_generation(answered: object, read: list[str]) -> None:
+    assert PhoneAgent.from_answer({"id": "1", "language": answered}).language == read
+
+
+def test_unknown_members_and_values_are_kept_and_only_the_id_is_required() -> None:
+    agent = PhoneAgent.from_answer({"id": "1", "type": "hybrid", "model": "oppie-vox-9", "mood": {"calm": 1}})
+    assert agent.as_dict() | {"type": "hybrid", "model": "oppie-vox-9", "mood": {"calm": 1}} == agent.as_dict()
+    assert agent.as_dict()["phone_number"] is None
+
+
+@pytest.mark.parametrize("answer", [None, [], "text", {}, {"id": None}, {"id": 7}, {"id": "1", "phone_number": 5}])
+def test_an_answer_that_is_no_agent_is_an_error_that_does_not_show_it(answer: object) -> None:
+    with pytest.raises(OpenCXAnswerError, match="not an agent"):
+        PhoneAgent.from_answer(answer)

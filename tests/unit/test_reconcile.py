@@ -1,0 +1,167 @@
+"""What is declared, and the agents that exist, make a plan."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_opencx.api.models import PhoneAgent, PhoneAgentChanges, PhoneAgentSpec
+from airflow_provider_opencx.exceptions import (
+    OpenCXAgentExistsError,
+    OpenCXAgentNotFoundError,
+    OpenCXAmbiguousNameError,
+    OpenCXArgumentError,
+    OpenCXPlanRefusedError,
+)
+from airflow_provider_opencx.reconcile import (
+    Create,
+    Refuse,
+    Unchanged,
+    Update,
+    find_mismatches,
+    plan_create,
+    plan_update,
+    plan_upsert,
+    require_agent,
+)
+
+
+def agent(**members: object) -> PhoneAgent:
+    return PhoneAgent.from_answer({"id": "1", "name": "a", "type": "outbound", **members})
+
+
+def spec(**members: object) -> PhoneAgentSpec:
+    return PhoneAgentSpec.declare({"name": "a", **members})
+
+
+def test_no_agent_of_the_name_means_create() -> None:
+    assert plan_upsert(spec(), [agent(name="another"), agent(name=None)]) == Create(spec())
+    assert plan_create(spec(), [], "fail") == Create(spec())
+
+
+def test_only_what_was_written_is_compared() -> None:
+    assert plan_upsert(spec(), [agent(first_message="Hi", language=["fr"])]) == Unchanged(
+        agent(first_message="Hi", language=["fr"])
+    )
+
+
+def test_only_what_differs_is_sent() -> None:
+    plan = plan_upsert(
+        spec(first_message="Hi", language="en", voice_id="v", additional_fields={"mood": "calm"}),
+        [agent(first_message="Hello", language=["en"], voice_id="v", mood="angry")],
+    )
+    assert isinstance(plan, Update)
+    assert plan.changes.body() == {"first_message": "Hi", "mood": "calm"}
+    assert [str(difference) for difference in plan.differences] == [
+        "first_message: 'Hello' -> 'Hi'",
+        "mood: 'angry' -> 'calm'",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("written", "existing"),
+    [
+        ({"language": ["es", "en"]}, {"language": ["en", "es"]}),
+        ({"language": "EN"}, {"language": "en"}),
+        ({"language": None}, {"language": []}),
+        ({"handoff_phone_number": "+14155550100"}, {"handoff_phone_number": "+1 415-555-0100"}),
+        ({"action_ids": ["x", "y"]}, {"actionIds": ["y", "x"]}),
+        ({"speed": 1}, {"speed": 1.0}),
+        ({"first_message": None}, {"first_message": "Hello?"}),
+        ({"use_org_knowledgebase": None}, {"use_org_knowledgebase": False}),
+        ({"handoff_phone_number": None}, {}),
+    ],
+)
+def test_values_of_one_meaning_do_not_differ(written: dict[str, object], existing: dict[str, object]) -> None:
+    assert plan_upsert(spec(**written), [agent(**existing)]) == Unchanged(agent(**existing))
+
+
+@pytest.mark.parametrize(
+    ("written", "existing"),
+    [
+        ({"action_ids": []}, {"actionIds": None}),
+        ({"action_ids": None}, {"actionIds": []}),
+        ({"handoff_phone_number": None}, {"handoff_phone_number": "+14155550100"}),
+        ({"first_message": ""}, {"first_message": None}),
+        ({"instructions": ["1", "2"]}, {"instructions": ["2", "1"]}),
+        ({"voice_id": None}, {"voice_id": "v"}),
+        ({"speed": 1.1}, {}),
+        ({"type": "outbound"}, {"type": "inbound"}),
+    ],
+)
+def test_values_of_different_meaning_are_sent(written: dict[str, object], existing: dict[str, object]) -> None:
+    plan = plan_upsert(spec(**written), [agent(**existing)])
+    assert isinstance(plan, Update)
+    assert plan.changes.written == written
+
+
+@pytest.mark.parametrize("name", ["  a ", "a"])
+def test_an_agent_whose_name_the_service_tidied_is_found(name: str) -> None:
+    assert plan_upsert(spec(), [agent(name=name)]) == Unchanged(agent(name=name))
+
+
+def test_several_agents_of_a_name_are_refused_by_their_ids() -> None:
+    for plan in (
+        plan_upsert(spec(), [agent(), agent(id="2")]),
+        plan_create(spec(), [agent(), agent(id="2")], "adopt"),
+    ):
+        assert isinstance(plan, Refuse)
+        assert isinstance(plan.error, OpenCXAmbiguousNameError)
+        assert plan.error.agent_ids == ["1", "2"]
+        assert "1, 2" in str(plan.error)
+
+
+def test_a_model_is_never_changed() -> None:
+    plan = plan_upsert(spec(model="oppie-vox-2", first_message="Hi"), [agent(model="oppie-vox")])
+    assert isinstance(plan, Refuse)
+    assert "cannot be changed" in str(plan.error)
+    assert plan_upsert(spec(model="oppie-vox"), [agent(model="oppie-vox")]) == Unchanged(agent(model="oppie-vox"))
+    assert plan_upsert(spec(model="oppie-vox-2"), [agent()]) == Unchanged(agent())
+
+
+def test_an_inbound_line_becomes_outbound_only_where_that_is_written() -> None:
+    inbound = agent(type="inbound")
+    for plan in (plan_upsert(spec(), [inbound]), plan_create(spec(), [inbound], "adopt")):
+        assert isinstance(plan, Refuse)
+        assert isinstance(plan.error, OpenCXPlanRefusedError)
+        assert "inbound" in str(plan.error)
+    assert isinstance(plan_upsert(spec(type="outbound"), [inbound]), Update)
+    assert isinstance(plan_update(PhoneAgentChanges.declare({"first_message": "Hi"}), inbound, [inbound]), Update)
+
+
+def test_an_existing_agent_is_adopted_as_it_is_or_refused_as_asked() -> None:
+    existing = agent(first_message="Hello")
+    adopted = plan_create(spec(first_message="Hi"), [existing], "adopt")
+    assert isinstance(adopted, Unchanged)
+    assert [difference.member for difference in adopted.differences] == ["first_message"]
+    refused = plan_create(spec(), [existing], "fail")
+    assert isinstance(refused, Refuse)
+    assert isinstance(refused.error, OpenCXAgentExistsError)
+
+
+def test_a_rename_to_a_name_in_use_is_refused() -> None:
+    agents = [agent(), agent(id="2", name="b")]
+    plan = plan_update(PhoneAgentChanges.declare({"name": "b"}), agents[0], agents)
+    assert isinstance(plan, Refuse)
+    assert isinstance(plan.error, OpenCXAmbiguousNameError)
+
+
+def test_after_a_write_only_what_was_written_and_is_not_there_is_a_mismatch() -> None:
+    declared = spec(first_message="Hi", voice_id=None, handoff_phone_number=None, speed=1.5)
+    answered = agent(first_message="Hello", voice_id="default", handoff_phone_number="+14155550100", language=["en"])
+    mismatches = [mismatch.member for mismatch in find_mismatches(declared, answered)]
+    assert mismatches == ["first_message", "handoff_phone_number", "speed"]
+
+
+@pytest.mark.parametrize(
+    "selector", [{}, {"agent_id": "1", "agent_name": "a"}, {"agent_id": ""}, {"agent_name": " "}, {"agent_id": 1}]
+)
+def test_an_agent_is_named_by_its_id_or_its_name(selector: dict[str, str]) -> None:
+    with pytest.raises(OpenCXArgumentError, match="agent_"):
+        require_agent([agent()], **selector)
+
+
+def test_an_agent_that_is_not_there_is_an_error() -> None:
+    with pytest.raises(OpenCXAgentNotFoundError, match="phone agent 2"):
+        require_agent([agent()], agent_id="2")
+    with pytest.raises(OpenCXAgentNotFoundError, match="named 'b'"):
+        require_agent([agent()], agent_name="b")
