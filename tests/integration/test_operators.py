@@ -1,0 +1,233 @@
+"""The operators in Dags: what is declared is checked, templated, mapped, created once and returned as plain JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG, task
+
+from airflow_provider_opencx.exceptions import OpenCXArgumentError
+from airflow_provider_opencx.operators.phone_agent import (
+    OpenCXCreatePhoneAgentOperator,
+    OpenCXUpdatePhoneAgentOperator,
+    OpenCXUpsertPhoneAgentOperator,
+)
+from airflow_provider_opencx.sensors.phone_number import OpenCXPhoneNumberSensor
+from airflow_provider_opencx.simulator import Answer, LoseAnswer, Simulator
+
+WRITING_OPERATORS = pytest.mark.parametrize(
+    "operator", [OpenCXCreatePhoneAgentOperator, OpenCXUpsertPhoneAgentOperator], ids=["create", "upsert"]
+)
+
+
+@pytest.mark.parametrize("generation", ["2024", "2025", "2026"])
+def test_one_dag_serves_every_generation(
+    generation: str, dag: DAG, run_dag: Callable[..., Any], simulator: Simulator
+) -> None:
+    simulator.generation = generation
+    simulator.provision_after = "2reads"
+    with dag:
+        agent = OpenCXUpsertPhoneAgentOperator(
+            task_id="upsert", name="Reminder", language="de", first_message="Hallo", voice_id="voice_bruno"
+        )
+        changed = OpenCXUpdatePhoneAgentOperator(
+            task_id="update",
+            agent_id="{{ ti.xcom_pull('upsert')['id'] }}",
+            first_message="Guten Tag",
+            language=["fr"],
+        )
+        awaited = OpenCXPhoneNumberSensor(task_id="await", agent_name="Reminder", poke_interval=0, deferrable=True)
+        agent >> changed >> awaited
+    run = run_dag(dag)
+    assert run.state == "success"
+    result = run.xcom("await")
+    assert (result["name"], result["language"], result["first_message"]) == ("Reminder", ["fr"], "Guten Tag")
+    assert result["phone_number"].startswith("+1")
+    assert len(simulator.agents()) == 1
+
+
+@WRITING_OPERATORS
+def test_a_second_run_writes_nothing(
+    operator: Any, dag: DAG, run_dag: Callable[..., Any], simulator: Simulator
+) -> None:
+    with dag:
+        operator(task_id="agent", name="a", language=["en", "es"], first_message="Hi")
+    first, second = run_dag(dag), run_dag(dag)
+    assert first.xcom("agent") == second.xcom("agent")
+    assert len(simulator.writes) == 1
+
+
+@WRITING_OPERATORS
+def test_a_lost_answer_leaves_one_agent_and_a_task_that_succeeded(
+    operator: Any, dag: DAG, run_dag: Callable[..., Any], simulator: Simulator
+) -> None:
+    simulator.fail("createPhoneAgent", LoseAnswer())
+    with dag:
+        operator(task_id="agent", name="a")
+    run = run_dag(dag)
+    assert (run.state, run.tries("agent")) == ("success", 1)
+    assert run.xcom("agent")["id"] == simulator.agents()[0]["id"]
+    assert len(simulator.agents()) == 1
+
+
+def test_a_retry_begins_with_a_look_and_adopts_what_appeared(
+    dag: DAG, run_dag: Callable[..., Any], simulator: Simulator
+) -> None:
+    class AppearsLater(LoseAnswer):
+        async def answer(self, call: Any, handle: Any) -> Any:
+            dropped = await super().answer(call, handle)
+            simulator.fail("listPhoneAgents", Answer(200, []), times=3)
+            return dropped
+
+    simulator.fail("createPhoneAgent", AppearsLater())
+    with dag:
+        OpenCXUpsertPhoneAgentOperator(task_id="agent", name="a", retries=1, retry_delay=timedelta(0))
+    run = run_dag(dag)
+    assert (run.state, run.tries("agent")) == ("success", 2)
+    assert len(simulator.agents()) == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "tries"), [(Answer(401), 1), (Answer(403), 1), (Answer(404), 1), (Answer(503), 3)], ids=str
+)
+def test_only_what_may_pass_is_retried(
+    fault: Answer, tries: int, dag: DAG, run_dag: Callable[..., Any], simulator: Simulator
+) -> None:
+    simulator.fail("listPhoneAgents", fault, times=None)
+    with dag:
+        OpenCXUpsertPhoneAgentOperator(task_id="agent", name="a", retries=2, retry_delay=timedelta(0))
+    run = run_dag(dag)
+    assert (run.state, run.tries("agent")) == ("failed", tries)
+
+
+def test_templates_and_the_output_of_other_tasks_work_in_every_member(
+    dag: DAG, run_dag: Callable[..., Any], simulator: Simulator
+) -> None:
+    with dag:
+
+        @task
+        def languages() -> list[str]:
+            return ["en", "fr"]
+
+        OpenCXUpsertPhoneAgentOperator(
+            task_id="agent",
+            name="Campaign {{ dag_run.conf['number'] }}",
+            language=languages(),
+            first_message="{{ params.greeting }}",
+            use_org_knowledgebase="{{ true }}",
+            handoff_phone_number="{{ '+1 415 555 0100' }}",
+            params={"greeting": "Hi"},
+        )
+    run = run_dag(dag, conf={"number": 7})
+    assert run.state == "success"
+    assert simulator.writes[0].body == {
+        "name": "Campaign 7",
+        "type": "outbound",
+        "language": ["en", "fr"],
+        "first_message": "Hi",
+        "use_org_knowledgebase": True,
+        "handoff_phone_number": "+14155550100",
+    }
+    rendered = run.rendered("agent")
+    assert list(rendered) == ["agent"]
+    assert rendered["agent"]["name"] == "Campaign 7"
+    assert rendered["agent"]["handoff_phone_number"] == "+1 415 555 0100"
+
+
+def test_a_fleet_is_made_with_partial_and_expand_kwargs(
+    dag: DAG, run_dag: Callable[..., Any], simulator: Simulator
+) -> None:
+    fleet = [{"name": "a", "language": "de"}, {"name": "b", "first_message": None}, {"name": "c", "action_ids": []}]
+    with dag:
+
+        @task
+        def read_fleet() -> list[dict[str, Any]]:
+            return fleet
+
+        OpenCXUpsertPhoneAgentOperator.partial(task_id="agent", voice_id="voice_celia").expand_kwargs(read_fleet())
+    run = run_dag(dag)
+    assert run.states("agent") == ["success"] * 3
+    assert [agent["name"] for agent in run.xcoms("agent")] == ["a", "b", "c"]
+    assert [write.body for write in simulator.writes] == [
+        {"name": "a", "type": "outbound", "language": ["de"], "voice_id": "voice_celia"},
+        {"name": "b", "type": "outbound", "first_message": None, "voice_id": "voice_celia"},
+        {"name": "c", "type": "outbound", "actionIds": [], "voice_id": "voice_celia"},
+    ]
+
+
+def test_a_wrong_agent_of_a_fleet_fails_alone_and_at_once(
+    dag: DAG, run_dag: Callable[..., Any], simulator: Simulator
+) -> None:
+    with dag:
+        OpenCXUpsertPhoneAgentOperator.partial(task_id="agent", retries=3).expand_kwargs(
+            [{"name": "a"}, {"name": "b", "language": ["ar", "en"]}]
+        )
+    run = run_dag(dag)
+    assert run.states("agent") == ["success", "failed"]
+    assert [agent["name"] for agent in simulator.agents()] == ["a"]
+
+
+def test_the_result_is_plain_json_with_the_names_of_the_api(
+    dag: DAG, run_dag: Callable[..., Any], simulator: Simulator
+) -> None:
+    with dag:
+        OpenCXUpsertPhoneAgentOperator(task_id="agent", name="a", action_ids=["x"])
+    agent = run_dag(dag).xcom("agent")
+    assert agent == simulator.agents()[0]
+    assert agent["actionIds"] == ["x"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({}, "name: is required"),
+        ({"name": ""}, "name: must not be empty"),
+        ({"name": "{{ fine }}", "language": ["tr", "en"]}, "language: 'tr' must be the only language"),
+        ({"name": "a", "handoff_phone_number": "911"}, "handoff_phone_number: must be an E.164"),
+        ({"name": "a", "type": "sideways"}, "type: "),
+        ({"name": "a", "on_mismatch": "shrug"}, "on_mismatch: must be 'fail' or 'warn'"),
+    ],
+)
+@WRITING_OPERATORS
+def test_a_wrong_argument_without_a_template_fails_while_the_dag_is_parsed(
+    operator: Any, arguments: dict[str, Any], says: str, dag: DAG
+) -> None:
+    with dag, pytest.raises(OpenCXArgumentError) as wrong:
+        operator(task_id="my_agent", **arguments)
+    assert str(wrong.value).startswith("Task 'my_agent': ")
+    assert says in str(wrong.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"agent_id": "1"}, "give at least one member to change"),
+        ({"first_message": "Hi"}, "give either agent_id or agent_name"),
+        ({"first_message": "Hi", "agent_id": "1", "agent_name": "a"}, "and not both"),
+        ({"first_message": "Hi", "agent_id": ""}, "agent_id: must be a string that is not empty"),
+    ],
+)
+def test_a_wrong_update_fails_while_the_dag_is_parsed(arguments: dict[str, Any], says: str, dag: DAG) -> None:
+    with dag, pytest.raises(OpenCXArgumentError, match=f"Task 'my_agent': .*{says}"):
+        OpenCXUpdatePhoneAgentOperator(task_id="my_agent", **arguments)
+
+
+def test_an_unknown_choice_of_if_exists_fails_while_the_dag_is_parsed(dag: DAG) -> None:
+    with dag, pytest.raises(OpenCXArgumentError, match="if_exists: must be 'adopt' or 'fail'"):
+        OpenCXCreatePhoneAgentOperator(task_id="my_agent", name="a", if_exists="replace")  # type: ignore[arg-type]  # the mistake under test
+
+
+def test_template_fields_hold_what_the_author_wrote(dag: DAG) -> None:
+    with dag:
+        operator = OpenCXUpsertPhoneAgentOperator(
+            task_id="agent", name=" a ", language="de", action_ids=None, handoff_phone_number="+1 415 555 0100"
+        )
+    assert operator.agent == {
+        "name": " a ",
+        "language": "de",
+        "action_ids": None,
+        "handoff_phone_number": "+1 415 555 0100",
+    }
