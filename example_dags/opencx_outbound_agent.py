@@ -1,0 +1,39 @@
+"""One outbound agent, kept as declared every day, and its phone number awaited.
+
+The first run creates the agent. Later runs change what differs from this file, and write nothing if nothing does.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from airflow.sdk import DAG
+
+from airflow_provider_opencx.operators.phone_agent import OpenCXUpsertPhoneAgentOperator
+from airflow_provider_opencx.sensors.phone_number import OpenCXPhoneNumberSensor
+
+with DAG(
+    dag_id="opencx_outbound_agent",
+    schedule="@daily",
+    start_date=datetime(2026, 1, 1),
+    catchup=False,
+    max_active_runs=1,
+    default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
+    tags=["opencx"],
+):
+    agent = OpenCXUpsertPhoneAgentOperator(
+        task_id="appointment_reminder",
+        name="Appointment reminder",
+        language=["en", "es"],
+        first_message="Hello, I am calling about your appointment.",
+        handoff_phone_number="+14155550100",
+        use_org_knowledgebase=True,
+    )
+    number = OpenCXPhoneNumberSensor(
+        task_id="await_number",
+        agent_id="{{ ti.xcom_pull('appointment_reminder')['id'] }}",
+        deferrable=True,
+        poke_interval=30,
+        timeout=timedelta(hours=6),
+    )
+    agent >> number
