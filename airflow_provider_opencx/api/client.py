@@ -77,7 +77,7 @@ class OpenCXClient:
     """
 
     def __init__(self, settings: ClientSettings) -> None:
-        self._settings = settings
+        self.settings = settings
         self._policies = _retry_policies(settings.max_retries, _read_body)
         transport = RateLimiterTransport(_limiter_of(settings), **_transport_options(settings))
         self._http = httpx.Client(transport=RetryTransport(transport), **_client_options(settings))
@@ -99,7 +99,7 @@ class OpenCXClient:
         return run.result
 
     def _send(self, request: Request) -> Answer:
-        with _typed_errors(request, self._settings):
+        with _typed_errors(request, self.settings):
             try:
                 response = self._http.send(_http_request(self._http, request, self._policies), stream=True)
                 try:
@@ -108,7 +108,7 @@ class OpenCXClient:
                     response.close()
             except _LongRetryAfterError as asked:
                 response = asked.response
-            return _answer(response, self._settings)
+            return _answer(response, self.settings)
 
     def close(self) -> None:
         """Close the connections."""
@@ -132,7 +132,7 @@ class AsyncOpenCXClient:
     """
 
     def __init__(self, settings: ClientSettings) -> None:
-        self._settings = settings
+        self.settings = settings
         self._policies = _retry_policies(settings.max_retries, _aread_body)
         transport = AsyncRateLimiterTransport(_limiter_of(settings), **_transport_options(settings))
         self._http = httpx.AsyncClient(transport=RetryTransport(transport), **_client_options(settings))
@@ -157,7 +157,7 @@ class AsyncOpenCXClient:
         return run.result
 
     async def _send(self, request: Request) -> Answer:
-        with _typed_errors(request, self._settings):
+        with _typed_errors(request, self.settings):
             try:
                 response = await self._http.send(_http_request(self._http, request, self._policies), stream=True)
                 try:
@@ -166,7 +166,7 @@ class AsyncOpenCXClient:
                     await response.aclose()
             except _LongRetryAfterError as asked:
                 response = asked.response
-            return _answer(response, self._settings)
+            return _answer(response, self.settings)
 
     async def aclose(self) -> None:
         """Close the connections."""

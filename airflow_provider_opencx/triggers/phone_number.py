@@ -141,12 +141,14 @@ class _Polls:
         self._client: AsyncOpenCXClient | None = None
 
     async def poll(self) -> list[PhoneAgent] | OpenCXError:
-        reused = self._client is not None
+        """Return all agents, or the error for which they could not be read."""
         try:
-            return await self._list()
-        except OpenCXAuthenticationError as rejected:
-            # The key may have been replaced in the connection since it was read.
-            return await self._list_with_fresh_key() if reused else rejected
+            try:
+                return await self._list()
+            except OpenCXAuthenticationError:
+                if not await self._key_was_replaced():
+                    raise
+                return await self._list()
         except OpenCXError as error:
             return error
         except Exception as error:
@@ -160,11 +162,18 @@ class _Polls:
             self._client = await self._hook.aget_conn()
         return await self._client.run(requests.list_phone_agents())
 
-    async def _list_with_fresh_key(self) -> list[PhoneAgent] | OpenCXError:
+    async def _key_was_replaced(self) -> bool:
+        """Read the connection again, and return whether it is another one than that whose key was rejected.
+
+        A stream may run for days, and a new key should not have to wait for its end.
+        """
+        rejected = self._client.settings if self._client else None
         await self.aclose()
-        return await self.poll()
+        self._client = await self._hook.aget_conn()
+        return self._client.settings != rejected
 
     async def aclose(self) -> None:
+        """Close the client."""
         client, self._client = self._client, None
         if client is not None:
             await client.aclose()

@@ -1,0 +1,66 @@
+"""The example Dags are parsed without a request and do what they say."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.dag_processing.dagbag import DagBag
+from airflow_standalone import EXAMPLE_DAGS
+
+from airflow_provider_opencx.simulator import Simulator
+
+ALL = {"opencx_outbound_agent", "opencx_weekly_campaign", "opencx_update_greeting"}
+
+
+@pytest.fixture
+def examples(airflow_database: None, simulator: Simulator) -> DagBag:
+    return DagBag(EXAMPLE_DAGS)
+
+
+def test_they_are_parsed_without_an_error_and_without_a_request(examples: DagBag, simulator: Simulator) -> None:
+    assert examples.import_errors == {}
+    assert set(examples.dags) == ALL
+    assert simulator.requests == []
+
+
+def test_one_outbound_agent_is_kept_as_declared_and_awaited(
+    examples: DagBag, run_dag: Callable[..., Any], simulator: Simulator
+) -> None:
+    dag = examples.dags["opencx_outbound_agent"]
+    run = run_dag(dag)
+    assert run.xcom("await_number") == simulator.agents()[0]
+    assert [write.method for write in simulator.writes] == ["POST"]
+    simulator.change_agent(str(simulator.agents()[0]["id"]), first_message="Changed by hand")
+    assert run_dag(dag).state == "success"
+    assert simulator.agents()[0]["first_message"] == "Hello, I am calling about your appointment."
+    assert [write.method for write in simulator.writes] == ["POST", "PATCH"]
+
+
+def test_a_campaign_becomes_a_call_list(
+    examples: DagBag, run_dag: Callable[..., Any], simulator: Simulator, tmp_path: Path
+) -> None:
+    simulator.provision_after = "3reads"
+    call_list = tmp_path / "call_list.csv"
+    dag = examples.dags["opencx_weekly_campaign"]
+    dag.task_dict["await_number"].partial_kwargs["poke_interval"] = 0.05
+    run = run_dag(dag, conf={"call_list": str(call_list)})
+    assert run.state == "success"
+    numbers = {str(agent["name"]): str(agent["phone_number"]) for agent in simulator.agents()}
+    assert len(numbers) == 3
+    assert list(csv.reader(call_list.open())) == [["name", "phone_number"], *map(list, numbers.items())]
+
+
+def test_the_greeting_is_changed_and_nothing_else(
+    examples: DagBag, run_dag: Callable[..., Any], simulator: Simulator
+) -> None:
+    simulator.add_agent("Appointment reminder", type="outbound", language=["en", "es"])
+    dag = examples.dags["opencx_update_greeting"]
+    assert run_dag(dag).state == "success"
+    assert run_dag(dag).state == "success"
+    [write] = simulator.writes
+    assert set(write.body) == {"first_message"}
+    assert write.body["first_message"].startswith("Good ")

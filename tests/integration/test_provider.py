@@ -1,0 +1,87 @@
+"""What Airflow knows of this provider, and what that costs it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import warnings
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+from airflow.exceptions import AirflowProviderDeprecationWarning
+from airflow.providers_manager import ProvidersManager
+from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime
+from jsonschema import Draft7Validator
+
+from airflow_provider_opencx import __version__, connection_form
+from airflow_provider_opencx.get_provider_info import get_provider_info
+from airflow_provider_opencx.hooks.opencx import OpenCXHook
+
+AIRFLOW = Path(sys.executable).with_name("airflow")
+
+
+def test_airflow_lists_the_provider() -> None:
+    listed = subprocess.run([AIRFLOW, "providers", "list", "-o", "json"], capture_output=True, text=True, check=True)
+    providers = {row["package_name"]: row for row in json.loads(listed.stdout)}
+    assert providers["airflow-provider-opencx"]["version"] == __version__
+
+
+def test_the_provider_info_is_what_airflow_asks_for() -> None:
+    schema = json.loads(files("airflow").joinpath("provider_info.schema.json").read_text())
+    assert list(Draft7Validator(schema).iter_errors(get_provider_info())) == []
+
+
+def test_every_module_that_airflow_is_told_of_exists() -> None:
+    info = get_provider_info()
+    for kind in ("hooks", "operators", "sensors", "triggers"):
+        for integration in info[kind]:  # type: ignore[attr-defined]  # a list, as the schema says
+            for module in integration["python-modules"]:
+                assert __import__(module, fromlist=["_"])
+
+
+def test_the_form_shows_the_key_the_url_and_the_extras_without_a_warning() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", AirflowProviderDeprecationWarning)
+        manager = ProvidersManager()
+        hook = ProvidersManagerTaskRuntime().hooks["opencx"]
+        assert hook is not None
+        assert (hook.hook_name, hook.connection_testable) == ("OpenCX", True)
+        behaviour = manager.field_behaviours["opencx"]
+        fields = {
+            name.removeprefix("extra__opencx__"): widget.field
+            for name, widget in manager.connection_form_widgets.items()
+            if name.startswith("extra__opencx__")
+        }
+    assert behaviour["relabeling"] == {"password": "API key", "host": "Base URL"}
+    assert behaviour["hidden_fields"] == ["schema", "login", "port"]
+    assert {name: (field["schema"]["title"], field["value"]) for name, field in fields.items()} == {
+        "timeout": ("Timeout (seconds)", 30),
+        "max_retries": ("Retries of a request", 4),
+        "requests_per_minute": ("Requests a minute", 90),
+        "allow_insecure_http": ("Allow plain http", False),
+    }
+    assert all(field["description"] for field in fields.values())
+
+
+def test_the_hook_declares_the_same_form_to_older_airflow() -> None:
+    widgets = OpenCXHook.get_connection_form_widgets()
+    assert list(widgets) == list(connection_form.conn_fields())
+    assert OpenCXHook.get_ui_field_behaviour()["relabeling"] == connection_form.RELABELING
+
+
+@pytest.mark.parametrize("module", ["operators.phone_agent", "sensors.phone_number", "get_provider_info"])
+def test_parsing_a_dag_imports_nothing_heavy(module: str) -> None:
+    probe = (
+        "import sys, airflow.sdk; from airflow.sdk import DAG, BaseOperator, BaseSensorOperator;"
+        "before = set(sys.modules);"
+        f"import airflow_provider_opencx.{module};"
+        "print(*sorted(set(sys.modules) - before))"
+    )
+    printed = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True).stdout
+    imported = printed.splitlines()[-1].split()
+    ours = {name for name in imported if name.startswith("airflow_provider_opencx.")}
+    heavy = ("api", "hooks", "reconcile", "triggers", "procedures", "waiting", "simulator", "connection")
+    assert not {name for name in ours if name.split(".")[1] in heavy}
+    assert not {"httpx_retries", "pyrate_limiter", "fastapi", "airflow.triggers.base"} & set(imported)

@@ -1,0 +1,195 @@
+"""The sensor waits for a number: with the same result and the same errors in each of its modes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG
+from airflow_standalone import connection_json
+
+from airflow_provider_opencx.exceptions import (
+    OpenCXAgentNotFoundError,
+    OpenCXAmbiguousNameError,
+    OpenCXArgumentError,
+    OpenCXAuthenticationError,
+    OpenCXConnectionSettingsError,
+    OpenCXError,
+    OpenCXPermissionError,
+    OpenCXServerError,
+)
+from airflow_provider_opencx.sensors.phone_number import OpenCXPhoneNumberSensor
+from airflow_provider_opencx.simulator import Answer, CloseBeforeHandling, Simulator
+
+MODES: dict[str, dict[str, Any]] = {
+    "poke": {"mode": "poke", "deferrable": False},
+    "reschedule": {"mode": "reschedule", "deferrable": False},
+    "deferrable": {"deferrable": True},
+}
+
+
+@dataclass
+class Waiting:
+    """A sensor in one mode, run to its end."""
+
+    mode: dict[str, Any]
+    run_dag: Callable[..., Any]
+    dag: DAG
+    errors: list[BaseException] = field(default_factory=list)
+
+    def __call__(self, **arguments: Any) -> Any:
+        with self.dag:
+            OpenCXPhoneNumberSensor(
+                task_id="await",
+                on_failure_callback=lambda context: self.errors.append(context["exception"]),
+                **{"poke_interval": 0, "timeout": 60} | self.mode | arguments,
+            )
+        return self.run_dag(self.dag)
+
+
+@pytest.fixture(params=MODES)
+def wait(request: pytest.FixtureRequest, dag: DAG, run_dag: Callable[..., Any]) -> Waiting:
+    return Waiting(MODES[request.param], run_dag, dag)
+
+
+@pytest.mark.parametrize("by", ["agent_id", "agent_name"])
+def test_the_agent_with_its_number_is_the_result(by: str, wait: Waiting, simulator: Simulator) -> None:
+    simulator.provision_after = "3reads"
+    agent = simulator.add_agent("a", type="outbound", language=["en", "es"])
+    run = wait(**{by: agent["id"] if by == "agent_id" else "a"})
+    assert run.state == "success"
+    assert run.xcom("await") == simulator.agents()[0]
+    assert run.xcom("await")["phone_number"].startswith("+1")
+    assert simulator.count("listPhoneAgents") == 4
+
+
+def test_an_agent_that_does_not_exist_yet_is_waited_for_by_name(wait: Waiting, simulator: Simulator) -> None:
+    class AppearsNow(Answer):
+        async def answer(self, call: Any, handle: Any) -> Any:
+            simulator.add_agent("a")
+            return await super().answer(call, handle)
+
+    simulator.fail("listPhoneAgents", Answer(200, []), times=5)
+    simulator.fail("listPhoneAgents", AppearsNow(200, []))
+    assert wait(agent_name="a").xcom("await")["name"] == "a"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [Answer(503), CloseBeforeHandling(), Answer(200, "<html>"), Answer(429, headers={"Retry-After": "0"})],
+    ids=["503", "dropped", "HTML", "429"],
+)
+def test_five_failed_polls_in_a_row_are_borne(fault: Any, wait: Waiting, simulator: Simulator) -> None:
+    agent = simulator.add_agent("a")
+    simulator.fail("listPhoneAgents", fault, times=5)
+    assert wait(agent_id=agent["id"]).state == "success"
+    assert simulator.count("listPhoneAgents") == 6
+
+
+def two_of_a_name(simulator: Simulator) -> None:
+    simulator.add_agent("a")
+    simulator.add_agent("a")
+
+
+@pytest.mark.parametrize(
+    ("prepare", "selector", "error", "says", "polls"),
+    [
+        (lambda _: None, {"agent_id": "gone"}, OpenCXAgentNotFoundError, "phone agent gone", 3),
+        (two_of_a_name, {"agent_name": "a"}, OpenCXAmbiguousNameError, "pa_000001, pa_000002", 1),
+        (lambda s: s.fail("listPhoneAgents", Answer(401), None), {}, OpenCXAuthenticationError, "rejected", 1),
+        (lambda s: s.fail("listPhoneAgents", Answer(403), None), {}, OpenCXPermissionError, "phone:read", 1),
+        (lambda s: s.fail("listPhoneAgents", Answer(503), None), {}, OpenCXServerError, "503", 6),
+    ],
+    ids=["missing", "ambiguous", "401", "403", "503"],
+)
+@pytest.mark.parametrize("soft_fail", [False, True], ids=["", "soft_fail"])
+def test_an_error_is_the_same_in_every_mode_and_never_a_skip(
+    prepare: Callable[[Simulator], None],
+    selector: dict[str, str],
+    error: type[OpenCXError],
+    says: str,
+    polls: int,
+    soft_fail: bool,
+    wait: Waiting,
+    simulator: Simulator,
+) -> None:
+    prepare(simulator)
+    run = wait(**selector or {"agent_name": "a"}, soft_fail=soft_fail)
+    assert run.states("await") == ["failed"]
+    assert [type(met) for met in wait.errors] == [error]
+    assert says in str(wait.errors[0])
+    assert simulator.count("listPhoneAgents") == polls
+
+
+def test_a_bad_connection_fails_before_any_request(
+    wait: Waiting, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_OPENCX_DEFAULT", connection_json(simulator.url, "", timeout=1))
+    assert wait(agent_name="a", soft_fail=True).states("await") == ["failed"]
+    assert [type(met) for met in wait.errors] == [OpenCXConnectionSettingsError]
+    assert simulator.requests == []
+
+
+@pytest.mark.parametrize("mode", ["poke", "reschedule"])
+@pytest.mark.parametrize(("soft_fail", "state"), [(False, "failed"), (True, "skipped")])
+def test_a_timeout_fails_or_skips_as_asked(
+    mode: str, soft_fail: bool, state: str, dag: DAG, run_dag: Callable[..., Any], simulator: Simulator
+) -> None:
+    simulator.provision_after = "never"
+    simulator.add_agent("a")
+    run = Waiting(MODES[mode], run_dag, dag)(agent_name="a", timeout=0, soft_fail=soft_fail, retries=2)
+    assert run.states("await") == [state]
+    assert run.tries("await") == 1
+
+
+def test_deferrable_the_worker_sends_nothing(dag: DAG, simulator: Simulator) -> None:
+    from airflow.sdk.exceptions import TaskDeferred
+
+    with dag:
+        sensor = OpenCXPhoneNumberSensor(
+            task_id="await", agent_name="a", deferrable=True, poke_interval=7, timeout=timedelta(hours=1)
+        )
+    with pytest.raises(TaskDeferred) as deferred:
+        sensor.execute({})
+    assert deferred.value.timeout == timedelta(hours=1)
+    classpath, arguments = deferred.value.trigger.serialize()
+    assert classpath == "airflow_provider_opencx.triggers.phone_number.OpenCXPhoneNumberTrigger"
+    assert arguments == {
+        "opencx_conn_id": "opencx_default",
+        "agent_id": None,
+        "agent_name": "a",
+        "poll_interval": 7.0,
+    }
+    assert simulator.requests == []
+
+
+def test_a_429_stretches_the_wait_up_to_the_timeout(dag: DAG, simulator: Simulator) -> None:
+    with dag:
+        sensor = OpenCXPhoneNumberSensor(task_id="await", agent_name="a", poke_interval=60, timeout=3600)
+    simulator.fail("listPhoneAgents", Answer(429, headers={"Retry-After": "900"}), times=None)
+    assert not sensor.poke({})
+    assert sensor._get_next_poke_interval(0.0, lambda: 10.0, 1) == 900
+    assert sensor._get_next_poke_interval(0.0, lambda: 3500.0, 1) == 100
+    assert simulator.count("listPhoneAgents") == 1
+
+
+@pytest.mark.parametrize("selector", [{}, {"agent_id": "1", "agent_name": "a"}, {"agent_id": ""}])
+def test_a_wrong_selector_fails_while_the_dag_is_parsed(selector: dict[str, Any], dag: DAG) -> None:
+    with dag, pytest.raises(OpenCXArgumentError, match=r"Task 'my_sensor': .*agent_id"):
+        OpenCXPhoneNumberSensor(task_id="my_sensor", **selector)
+
+
+def test_deferring_is_on_where_airflow_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    import subprocess
+    import sys
+
+    probe = (
+        "from airflow_provider_opencx.sensors.phone_number import OpenCXPhoneNumberSensor as Sensor;"
+        "print(Sensor(task_id='a', agent_name='a').deferrable)"
+    )
+    monkeypatch.setenv("AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE", "True")
+    answered = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    assert answered.stdout.strip().endswith("True")

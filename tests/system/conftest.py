@@ -1,0 +1,70 @@
+"""One real Airflow for all system tests: scheduler, triggerer and API server, against a simulator over a socket."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from airflow_standalone import EXAMPLE_DAGS, AirflowStandalone, airflow_environment, connection_json
+
+from airflow_provider_opencx.simulator import Simulator
+
+SECRET = "s3cret-of-the-system-tests"
+API_KEY = f"ocx_live_{SECRET}"
+DAGS = Path(__file__).parent / "dags"
+
+
+@pytest.fixture(scope="session")
+def service() -> Iterator[Simulator]:
+    """The simulator of the session."""
+    with Simulator(api_keys=(API_KEY,)) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def simulator(service: Simulator) -> Simulator:
+    """The simulator as a test finds it: sound, without agents and without a past."""
+    service.heal()
+    service.provision_after = "now"
+    for agent in service.agents():
+        service.remove_agent(str(agent["id"]))
+    service.forget_requests()
+    return service
+
+
+@pytest.fixture(scope="session")
+def connections(service: Simulator) -> dict[str, str]:
+    """Connections that work, and that fail each in a way of its own."""
+    return {
+        "AIRFLOW_CONN_OPENCX_DEFAULT": connection_json(service.url, API_KEY),
+        "AIRFLOW_CONN_OPENCX_REJECTED": connection_json(service.url, f"{API_KEY}-rejected"),
+        "AIRFLOW_CONN_OPENCX_UNREACHABLE": connection_json("http://127.0.0.1:1", API_KEY, max_retries=1),
+        "AIRFLOW_CONN_OPENCX_BROKEN": connection_json(service.url, f"{API_KEY}\n{SECRET}", timeout="soon"),
+    }
+
+
+@pytest.fixture(scope="session")
+def airflow(connections: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowStandalone]:
+    """The running Airflow."""
+    with AirflowStandalone(tmp_path_factory.mktemp("airflow"), DAGS, connections) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def airflow_command(
+    connections: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs ``airflow ...`` on the command line, with a database of its own and the example Dags."""
+    home = tmp_path_factory.mktemp("airflow-command")
+    environment = airflow_environment(home, EXAMPLE_DAGS, connections)
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [os.fspath(Path(sys.executable).with_name("airflow")), *arguments]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
+
+    assert run("db", "migrate").returncode == 0
+    return run

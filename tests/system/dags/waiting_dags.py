@@ -1,0 +1,41 @@
+"""Dags in which tasks wait, for the system tests."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from airflow.sdk import DAG
+
+from airflow_provider_opencx.operators.phone_agent import OpenCXUpsertPhoneAgentOperator
+from airflow_provider_opencx.sensors.phone_number import OpenCXPhoneNumberSensor
+
+WAITING_TASKS = 50
+POLL_INTERVAL = 5.0
+
+with DAG("fifty_waiting", schedule=None, start_date=datetime(2026, 1, 1)):
+    OpenCXPhoneNumberSensor.partial(
+        task_id="await_number", deferrable=True, poke_interval=POLL_INTERVAL, timeout=1800
+    ).expand(agent_name=[f"waiting {number}" for number in range(WAITING_TASKS)])
+
+with DAG("every_mode", schedule=None, start_date=datetime(2026, 1, 1)):
+    agent = OpenCXUpsertPhoneAgentOperator(task_id="agent", name="in every mode", language="en")
+    for mode, arguments in {
+        "poke": {"mode": "poke"},
+        "reschedule": {"mode": "reschedule"},
+        "deferrable": {"deferrable": True},
+    }.items():
+        agent >> OpenCXPhoneNumberSensor(
+            task_id=mode, agent_id="{{ ti.xcom_pull('agent')['id'] }}", poke_interval=2, timeout=600, **arguments
+        )
+
+with DAG("deferred_timeouts", schedule=None, start_date=datetime(2026, 1, 1)):
+    for soft_fail in (False, True):
+        OpenCXPhoneNumberSensor(
+            task_id=f"soft_fail_{soft_fail}",
+            agent_name="nobody",
+            deferrable=True,
+            poke_interval=1,
+            timeout=3,
+            soft_fail=soft_fail,
+            retries=2,
+        )

@@ -1,0 +1,40 @@
+"""After runs that fail in every way there is, the key is nowhere that Airflow writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from airflow_standalone import AirflowStandalone
+
+from airflow_provider_opencx.simulator import Answer, Fault, Simulator
+
+SECRET = b"s3cret-of-the-system-tests"
+
+
+class RepeatTheKey(Fault):
+    """Refuse a key with a message that repeats it."""
+
+    async def answer(self, call: Any, handle: Any) -> Any:
+        _, _, key = call.authorization.partition(" ")
+        return await Answer(401, {"message": f"{key} is not a key of ours"}).answer(call, handle)
+
+
+def test_the_key_is_in_no_log_no_xcom_no_rendered_field_and_no_exception(
+    airflow: AirflowStandalone, simulator: Simulator
+) -> None:
+    simulator.fail("listPhoneAgents", RepeatTheKey(), times=None)
+    run_id = airflow.start_dag("failing")
+    assert airflow.end_state("failing", run_id, within=400) == "failed"
+    instances = airflow.task_instances("failing", run_id)
+    assert {ti["state"] for ti in instances} == {"failed"}
+    tries = {ti["task_id"]: ti["try_number"] for ti in instances}
+    assert (tries["upsert_opencx_rejected"], tries["upsert_opencx_unreachable"]) == (1, 2)
+
+    written = [path for path in Path(airflow.home).rglob("*") if path.is_file()]
+    logs = [path for path in written if path.suffix == ".log" and "dag_id=failing" in str(path)]
+    assert len(logs) >= len(instances)
+    assert any(b"'*** is not a key of ours'. The API key was rejected" in path.read_bytes() for path in logs)
+    assert any(b"no answer from http://127.0.0.1:1" in path.read_bytes() for path in logs)
+    assert any(path.name == "airflow.db" for path in written)
+    assert [str(path) for path in written if SECRET in path.read_bytes()] == []
