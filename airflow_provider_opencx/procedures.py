@@ -71,9 +71,13 @@ def upsert(spec: PhoneAgentSpec) -> Flow[Outcome]:
 
 
 def update(changes: PhoneAgentChanges, *, agent_id: str | None = None, agent_name: str | None = None) -> Flow[Outcome]:
-    """Bring an existing agent to the declared members."""
+    """Bring an existing agent to the declared members; one that an earlier try has renamed is found again."""
     agents = yield from requests.list_phone_agents()
-    agent = require_agent(agents, agent_id=agent_id, agent_name=agent_name)
+    agent = pick_agent(agents, agent_id=agent_id, agent_name=agent_name)
+    if agent is None and agent_name is not None and changes.name is not None:
+        agent = pick_agent(agents, agent_name=changes.name)
+    if agent is None:
+        agent = require_agent(agents, agent_id=agent_id, agent_name=agent_name)
     return (yield from _carry_out(plan_update(changes, agent, agents), changes))
 
 

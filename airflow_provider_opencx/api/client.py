@@ -337,19 +337,29 @@ _BODY = "opencx_body"
 
 
 def _read_body(response: httpx.Response) -> None:
-    if _BODY not in response.extensions:
-        body = bytearray()
+    if _BODY in response.extensions:
+        return
+    body = bytearray()
+    try:
         for chunk in response.iter_bytes():
             _collect(body, chunk)
-        response.extensions[_BODY] = bytes(body)
+    except OpenCXAnswerError:
+        response.close()
+        raise
+    response.extensions[_BODY] = bytes(body)
 
 
 async def _aread_body(response: httpx.Response) -> None:
-    if _BODY not in response.extensions:
-        body = bytearray()
+    if _BODY in response.extensions:
+        return
+    body = bytearray()
+    try:
         async for chunk in response.aiter_bytes():
             _collect(body, chunk)
-        response.extensions[_BODY] = bytes(body)
+    except OpenCXAnswerError:
+        await response.aclose()
+        raise
+    response.extensions[_BODY] = bytes(body)
 
 
 def _collect(body: bytearray, chunk: bytes) -> None:

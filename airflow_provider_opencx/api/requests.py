@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
-from typing import Literal, TypeAlias, TypeVar
+from typing import Literal, NoReturn, TypeAlias, TypeVar
 from urllib.parse import quote
 
 from pydantic import JsonValue
@@ -47,15 +47,19 @@ _REQUEST_ID_HEADERS = ("x-request-id", "request-id", "cf-ray")
 
 @dataclass(frozen=True)
 class Request:
-    """One HTTP request, without the parts every request has (base URL, key, timeouts)."""
+    """One HTTP request, without the parts every request has (base URL, key, timeouts).
+
+    :param about: the agent it is about, for messages.
+    """
 
     method: Literal["GET", "POST", "PATCH"]
     path: str
     query: Mapping[str, str] = field(default_factory=dict)
     body: Mapping[str, JsonValue] | None = None
+    about: str = ""
 
     def __str__(self) -> str:
-        return f"{self.method} {self.path}"
+        return f"{self.method} {self.path}{f' for {self.about}' if self.about else ''}"
 
 
 @dataclass(frozen=True)
@@ -99,12 +103,13 @@ def list_voices() -> Flow[list[Voice]]:
 
 def create_phone_agent(spec: PhoneAgentSpec) -> Flow[PhoneAgent | None]:
     """Create an agent, once and without looking: ``POST /phone``. Returns ``None`` if the answer has no body."""
-    return (yield from _write("POST", "/phone", spec.for_creation().body()))
+    about = f"phone agent {spec.agent_name!r}"
+    return (yield from _write(Request("POST", "/phone", body=spec.for_creation().body(), about=about)))
 
 
 def update_phone_agent(agent_id: str, changes: PhoneAgentChanges) -> Flow[PhoneAgent | None]:
     """Change an agent: ``PATCH /phone/{id}``. Returns ``None`` if the answer has no body (2024, 2025)."""
-    return (yield from _write("PATCH", f"/phone/{quote(agent_id, safe='')}", changes.body()))
+    return (yield from _write(Request("PATCH", f"/phone/{quote(agent_id, safe='')}", body=changes.body())))
 
 
 def ping() -> Flow[None]:
@@ -154,18 +159,26 @@ def _page(decoded: object, request: Request) -> tuple[list[object], str | None]:
     raise OpenCXAnswerError(f"{request}: the service's answer is neither a list nor a page of one.")
 
 
-def _write(method: Literal["POST", "PATCH"], path: str, body: dict[str, JsonValue]) -> Flow[PhoneAgent | None]:
-    request = Request(method, path, body=body)
+def _write(request: Request) -> Flow[PhoneAgent | None]:
     try:
         answer = yield from _send(request)
     except OpenCXRequestRefusedError as refused:
-        language = body.get("language")
-        if refused.status_code not in (400, 422) or not isinstance(language, list) or len(language) != 1:
+        older = _in_the_form_before_2026(request)
+        if refused.status_code not in (400, 422) or older is None:
             raise
-        # Before 2026 a language was one string. A refused write changed nothing, so it can be sent in that form.
-        request = Request(method, path, body={**body, "language": language[0]})
-        answer = yield from _send(request)
+        answer = yield from _send(older)
     return PhoneAgent.from_answer(_json(request, answer)) if answer.body.strip() else None
+
+
+def _in_the_form_before_2026(request: Request) -> Request | None:
+    """Return a write with its one language as a string, as it was before 2026; ``None`` if that is no other form.
+
+    A refused write changed nothing, so it may be sent again in this form.
+    """
+    language = (request.body or {}).get("language")
+    if not isinstance(language, list) or len(language) != 1:
+        return None
+    return replace(request, body={**(request.body or {}), "language": language[0]})
 
 
 def _send(request: Request) -> Flow[Answer]:
@@ -179,14 +192,26 @@ def _send(request: Request) -> Flow[Answer]:
 
 def _json(request: Request, answer: Answer) -> object:
     try:
-        return json.loads(answer.body)
-    except (ValueError, RecursionError):
+        return _decode(answer.body)
+    except ValueError:
         raise OpenCXAnswerError(
             f"{request}: the service answered {answer.status_code} with a body that is not JSON"
             " (does a proxy answer in its place?).",
             status_code=answer.status_code,
             request_id=_request_id(answer),
         ) from None
+
+
+def _decode(body: bytes) -> object:
+    """Decode JSON; raises ``ValueError`` for what is not, the NaN and Infinity that Python would take among it."""
+
+    def refuse(constant: str) -> NoReturn:
+        raise ValueError(f"{constant} is not JSON")
+
+    try:
+        return json.loads(body, parse_constant=refuse)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def _error(request: Request, answer: Answer) -> OpenCXAPIError:
@@ -215,8 +240,8 @@ def _kind_of_error(status: int) -> tuple[type[OpenCXAPIError], str]:
 def _said(answer: Answer) -> str:
     """Return the message of an error body, shortened; nothing of a body that has none, such as a proxy's HTML."""
     try:
-        decoded = json.loads(answer.body)
-    except (ValueError, RecursionError):
+        decoded = _decode(answer.body)
+    except ValueError:
         return ""
     message = decoded.get("message") or decoded.get("error") if isinstance(decoded, dict) else None
     if isinstance(message, list):

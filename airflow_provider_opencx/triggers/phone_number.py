@@ -86,17 +86,19 @@ class OpenCXPhoneNumberTrigger(BaseEventTrigger):
         conn_id, interval = kwargs["opencx_conn_id"], kwargs["poll_interval"]
         key = _stream_key(conn_id, interval)
         polls = _Polls(conn_id)
+        newest: Snapshot | None = None
         try:
             while True:
                 snapshot = Snapshot(await polls.poll(), time.monotonic())
                 if isinstance(snapshot.poll, OpenCXError):
                     log.warning("Polling for phone numbers over connection %r failed: %s", conn_id, snapshot.poll)
                 else:
-                    _newest[key] = snapshot
+                    newest = _newest[key] = snapshot
                 yield snapshot
                 await asyncio.sleep(next_poll_in(interval, snapshot.poll))
         finally:
-            _newest.pop(key, None)
+            if _newest.get(key) is newest:  # and not that of a stream which has taken this one's place
+                _newest.pop(key, None)
             await polls.aclose()
 
     async def filter_shared_stream(self, shared_stream: AsyncIterator[Any]) -> AsyncIterator[TriggerEvent]:

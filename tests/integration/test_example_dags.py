@@ -64,3 +64,14 @@ def test_the_greeting_is_changed_and_nothing_else(
     [write] = simulator.writes
     assert set(write.body) == {"first_message"}
     assert write.body["first_message"].startswith("Good ")
+
+
+def test_the_dag_of_the_readme_does_what_it_says(run_dag: Callable[..., Any], simulator: Simulator) -> None:
+    readme = (EXAMPLE_DAGS.parent / "README.md").read_text()
+    source = readme.split("```python\n")[1].split("```")[0]
+    namespace: dict[str, Any] = {}
+    exec(source, namespace)
+    dag = namespace["agent"].dag
+    for _ in range(2):
+        assert run_dag(dag).xcom("number") == simulator.agents()[0]
+    assert len(simulator.writes) == 1

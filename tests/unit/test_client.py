@@ -194,6 +194,7 @@ def test_a_long_retry_after_is_raised_at_once_and_carried(
         (Answer(302, headers={"Location": "http://127.0.0.1:1/"}), OpenCXRedirectError, "not followed"),
         (Answer(200, {"items": 1}), OpenCXAnswerError, "neither a list nor a page"),
         (Answer(200, "[" * 100_000), OpenCXAnswerError, "not JSON"),
+        (Answer(200, '[{"id": "1", "speed": NaN}]'), OpenCXAnswerError, "not JSON"),
         (Answer(200, "<html>"), OpenCXAnswerError, "proxy"),
     ],
 )

@@ -120,6 +120,13 @@ def test_an_update_sends_only_what_differs(generation: str, hook: Any, connected
     assert len(connected.writes) == 1
 
 
+def test_a_rename_that_was_done_already_is_done(hook: Any, connected: Simulator) -> None:
+    connected.add_agent("a")
+    for _ in range(2):
+        assert hook.update_phone_agent(None, changes(name="b"), agent_name="a").name == "b"
+    assert len(connected.writes) == 1
+
+
 def test_an_update_of_an_agent_that_is_not_there_is_an_error(hook: Any, connected: Simulator) -> None:
     with pytest.raises(OpenCXAgentNotFoundError):
         hook.update_phone_agent("nobody", changes(first_message="Hi"))
@@ -155,7 +162,7 @@ def test_a_null_that_the_service_fills_is_no_mismatch_and_not_sent_again(hook: A
 
 
 def test_a_member_that_the_service_does_not_know_is_refused_with_its_name(hook: Any, connected: Simulator) -> None:
-    with pytest.raises(OpenCXRequestRefusedError, match="custom_llm"):
+    with pytest.raises(OpenCXRequestRefusedError, match=r"for phone agent 'a': 400 .*custom_llm"):
         hook.upsert_phone_agent(spec(custom_llm="x"))
     assert connected.agents() == []
 
