@@ -151,7 +151,7 @@ def test_a_fleet_is_made_with_partial_and_expand_kwargs(
     run = run_dag(dag)
     assert run.states("agent") == ["success"] * 3
     assert [agent["name"] for agent in run.xcoms("agent")] == ["a", "b", "c"]
-    assert [write.body for write in simulator.writes] == [
+    assert sorted((write.body for write in simulator.writes), key=lambda body: body["name"]) == [
         {"name": "a", "type": "outbound", "language": ["de"], "voice_id": "voice_celia"},
         {"name": "b", "type": "outbound", "first_message": None, "voice_id": "voice_celia"},
         {"name": "c", "type": "outbound", "actionIds": [], "voice_id": "voice_celia"},
