@@ -9,13 +9,16 @@ from __future__ import annotations
 import ipaddress
 import json
 import math
+import re
 from typing import Protocol
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from airflow_provider_opencx import connection_form
 from airflow_provider_opencx.api.client import ClientSettings
 from airflow_provider_opencx.connection_form import ExtraField
 from airflow_provider_opencx.exceptions import OpenCXConnectionSettingsError
+
+_HOSTNAME = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*", re.IGNORECASE)
 
 
 class AirflowConnection(Protocol):
@@ -68,31 +71,51 @@ def _base_url(connection: AirflowConnection, *, allow_insecure_http: bool) -> st
     if "://" not in host:
         host = f"{_scheme(connection.schema)}://{host}"
     url = urlsplit(host)
-    if url.scheme not in ("http", "https") or not url.hostname:
+    if url.scheme not in ("http", "https") or not _is_hostname(url.hostname or "") or not url.path.isprintable():
         raise ValueError("the Base URL (host) must be an http or https URL such as https://api.open.cx.")
     if url.username or url.password or url.query or url.fragment:
         raise ValueError("the Base URL (host) must have no user, password, query or fragment in it.")
-    port = url.port if url.port is not None else connection.port
-    if url.scheme == "http" and not (allow_insecure_http or _is_loopback(url.hostname)):
+    hostname = url.hostname or ""
+    if url.scheme == "http" and not (allow_insecure_http or _is_loopback(hostname)):
         raise ValueError(
-            f"the Base URL (host) is plain http to {url.hostname}, where the API key would travel unencrypted."
+            f"the Base URL (host) is plain http to {hostname}, where the API key would travel unencrypted."
             " Use https, or set the extra allow_insecure_http to true if that is meant."
         )
-    name = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
+    port = _port(url, connection.port)
+    name = f"[{hostname}]" if ":" in hostname else hostname
     return f"{url.scheme}://{name}{'' if port is None else f':{port}'}{url.path}"
+
+
+def _port(url: SplitResult, field: int | None) -> int | None:
+    try:
+        port = url.port if url.port is not None else field
+    except ValueError:
+        port = 0
+    if port is not None and not 0 < port < 65536:
+        raise ValueError("the port, a field of its own or part of the Base URL (host), must be from 1 to 65535.")
+    return port
+
+
+def _is_hostname(hostname: str) -> bool:
+    return bool(_HOSTNAME.fullmatch(hostname)) or _ip_address(hostname) is not None
+
+
+def _is_loopback(hostname: str) -> bool:
+    address = _ip_address(hostname)
+    return hostname == "localhost" if address is None else address.is_loopback
+
+
+def _ip_address(hostname: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(hostname)
+    except ValueError:
+        return None
 
 
 def _scheme(schema: str | None) -> str:
     if schema and schema not in ("http", "https"):
         raise ValueError("the schema must be empty, http or https.")
     return schema or "https"
-
-
-def _is_loopback(hostname: str) -> bool:
-    try:
-        return ipaddress.ip_address(hostname).is_loopback
-    except ValueError:
-        return hostname == "localhost"
 
 
 def _extras(extra: str | None) -> dict[str, object]:

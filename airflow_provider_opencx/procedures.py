@@ -27,6 +27,7 @@ from airflow_provider_opencx.reconcile import (
     Create,
     Difference,
     IfExists,
+    PhoneAgents,
     Plan,
     Refuse,
     Update,
@@ -60,25 +61,28 @@ class Outcome:
 
 def create(spec: PhoneAgentSpec, if_exists: IfExists = "adopt") -> Flow[Outcome]:
     """Make sure that exactly one agent has the declared name; one that exists is left as it is."""
-    agents = yield from requests.list_phone_agents()
+    agents = yield from _list()
     return (yield from _carry_out(plan_create(spec, agents, if_exists), spec))
 
 
 def upsert(spec: PhoneAgentSpec) -> Flow[Outcome]:
     """Make sure that exactly one agent has the declared name, and is as declared."""
-    agents = yield from requests.list_phone_agents()
+    agents = yield from _list()
     return (yield from _carry_out(plan_upsert(spec, agents), spec))
 
 
 def update(changes: PhoneAgentChanges, *, agent_id: str | None = None, agent_name: str | None = None) -> Flow[Outcome]:
     """Bring an existing agent to the declared members; one that an earlier try has renamed is found again."""
-    agents = yield from requests.list_phone_agents()
+    agents = yield from _list()
     agent = pick_agent(agents, agent_id=agent_id, agent_name=agent_name)
     if agent is None and agent_name is not None and changes.name is not None:
         agent = pick_agent(agents, agent_name=changes.name)
-    if agent is None:
-        agent = require_agent(agents, agent_id=agent_id, agent_name=agent_name)
+    agent = agent or require_agent(agents, agent_id=agent_id, agent_name=agent_name)
     return (yield from _carry_out(plan_update(changes, agent, agents), changes))
+
+
+def _list() -> Flow[PhoneAgents]:
+    return PhoneAgents((yield from requests.list_phone_agents()))
 
 
 def _carry_out(plan: Plan, declared: PhoneAgentChanges) -> Flow[Outcome]:
@@ -87,23 +91,24 @@ def _carry_out(plan: Plan, declared: PhoneAgentChanges) -> Flow[Outcome]:
     if isinstance(plan, Create):
         return (yield from _create_once(plan.spec))
     if isinstance(plan, Update):
-        answered = yield from requests.update_phone_agent(plan.agent.id, plan.changes)
-        agent = yield from _as_it_is_now(plan.agent.id, declared, answered)
+        agent = yield from _update(plan, declared)
         return Outcome(agent, "updated", plan.differences, find_mismatches(declared, agent))
     return Outcome(plan.agent, "unchanged", plan.differences)
 
 
 def _create_once(spec: PhoneAgentSpec) -> Flow[Outcome]:
     declared = spec.for_creation()
+    reason = "The service accepted it with an empty answer."
     try:
         answered = yield from requests.create_phone_agent(spec)
     except OpenCXError as error:
         if not _may_have_been_handled(error):
             raise
-        answered = yield from _look_for_created(spec, str(error))
+        answered, reason = None, str(error)
     if answered is None:
-        answered = yield from _look_for_created(spec, "The service accepted it with an empty answer.")
-    agent = yield from _as_it_is_now(answered.id, declared, answered)
+        agent = yield from _look_for_created(spec, reason)
+    else:
+        agent = yield from _make_sure_of_one(spec, answered)
     mismatches = find_mismatches(declared, agent)
     if any(mismatch.member == "name" for mismatch in mismatches):
         raise OpenCXNameMismatchError(
@@ -129,7 +134,7 @@ def _look_for_created(spec: PhoneAgentSpec, reason: str) -> Flow[PhoneAgent]:
     for seconds in LOOK_AGAIN_AFTER:
         yield Pause(seconds)
         try:
-            agents = yield from requests.list_phone_agents()
+            agents = yield from _list()
         except OpenCXError as error:
             if isinstance(error, AirflowFailException):
                 raise
@@ -143,15 +148,35 @@ def _look_for_created(spec: PhoneAgentSpec, reason: str) -> Flow[PhoneAgent]:
     )
 
 
-def _as_it_is_now(agent_id: str, declared: PhoneAgentChanges, answered: PhoneAgent | None) -> Flow[PhoneAgent]:
-    """Return the agent after a write; from the list, where the answer is empty or does not show what was asked."""
+def _make_sure_of_one(spec: PhoneAgentSpec, created: PhoneAgent) -> Flow[PhoneAgent]:
+    """Return the new agent, as the list shows it where it does.
+
+    Somebody else may have created the name at the same moment. The API has no way to prevent that, so it is at least
+    not reported as a success.
+
+    :raises OpenCXAmbiguousNameError: if several agents have the name now.
+    """
+    try:
+        agents = yield from _list()
+    except OpenCXError:
+        return created  # it exists, and the next run looks again
+    pick_agent(agents, agent_name=spec.agent_name)
+    return agents.with_id(created.id) or created
+
+
+def _update(plan: Update, declared: PhoneAgentChanges) -> Flow[PhoneAgent]:
+    """Send the changes and return the agent; from the list, where the answer does not show what was asked."""
+    try:
+        answered = yield from requests.update_phone_agent(plan.agent.id, plan.changes)
+    except OpenCXAnswerError:
+        # The service took the changes, and the list will tell.
+        answered = None
     if answered is not None and not find_mismatches(declared, answered):
         return answered
-    agents = yield from requests.list_phone_agents()
-    agent = pick_agent(agents, agent_id=agent_id) or answered
+    agent = (yield from _list()).with_id(plan.agent.id) or answered
     if agent is None:
         raise OpenCXAgentNotFoundError(
-            f"Phone agent {agent_id} was updated and is not in the organization's list any more.",
-            agent_ids=[agent_id],
+            f"The {plan.agent.label} was updated and is not in the organization's list any more.",
+            agent_ids=[plan.agent.id],
         )
     return agent

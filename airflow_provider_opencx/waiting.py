@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_opencx.api.models import PhoneAgent
 from airflow_provider_opencx.exceptions import OpenCXAgentNotFoundError, OpenCXError, OpenCXRateLimitError
-from airflow_provider_opencx.reconcile import describe_selector, pick_agent
+from airflow_provider_opencx.reconcile import PhoneAgents, describe_selector, pick_agent
 
 TOLERATED_FAILED_POLLS = 5
 """So many failed polls in a row are borne; the next one is an error."""
@@ -42,7 +41,7 @@ class Wait:
         """Whether the last poll failed or did not find the agent, so that the next may decide."""
         return self.failed_polls > 0 or self.missing_looks > 0
 
-    def judge(self, poll: Iterable[PhoneAgent] | OpenCXError) -> PhoneAgent | None:
+    def judge(self, poll: PhoneAgents | OpenCXError) -> PhoneAgent | None:
         """Return the agent if it has its number, ``None`` if it is to be waited for.
 
         :param poll: all agents, or the error for which they could not be read.

@@ -23,7 +23,12 @@ from pyrate_limiter import Duration, InMemoryBucket, Limiter, Rate
 from pyrate_limiter.extras.httpx_limiter import AsyncRateLimiterTransport, RateLimiterTransport
 
 from airflow_provider_opencx.api.requests import Answer, Flow, Pause, Request, retry_after
-from airflow_provider_opencx.exceptions import OpenCXAnswerError, OpenCXError, OpenCXUnreachableError
+from airflow_provider_opencx.exceptions import (
+    OpenCXAnswerError,
+    OpenCXConnectionSettingsError,
+    OpenCXError,
+    OpenCXUnreachableError,
+)
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
 """Answers larger than this are refused."""
@@ -308,7 +313,15 @@ def _proxy_to(url: httpx.URL) -> str | None:
         return None
     proxies = getproxies()
     proxy = proxies.get("https") or proxies.get("all")
-    return proxy if proxy is None or "://" in proxy else f"http://{proxy}"
+    if proxy is None:
+        return None
+    scheme, separator, _ = proxy.partition("://")
+    if separator and scheme not in ("http", "https"):
+        raise OpenCXConnectionSettingsError(
+            f"The environment (HTTPS_PROXY or ALL_PROXY) names a proxy of kind {scheme}; only http and https proxies"
+            " are supported."
+        )
+    return proxy if separator else f"http://{proxy}"
 
 
 def _limiter_of(settings: ClientSettings) -> Limiter:

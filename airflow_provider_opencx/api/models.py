@@ -114,9 +114,12 @@ class PhoneAgent(BaseModel):
         """Return the agent as plain JSON with the API's member names: what operators and the sensor return."""
         return self.model_dump(mode="json", by_alias=True)
 
-    def tells(self, member: str) -> bool:
-        """Return whether the service's answer held this member (Python spelling) at all."""
-        return member in self.model_fields_set or member in (self.model_extra or {})
+    def member(self, name: str) -> JsonValue:
+        """Return the value of a member, in Python spelling or unknown to this version; ``None`` if not sent."""
+        value: JsonValue = (
+            getattr(self, name) if name in type(self).model_fields else (self.model_extra or {}).get(name)
+        )
+        return value
 
 
 class Voice(BaseModel):

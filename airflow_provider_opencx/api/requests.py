@@ -92,8 +92,12 @@ Flow: TypeAlias = Generator[Request | Pause, Answer | None, _Result]
 
 
 def list_phone_agents() -> Flow[list[PhoneAgent]]:
-    """List all agents: ``GET /phone``, followed through every page where the service sends pages (2024)."""
-    return (yield from _list("/phone", PhoneAgent.from_answer))
+    """List all agents: ``GET /phone``, followed through every page where the service sends pages (2024).
+
+    An agent that two pages show, because the list moved between them, is one agent.
+    """
+    agents = yield from _list("/phone", PhoneAgent.from_answer)
+    return list({agent.id: agent for agent in agents}.values())
 
 
 def list_voices() -> Flow[list[Voice]]:
@@ -166,8 +170,21 @@ def _write(request: Request) -> Flow[PhoneAgent | None]:
         older = _in_the_form_before_2026(request)
         if refused.status_code not in (400, 422) or older is None:
             raise
-        answer = yield from _send(older)
+        answer = yield from _send_instead(older, refused)
     return PhoneAgent.from_answer(_json(request, answer)) if answer.body.strip() else None
+
+
+def _send_instead(request: Request, refused: OpenCXRequestRefusedError) -> Flow[Answer]:
+    try:
+        return (yield from _send(request))
+    except OpenCXRequestRefusedError as refused_again:
+        # Which of the two the service means is for the reader to see: one may only be about the form of the language.
+        raise OpenCXRequestRefusedError(
+            f"{refused.message} With the language as a string, as before 2026, it was refused too:"
+            f" {refused_again.message}",
+            status_code=refused.status_code,
+            request_id=refused.request_id,
+        ) from None
 
 
 def _in_the_form_before_2026(request: Request) -> Request | None:

@@ -15,7 +15,7 @@ from airflow_provider_opencx.api.models import PhoneAgent, PhoneAgentChanges, Ph
 from airflow_provider_opencx.connection import client_settings
 from airflow_provider_opencx.exceptions import OpenCXConnectionSettingsError, OpenCXError, OpenCXMismatchError
 from airflow_provider_opencx.procedures import Outcome
-from airflow_provider_opencx.reconcile import IfExists
+from airflow_provider_opencx.reconcile import IfExists, PhoneAgents
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -84,22 +84,22 @@ class OpenCXHook(BaseHook):
 
     def get_phone_agent(self, agent_id: str) -> PhoneAgent:
         """Return the agent of an id; raises ``OpenCXAgentNotFoundError`` if there is none."""
-        return reconcile.require_agent(self.list_phone_agents(), agent_id=agent_id)
+        return reconcile.require_agent(PhoneAgents(self.list_phone_agents()), agent_id=agent_id)
 
     async def aget_phone_agent(self, agent_id: str) -> PhoneAgent:
         """Async twin of :meth:`get_phone_agent`."""
-        return reconcile.require_agent(await self.alist_phone_agents(), agent_id=agent_id)
+        return reconcile.require_agent(PhoneAgents(await self.alist_phone_agents()), agent_id=agent_id)
 
     def find_phone_agent(self, name: str) -> PhoneAgent | None:
         """Return the agent of a name, ``None`` if there is none.
 
         :raises OpenCXAmbiguousNameError: if several have the name.
         """
-        return reconcile.pick_agent(self.list_phone_agents(), agent_name=name)
+        return reconcile.pick_agent(PhoneAgents(self.list_phone_agents()), agent_name=name)
 
     async def afind_phone_agent(self, name: str) -> PhoneAgent | None:
         """Async twin of :meth:`find_phone_agent`."""
-        return reconcile.pick_agent(await self.alist_phone_agents(), agent_name=name)
+        return reconcile.pick_agent(PhoneAgents(await self.alist_phone_agents()), agent_name=name)
 
     def create_phone_agent(
         self, spec: PhoneAgentSpec, *, if_exists: IfExists = "adopt", on_mismatch: OnMismatch = "fail"

@@ -18,7 +18,7 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_opencx.connection_form import DEFAULT_CONN_ID
-from airflow_provider_opencx.exceptions import OpenCXError
+from airflow_provider_opencx.exceptions import OpenCXError, OpenCXRateLimitError
 from airflow_provider_opencx.parse_time import is_final, naming_task
 
 # The API's models, the hook and the trigger are imported where they are used: parsing a Dag should not pay for them.
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_opencx.api.models import PhoneAgent
     from airflow_provider_opencx.hooks.opencx import OpenCXHook
+    from airflow_provider_opencx.reconcile import PhoneAgents
     from airflow_provider_opencx.waiting import Wait
 
 
@@ -73,7 +74,7 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator):
         self.opencx_conn_id = opencx_conn_id
         self._hook: OpenCXHook | None = None
         self._wait: Wait | None = None
-        self._last_poll: list[PhoneAgent] | OpenCXError | None = None
+        self._last_poll: PhoneAgents | OpenCXError | None = None
         if is_final(agent_id) and is_final(agent_name):
             with naming_task(self.task_id):
                 self._check_selector()
@@ -114,22 +115,28 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator):
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Look once; in mode reschedule, look on while something is wrong, because no count outlives the process."""
+        started = time.monotonic()
         agent = self._look()
-        while agent is None and self.reschedule and self._waiting.in_trouble:
-            time.sleep(self._stretched(min(self.poke_interval, _LONGEST_PAUSE_IN_TROUBLE)))
+        while agent is None and self._must_look_on() and time.monotonic() - started < self.timeout:
+            time.sleep(min(self.poke_interval, _LONGEST_PAUSE_IN_TROUBLE))
             agent = self._look()
         if agent is None:
             return PokeReturnValue(is_done=False)
         self.log.info("Number %s: %s has it.", agent.phone_number, agent.label)
         return PokeReturnValue(is_done=True, xcom_value=agent.as_dict())
 
+    def _must_look_on(self) -> bool:
+        told_to_wait = isinstance(self._last_poll, OpenCXRateLimitError)
+        return self.reschedule and self._waiting.in_trouble and not told_to_wait
+
     def _look(self) -> PhoneAgent | None:
         from airflow_provider_opencx.hooks.opencx import OpenCXHook
+        from airflow_provider_opencx.reconcile import PhoneAgents
 
         # The next poll is the retry.
         self._hook = self._hook or OpenCXHook(self.opencx_conn_id, max_retries=0)
         try:
-            self._last_poll = self._hook.list_phone_agents()
+            self._last_poll = PhoneAgents(self._hook.list_phone_agents())
         except OpenCXError as error:
             self._last_poll = error
             self.log.warning("Polling for the number failed: %s", error)
@@ -145,18 +152,15 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator):
         self._wait = self._wait or Wait(*self._check_selector())
         return self._wait
 
-    def _stretched(self, interval: float) -> float:
-        from airflow_provider_opencx.waiting import next_poll_in
-
-        return next_poll_in(interval, self._last_poll)
-
     def _get_next_poke_interval(
         self, started_at: datetime | float, run_duration: Callable[[], float], poke_count: int
     ) -> float:
         # Airflow has no public place for an interval that an answer stretches.
+        from airflow_provider_opencx.waiting import next_poll_in
+
         interval = super()._get_next_poke_interval(started_at, run_duration, poke_count)
         remaining = max(self.timeout - run_duration(), 0.0)
-        return max(interval, min(self._stretched(interval), remaining))
+        return max(interval, min(next_poll_in(interval, self._last_poll), remaining))
 
     def _check_selector(self) -> tuple[str | None, str | None]:
         from airflow_provider_opencx.reconcile import checked_selector

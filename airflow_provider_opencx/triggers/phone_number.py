@@ -14,9 +14,9 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from airflow_provider_opencx.api import requests
 from airflow_provider_opencx.api.client import AsyncOpenCXClient
-from airflow_provider_opencx.api.models import PhoneAgent
 from airflow_provider_opencx.exceptions import OpenCXAuthenticationError, OpenCXError
 from airflow_provider_opencx.hooks.opencx import OpenCXHook
+from airflow_provider_opencx.reconcile import PhoneAgents
 from airflow_provider_opencx.waiting import Wait, next_poll_in
 
 log = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 class Snapshot:
     """One poll: all agents or the error for which they could not be read, and when it was made."""
 
-    poll: list[PhoneAgent] | OpenCXError
+    poll: PhoneAgents | OpenCXError
     taken_at: float
 
 
@@ -142,7 +142,7 @@ class _Polls:
         self._hook = OpenCXHook(conn_id, max_retries=0)
         self._client: AsyncOpenCXClient | None = None
 
-    async def poll(self) -> list[PhoneAgent] | OpenCXError:
+    async def poll(self) -> PhoneAgents | OpenCXError:
         """Return all agents, or the error for which they could not be read."""
         try:
             try:
@@ -159,10 +159,11 @@ class _Polls:
             log.debug("Polling failed", exc_info=True)
             return OpenCXError(f"Polling failed before a request was sent: {type(error).__name__}: {error}")
 
-    async def _list(self) -> list[PhoneAgent]:
+    async def _list(self) -> PhoneAgents:
         if self._client is None:
             self._client = await self._hook.aget_conn()
-        return await self._client.run(requests.list_phone_agents())
+        agents = await self._client.run(requests.list_phone_agents())
+        return await asyncio.to_thread(PhoneAgents, agents)
 
     async def _key_was_replaced(self) -> bool:
         """Read the connection again, and return whether it is another one than that whose key was rejected.

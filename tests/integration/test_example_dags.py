@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from airflow.dag_processing.dagbag import DagBag
 from airflow_standalone import EXAMPLE_DAGS
 
@@ -44,14 +45,17 @@ def test_a_campaign_becomes_a_call_list(
     examples: DagBag, run_dag: Callable[..., Any], simulator: Simulator, tmp_path: Path
 ) -> None:
     simulator.provision_after = "3reads"
+    fleet = yaml.safe_load((EXAMPLE_DAGS / "campaign_fleet.yaml").read_text())["agents"]
     call_list = tmp_path / "call_list.csv"
     dag = examples.dags["opencx_weekly_campaign"]
     dag.task_dict["await_number"].partial_kwargs["poke_interval"] = 0.05
     run = run_dag(dag, conf={"call_list": str(call_list)})
     assert run.state == "success"
     numbers = {str(agent["name"]): str(agent["phone_number"]) for agent in simulator.agents()}
-    assert len(numbers) == 3
-    assert list(csv.reader(call_list.open())) == [["name", "phone_number"], *map(list, numbers.items())]
+    header, *rows = csv.reader(call_list.open())
+    assert header == ["name", "phone_number"]
+    assert [name for name, _ in rows] == [agent["name"] for agent in fleet]
+    assert dict(rows) == numbers
 
 
 def test_the_greeting_is_changed_and_nothing_else(

@@ -176,6 +176,24 @@ def test_a_429_stretches_the_wait_up_to_the_timeout(dag: DAG, simulator: Simulat
     assert simulator.count("listPhoneAgents") == 1
 
 
+def test_in_mode_reschedule_a_429_frees_the_worker_even_in_trouble(dag: DAG, simulator: Simulator) -> None:
+    with dag:
+        sensor = OpenCXPhoneNumberSensor(task_id="await", agent_name="a", mode="reschedule", poke_interval=0)
+    simulator.fail("listPhoneAgents", Answer(503), times=2)
+    simulator.fail("listPhoneAgents", Answer(429, headers={"Retry-After": "900"}), times=None)
+    assert not sensor.poke({})
+    assert simulator.count("listPhoneAgents") == 3
+    assert sensor._get_next_poke_interval(0.0, lambda: 0.0, 1) == 900
+
+
+def test_in_mode_reschedule_trouble_does_not_outlast_the_timeout(dag: DAG, simulator: Simulator) -> None:
+    with dag:
+        sensor = OpenCXPhoneNumberSensor(task_id="await", agent_name="a", mode="reschedule", poke_interval=0, timeout=0)
+    simulator.fail("listPhoneAgents", Answer(503), times=None)
+    assert not sensor.poke({})
+    assert simulator.count("listPhoneAgents") == 1
+
+
 @pytest.mark.parametrize("selector", [{}, {"agent_id": "1", "agent_name": "a"}, {"agent_id": ""}])
 def test_a_wrong_selector_fails_while_the_dag_is_parsed(selector: dict[str, Any], dag: DAG) -> None:
     with dag, pytest.raises(OpenCXArgumentError, match=r"Task 'my_sensor': .*agent_id"):

@@ -18,6 +18,7 @@ from airflow_provider_opencx.exceptions import (
     OpenCXAnswerError,
     OpenCXAPIError,
     OpenCXAuthenticationError,
+    OpenCXConnectionSettingsError,
     OpenCXError,
     OpenCXNotFoundError,
     OpenCXPermissionError,
@@ -257,3 +258,9 @@ def test_a_proxy_is_used_only_as_a_tunnel(base_url: str, proxy: str | None, monk
         monkeypatch.setenv(name, "proxy.example.com:3128")
     monkeypatch.setenv("no_proxy", "inside.example.com")
     assert client_module._proxy_to(client_module.httpx.URL(base_url)) == proxy
+
+
+def test_a_proxy_of_a_kind_that_cannot_be_used_is_said(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", "socks5://127.0.0.1:1080")
+    with pytest.raises(OpenCXConnectionSettingsError, match="a proxy of kind socks5"):
+        client.run(requests.ping(), base_url="https://api.open.cx")

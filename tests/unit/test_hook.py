@@ -94,6 +94,47 @@ def test_two_agents_that_appear_after_a_lost_answer_are_named(hook: Any, connect
     assert error.value.agent_ids == [agent["id"] for agent in connected.agents()]
 
 
+def test_an_agent_that_somebody_else_created_at_the_same_moment_is_not_passed_over(
+    hook: Any, connected: Simulator
+) -> None:
+    class MeanwhileAnother(Answer):
+        async def answer(self, call: Any, handle: Any) -> Any:
+            connected.add_agent("a")
+            return handle(call)
+
+    connected.fail("createPhoneAgent", MeanwhileAnother(200))
+    with pytest.raises(OpenCXAmbiguousNameError, match="2 agents are named 'a': pa_000001, pa_000002"):
+        hook.upsert_phone_agent(spec())
+
+
+def test_an_agent_on_two_pages_of_a_list_is_one_agent(hook: Any, connected: Simulator) -> None:
+    agent = connected.add_agent("a", type="outbound")
+    connected.fail("listPhoneAgents", Answer(200, {"items": [agent], "next": "more"}))
+    connected.fail("listPhoneAgents", Answer(200, {"items": [agent], "next": None}))
+    assert hook.upsert_phone_agent(spec()).id == agent["id"]
+
+
+@pytest.mark.parametrize("body", ["OK", "null", "[]", '{"success": true}'])
+def test_an_update_that_is_answered_with_anything_but_the_agent_is_read_back(
+    body: str, hook: Any, connected: Simulator
+) -> None:
+    class Otherwise(Answer):
+        async def answer(self, call: Any, handle: Any) -> Any:
+            handle(call)
+            return await super().answer(call, handle)
+
+    agent = connected.add_agent("a")
+    connected.fail("updatePhoneAgent", Otherwise(200, body))
+    assert hook.update_phone_agent(agent["id"], changes(first_message="Hi")).first_message == "Hi"
+    assert len(connected.writes) == 1
+
+
+def test_a_refusal_in_both_forms_of_the_language_tells_both_reasons(hook: Any, connected: Simulator) -> None:
+    connected.fail("createPhoneAgent", Answer(400, {"message": "voice_id 'x' does not exist"}))
+    with pytest.raises(OpenCXRequestRefusedError, match=r"voice_id 'x' does not exist.*language: 'en' is not of type"):
+        hook.upsert_phone_agent(spec(language="en", voice_id="x"))
+
+
 def test_create_adopts_or_fails_as_asked(hook: Any, connected: Simulator) -> None:
     existing = connected.add_agent("a", type="outbound", first_message="Hello")
     assert hook.create_phone_agent(spec(first_message="Hi")).id == existing["id"]

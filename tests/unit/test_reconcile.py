@@ -14,6 +14,7 @@ from airflow_provider_opencx.exceptions import (
 )
 from airflow_provider_opencx.reconcile import (
     Create,
+    PhoneAgents,
     Refuse,
     Unchanged,
     Update,
@@ -29,17 +30,21 @@ def agent(**members: object) -> PhoneAgent:
     return PhoneAgent.from_answer({"id": "1", "name": "a", "type": "outbound", **members})
 
 
+def listed(*agents: PhoneAgent) -> PhoneAgents:
+    return PhoneAgents(agents)
+
+
 def spec(**members: object) -> PhoneAgentSpec:
     return PhoneAgentSpec.declare({"name": "a", **members})
 
 
 def test_no_agent_of_the_name_means_create() -> None:
-    assert plan_upsert(spec(), [agent(name="another"), agent(name=None)]) == Create(spec())
-    assert plan_create(spec(), [], "fail") == Create(spec())
+    assert plan_upsert(spec(), listed(agent(name="another"), agent(name=None))) == Create(spec())
+    assert plan_create(spec(), listed(), "fail") == Create(spec())
 
 
 def test_only_what_was_written_is_compared() -> None:
-    assert plan_upsert(spec(), [agent(first_message="Hi", language=["fr"])]) == Unchanged(
+    assert plan_upsert(spec(), listed(agent(first_message="Hi", language=["fr"]))) == Unchanged(
         agent(first_message="Hi", language=["fr"])
     )
 
@@ -47,7 +52,7 @@ def test_only_what_was_written_is_compared() -> None:
 def test_only_what_differs_is_sent() -> None:
     plan = plan_upsert(
         spec(first_message="Hi", language="en", voice_id="v", additional_fields={"mood": "calm"}),
-        [agent(first_message="Hello", language=["en"], voice_id="v", mood="angry")],
+        listed(agent(first_message="Hello", language=["en"], voice_id="v", mood="angry")),
     )
     assert isinstance(plan, Update)
     assert plan.changes.body() == {"first_message": "Hi", "mood": "calm"}
@@ -72,7 +77,7 @@ def test_only_what_differs_is_sent() -> None:
     ],
 )
 def test_values_of_one_meaning_do_not_differ(written: dict[str, object], existing: dict[str, object]) -> None:
-    assert plan_upsert(spec(**written), [agent(**existing)]) == Unchanged(agent(**existing))
+    assert plan_upsert(spec(**written), listed(agent(**existing))) == Unchanged(agent(**existing))
 
 
 @pytest.mark.parametrize(
@@ -89,20 +94,20 @@ def test_values_of_one_meaning_do_not_differ(written: dict[str, object], existin
     ],
 )
 def test_values_of_different_meaning_are_sent(written: dict[str, object], existing: dict[str, object]) -> None:
-    plan = plan_upsert(spec(**written), [agent(**existing)])
+    plan = plan_upsert(spec(**written), listed(agent(**existing)))
     assert isinstance(plan, Update)
     assert plan.changes.written == written
 
 
 @pytest.mark.parametrize("name", ["  a ", "a"])
 def test_an_agent_whose_name_the_service_tidied_is_found(name: str) -> None:
-    assert plan_upsert(spec(), [agent(name=name)]) == Unchanged(agent(name=name))
+    assert plan_upsert(spec(), listed(agent(name=name))) == Unchanged(agent(name=name))
 
 
 def test_several_agents_of_a_name_are_refused_by_their_ids() -> None:
     for plan in (
-        plan_upsert(spec(), [agent(), agent(id="2")]),
-        plan_create(spec(), [agent(), agent(id="2")], "adopt"),
+        plan_upsert(spec(), listed(agent(), agent(id="2"))),
+        plan_create(spec(), listed(agent(), agent(id="2")), "adopt"),
     ):
         assert isinstance(plan, Refuse)
         assert isinstance(plan.error, OpenCXAmbiguousNameError)
@@ -111,36 +116,36 @@ def test_several_agents_of_a_name_are_refused_by_their_ids() -> None:
 
 
 def test_a_model_is_never_changed() -> None:
-    plan = plan_upsert(spec(model="oppie-vox-2", first_message="Hi"), [agent(model="oppie-vox")])
+    plan = plan_upsert(spec(model="oppie-vox-2", first_message="Hi"), listed(agent(model="oppie-vox")))
     assert isinstance(plan, Refuse)
     assert "cannot be changed" in str(plan.error)
-    assert plan_upsert(spec(model="oppie-vox"), [agent(model="oppie-vox")]) == Unchanged(agent(model="oppie-vox"))
-    assert plan_upsert(spec(model="oppie-vox-2"), [agent()]) == Unchanged(agent())
+    assert plan_upsert(spec(model="oppie-vox"), listed(agent(model="oppie-vox"))) == Unchanged(agent(model="oppie-vox"))
+    assert plan_upsert(spec(model="oppie-vox-2"), listed(agent())) == Unchanged(agent())
 
 
 def test_an_inbound_line_becomes_outbound_only_where_that_is_written() -> None:
     inbound = agent(type="inbound")
-    for plan in (plan_upsert(spec(), [inbound]), plan_create(spec(), [inbound], "adopt")):
+    for plan in (plan_upsert(spec(), listed(inbound)), plan_create(spec(), listed(inbound), "adopt")):
         assert isinstance(plan, Refuse)
         assert isinstance(plan.error, OpenCXPlanRefusedError)
         assert "inbound" in str(plan.error)
-    assert isinstance(plan_upsert(spec(type="outbound"), [inbound]), Update)
-    assert isinstance(plan_update(PhoneAgentChanges.declare({"first_message": "Hi"}), inbound, [inbound]), Update)
+    assert isinstance(plan_upsert(spec(type="outbound"), listed(inbound)), Update)
+    assert isinstance(plan_update(PhoneAgentChanges.declare({"first_message": "Hi"}), inbound, listed(inbound)), Update)
 
 
 def test_an_existing_agent_is_adopted_as_it_is_or_refused_as_asked() -> None:
     existing = agent(first_message="Hello")
-    adopted = plan_create(spec(first_message="Hi"), [existing], "adopt")
+    adopted = plan_create(spec(first_message="Hi"), listed(existing), "adopt")
     assert isinstance(adopted, Unchanged)
     assert [difference.member for difference in adopted.differences] == ["first_message"]
-    refused = plan_create(spec(), [existing], "fail")
+    refused = plan_create(spec(), listed(existing), "fail")
     assert isinstance(refused, Refuse)
     assert isinstance(refused.error, OpenCXAgentExistsError)
 
 
 def test_a_rename_to_a_name_in_use_is_refused() -> None:
     agents = [agent(), agent(id="2", name="b")]
-    plan = plan_update(PhoneAgentChanges.declare({"name": "b"}), agents[0], agents)
+    plan = plan_update(PhoneAgentChanges.declare({"name": "b"}), agents[0], listed(*agents))
     assert isinstance(plan, Refuse)
     assert isinstance(plan.error, OpenCXAmbiguousNameError)
 
@@ -157,11 +162,19 @@ def test_after_a_write_only_what_was_written_and_is_not_there_is_a_mismatch() ->
 )
 def test_an_agent_is_named_by_its_id_or_its_name(selector: dict[str, str]) -> None:
     with pytest.raises(OpenCXArgumentError, match="agent_"):
-        require_agent([agent()], **selector)
+        require_agent(listed(agent()), **selector)
 
 
 def test_an_agent_that_is_not_there_is_an_error() -> None:
     with pytest.raises(OpenCXAgentNotFoundError, match="phone agent 2"):
-        require_agent([agent()], agent_id="2")
+        require_agent(listed(agent()), agent_id="2")
     with pytest.raises(OpenCXAgentNotFoundError, match="named 'b'"):
-        require_agent([agent()], agent_name="b")
+        require_agent(listed(agent()), agent_name="b")
+
+
+def test_an_additional_field_is_compared_with_what_was_answered_and_nothing_else() -> None:
+    declared = spec(additional_fields={"label": "x", "copy": "y"})
+    assert plan_upsert(declared, listed(agent(label="x", copy="y"))) == Unchanged(agent(label="x", copy="y"))
+    plan = plan_upsert(declared, listed(agent()))
+    assert isinstance(plan, Update)
+    assert [difference.actual for difference in plan.differences] == [None, None]

@@ -16,7 +16,12 @@ from airflow_provider_opencx.exceptions import (
     OpenCXServerError,
     OpenCXUnreachableError,
 )
+from airflow_provider_opencx.reconcile import PhoneAgents
 from airflow_provider_opencx.waiting import Wait, next_poll_in
+
+
+def listed(*agents: PhoneAgent) -> PhoneAgents:
+    return PhoneAgents(agents)
 
 
 def agent(**members: object) -> PhoneAgent:
@@ -26,33 +31,34 @@ def agent(**members: object) -> PhoneAgent:
 @pytest.mark.parametrize("number", [None, "", " "])
 def test_ready_is_a_number_that_is_not_empty(number: str | None) -> None:
     wait = Wait(agent_id="1")
-    assert wait.judge([agent(id="2", phone_number="+1555"), agent(phone_number=number)]) is None
-    assert wait.judge([agent(phone_number="+15550000001")]) == agent(phone_number="+15550000001")
+    assert wait.judge(listed(agent(id="2", phone_number="+1555"), agent(phone_number=number))) is None
+    assert wait.judge(listed(agent(phone_number="+15550000001"))) == agent(phone_number="+15550000001")
 
 
 def test_by_id_an_agent_missing_three_times_in_a_row_is_an_error() -> None:
     wait = Wait(agent_id="1")
-    assert [wait.judge([]), wait.judge([]), wait.judge([agent()]), wait.judge([]), wait.judge([])] == [None] * 5
+    polls = [listed(), listed(), listed(agent()), listed(), listed()]
+    assert [wait.judge(poll) for poll in polls] == [None] * 5
     with pytest.raises(OpenCXAgentNotFoundError, match="missing 3 times in a row"):
-        wait.judge([])
+        wait.judge(listed())
 
 
 def test_by_name_an_agent_that_does_not_exist_yet_is_waited_for() -> None:
     wait = Wait(agent_name="a")
-    assert [wait.judge([]) for _ in range(20)] == [None] * 20
-    assert wait.judge([agent(phone_number="+1555")]) is not None
+    assert [wait.judge(listed()) for _ in range(20)] == [None] * 20
+    assert wait.judge(listed(agent(phone_number="+1555"))) is not None
 
 
 def test_by_name_several_agents_are_an_error_that_names_them() -> None:
     with pytest.raises(OpenCXAmbiguousNameError, match="1, 2"):
-        Wait(agent_name="a").judge([agent(phone_number="+1555"), agent(id="2")])
+        Wait(agent_name="a").judge(listed(agent(phone_number="+1555"), agent(id="2")))
 
 
 @pytest.mark.parametrize("error", [OpenCXServerError("500"), OpenCXUnreachableError("timeout"), OpenCXError("other")])
 def test_five_failed_polls_in_a_row_are_borne(error: OpenCXError) -> None:
     wait = Wait(agent_id="1")
     assert [wait.judge(error) for _ in range(5)] == [None] * 5
-    assert wait.judge([agent()]) is None
+    assert wait.judge(listed(agent())) is None
     assert [wait.judge(error) for _ in range(5)] == [None] * 5
     with pytest.raises(type(error)):
         wait.judge(error)
@@ -74,7 +80,7 @@ def test_being_told_to_slow_down_is_not_a_failure() -> None:
 @pytest.mark.parametrize(
     ("poll", "seconds"),
     [
-        ([], 60),
+        (listed(), 60),
         (OpenCXServerError("503", retry_after=300), 60),
         (OpenCXRateLimitError("429"), 120),
         (OpenCXRateLimitError("429", retry_after=5), 60),
