@@ -9,7 +9,8 @@ A message says what happened, to which agent, and what to do. It never holds the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TypedDict
+from copy import copy
+from typing import Self, TypedDict
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
@@ -30,6 +31,17 @@ class OpenCXError(AirflowException):
 
     def __init__(self, message: str = "") -> None:
         super().__init__(message)
+
+    @property
+    def message(self) -> str:
+        """What happened, to which agent, and what to do."""
+        return str(self)
+
+    def saying(self, message: str) -> Self:
+        """Return the same error with another message, such as one that adds what it was met in."""
+        error = copy(self)
+        error.args = (message,)
+        return error
 
     def to_event(self) -> ErrorEvent:
         """Return this error as JSON-able data from which :meth:`from_event` makes the same error again."""
@@ -76,7 +88,6 @@ class OpenCXAPIError(OpenCXError):
         retry_after: float | None = None,
     ) -> None:
         super().__init__(message)
-        self.message = message
         # Airflow declares an attribute of this name for the answers of its own web server.
         self.status_code = status_code  # type: ignore[assignment]  # ours is the status that OpenCX answered
         self.request_id = request_id

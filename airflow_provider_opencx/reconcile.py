@@ -107,12 +107,9 @@ Plan: TypeAlias = Create | Update | Unchanged | Refuse
 
 def plan_create(spec: PhoneAgentSpec, agents: PhoneAgents, if_exists: IfExists) -> Plan:
     """Plan for exactly one agent of the declared name, left as it is if it exists."""
-    existing = agents.named(spec.agent_name)
-    if refusal := _refuse_several(spec.agent_name, existing):
-        return refusal
-    if not existing:
-        return Create(spec)
-    agent = existing[0]
+    agent = _the_agent_of(spec, agents)
+    if not isinstance(agent, PhoneAgent):
+        return agent
     if if_exists == "fail":
         return Refuse(
             OpenCXAgentExistsError(
@@ -126,12 +123,9 @@ def plan_create(spec: PhoneAgentSpec, agents: PhoneAgents, if_exists: IfExists) 
 
 def plan_upsert(spec: PhoneAgentSpec, agents: PhoneAgents) -> Plan:
     """Plan for exactly one agent of the declared name, as declared."""
-    existing = agents.named(spec.agent_name)
-    if refusal := _refuse_several(spec.agent_name, existing):
-        return refusal
-    if not existing:
-        return Create(spec)
-    agent = existing[0]
+    agent = _the_agent_of(spec, agents)
+    if not isinstance(agent, PhoneAgent):
+        return agent
     if "type" not in spec.written and (refusal := _refuse_another_type(spec, agent)):
         return refusal
     return plan_update(spec, agent, agents)
@@ -276,6 +270,11 @@ _FORMS: dict[str, Callable[[JsonValue], object]] = {
     "data_collection_fields": _set_form,
 }
 """The form in which two values of a member are compared, where it is not the value itself."""
+
+
+def _the_agent_of(spec: PhoneAgentSpec, agents: PhoneAgents) -> PhoneAgent | Create | Refuse:
+    named = agents.named(spec.agent_name)
+    return _refuse_several(spec.agent_name, named) or (named[0] if named else Create(spec))
 
 
 def _refuse_model(changes: PhoneAgentChanges, agent: PhoneAgent) -> Refuse:

@@ -60,12 +60,14 @@ class Wait:
 
     def _bear(self, error: OpenCXError) -> None:
         if isinstance(error, AirflowFailException):
-            raise error
+            raise error.saying(f"Waiting for the number of {self} makes no sense: {error}")
         if isinstance(error, OpenCXRateLimitError):
             return
         self.failed_polls += 1
         if self.failed_polls > TOLERATED_FAILED_POLLS:
-            raise error
+            raise error.saying(
+                f"Gave up on the number of {self} after {self.failed_polls} failed polls in a row. {error}"
+            )
 
     def _miss(self) -> None:
         if self.agent_id is None:

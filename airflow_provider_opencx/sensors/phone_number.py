@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from airflow_provider_opencx.reconcile import PhoneAgents
     from airflow_provider_opencx.waiting import Wait
 
+_LONGEST_PAUSE_IN_TROUBLE = 60.0
+
 
 class OpenCXPhoneNumberSensor(BaseSensorOperator):
     """Wait until an agent has its phone number, by polling ``GET /phone``; the agent is then the task's result.
@@ -181,6 +183,3 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator):
             ):
                 raise error from None
             raise
-
-
-_LONGEST_PAUSE_IN_TROUBLE = 60.0

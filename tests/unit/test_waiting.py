@@ -60,15 +60,16 @@ def test_five_failed_polls_in_a_row_are_borne(error: OpenCXError) -> None:
     assert [wait.judge(error) for _ in range(5)] == [None] * 5
     assert wait.judge(listed(agent())) is None
     assert [wait.judge(error) for _ in range(5)] == [None] * 5
-    with pytest.raises(type(error)):
+    with pytest.raises(type(error), match="the number of phone agent 1 after 6 failed polls in a row") as given_up:
         wait.judge(error)
+    assert vars(given_up.value) == vars(error)
 
 
 @pytest.mark.parametrize(
     "error", [OpenCXAuthenticationError("401"), OpenCXPermissionError("403"), OpenCXConnectionSettingsError("missing")]
 )
 def test_what_another_poll_cannot_mend_fails_at_once(error: OpenCXError) -> None:
-    with pytest.raises(type(error)):
+    with pytest.raises(type(error), match=f"the number of phone agent 1 makes no sense: {error}"):
         Wait(agent_id="1").judge(error)
 
 
