@@ -50,6 +50,7 @@ def client_settings(connection: AirflowConnection, *, user_agent: str) -> Client
             max_retries=int(values[connection_form.MAX_RETRIES.name]),
             requests_per_minute=int(values[connection_form.REQUESTS_PER_MINUTE.name]),
             user_agent=user_agent,
+            name=f"connection {connection.conn_id!r}",
         )
     except ValueError as wrong:
         raise OpenCXConnectionSettingsError(f"Connection {connection.conn_id!r}: {wrong}") from None

@@ -22,7 +22,7 @@ from httpx_retries import Retry, RetryTransport
 from pyrate_limiter import Duration, InMemoryBucket, Limiter, Rate
 from pyrate_limiter.extras.httpx_limiter import AsyncRateLimiterTransport, RateLimiterTransport
 
-from airflow_provider_opencx.api.requests import Answer, Flow, Pause, Request, retry_after
+from airflow_provider_opencx.api.requests import Answer, Flow, Pause, Request, exchange, retry_after
 from airflow_provider_opencx.exceptions import (
     OpenCXAnswerError,
     OpenCXConnectionSettingsError,
@@ -63,6 +63,7 @@ class ClientSettings:
     :param max_retries: how often one request is sent again.
     :param requests_per_minute: the most requests a minute that this process sends with this key.
     :param user_agent: the User-Agent header.
+    :param name: what messages call all this, such as ``connection 'opencx_default'``.
     """
 
     base_url: str
@@ -71,6 +72,7 @@ class ClientSettings:
     max_retries: int = 4
     requests_per_minute: int = 90
     user_agent: str = "airflow-provider-opencx"
+    name: str = ""
 
 
 class OpenCXClient:
@@ -386,21 +388,22 @@ def _answer(response: httpx.Response, settings: ClientSettings) -> Answer:
     if not response.is_success:
         # An error page may repeat the request, and its message may end in a log.
         body = body.replace(settings.api_key.encode(), b"***")
-    return Answer(response.status_code, response.headers, body)
+    return Answer(response.status_code, response.headers, body, over=settings.name)
 
 
 @contextmanager
 def _typed_errors(request: Request, settings: ClientSettings) -> Generator[None]:
     """Turn httpx's errors into ours, without theirs as context: it may quote headers, the key among them."""
+    sent = exchange(request, settings.name)
     try:
         yield
     except httpx.DecodingError:
-        raise OpenCXAnswerError(f"{request}: the service's answer cannot be decompressed.") from None
+        raise OpenCXAnswerError(f"{sent}: the service's answer cannot be decompressed.") from None
     except httpx.TransportError as error:
         reason = type(error).__name__ if isinstance(error, httpx.LocalProtocolError) else _reason(error)
         raise OpenCXUnreachableError(
-            f"{request}: no answer from {settings.base_url}: {reason}. Check the network and the connection's"
-            " Base URL; another try may succeed.",
+            f"{sent}: no answer from {settings.base_url}: {reason}. Check the network and the Base URL;"
+            " another try may succeed.",
             request_sent=not isinstance(error, _NOT_SENT),
         ) from None
 

@@ -74,11 +74,16 @@ class Pause:
 
 @dataclass(frozen=True)
 class Answer:
-    """One HTTP answer with its whole body; ``headers`` in lower case."""
+    """One HTTP answer with its whole body.
+
+    :param headers: found in lower case.
+    :param over: what it came over, such as ``connection 'opencx_default'``, for messages.
+    """
 
     status_code: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    over: str = ""
 
     @property
     def successful(self) -> bool:
@@ -119,6 +124,11 @@ def update_phone_agent(agent_id: str, changes: PhoneAgentChanges) -> Flow[PhoneA
 def ping() -> Flow[None]:
     """Send one authenticated request that changes nothing, and read no more than its status."""
     yield from _send(Request("GET", "/phone"))
+
+
+def exchange(request: Request, over: str) -> str:
+    """Return how messages call the sending of a request: what, about which agent, over which connection."""
+    return f"{request} over {over}" if over else str(request)
 
 
 def retry_after(answer: Answer) -> float | None:
@@ -212,7 +222,7 @@ def _json(request: Request, answer: Answer) -> object:
         return _decode(answer.body)
     except ValueError:
         raise OpenCXAnswerError(
-            f"{request}: the service answered {answer.status_code} with a body that is not JSON"
+            f"{exchange(request, answer.over)}: the service answered {answer.status_code} with a body that is not JSON"
             " (does a proxy answer in its place?).",
             status_code=answer.status_code,
             request_id=_request_id(answer),
@@ -237,7 +247,7 @@ def _error(request: Request, answer: Answer) -> OpenCXAPIError:
     wait = retry_after(answer)
     asked = "" if wait is None else f" The service asks to wait {wait:.0f} s."
     return error_class(
-        f"{request}: {answer.status_code}{f' {said!r}' if said else ''}. {advice}{asked}",
+        f"{exchange(request, answer.over)}: {answer.status_code}{f' {said!r}' if said else ''}. {advice}{asked}",
         status_code=answer.status_code,
         request_id=_request_id(answer),
         retry_after=wait,

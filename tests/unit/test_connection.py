@@ -27,7 +27,7 @@ def settings_of(**fields: object) -> ClientSettings:
 
 
 def test_a_key_alone_is_enough() -> None:
-    assert settings_of() == ClientSettings("https://api.open.cx", KEY, 30.0, 4, 90, "test")
+    assert settings_of() == ClientSettings("https://api.open.cx", KEY, 30.0, 4, 90, "test", "connection 'c'")
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_an_empty_extra_means_its_default(empty: object) -> None:
 def test_the_environment_variable_may_be_json_or_a_uri(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_OPENCX_ENV", variable)
     settings = client_settings(OpenCXHook.get_connection("opencx_env"), user_agent="test")
-    assert settings == ClientSettings("http://127.0.0.1:8010", KEY, 9.0, 4, 90, "test")
+    assert settings == ClientSettings("http://127.0.0.1:8010", KEY, 9.0, 4, 90, "test", "connection 'opencx_env'")
 
 
 def test_no_repr_shows_the_key() -> None:

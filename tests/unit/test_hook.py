@@ -203,7 +203,9 @@ def test_a_null_that_the_service_fills_is_no_mismatch_and_not_sent_again(hook: A
 
 
 def test_a_member_that_the_service_does_not_know_is_refused_with_its_name(hook: Any, connected: Simulator) -> None:
-    with pytest.raises(OpenCXRequestRefusedError, match=r"for phone agent 'a': 400 .*custom_llm"):
+    with pytest.raises(
+        OpenCXRequestRefusedError, match=r"for phone agent 'a' over connection 'opencx_default': 400 .*custom_llm"
+    ):
         hook.upsert_phone_agent(spec(custom_llm="x"))
     assert connected.agents() == []
 
