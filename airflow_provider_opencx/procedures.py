@@ -16,6 +16,7 @@ from airflow_provider_opencx.api.models import PhoneAgent, PhoneAgentChanges, Ph
 from airflow_provider_opencx.api.requests import Flow, Pause
 from airflow_provider_opencx.exceptions import (
     OpenCXAgentNotFoundError,
+    OpenCXAmbiguousNameError,
     OpenCXAnswerError,
     OpenCXError,
     OpenCXNameMismatchError,
@@ -160,7 +161,10 @@ def _make_sure_of_one(spec: PhoneAgentSpec, created: PhoneAgent) -> Flow[PhoneAg
         agents = yield from _list()
     except OpenCXError:
         return created  # it exists, and the next run looks again
-    pick_agent(agents, agent_name=spec.agent_name)
+    try:
+        pick_agent(agents, agent_name=spec.agent_name)
+    except OpenCXAmbiguousNameError as several:
+        raise several.saying(f"The {created.label} was created while another of its name was. {several}") from None
     return agents.with_id(created.id) or created
 
 

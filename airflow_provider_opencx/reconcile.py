@@ -293,8 +293,8 @@ def _refuse_several(name: str, agents: Sequence[PhoneAgent]) -> Refuse | None:
     ids = [agent.id for agent in agents]
     return Refuse(
         OpenCXAmbiguousNameError(
-            f"{len(agents)} agents are named {name!r}: {', '.join(ids)}. Nothing was sent. Rename all but one in the"
-            " OpenCX dashboard (or with OpenCXUpdatePhoneAgentOperator by agent_id); deleting one loses its number.",
+            f"{len(agents)} agents are named {name!r}: {', '.join(ids)}. Rename all but one in the OpenCX dashboard, or"
+            " with OpenCXUpdatePhoneAgentOperator by agent_id; deleting one loses its number.",
             agent_ids=ids,
         )
     )

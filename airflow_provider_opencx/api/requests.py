@@ -184,17 +184,17 @@ def _write(request: Request) -> Flow[PhoneAgent | None]:
     return PhoneAgent.from_answer(_json(request, answer)) if answer.body.strip() else None
 
 
-def _send_instead(request: Request, refused: OpenCXRequestRefusedError) -> Flow[Answer]:
-    try:
-        return (yield from _send(request))
-    except OpenCXRequestRefusedError as refused_again:
-        # Which of the two the service means is for the reader to see: one may only be about the form of the language.
-        raise OpenCXRequestRefusedError(
-            f"{refused.message} With the language as a string, as before 2026, it was refused too:"
-            f" {refused_again.message}",
-            status_code=refused.status_code,
-            request_id=refused.request_id,
-        ) from None
+def _send_instead(older: Request, refused: OpenCXRequestRefusedError) -> Flow[Answer]:
+    answer = yield from _ask(older)
+    if answer.successful:
+        return answer
+    error = _error(older, answer)
+    if not isinstance(error, OpenCXRequestRefusedError):
+        raise error
+    # Which of the two refusals is about more than the form of the language is for the reader to see.
+    raise refused.saying(
+        f"{refused} With the language as a string, as before 2026: {answer.status_code} {_said(answer)!r}."
+    ) from None
 
 
 def _in_the_form_before_2026(request: Request) -> Request | None:
@@ -209,11 +209,16 @@ def _in_the_form_before_2026(request: Request) -> Request | None:
 
 
 def _send(request: Request) -> Flow[Answer]:
+    answer = yield from _ask(request)
+    if not answer.successful:
+        raise _error(request, answer)
+    return answer
+
+
+def _ask(request: Request) -> Flow[Answer]:
     answer = yield request
     if answer is None:
         raise TypeError(f"{request} was resumed without its answer")
-    if not answer.successful:
-        raise _error(request, answer)
     return answer
 
 
