@@ -166,8 +166,8 @@ class AirflowStandalone:
         return self.call("GET", f"{path}?map_index={map_index}&deserialize=true")["value"]
 
     def call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:
-        """Call Airflow's REST API and return its decoded answer."""
-        answer = self._api.request(method, f"/api/v2{path}", json=body)
+        """Call Airflow's REST API, or with a path under ``/ui/`` what its pages call, and return the decoded answer."""
+        answer = self._api.request(method, path if path.startswith("/ui/") else f"/api/v2{path}", json=body)
         if answer.is_error:
             raise RuntimeError(f"{method} {path}: {answer.status_code} {answer.text[:500]}")
         return answer.json()

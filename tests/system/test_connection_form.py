@@ -1,0 +1,40 @@
+"""What a running Airflow gives its connection form."""
+
+from __future__ import annotations
+
+from airflow_standalone import AirflowStandalone
+
+
+def test_the_form_has_the_key_the_url_and_the_extras_and_no_warning(airflow: AirflowStandalone) -> None:
+    [form] = [kind for kind in airflow.call("GET", "/ui/connections/hook_meta") if kind["connection_type"] == "opencx"]
+    assert form["hook_name"] == "OpenCX"
+    standard = form["standard_fields"]
+    assert standard["password"]["title"] == "API key"
+    assert standard["host"]["title"] == "Base URL"
+    assert standard["host"]["placeholder"] == "https://api.open.cx"
+    assert {name for name, field in standard.items() if field and field.get("hidden")} == {
+        "url_schema",
+        "login",
+        "port",
+    }
+    extras = {name: (field["schema"]["title"], field["value"]) for name, field in form["extra_fields"].items()}
+    assert extras == {
+        "timeout": ("Timeout (seconds)", 30),
+        "max_retries": ("Retries of a request", 4),
+        "requests_per_minute": ("Requests a minute", 90),
+        "allow_insecure_http": ("Allow plain http", False),
+    }
+    assert all(field["description"] for field in form["extra_fields"].values())
+    log = airflow.log_file.read_text()
+    assert not [line for line in log.splitlines() if "opencx" in line.lower() and "deprecat" in line.lower()]
+
+
+def test_the_test_button_says_what_is_wrong(airflow: AirflowStandalone) -> None:
+    tested = airflow.call(
+        "POST",
+        "/connections/test",
+        {"connection_id": "new", "conn_type": "opencx", "host": "http://api.example.com", "password": "some-key"},
+    )
+    assert tested["status"] is False
+    assert "plain http to api.example.com" in tested["message"]
+    assert "some-key" not in tested["message"]
