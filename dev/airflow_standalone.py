@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import httpx
+from httpx_retries import Retry, RetryTransport
 
 EXAMPLE_DAGS = Path(__file__).resolve().parent.parent / "example_dags"
 
@@ -44,7 +45,9 @@ def airflow_environment(home: Path, dags: Path, variables: Mapping[str, str]) ->
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
+        # SQLite has one writer at a time: let the others wait, and let there not be many.
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout=60",
+        "AIRFLOW__CORE__PARALLELISM": "8",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         **variables,
     }
@@ -95,7 +98,8 @@ class AirflowStandalone:
             },
         )
         self._process: subprocess.Popen[bytes] | None = None
-        self._api = httpx.Client(base_url=self.url, timeout=30)
+        patience = Retry(total=8, backoff_factor=0.5, status_forcelist=[500, 502, 503])
+        self._api = httpx.Client(base_url=self.url, timeout=120, transport=RetryTransport(retry=patience))
 
     def __enter__(self) -> Self:
         self.home.mkdir(parents=True, exist_ok=True)

@@ -45,9 +45,11 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator):
     - ``timeout`` fails the task, or skips it with ``soft_fail``. Errors are never skipped by ``soft_fail``: a wrong
       key is not a number that did not come.
 
-    In mode reschedule, the worker is kept while a failed poll or a missing agent is looked into. Deferrable, the
-    worker sends nothing at all and the triggerer polls, with one request an interval for all waiting tasks of the
-    connection; ``exponential_backoff`` and ``silent_fail`` then have no effect.
+    In mode reschedule, the worker is kept while a failed poll or a missing agent is looked into; ``poke_interval``
+    should be a minute or more, as Airflow advises. Deferrable, the worker sends nothing at all and the triggerer
+    polls, with one request an interval for all waiting tasks of the connection; ``exponential_backoff`` and
+    ``silent_fail`` then have no effect, and no task resumes sooner than ten seconds after it deferred, because
+    Airflow fails tasks that do.
 
     :param agent_id: the agent, by its id, for example ``"{{ ti.xcom_pull('upsert')['id'] }}"``. (templated)
     :param agent_name: the agent, by its name. Give one of the two. (templated)

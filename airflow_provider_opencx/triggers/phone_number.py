@@ -19,6 +19,13 @@ from airflow_provider_opencx.hooks.opencx import OpenCXHook
 from airflow_provider_opencx.reconcile import PhoneAgents
 from airflow_provider_opencx.waiting import Wait, next_poll_in
 
+SECONDS_TO_SETTLE = 10.0
+"""How soon after its start a trigger fires at the earliest.
+
+Airflow fails a task that resumes before its scheduler has heard that the worker let go of it, which takes some five
+seconds: apache/airflow issues 71580 and 72716. An agent that has its number already would be such a task.
+"""
+
 log = logging.getLogger(__name__)
 
 
@@ -103,21 +110,26 @@ class OpenCXPhoneNumberTrigger(BaseEventTrigger):
 
     async def filter_shared_stream(self, shared_stream: AsyncIterator[Any]) -> AsyncIterator[TriggerEvent]:
         """Judge each poll for this trigger's agent, and fire once."""
+        started = time.monotonic()
+        event = await self._first_event(shared_stream)
+        if event is not None:
+            if self.trigger_id is not None:  # runs in a triggerer, and not in ``dag.test()``
+                await asyncio.sleep(started + SECONDS_TO_SETTLE - time.monotonic())
+            yield event
+
+    async def _first_event(self, shared_stream: AsyncIterator[Any]) -> TriggerEvent | None:
         wait = Wait(self.agent_id, self.agent_name)
         newest = _newest.get(_stream_key(self.opencx_conn_id, self.poll_interval))
         if newest is not None and time.monotonic() - newest.taken_at < self.poll_interval:
             # Joined a stream that is running: its newest poll is as good as one made now.
             event = _judged(wait, newest)
             if event is not None:
-                yield event
-                return
+                return event
         async for snapshot in shared_stream:
-            if snapshot is newest:
-                continue
-            event = _judged(wait, snapshot)
+            event = None if snapshot is newest else _judged(wait, snapshot)
             if event is not None:
-                yield event
-                return
+                return event
+        return None
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait with a stream of its own: what Airflow before 3.3 does, and ``dag.test()``."""

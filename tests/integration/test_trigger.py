@@ -15,6 +15,7 @@ from airflow_standalone import connection_json
 from airflow_provider_opencx.exceptions import OpenCXError
 from airflow_provider_opencx.hooks.opencx import OpenCXHook
 from airflow_provider_opencx.simulator import Answer, Simulator
+from airflow_provider_opencx.triggers import phone_number
 from airflow_provider_opencx.triggers.phone_number import OpenCXPhoneNumberTrigger, result_of
 
 API_KEY = "ocx_live_integrati0n-s3cret"
@@ -115,6 +116,25 @@ def test_a_poll_is_not_judged_twice(simulator: Simulator) -> None:
 
     in_event_loop(test)
     assert simulator.count("listPhoneAgents") == 3
+
+
+def test_in_a_triggerer_no_task_resumes_before_the_scheduler_has_heard_of_its_deferral(
+    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(phone_number, "SECONDS_TO_SETTLE", 1.0)
+    simulator.add_agent("a")
+
+    async def test() -> None:
+        for trigger_id, at_the_earliest in ((7, 1.0), (None, 0.0)):
+            waiting = trigger(agent_name="a")
+            waiting.trigger_id = trigger_id
+            async with triggerer() as running:
+                started = asyncio.get_running_loop().time()
+                [event] = await ended([running.start(waiting)])
+                assert asyncio.get_running_loop().time() - started >= at_the_earliest
+            assert result_of(event)["name"] == "a"
+
+    in_event_loop(test)
 
 
 def test_other_connections_and_intervals_have_streams_of_their_own() -> None:

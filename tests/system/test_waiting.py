@@ -38,6 +38,17 @@ def test_fifty_waiting_tasks_cost_one_request_an_interval(airflow: AirflowStanda
     print(f"{WAITING_TASKS} tasks waited {waited:.0f} s for {len(times)} requests")
 
 
+def test_fifty_agents_that_have_their_numbers_already_fail_no_task(
+    airflow: AirflowStandalone, simulator: Simulator
+) -> None:
+    for number in range(WAITING_TASKS):
+        simulator.add_agent(f"waiting {number}", type="outbound")
+    run_id = airflow.start_dag("fifty_waiting")
+    airflow.end_state("fifty_waiting", run_id, within=400)
+    instances = airflow.task_instances("fifty_waiting", run_id)
+    assert [(ti["state"], ti["try_number"]) for ti in instances] == [("success", 1)] * WAITING_TASKS
+
+
 def test_every_mode_ends_with_the_same_result(airflow: AirflowStandalone, simulator: Simulator) -> None:
     simulator.provision_after = "10s"
     run_id = airflow.run_dag("every_mode", within=300)

@@ -20,12 +20,13 @@ with DAG("fifty_waiting", schedule=None, start_date=datetime(2026, 1, 1)):
 with DAG("every_mode", schedule=None, start_date=datetime(2026, 1, 1)):
     agent = OpenCXUpsertPhoneAgentOperator(task_id="agent", name="in every mode", language="en")
     for mode, arguments in {
-        "poke": {"mode": "poke"},
-        "reschedule": {"mode": "reschedule"},
-        "deferrable": {"deferrable": True},
+        "poke": {"mode": "poke", "poke_interval": 2},
+        # Airflow fails a task that comes back before its scheduler has heard that it went, so it must not be soon.
+        "reschedule": {"mode": "reschedule", "poke_interval": 20},
+        "deferrable": {"deferrable": True, "poke_interval": 2},
     }.items():
         agent >> OpenCXPhoneNumberSensor(
-            task_id=mode, agent_id="{{ ti.xcom_pull('agent')['id'] }}", poke_interval=2, timeout=600, **arguments
+            task_id=mode, agent_id="{{ ti.xcom_pull('agent')['id'] }}", timeout=600, **arguments
         )
 
 with DAG("deferred_timeouts", schedule=None, start_date=datetime(2026, 1, 1)):
@@ -35,7 +36,7 @@ with DAG("deferred_timeouts", schedule=None, start_date=datetime(2026, 1, 1)):
             agent_name="nobody",
             deferrable=True,
             poke_interval=1,
-            timeout=3,
+            timeout=15,
             soft_fail=soft_fail,
             retries=2,
         )
