@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from airflow_standalone import connection_json
 
 # Before anything imports Airflow, which reads its settings once.
 for name in [name for name in os.environ if name.startswith("AIRFLOW_")]:
@@ -25,3 +26,18 @@ def airflow_home() -> Iterator[Path]:
     home = Path(os.environ["AIRFLOW_HOME"])
     yield home
     shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture
+def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+    """Puts a base URL and a key behind the default connection, with waits short enough for a test."""
+
+    def connect(base_url: str, api_key: str) -> None:
+        from airflow_provider_opencx import procedures
+
+        connection = connection_json(base_url, api_key, timeout=5, requests_per_minute=100_000)
+        monkeypatch.setenv("AIRFLOW_CONN_OPENCX_DEFAULT", connection)
+        monkeypatch.setattr("httpx_retries.Retry.backoff_strategy", lambda self: 0.01)
+        monkeypatch.setattr(procedures, "LOOK_AGAIN_AFTER", (0, 0.01, 0.01))
+
+    return connect

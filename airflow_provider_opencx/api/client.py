@@ -379,7 +379,7 @@ async def _aread_body(response: httpx.Response) -> None:
 
 def _collect(body: bytearray, chunk: bytes) -> None:
     if len(body) + len(chunk) > MAX_BODY_BYTES:
-        raise OpenCXAnswerError(f"The service's answer is larger than {MAX_BODY_BYTES >> 20} MiB and was not read.")
+        raise OpenCXAnswerError(f"the service's answer is larger than {MAX_BODY_BYTES >> 20} MiB and was not read.")
     body += chunk
 
 
@@ -397,6 +397,8 @@ def _typed_errors(request: Request, settings: ClientSettings) -> Generator[None]
     sent = exchange(request, settings.name)
     try:
         yield
+    except OpenCXAnswerError as wrong:
+        raise wrong.saying(f"{sent}: {wrong}") from None
     except httpx.DecodingError:
         raise OpenCXAnswerError(f"{sent}: the service's answer cannot be decompressed.") from None
     except httpx.TransportError as error:

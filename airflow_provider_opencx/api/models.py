@@ -314,7 +314,7 @@ def _read(model: type[_Model], answer: object, what: str) -> _Model:
     try:
         return model.model_validate(answer)
     except ValidationError as invalid:
-        raise OpenCXAnswerError(f"The service's answer is not {what}: {_describe(invalid)}.") from None
+        raise OpenCXAnswerError(f"the service's answer is not {what}: {_describe(invalid)}.") from None
 
 
 def _describe(invalid: ValidationError) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from typing import Literal, NoReturn, TypeAlias, TypeVar
@@ -153,24 +154,25 @@ def _list(path: str, read: Callable[[object], _Result]) -> Flow[list[_Result]]:
     for _ in range(MAX_PAGES):
         request = Request("GET", path, query)
         answer = yield from _send(request)
-        page, cursor = _page(_json(request, answer), request)
-        items += [read(item) for item in page]
-        if cursor is None:
-            return items
-        if cursor in seen:
-            raise OpenCXAnswerError(f"{request}: the service's list does not end: it repeats a cursor.")
+        with _naming(request, answer):
+            page, cursor = _page(_json(answer))
+            items += [read(item) for item in page]
+            if cursor is None:
+                return items
+            if cursor in seen:
+                raise OpenCXAnswerError("the service's list does not end: it repeats a cursor.")
         seen.add(cursor)
         query = {"cursor": cursor}
     raise OpenCXAnswerError(f"GET {path}: the service's list does not end: over {MAX_PAGES} pages.")
 
 
-def _page(decoded: object, request: Request) -> tuple[list[object], str | None]:
+def _page(decoded: object) -> tuple[list[object], str | None]:
     if isinstance(decoded, list):
         return decoded, None
     if isinstance(decoded, dict) and isinstance(decoded.get("items"), list):
         cursor = decoded.get("next")
         return decoded["items"], str(cursor) if cursor else None
-    raise OpenCXAnswerError(f"{request}: the service's answer is neither a list nor a page of one.")
+    raise OpenCXAnswerError("the service's answer is neither a list nor a page of one.")
 
 
 def _write(request: Request) -> Flow[PhoneAgent | None]:
@@ -181,7 +183,8 @@ def _write(request: Request) -> Flow[PhoneAgent | None]:
         if refused.status_code not in (400, 422) or older is None:
             raise
         answer = yield from _send_instead(older, refused)
-    return PhoneAgent.from_answer(_json(request, answer)) if answer.body.strip() else None
+    with _naming(request, answer):
+        return PhoneAgent.from_answer(_json(answer)) if answer.body.strip() else None
 
 
 def _send_instead(older: Request, refused: OpenCXRequestRefusedError) -> Flow[Answer]:
@@ -222,12 +225,21 @@ def _ask(request: Request) -> Flow[Answer]:
     return answer
 
 
-def _json(request: Request, answer: Answer) -> object:
+@contextmanager
+def _naming(request: Request, answer: Answer) -> Generator[None]:
+    """Say of an answer that cannot be read to which request, and over which connection, it came."""
+    try:
+        yield
+    except OpenCXAnswerError as wrong:
+        raise wrong.saying(f"{exchange(request, answer.over)}: {wrong}") from None
+
+
+def _json(answer: Answer) -> object:
     try:
         return _decode(answer.body)
     except ValueError:
         raise OpenCXAnswerError(
-            f"{exchange(request, answer.over)}: the service answered {answer.status_code} with a body that is not JSON"
+            f"the service answered {answer.status_code} with a body that is not JSON"
             " (does a proxy answer in its place?).",
             status_code=answer.status_code,
             request_id=_request_id(answer),

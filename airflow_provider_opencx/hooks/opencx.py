@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
@@ -12,6 +12,7 @@ from airflow_provider_opencx import __version__, connection_form, procedures, re
 from airflow_provider_opencx.api import requests
 from airflow_provider_opencx.api.client import AsyncOpenCXClient, ClientSettings, OpenCXClient
 from airflow_provider_opencx.api.models import PhoneAgent, PhoneAgentChanges, PhoneAgentSpec, Voice
+from airflow_provider_opencx.api.requests import Flow
 from airflow_provider_opencx.connection import client_settings
 from airflow_provider_opencx.exceptions import OpenCXConnectionSettingsError, OpenCXError, OpenCXMismatchError
 from airflow_provider_opencx.procedures import Outcome
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from airflow.sdk import Connection
 
 OnMismatch: TypeAlias = Literal["fail", "warn"]
+
+_Result = TypeVar("_Result")
 
 
 class OpenCXHook(BaseHook):
@@ -79,8 +82,7 @@ class OpenCXHook(BaseHook):
 
     async def alist_phone_agents(self) -> list[PhoneAgent]:
         """Async twin of :meth:`list_phone_agents`."""
-        async with await self.aget_conn() as client:
-            return await client.run(requests.list_phone_agents())
+        return await self._arun(requests.list_phone_agents())
 
     def get_phone_agent(self, agent_id: str) -> PhoneAgent:
         """Return the agent of an id; raises ``OpenCXAgentNotFoundError`` if there is none."""
@@ -118,8 +120,7 @@ class OpenCXHook(BaseHook):
         self, spec: PhoneAgentSpec, *, if_exists: IfExists = "adopt", on_mismatch: OnMismatch = "fail"
     ) -> PhoneAgent:
         """Async twin of :meth:`create_phone_agent`."""
-        async with await self.aget_conn() as client:
-            return self._told(await client.run(procedures.create(spec, if_exists)), on_mismatch)
+        return self._told(await self._arun(procedures.create(spec, if_exists)), on_mismatch)
 
     def update_phone_agent(
         self,
@@ -150,8 +151,7 @@ class OpenCXHook(BaseHook):
     ) -> PhoneAgent:
         """Async twin of :meth:`update_phone_agent`."""
         flow = procedures.update(changes, agent_id=agent_id, agent_name=agent_name)
-        async with await self.aget_conn() as client:
-            return self._told(await client.run(flow), on_mismatch)
+        return self._told(await self._arun(flow), on_mismatch)
 
     def upsert_phone_agent(self, spec: PhoneAgentSpec, *, on_mismatch: OnMismatch = "fail") -> PhoneAgent:
         """Make sure that exactly one agent has the declared name and is as declared, and return it.
@@ -166,8 +166,7 @@ class OpenCXHook(BaseHook):
 
     async def aupsert_phone_agent(self, spec: PhoneAgentSpec, *, on_mismatch: OnMismatch = "fail") -> PhoneAgent:
         """Async twin of :meth:`upsert_phone_agent`."""
-        async with await self.aget_conn() as client:
-            return self._told(await client.run(procedures.upsert(spec)), on_mismatch)
+        return self._told(await self._arun(procedures.upsert(spec)), on_mismatch)
 
     def list_voices(self) -> list[Voice]:
         """Return the voices that can be given as ``voice_id``."""
@@ -175,8 +174,7 @@ class OpenCXHook(BaseHook):
 
     async def alist_voices(self) -> list[Voice]:
         """Async twin of :meth:`list_voices`."""
-        async with await self.aget_conn() as client:
-            return await client.run(requests.list_voices())
+        return await self._arun(requests.list_voices())
 
     def test_connection(self) -> tuple[bool, str]:
         """Send one authenticated GET and say in a sentence how it went, never showing the key.
@@ -184,11 +182,8 @@ class OpenCXHook(BaseHook):
         Airflow asks for it from the connection form and from ``airflow connections test``.
         """
         try:
-            connection = self.get_connection(self.opencx_conn_id)
-            with OpenCXClient(replace(self._settings(connection), max_retries=0)) as client:
+            with type(self)(self.opencx_conn_id, max_retries=0).get_conn() as client:
                 client.run(requests.ping())
-        except AirflowNotFoundException:
-            return False, str(self._missing())
         except OpenCXError as error:
             return False, str(error)
         return True, "OpenCX accepted the API key, and its phone agents can be read."
@@ -212,6 +207,10 @@ class OpenCXHook(BaseHook):
             field.name: widgets[field.type](field.label, description=field.description, default=field.default)
             for field in connection_form.EXTRA_FIELDS
         }
+
+    async def _arun(self, flow: Flow[_Result]) -> _Result:
+        async with await self.aget_conn() as client:
+            return await client.run(flow)
 
     def _settings(self, connection: Connection) -> ClientSettings:
         from airflow import __version__ as airflow_version

@@ -149,7 +149,8 @@ class OpenCXDeclarationOperator(BaseOperator):
 
     def _check_name_is_written(self) -> None:
         if "name" not in self.agent:
-            raise OpenCXArgumentError(f"Task {self.task_id!r}: name: is required")
+            with naming_task(self.task_id):
+                raise OpenCXArgumentError("name: is required")
 
 
 class OpenCXCreatePhoneAgentOperator(OpenCXDeclarationOperator):

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow_standalone import connection_json
 
-from airflow_provider_opencx import procedures
 from airflow_provider_opencx.simulator import Simulator
 
 API_KEY = "ocx_live_integrati0n-s3cret"
@@ -31,13 +29,10 @@ def airflow_database(airflow_home: Path) -> None:
 
 
 @pytest.fixture
-def simulator(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A simulator behind the default connection, with waits short enough for a test."""
+def simulator(connect: Callable[[str, str], None]) -> Iterator[Simulator]:
+    """A simulator behind the default connection."""
     with Simulator(api_keys=(API_KEY,)) as running:
-        connection = connection_json(running.url, API_KEY, timeout=5, requests_per_minute=100_000)
-        monkeypatch.setenv("AIRFLOW_CONN_OPENCX_DEFAULT", connection)
-        monkeypatch.setattr("httpx_retries.Retry.backoff_strategy", lambda self: 0.01)
-        monkeypatch.setattr(procedures, "LOOK_AGAIN_AFTER", (0, 0.01, 0.01))
+        connect(running.url, API_KEY)
         yield running
 
 

@@ -9,13 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from airflow_standalone import connection_json
 
-from airflow_provider_opencx import procedures
 from airflow_provider_opencx.hooks.opencx import OpenCXHook
 from airflow_provider_opencx.simulator import Simulator
-
-API_KEY = "test-key"
 
 
 @dataclass
@@ -38,10 +34,7 @@ def hook(request: pytest.FixtureRequest, connected: Simulator) -> Verbs:
 
 
 @pytest.fixture
-def connected(opencx_simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Simulator:
-    """A simulator behind the default connection, with waits short enough for a test."""
-    connection = connection_json(opencx_simulator.url, API_KEY, timeout=5, requests_per_minute=100_000)
-    monkeypatch.setenv("AIRFLOW_CONN_OPENCX_DEFAULT", connection)
-    monkeypatch.setattr("httpx_retries.Retry.backoff_strategy", lambda self: 0.01)
-    monkeypatch.setattr(procedures, "LOOK_AGAIN_AFTER", (0, 0.01, 0.01))
+def connected(opencx_simulator: Simulator, connect: Callable[[str, str], None]) -> Simulator:
+    """A simulator behind the default connection."""
+    connect(opencx_simulator.url, "test-key")
     return opencx_simulator

@@ -197,6 +197,7 @@ def test_a_long_retry_after_is_raised_at_once_and_carried(
         (Answer(200, "[" * 100_000), OpenCXAnswerError, "not JSON"),
         (Answer(200, '[{"id": "1", "speed": NaN}]'), OpenCXAnswerError, "not JSON"),
         (Answer(200, "<html>"), OpenCXAnswerError, "proxy"),
+        (Answer(200, [{"name": "no id"}]), OpenCXAnswerError, "not an agent: id"),
     ],
 )
 def test_every_answer_becomes_an_error_that_says_what_to_do(
@@ -229,7 +230,7 @@ def test_an_answer_that_is_far_too_large_is_not_read(
 ) -> None:
     monkeypatch.setattr(client_module, "MAX_BODY_BYTES", 1000)
     opencx_simulator.fail("listPhoneAgents", Answer(200, "x" * 5000))
-    with pytest.raises(OpenCXAnswerError, match="larger than"):
+    with pytest.raises(OpenCXAnswerError, match=r"GET /phone: .* larger than"):
         client.run(requests.list_phone_agents())
 
 
