@@ -1,0 +1,92 @@
+"""A retry policy for tasks that use OpenCX: comes back when the service asks to, and not before.
+
+Rests on the ``retry_policy`` that tasks take since Airflow 3.3 (``airflow.sdk.RetryPolicy``). On an
+older Airflow this module cannot be imported; permanent errors fail a task at once there as well.
+"""
+
+from __future__ import annotations
+
+import random
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from airflow_provider_opencx.exceptions import OpenCXAPIError, OpenCXError
+
+try:
+    from airflow.sdk import RetryDecision, RetryPolicy
+except ImportError:
+    raise ImportError(
+        "airflow_provider_opencx.retry_policy needs Airflow 3.3 or later, whose tasks take a retry_policy. On this"
+        " Airflow leave it out: errors that another try cannot mend fail a task at once without it, and a 429 is"
+        " tried again by the task's own retries and retry_delay."
+    ) from None
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+_SPREAD = 0.1
+"""By so much of the wait, at most, a task comes back later: a hundred that were told to wait do not return as one."""
+
+
+def opencx_retry_policy() -> RetryPolicy:
+    """Return a retry policy for one task, or for a whole Dag by its ``default_args``.
+
+    - An error that another try cannot mend (a rejected key, a refused plan) fails the task at once, also where a
+      task of your own met it and raised it as the cause of another error.
+    - Where the service asked to wait longer than a minute (429, or 503, with Retry-After), the task leaves its worker
+      and comes back when that time is over, whatever its ``retry_delay``. It still takes one of its ``retries``.
+    - Anything else is left to the task's own ``retries`` and ``retry_delay``.
+
+    Airflow itself does not ask a policy about ``AirflowFailException`` and ``AirflowSensorTimeout``.
+
+    :return: a policy for the argument ``retry_policy`` of any operator, sensor or ``@task``.
+    """
+    return OpenCXRetryPolicy()
+
+
+class OpenCXRetryPolicy(RetryPolicy):
+    """What :func:`opencx_retry_policy` returns."""
+
+    def evaluate(
+        self, exception: BaseException, try_number: int, max_tries: int, context: Context | None = None
+    ) -> RetryDecision:
+        """Decide by the first error of this provider among an exception and its causes."""
+        error = _opencx_error_of(exception)
+        if isinstance(error, AirflowFailException):
+            return RetryDecision.fail(f"Another try cannot mend {type(error).__name__}.")
+        wait = _longer_wait(error)
+        if wait is None:
+            return RetryDecision.default()
+        spread = wait * random.uniform(0, _SPREAD)  # noqa: S311 - no secret hangs on it
+        return RetryDecision.retry(
+            timedelta(seconds=wait + spread), f"OpenCX asks to wait {wait:.0f} s. The task comes back then."
+        )
+
+    def serialize(self) -> dict[str, Any]:
+        """Return what :meth:`deserialize` makes this policy again from."""
+        return {"__type": type(self).__name__}
+
+    @classmethod
+    def deserialize(cls, data: dict[str, Any]) -> OpenCXRetryPolicy:
+        """Make a policy again from what :meth:`serialize` returned."""
+        return cls()
+
+
+def _opencx_error_of(exception: BaseException | None) -> OpenCXError | None:
+    seen: set[int] = set()
+    while exception is not None and id(exception) not in seen:
+        if isinstance(exception, OpenCXError):
+            return exception
+        seen.add(id(exception))
+        exception = exception.__cause__
+    return None
+
+
+def _longer_wait(error: OpenCXError | None) -> float | None:
+    """Return the seconds that the service asked to wait, where they are more than a client sleeps through itself."""
+    from airflow_provider_opencx.api.client import MAX_RETRY_AFTER
+
+    asked = error.retry_after if isinstance(error, OpenCXAPIError) else None
+    return asked if asked is not None and asked > MAX_RETRY_AFTER else None

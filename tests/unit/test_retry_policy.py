@@ -1,0 +1,83 @@
+"""The retry policy comes back when the service asked to, and gives up where another try is of no use."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from datetime import timedelta
+
+import pytest
+from airflow.sdk import RetryAction, RetryDecision
+from airflow.sdk.definitions import retry_policy as airflow_retry_policy
+
+from airflow_provider_opencx.exceptions import (
+    OpenCXAuthenticationError,
+    OpenCXError,
+    OpenCXPlanRefusedError,
+    OpenCXRateLimitError,
+    OpenCXServerError,
+    OpenCXUnknownOutcomeError,
+)
+from airflow_provider_opencx.retry_policy import OpenCXRetryPolicy, opencx_retry_policy
+
+
+def decide(exception: BaseException) -> RetryDecision:
+    return opencx_retry_policy().evaluate(exception, try_number=1, max_tries=3)
+
+
+def caused_by(cause: BaseException) -> RuntimeError:
+    error = RuntimeError("a task of the user's own failed")
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize("error", [OpenCXAuthenticationError("bad key"), OpenCXPlanRefusedError("several")], ids=repr)
+@pytest.mark.parametrize("met", [lambda error: error, caused_by, lambda error: caused_by(caused_by(error))])
+def test_what_another_try_cannot_mend_fails_at_once(met: type[BaseException], error: OpenCXError) -> None:
+    decision = decide(met(error))
+    assert decision.action is RetryAction.FAIL
+    assert type(error).__name__ in (decision.reason or "")
+
+
+@pytest.mark.parametrize("error_class", [OpenCXRateLimitError, OpenCXServerError])
+def test_a_task_comes_back_when_the_service_asked_it_to(
+    error_class: type[OpenCXRateLimitError | OpenCXServerError],
+) -> None:
+    decisions = [decide(error_class("later", retry_after=600.0)) for _ in range(50)]
+    assert {decision.action for decision in decisions} == {RetryAction.RETRY}
+    delays = {decision.retry_delay for decision in decisions}
+    assert all(delay and timedelta(seconds=600) <= delay <= timedelta(seconds=660) for delay in delays)
+    assert len(delays) > 1, "a hundred tasks that were told to wait return as one"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OpenCXRateLimitError("soon", retry_after=60.0),
+        OpenCXRateLimitError("not said"),
+        OpenCXServerError("now"),
+        OpenCXUnknownOutcomeError("maybe"),
+        KeyError("none of ours"),
+    ],
+    ids=repr,
+)
+def test_anything_else_is_left_to_the_settings_of_the_task(error: BaseException) -> None:
+    assert decide(error) == RetryDecision.default()
+
+
+def test_an_exception_that_is_its_own_cause_ends() -> None:
+    first, second = RuntimeError(), RuntimeError()
+    first.__cause__, second.__cause__ = second, first
+    assert decide(first) == RetryDecision.default()
+
+
+def test_the_policy_is_made_again_from_what_it_serializes_to() -> None:
+    assert isinstance(OpenCXRetryPolicy.deserialize(opencx_retry_policy().serialize()), OpenCXRetryPolicy)
+
+
+def test_an_older_airflow_is_told_why_there_is_no_policy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(airflow_retry_policy, "RetryPolicy")
+    monkeypatch.delitem(sys.modules, "airflow_provider_opencx.retry_policy")
+    monkeypatch.delattr("airflow.sdk.RetryPolicy", raising=False)
+    with pytest.raises(ImportError, match=r"needs Airflow 3\.3 or later.* errors that another try cannot mend"):
+        importlib.import_module("airflow_provider_opencx.retry_policy")
