@@ -41,7 +41,7 @@ from airflow_provider_opencx.reconcile import (
 )
 
 LOOK_AGAIN_AFTER: Sequence[float] = (0, 1, 2, 4, 8)
-"""Seconds before each look at the list for an agent whose create was not answered."""
+"""Seconds before each look at the list for an agent whose create was not answered, in this try or in an earlier one."""
 
 
 @dataclass(frozen=True)
@@ -60,15 +60,21 @@ class Outcome:
     mismatches: tuple[Difference, ...] = ()
 
 
-def create(spec: PhoneAgentSpec, if_exists: IfExists = "adopt") -> Flow[Outcome]:
-    """Make sure that exactly one agent has the declared name; one that exists is left as it is."""
-    agents = yield from _list()
+def create(spec: PhoneAgentSpec, if_exists: IfExists = "adopt", *, tried_before: bool = False) -> Flow[Outcome]:
+    """Make sure that exactly one agent has the declared name; one that exists is left as it is.
+
+    :param tried_before: whether an earlier try may have sent the create: it is then looked for with patience.
+    """
+    agents = yield from _list_before_creating(spec, tried_before)
     return (yield from _carry_out(plan_create(spec, agents, if_exists), spec))
 
 
-def upsert(spec: PhoneAgentSpec) -> Flow[Outcome]:
-    """Make sure that exactly one agent has the declared name, and is as declared."""
-    agents = yield from _list()
+def upsert(spec: PhoneAgentSpec, *, tried_before: bool = False) -> Flow[Outcome]:
+    """Make sure that exactly one agent has the declared name, and is as declared.
+
+    :param tried_before: whether an earlier try may have sent a create: it is then looked for with patience.
+    """
+    agents = yield from _list_before_creating(spec, tried_before)
     return (yield from _carry_out(plan_upsert(spec, agents), spec))
 
 
@@ -84,6 +90,20 @@ def update(changes: PhoneAgentChanges, *, agent_id: str | None = None, agent_nam
 
 def _list() -> Flow[PhoneAgents]:
     return PhoneAgents((yield from requests.list_phone_agents()))
+
+
+def _list_before_creating(spec: PhoneAgentSpec, tried_before: bool) -> Flow[PhoneAgents]:
+    """List the agents; again and again, if one of that name may be about to appear.
+
+    The worker of an earlier try may have been killed with its create on the way, and the next try may begin at once.
+    """
+    agents = yield from _list()
+    for seconds in LOOK_AGAIN_AFTER[1:] if tried_before else ():
+        if agents.named(spec.agent_name):
+            break
+        yield Pause(seconds)
+        agents = yield from _list()
+    return agents
 
 
 def _carry_out(plan: Plan, declared: PhoneAgentChanges) -> Flow[Outcome]:

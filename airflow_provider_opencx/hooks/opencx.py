@@ -104,23 +104,37 @@ class OpenCXHook(BaseHook):
         return reconcile.pick_agent(PhoneAgents(await self.alist_phone_agents()), agent_name=name)
 
     def create_phone_agent(
-        self, spec: PhoneAgentSpec, *, if_exists: IfExists = "adopt", on_mismatch: OnMismatch = "fail"
+        self,
+        spec: PhoneAgentSpec,
+        *,
+        if_exists: IfExists = "adopt",
+        on_mismatch: OnMismatch = "fail",
+        tried_before: bool = False,
     ) -> PhoneAgent:
         """Make sure that exactly one agent has the declared name, and return it.
 
         :param spec: the declaration; ``type``, left out, is ``"outbound"``.
         :param if_exists: ``"adopt"`` returns an agent of that name as it is, ``"fail"`` raises.
         :param on_mismatch: what to do if the service stores a member other than asked: ``"fail"`` or ``"warn"``.
+        :param tried_before: whether an earlier try may have sent the create without learning what became of it. An
+            agent that is not there yet is then looked for with patience, some 15 s, before it is created.
         :raises OpenCXUnknownOutcomeError: if the create was not answered and no agent has appeared.
         :raises OpenCXPlanRefusedError: if several agents have the name, or the one that has it is inbound.
         """
-        return self._told(self.get_conn().run(procedures.create(spec, if_exists)), on_mismatch)
+        return self._told(
+            self.get_conn().run(procedures.create(spec, if_exists, tried_before=tried_before)), on_mismatch
+        )
 
     async def acreate_phone_agent(
-        self, spec: PhoneAgentSpec, *, if_exists: IfExists = "adopt", on_mismatch: OnMismatch = "fail"
+        self,
+        spec: PhoneAgentSpec,
+        *,
+        if_exists: IfExists = "adopt",
+        on_mismatch: OnMismatch = "fail",
+        tried_before: bool = False,
     ) -> PhoneAgent:
         """Async twin of :meth:`create_phone_agent`."""
-        return self._told(await self._arun(procedures.create(spec, if_exists)), on_mismatch)
+        return self._told(await self._arun(procedures.create(spec, if_exists, tried_before=tried_before)), on_mismatch)
 
     def update_phone_agent(
         self,
@@ -153,20 +167,26 @@ class OpenCXHook(BaseHook):
         flow = procedures.update(changes, agent_id=agent_id, agent_name=agent_name)
         return self._told(await self._arun(flow), on_mismatch)
 
-    def upsert_phone_agent(self, spec: PhoneAgentSpec, *, on_mismatch: OnMismatch = "fail") -> PhoneAgent:
+    def upsert_phone_agent(
+        self, spec: PhoneAgentSpec, *, on_mismatch: OnMismatch = "fail", tried_before: bool = False
+    ) -> PhoneAgent:
         """Make sure that exactly one agent has the declared name and is as declared, and return it.
 
         :param spec: the declaration; ``type``, left out, is ``"outbound"`` for a new agent.
         :param on_mismatch: what to do if the service stores a member other than asked: ``"fail"`` or ``"warn"``.
+        :param tried_before: whether an earlier try may have sent the create without learning what became of it. An
+            agent that is not there yet is then looked for with patience, some 15 s, before it is created.
         :raises OpenCXUnknownOutcomeError: if a create was not answered and no agent has appeared.
         :raises OpenCXPlanRefusedError: if several agents have the name, ``model`` would change, or an inbound
             agent has the name and no ``type`` is written.
         """
-        return self._told(self.get_conn().run(procedures.upsert(spec)), on_mismatch)
+        return self._told(self.get_conn().run(procedures.upsert(spec, tried_before=tried_before)), on_mismatch)
 
-    async def aupsert_phone_agent(self, spec: PhoneAgentSpec, *, on_mismatch: OnMismatch = "fail") -> PhoneAgent:
+    async def aupsert_phone_agent(
+        self, spec: PhoneAgentSpec, *, on_mismatch: OnMismatch = "fail", tried_before: bool = False
+    ) -> PhoneAgent:
         """Async twin of :meth:`upsert_phone_agent`."""
-        return self._told(await self._arun(procedures.upsert(spec)), on_mismatch)
+        return self._told(await self._arun(procedures.upsert(spec, tried_before=tried_before)), on_mismatch)
 
     def list_voices(self) -> list[Voice]:
         """Return the voices that can be given as ``voice_id``."""

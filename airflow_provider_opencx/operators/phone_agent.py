@@ -180,7 +180,9 @@ class OpenCXCreatePhoneAgentOperator(OpenCXDeclarationOperator):
         from airflow_provider_opencx.api.models import PhoneAgentSpec
 
         spec = PhoneAgentSpec.declare(self.agent)
-        agent = self.hook.create_phone_agent(spec, if_exists=self.if_exists, on_mismatch=self.on_mismatch)
+        agent = self.hook.create_phone_agent(
+            spec, if_exists=self.if_exists, on_mismatch=self.on_mismatch, tried_before=_tried_before(context)
+        )
         return agent.as_dict()
 
 
@@ -205,7 +207,8 @@ class OpenCXUpsertPhoneAgentOperator(OpenCXDeclarationOperator):
         from airflow_provider_opencx.api.models import PhoneAgentSpec
 
         spec = PhoneAgentSpec.declare(self.agent)
-        return self.hook.upsert_phone_agent(spec, on_mismatch=self.on_mismatch).as_dict()
+        agent = self.hook.upsert_phone_agent(spec, on_mismatch=self.on_mismatch, tried_before=_tried_before(context))
+        return agent.as_dict()
 
 
 class OpenCXUpdatePhoneAgentOperator(OpenCXDeclarationOperator):
@@ -246,6 +249,12 @@ class OpenCXUpdatePhoneAgentOperator(OpenCXDeclarationOperator):
         if not self.agent:
             raise OpenCXArgumentError("give at least one member to change")
         return checked_selector(self.agent_id, self.agent_name)
+
+
+def _tried_before(context: Context) -> bool:
+    """Return whether an earlier try of the task may have been killed with its create on the way."""
+    task_instance = context.get("ti")
+    return task_instance is not None and task_instance.try_number > 1
 
 
 def _check_choice(argument: str, value: object, choices: tuple[str, ...]) -> None:

@@ -73,21 +73,23 @@ def test_a_lost_answer_leaves_one_agent_and_a_task_that_succeeded(
     assert len(simulator.agents()) == 1
 
 
-def test_a_retry_begins_with_a_look_and_adopts_what_appeared(
-    dag: DAG, run_dag: Callable[..., Any], simulator: Simulator
+@WRITING_OPERATORS
+@pytest.mark.parametrize("empty_lists", [3, 4, 5], ids="{} lists do not show it".format)
+def test_a_retry_looks_for_what_an_earlier_try_may_have_created_before_it_creates(
+    empty_lists: int, operator: Any, dag: DAG, run_dag: Callable[..., Any], simulator: Simulator
 ) -> None:
     class AppearsLater(LoseAnswer):
         async def answer(self, call: Any, handle: Any) -> Any:
             dropped = await super().answer(call, handle)
-            simulator.fail("listPhoneAgents", Answer(200, []), times=3)
+            simulator.fail("listPhoneAgents", Answer(200, []), times=empty_lists)
             return dropped
 
     simulator.fail("createPhoneAgent", AppearsLater())
     with dag:
-        OpenCXUpsertPhoneAgentOperator(task_id="agent", name="a", retries=1, retry_delay=timedelta(0))
+        operator(task_id="agent", name="a", retries=1, retry_delay=timedelta(0))
     run = run_dag(dag)
     assert (run.state, run.tries("agent")) == ("success", 2)
-    assert len(simulator.agents()) == 1
+    assert (len(simulator.agents()), simulator.count("createPhoneAgent")) == (1, 1)
 
 
 @pytest.mark.parametrize(
