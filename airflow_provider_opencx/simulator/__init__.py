@@ -9,6 +9,8 @@ Run it with ``python -m airflow_provider_opencx.simulator``, or inside a test::
         ...  # talk to simulator.url with the key "test-key"
         assert simulator.count("createPhoneAgent") == 1
 
+A simulator that runs as a process is driven over HTTP, under ``/_simulator/``. ``docs/simulator.md`` tells it all.
+
 It is built from the OpenAPI documents in ``openapi/``, one for each generation of the API, and from nothing
 else of this package. The names below are loaded when they are first used, so that importing this module
 costs nothing and needs none of the simulator's requirements.
@@ -22,24 +24,40 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from airflow_provider_opencx.simulator.faults import (
         Answer,
+        AnswerInGeneration,
         CloseBeforeHandling,
         EmptyAnswer,
         Fault,
+        HandleLate,
         IgnoreMembers,
         LoseAnswer,
+        MalformedAnswer,
+        ProxyPage,
+        RefuseConnections,
         SlowAnswer,
+        SlowBody,
+        TooManyRequests,
+        TruncateAnswer,
     )
     from airflow_provider_opencx.simulator.server import Simulator
 
 __all__ = [
     "Answer",
+    "AnswerInGeneration",
     "CloseBeforeHandling",
     "EmptyAnswer",
     "Fault",
+    "HandleLate",
     "IgnoreMembers",
     "LoseAnswer",
+    "MalformedAnswer",
+    "ProxyPage",
+    "RefuseConnections",
     "Simulator",
     "SlowAnswer",
+    "SlowBody",
+    "TooManyRequests",
+    "TruncateAnswer",
 ]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import ipaddress
 import signal
 import sys
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the simulator until it is interrupted."""
     try:
         from airflow_provider_opencx.simulator.contract import GENERATIONS
+        from airflow_provider_opencx.simulator.loopback import is_loopback
         from airflow_provider_opencx.simulator.server import Simulator
     except ModuleNotFoundError as missing:
         if missing.name not in _REQUIREMENTS:
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     parser = _parser(GENERATIONS)
     options = parser.parse_args(arguments)
-    if not options.allow_remote and not _is_loopback(options.host):
+    if not options.allow_remote and not is_loopback(options.host):
         parser.error(f"{options.host} can be reached from other machines; if that is what you want, add --allow-remote")
     try:
         simulator = Simulator(
@@ -39,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             requests_per_minute=options.requests_per_minute,
             host=options.host,
             port=options.port,
+            remote_admin=options.allow_remote_admin,
         )
     except ValueError as mistake:
         parser.error(str(mistake))
@@ -72,6 +73,11 @@ def _parser(generations: Sequence[str]) -> argparse.ArgumentParser:
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on")
     parser.add_argument("--allow-remote", action="store_true", help="permit a host that other machines can reach")
     parser.add_argument(
+        "--allow-remote-admin",
+        action="store_true",
+        help="let other machines drive the simulator, too, under /_simulator/; this machine always may",
+    )
+    parser.add_argument(
         "--api-key",
         action="append",
         metavar="KEY",
@@ -84,11 +90,16 @@ def _parser(generations: Sequence[str]) -> argparse.ArgumentParser:
         default="5s",
         metavar="WHEN",
         help="when a new agent gets its phone number: now, 5s, 500ms, 2m, 3reads "
-        "(three reads of the list do not show it, the fourth does) or never",
+        "(three reads of the list do not show it, the fourth does) or never; and what becomes of it, as in "
+        "'now, lost after 10s', '5s, changed after 3reads' or 'never, gone after 1m'",
     )
     parser.add_argument("--generation", choices=generations, default=generations[-1], help="the API's generation")
     parser.add_argument(
-        "--requests-per-minute", type=int, metavar="N", help="answer 429 past so many; without it there is no limit"
+        "--requests-per-minute",
+        type=_limit,
+        default=100,
+        metavar="N",
+        help="answer a key 429 past so many; 0 or none is without limit",
     )
     parser.add_argument(
         "--page-size",
@@ -100,11 +111,13 @@ def _parser(generations: Sequence[str]) -> argparse.ArgumentParser:
     return parser
 
 
-def _is_loopback(host: str) -> bool:
+def _limit(text: str) -> int | None:
+    if text in ("0", "none"):
+        return None
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return int(text)
     except ValueError:
-        return host == "localhost"
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of requests, and not none") from None
 
 
 if __name__ == "__main__":

@@ -9,17 +9,21 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import ASGIApp
 
 from airflow_provider_opencx.simulator.call import Call
-from airflow_provider_opencx.simulator.faults import DroppedConnection
+from airflow_provider_opencx.simulator.delivery import DroppedConnection
 from airflow_provider_opencx.simulator.journal import Record, without_secrets
 from airflow_provider_opencx.simulator.json_values import read_json
 from airflow_provider_opencx.simulator.operations import Operations, refuse
 from airflow_provider_opencx.simulator.service import Service
 
 
-def create_app(service: Service) -> FastAPI:
-    """Make the application of a simulated service. Every generation has the same paths and methods."""
+def create_app(service: Service, admin: ASGIApp) -> FastAPI:
+    """Make the application of a simulated service. Every generation has the same paths and methods.
+
+    :param admin: the application that drives the service, under ``/_simulator/``
+    """
     app = FastAPI(title="OpenCX simulator", openapi_url=None, redirect_slashes=False)
     methods_of_paths: defaultdict[str, dict[str, str]] = defaultdict(dict)
     for operation in service.contract.operations.values():
@@ -27,6 +31,8 @@ def create_app(service: Service) -> FastAPI:
     # A path that is written out goes before one that stands for many, as OpenAPI has it.
     for path, operations in sorted(methods_of_paths.items(), key=lambda item: "{" in item[0]):
         app.add_api_route(path, _endpoint(service, operations), methods=list(operations), response_model=None)
+
+    app.mount("/_simulator", admin)
 
     async def refuse_route(request: Request, problem: Exception) -> Response:
         if not isinstance(problem, HTTPException):
@@ -40,11 +46,12 @@ def create_app(service: Service) -> FastAPI:
 
 
 def _endpoint(service: Service, operations: dict[str, str]) -> Callable[[Request], Awaitable[Response]]:
-    handle = Operations(service).handle
+    handle = Operations(service)
 
     async def answer(request: Request) -> Response:
         operation = operations[request.method]
         body = await request.body()
+        service.clock.catch_up()
         record = service.journal.write(_record(service, request, operation, body))
         call = Call(
             operation=operation,
@@ -54,7 +61,12 @@ def _endpoint(service: Service, operations: dict[str, str]) -> Callable[[Request
             body=body,
         )
         fault = service.fault_plan.take(operation)
-        response = await fault.answer(call, handle) if fault else handle(call)
+        record.fault = type(fault).__name__ if fault else None
+        try:
+            response = await fault.answer(call, handle) if fault else handle(call)
+        except Exception as mistake:  # in a fault of a test's own, which would otherwise never hear of it
+            service.bugs.append(f"{record.fault}: {mistake!r}")
+            raise
         record.status = None if isinstance(response, DroppedConnection) else response.status_code
         return response
 

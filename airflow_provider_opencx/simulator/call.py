@@ -8,6 +8,12 @@ from dataclasses import dataclass, field, replace
 from airflow_provider_opencx.simulator.json_values import read_json, write_json
 
 
+def bearer_key(authorization: str) -> str:
+    """Return the key that a header ``Authorization`` bears; it is empty if there is none."""
+    scheme, _, key = authorization.partition(" ")
+    return key.strip() if scheme.lower() == "bearer" else ""
+
+
 @dataclass(frozen=True)
 class Call:
     """A request for one operation. Its body is as it came: nothing has judged it yet."""

@@ -1,42 +1,93 @@
-"""Ways in which an API lets its client down, to be ordered for the requests to come."""
+"""Ways in which an API lets its client down, to be ordered for the requests to come.
+
+What a fault says of seconds are those of a real clock, save for ``HandleLate``, which goes by the simulator's.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import math
+import re
+import time
 from abc import ABC, abstractmethod
-from collections import defaultdict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from threading import Lock
+from email.utils import formatdate
+from typing import ClassVar, Protocol
 
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
 
 from airflow_provider_opencx.simulator.call import Call
+from airflow_provider_opencx.simulator.contract import load_contract
+from airflow_provider_opencx.simulator.delivery import (
+    DribblingAnswer,
+    DroppedConnection,
+    RefusedConnections,
+    TruncatedAnswer,
+)
 from airflow_provider_opencx.simulator.json_values import Json, write_json
 
-Handle = Callable[[Call], Response]
-"""Handles a request as a sound service would."""
+_PROXY_PAGE = (
+    "<html>\r\n<head><title>{status} Proxy</title></head>\r\n<body><h1>{status}</h1>"
+    "<p>The proxy in front of the service has this to say, and nothing of the service's.</p></body>\r\n</html>\r\n"
+)
 
 
-class DroppedConnection(Response):
-    """No answer: the connection is closed without a byte."""
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Close the connection, and wait until the server has noticed, lest it answer by itself."""
-        scope["state"]["transport"].abort()
-        while (await receive())["type"] != "http.disconnect":
-            pass
+
+class Handle(Protocol):
+    """Handles requests as a sound service would."""
+
+    def __call__(self, call: Call, *, generation: str | None = None) -> Response:
+        """Handle a request now; the answer is spelled as in this generation, if one is given."""
+
+    def later(self, call: Call, seconds: float) -> None:
+        """Handle a request when the simulator's clock is so many seconds on. Nobody gets the answer."""
 
 
 class Fault(ABC):
     """One way of failing. A new one is a class that says how it answers a request."""
+
+    # Read from JSON, a fault has no members but its own.
+    __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid"}
 
     @abstractmethod
     async def answer(self, call: Call, handle: Handle) -> Response:
         """Answer a request; ``handle(call)`` does what a sound service would, and may be left out or altered."""
 
 
+@dataclass(frozen=True)
+class _Lasting(Fault):
+    seconds: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.seconds < math.inf:
+            raise ValueError(f"A fault lasts 0 seconds or longer, not {self.seconds}.")
+
+
+@dataclass(frozen=True)
+class RefuseConnections(_Lasting):
+    """Drop the connection, having done nothing; then refuse all connections for a while.
+
+    The port is really closed, and all that was connected is cut off. ``heal()`` opens it before the time.
+    """
+
+    async def answer(self, call: Call, handle: Handle) -> Response:
+        """Answer nothing, nobody."""
+        return RefusedConnections(self.seconds)
+
+
+@dataclass(frozen=True)
+class CloseBeforeHandling(Fault):
+    """Drop the connection, having done nothing."""
+
+    async def answer(self, call: Call, handle: Handle) -> Response:
+        """Answer nothing."""
+        return DroppedConnection()
+
+
+@dataclass(frozen=True)
 class LoseAnswer(Fault):
     """Do all that was asked, then drop the connection without a byte of the answer."""
 
@@ -46,12 +97,70 @@ class LoseAnswer(Fault):
         return DroppedConnection()
 
 
-class CloseBeforeHandling(Fault):
-    """Drop the connection, having done nothing."""
+@dataclass(frozen=True)
+class HandleLate(_Lasting):
+    """Drop the connection, and do what was asked only after so many seconds of the simulator's clock.
+
+    It is as if it had been done at just that time, whenever one looks.
+    """
 
     async def answer(self, call: Call, handle: Handle) -> Response:
-        """Answer nothing."""
+        """Answer nothing, and put the request off."""
+        handle.later(call, self.seconds)
         return DroppedConnection()
+
+
+@dataclass(frozen=True)
+class TruncateAnswer(Fault):
+    """Do all that was asked, but let the connection break in the middle of the body.
+
+    The headers tell the length of the whole body. An answer that has no body is lost altogether.
+    """
+
+    async def answer(self, call: Call, handle: Handle) -> Response:
+        """Handle the request and answer half."""
+        answer = handle(call)
+        return TruncatedAnswer(answer) if answer.body else DroppedConnection()
+
+
+@dataclass(frozen=True)
+class MalformedAnswer(Fault):
+    """Do all that was asked, and say so with the right status, but with JSON that breaks off."""
+
+    async def answer(self, call: Call, handle: Handle) -> Response:
+        """Handle the request and answer what nobody can parse; a refusal stays what it is."""
+        answer = handle(call)
+        if answer.status_code >= 400:
+            return answer
+        broken = bytes(answer.body[: len(answer.body) // 2]) or b'{"id": '
+        return Response(broken, answer.status_code, media_type="application/json")
+
+
+@dataclass(frozen=True)
+class EmptyAnswer(Fault):
+    """Do all that was asked, and say so with the right status but without the body."""
+
+    async def answer(self, call: Call, handle: Handle) -> Response:
+        """Handle the request and answer the status alone; a refusal keeps its body."""
+        answer = handle(call)
+        return answer if answer.status_code >= 400 else Response(status_code=answer.status_code)
+
+
+@dataclass(frozen=True)
+class ProxyPage(Fault):
+    """Answer with a proxy's HTML page: in place of the service, or if ``handled`` in place of its answer alone."""
+
+    status: int = 502
+    handled: bool = False
+
+    def __post_init__(self) -> None:
+        _check_status(self.status)
+
+    async def answer(self, call: Call, handle: Handle) -> Response:
+        """Answer the page, and handle the request if that is wanted."""
+        if self.handled:
+            handle(call)
+        return Response(_PROXY_PAGE.format(status=self.status), self.status, media_type="text/html")
 
 
 @dataclass(frozen=True)
@@ -63,8 +172,13 @@ class Answer(Fault):
     """
 
     status: int
-    body: str | bytes | dict[str, Json] | list[Json] = ""
+    body: Json | bytes = ""
     headers: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _check_status(self.status)
+        for name, value in self.headers.items():
+            _check_header(name, value)
 
     async def answer(self, call: Call, handle: Handle) -> Response:
         """Answer what was ordered."""
@@ -73,31 +187,38 @@ class Answer(Fault):
         return Response(write_json(self.body), self.status, self.headers, media_type="application/json")
 
 
-class EmptyAnswer(Fault):
-    """Do all that was asked, and say so with the right status but without the body."""
+@dataclass(frozen=True)
+class TooManyRequests(Fault):
+    """Answer 429, having done nothing.
+
+    :param retry_after: the header Retry-After: seconds, or any text as it is; None is an answer without it
+    :param as_date: write the seconds as the date that they come to
+    """
+
+    retry_after: int | float | str | None = None
+    as_date: bool = False
+
+    def __post_init__(self) -> None:
+        _check_header("Retry-After", str(self.retry_after))
+        if self.as_date and not isinstance(self.retry_after, int | float):
+            raise ValueError(f"as_date needs the seconds until then, not {self.retry_after!r}.")
 
     async def answer(self, call: Call, handle: Handle) -> Response:
-        """Handle the request and answer the status alone; a refusal keeps its body."""
-        answer = handle(call)
-        return answer if answer.status_code >= 400 else Response(status_code=answer.status_code)
+        """Answer that it is too much."""
+        body: dict[str, Json] = {"statusCode": 429, "message": "Too many requests", "error": "Too Many Requests"}
+        return Response(write_json(body), 429, self._headers(), media_type="application/json")
 
-
-class IgnoreMembers(Fault):
-    """Do what was asked but for some members, and answer as if all were well."""
-
-    def __init__(self, *members: str) -> None:
-        self.members = frozenset(members)
-
-    async def answer(self, call: Call, handle: Handle) -> Response:
-        """Handle the request without these members."""
-        return handle(call.without_members(self.members))
+    def _headers(self) -> dict[str, str]:
+        if self.retry_after is None:
+            return {}
+        if self.as_date and not isinstance(self.retry_after, str):
+            return {"Retry-After": formatdate(time.time() + self.retry_after, usegmt=True)}
+        return {"Retry-After": str(self.retry_after)}
 
 
 @dataclass(frozen=True)
-class SlowAnswer(Fault):
-    """Do at once what was asked, but answer only after a while."""
-
-    seconds: float
+class SlowAnswer(_Lasting):
+    """Do at once what was asked, but let not even the headers of the answer go before so many seconds."""
 
     async def answer(self, call: Call, handle: Handle) -> Response:
         """Handle the request, then hold the answer back."""
@@ -106,34 +227,74 @@ class SlowAnswer(Fault):
         return answer
 
 
-class FaultPlan:
-    """The faults that are ordered, each operation's in the order in which they were."""
+@dataclass(frozen=True)
+class SlowBody(_Lasting):
+    """Do at once what was asked and send the headers, but the body in dribs over so many seconds."""
 
-    def __init__(self) -> None:
-        self._ordered: defaultdict[str, deque[tuple[Fault, int | None]]] = defaultdict(deque)
-        self._lock = Lock()
+    async def answer(self, call: Call, handle: Handle) -> Response:
+        """Handle the request, and let the answer dribble."""
+        return DribblingAnswer(handle(call), self.seconds)
 
-    def order(self, operation: str, fault: Fault, times: int | None) -> None:
-        """Let the next so many requests for an operation fail; None means all, until healed."""
-        if times is not None and times < 1:
-            raise ValueError(f"A fault happens once or more often, not {times} times.")
-        with self._lock:
-            self._ordered[operation].append((fault, times))
 
-    def take(self, operation: str) -> Fault | None:
-        """Return the fault that the next request for an operation meets, if any."""
-        with self._lock:
-            waiting = self._ordered[operation]
-            if not waiting:
-                return None
-            fault, times = waiting[0]
-            if times is not None:
-                waiting.popleft()
-                if times > 1:
-                    waiting.appendleft((fault, times - 1))
-            return fault
+@dataclass(frozen=True, init=False)
+class IgnoreMembers(Fault):
+    """Do what was asked but for some members, and answer as if all were well."""
 
-    def heal(self) -> None:
-        """Forget every fault that has not happened yet."""
-        with self._lock:
-            self._ordered.clear()
+    members: frozenset[str]
+
+    def __init__(self, *members: str) -> None:
+        object.__setattr__(self, "members", frozenset(members))
+
+    async def answer(self, call: Call, handle: Handle) -> Response:
+        """Handle the request without these members."""
+        return handle(call.without_members(self.members))
+
+
+@dataclass(frozen=True)
+class AnswerInGeneration(Fault):
+    """Do what was asked as ever, but answer as another generation of the API does: ``2024``, ``2025`` or ``2026``.
+
+    What a body may hold is for the simulator's own generation to say; status, body and pages of the answer are the
+    other's, and so is the cursor of a list.
+    """
+
+    generation: str
+
+    def __post_init__(self) -> None:
+        load_contract(self.generation)
+
+    async def answer(self, call: Call, handle: Handle) -> Response:
+        """Handle the request and answer in the other spelling."""
+        return handle(call, generation=self.generation)
+
+
+FAULTS: Mapping[str, type[Fault]] = {
+    fault.__name__: fault
+    for fault in (
+        Answer,
+        AnswerInGeneration,
+        CloseBeforeHandling,
+        EmptyAnswer,
+        HandleLate,
+        IgnoreMembers,
+        LoseAnswer,
+        MalformedAnswer,
+        ProxyPage,
+        RefuseConnections,
+        SlowAnswer,
+        SlowBody,
+        TooManyRequests,
+        TruncateAnswer,
+    )
+}
+"""The faults that are here, by name."""
+
+
+def _check_status(status: int) -> None:
+    if not 200 <= status <= 599:
+        raise ValueError(f"A status is from 200 to 599, not {status}.")
+
+
+def _check_header(name: str, value: str) -> None:
+    if not _HEADER_NAME.fullmatch(name) or not (value.isascii() and value.isprintable()):
+        raise ValueError(f"{name!r} cannot be a header, or its value cannot: plain ASCII on one line can.")

@@ -16,7 +16,7 @@ class Record:
     """One request. Its headers are those that carry no secret, its body is None if it was not JSON.
 
     ``status`` is None until it is answered, and for good if the connection was dropped; ``operation`` is None
-    where the API has no such operation.
+    where the API has no such operation; ``fault`` is the name of the class of the fault that it met, if any.
     """
 
     operation: str | None
@@ -27,6 +27,7 @@ class Record:
     body: Json
     time: float
     status: int | None = None
+    fault: str | None = None
 
 
 class Journal:

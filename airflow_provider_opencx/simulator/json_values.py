@@ -6,7 +6,9 @@ import json
 import math
 from typing import NoReturn, TypeAlias
 
-Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+from pydantic import JsonValue
+
+Json: TypeAlias = JsonValue
 JsonObject: TypeAlias = dict[str, Json]
 
 

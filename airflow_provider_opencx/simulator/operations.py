@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from functools import partial
 from http import HTTPStatus
 
 from starlette.responses import Response
 
-from airflow_provider_opencx.simulator.call import Call
-from airflow_provider_opencx.simulator.contract import Contract
+from airflow_provider_opencx.simulator.call import Call, bearer_key
+from airflow_provider_opencx.simulator.contract import Contract, load_contract
 from airflow_provider_opencx.simulator.json_values import Json, JsonObject, read_json, write_json
 from airflow_provider_opencx.simulator.service import Service
 from airflow_provider_opencx.simulator.store import UnknownAgentError
@@ -21,11 +22,14 @@ _CURSOR = "after-"
 
 
 class Operations:
-    """Handles one request after the other: admits it, checks it, carries it out, checks the answer."""
+    """Handles one request after the other: admits it, checks it, carries it out, checks the answer.
+
+    A request is judged by the contract of the service's generation; its answer is in the spelling of that one too,
+    unless another is wanted.
+    """
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._store = service.store
         self._by_id = {
             "listPhoneAgents": self._list_phone_agents,
             "createPhoneAgent": self._create_phone_agent,
@@ -33,73 +37,76 @@ class Operations:
             "listPhoneVoices": self._list_phone_voices,
         }
 
-    def handle(self, call: Call) -> Response:
+    def __call__(self, call: Call, *, generation: str | None = None) -> Response:
         """Answer a request. What the simulator gets wrong itself is a 500, logged and kept among the bugs."""
-        contract = self._service.contract
+        spelling = load_contract(generation) if generation else self._service.contract
         try:
             try:
                 organization = self._admit(call)
-                text = self._by_id[call.operation](contract, organization, call)
-                return _json(contract.operations[call.operation].success, text)
+                text = self._by_id[call.operation](spelling, organization, call)
+                return _json(spelling.operations[call.operation].success, text)
             except _Refusal as refusal:
-                contract.check_answer(call.operation, refusal.status, refusal.body)
+                spelling.check_answer(call.operation, refusal.status, refusal.body)
                 return _json(refusal.status, write_json(refusal.body), refusal.headers)
         except Exception as bug:
             _logger.exception("The simulator failed to answer %s", call.operation)
             self._service.bugs.append(f"{call.operation}: {bug!r}")
             return refuse(500, f"The simulator has a bug: {bug}")
 
+    def later(self, call: Call, seconds: float) -> None:
+        """Handle a request when the clock is so many seconds on; nobody gets the answer."""
+        self._service.clock.after(seconds, partial(self, call))
+
     def _admit(self, call: Call) -> str:
-        scheme, _, key = call.authorization.partition(" ")
-        organization = self._service.organization_of(key.strip()) if scheme.lower() == "bearer" else None
+        organization = self._service.organization_of(bearer_key(call.authorization))
         if organization is None:
             raise _Refusal(401, "Unauthorized")
         if seconds := self._service.rate_limit.admit(organization):
             raise _Refusal(429, "Too many requests in this minute", {"Retry-After": str(seconds)})
         return organization
 
-    def _list_phone_agents(self, contract: Contract, organization: str, call: Call) -> str:
-        if mistakes := contract.query_mistakes(call.operation, call.query):
+    def _list_phone_agents(self, spelling: Contract, organization: str, call: Call) -> str:
+        if mistakes := spelling.query_mistakes(call.operation, call.query):
             raise _Refusal(400, "; ".join(mistakes))
-        if "cursor" not in contract.operations[call.operation].query:
-            texts = [contract.spell_agent(agent) for agent in self._store.read(organization)]
-            contract.check_answer(call.operation, 200, read_json(_array(texts[:1])))
+        if "cursor" not in spelling.operations[call.operation].query:
+            texts = [spelling.spell_agent(agent) for agent in self._service.store.read(organization)]
+            spelling.check_answer(call.operation, 200, read_json(_array(texts[:1])))
             return _array(texts)
 
         cursor = call.query.get("cursor")
-        agents = self._store.read(organization) if cursor is None else self._store.agents(organization)
+        agents = self._service.store.read(organization) if cursor is None else self._service.store.agents(organization)
         after = int(cursor.removeprefix(_CURSOR)) if cursor else 0
         rest = [agent for agent in agents if agent.sequence > after]
         page = rest[: self._service.page_size]
         following = f"{_CURSOR}{page[-1].sequence}" if len(rest) > len(page) else None
-        texts = [contract.spell_agent(agent) for agent in page]
-        contract.check_answer(call.operation, 200, read_json(_page(texts[:1], following)))
+        texts = [spelling.spell_agent(agent) for agent in page]
+        spelling.check_answer(call.operation, 200, read_json(_page(texts[:1], following)))
         return _page(texts, following)
 
-    def _create_phone_agent(self, contract: Contract, organization: str, call: Call) -> str:
-        agent = self._store.create(organization, _read_body(contract, call))
-        contract.check_answer(
-            call.operation, contract.operations[call.operation].success, contract.agent_members(agent)
+    def _create_phone_agent(self, spelling: Contract, organization: str, call: Call) -> str:
+        agent = self._service.store.create(organization, _read_body(self._service.contract, call))
+        spelling.check_answer(
+            call.operation, spelling.operations[call.operation].success, spelling.agent_members(agent)
         )
-        return contract.spell_agent(agent)
+        return spelling.spell_agent(agent)
 
-    def _update_phone_agent(self, contract: Contract, organization: str, call: Call) -> str:
-        changes = _read_body(contract, call)
+    def _update_phone_agent(self, spelling: Contract, organization: str, call: Call) -> str:
+        changes = _read_body(self._service.contract, call)
         # A model is settled when the agent is created; a generation that takes the member here does nothing with it.
         changes.pop("model", None)
         agent_id = call.path_parameters["phone_agent_id"]
         try:
-            self._store.find(organization, agent_id)
-            agent = self._store.change(agent_id, changes)
+            self._service.store.find(agent_id, organization)
+            agent = self._service.store.change(agent_id, changes)
         except UnknownAgentError:
             raise _Refusal(404, f"There is no phone agent {agent_id}") from None
-        if contract.operations[call.operation].answers[200] is None:
+        if spelling.operations[call.operation].answers[200] is None:
             return ""
-        contract.check_answer(call.operation, 200, contract.agent_members(agent))
-        return contract.spell_agent(agent)
+        spelling.check_answer(call.operation, 200, spelling.agent_members(agent))
+        return spelling.spell_agent(agent)
 
-    def _list_phone_voices(self, contract: Contract, organization: str, call: Call) -> str:
-        contract.check_answer(call.operation, 200, VOICES)
+    def _list_phone_voices(self, spelling: Contract, organization: str, call: Call) -> str:
+        spelling.check_answer(call.operation, 200, VOICES)
         return write_json(VOICES)
 
 

@@ -1,10 +1,11 @@
-"""The pytest fixture ``opencx_simulator``, there for every project that has this provider installed.
+"""The pytest fixtures ``opencx_simulator`` and ``opencx_default``, for every project that has this provider installed.
 
-The simulator is imported only where the fixture is used, so that other projects' tests do not pay for it.
+The simulator is imported only where a fixture is used, so that other projects' tests do not pay for it.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -18,9 +19,26 @@ if TYPE_CHECKING:
 def opencx_simulator() -> Iterator[Simulator]:
     """Run a fresh simulator, with the key ``test-key``, in which new agents have their number at once.
 
-    Its address is ``opencx_simulator.url``.
+    Its address is ``opencx_simulator.url``. Unlike the service it takes any number of requests a minute, until the
+    test sets ``opencx_simulator.requests_per_minute``.
     """
     from airflow_provider_opencx.simulator import Simulator
 
-    with Simulator(api_keys=("test-key",)) as simulator:
+    with Simulator(api_keys=("test-key",), requests_per_minute=None) as simulator:
         yield simulator
+
+
+@pytest.fixture
+def opencx_default(opencx_simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Simulator:
+    """Run a fresh simulator behind Airflow's connection ``opencx_default``, and return it.
+
+    The connection lasts as long as the test. It waits 5 seconds for an answer and sends as fast as it can.
+    """
+    connection = {
+        "conn_type": "opencx",
+        "host": opencx_simulator.url,
+        "password": "test-key",
+        "extra": {"timeout": 5, "requests_per_minute": 100_000},
+    }
+    monkeypatch.setenv("AIRFLOW_CONN_OPENCX_DEFAULT", json.dumps(connection))
+    return opencx_simulator

@@ -12,7 +12,7 @@ _MINUTE = 60.0
 class RateLimit:
     """Counts the requests of the last sixty seconds, of each organization by itself; a refused one does not count."""
 
-    def __init__(self, requests_per_minute: int | None, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], requests_per_minute: int | None = None) -> None:
         self.requests_per_minute = requests_per_minute
         self._clock = clock
         self._admitted: defaultdict[str, deque[float]] = defaultdict(deque)

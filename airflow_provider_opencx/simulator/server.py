@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import threading
 import time
@@ -14,6 +15,7 @@ from typing import Self
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from airflow_provider_opencx.simulator.admin import create_admin
 from airflow_provider_opencx.simulator.app import create_app
 from airflow_provider_opencx.simulator.service import Service
 
@@ -25,7 +27,8 @@ class Simulator(Service):
     """A stand-in OpenCX that listens on a port, as long as its ``with`` block lasts.
 
     Takes what ``Service`` takes, and ``host`` and ``port``; port 0 is any that is free. It may also be started
-    and stopped by hand, more than once: it comes back on the same port, with the agents that it had.
+    and stopped by hand, more than once: it comes back on the same port, with the agents that it had. Programs on
+    this machine may drive it over HTTP, under ``/_simulator/``; with ``remote_admin``, those of other machines too.
     """
 
     def __init__(
@@ -35,10 +38,11 @@ class Simulator(Service):
         provision_after: str = "now",
         generation: str = "2026",
         page_size: int = 100,
-        requests_per_minute: int | None = None,
+        requests_per_minute: int | None = 100,
         clock: Callable[[], float] = time.monotonic,
         host: str = "127.0.0.1",
         port: int = 0,
+        remote_admin: bool = False,
     ) -> None:
         super().__init__(
             api_keys,
@@ -50,6 +54,7 @@ class Simulator(Service):
         )
         self._host = host
         self._port = port
+        self._remote_admin = remote_admin
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
 
@@ -69,13 +74,11 @@ class Simulator(Service):
         """Listen, and return when requests are answered. Raises an OSError if the port is taken."""
         if self._server:
             raise RuntimeError("The simulator runs already.")
-        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
-        listener = socket.create_server((self._host, self._port), family=family)
-        # Connections inherit it. Without it the body of an answer waits for the client to acknowledge its headers.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        listener = _bound_socket(self._host, self._port)
+        listener.listen()
         self._port = listener.getsockname()[1]
         config = uvicorn.Config(
-            create_app(self),
+            create_app(self, create_admin(self, self._host, self._remote_admin)),
             http=_ReachableConnection,
             loop="asyncio",
             ws="none",
@@ -85,6 +88,8 @@ class Simulator(Service):
             # logs itself.
             log_level="critical",
             access_log=False,
+            # Who the client is, its connection says, and no header.
+            proxy_headers=False,
             timeout_keep_alive=75,
         )
         self._server = _Server(config)
@@ -102,6 +107,24 @@ class Simulator(Service):
         self._server.end()
         self._thread.join(_SECONDS_TO_STOP)
         self._server = self._thread = None
+
+    def heal(self) -> None:
+        """Let everything work again, at once: a port that is closed for a while is open when this returns."""
+        super().heal()
+        self._accept_again()
+
+    def reset(self) -> None:
+        """Begin anew on the same port, as ``Service.reset`` says; a port that is closed for a while is opened."""
+        super().reset()
+        self._accept_again()
+
+    def _accept_again(self) -> None:
+        if self._server is None or self._server.accepting.is_set():
+            return
+        self._server.accept_again()
+        # The server's own thread, in which a fault runs, would wait for itself.
+        if threading.current_thread() is not self._thread:
+            self._server.accepting.wait(_SECONDS_TO_START)
 
     def __enter__(self) -> Self:
         self.start()
@@ -131,6 +154,8 @@ class _Server(uvicorn.Server):
         self.accepting = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ending = asyncio.Event()
+        self._closed_port: socket.socket | None = None
+        self._opening: asyncio.TimerHandle | asyncio.Task[None] | None = None
 
     def end(self) -> None:
         """Let another thread end it."""
@@ -138,8 +163,40 @@ class _Server(uvicorn.Server):
         if self._loop:
             self._loop.call_soon_threadsafe(self._ending.set)
 
+    def refuse_connections(self, seconds: float) -> None:
+        """Close the port and every connection, and open it again after so many seconds, or when told to."""
+        if self._closed_port is None:
+            self.accepting.clear()
+            host, port = self.servers[0].sockets[0].getsockname()[:2]
+            self._close()
+            # Bound, so that nobody else can take the port meanwhile; and not listening, so that it refuses.
+            self._closed_port = _bound_socket(host, port)
+        if self._opening:
+            self._opening.cancel()
+        self._opening = asyncio.get_running_loop().call_later(seconds, self._open_port)
+
+    def accept_again(self) -> None:
+        """Let another thread open the port before its time."""
+        if self._loop:
+            self._loop.call_soon_threadsafe(self._open_port)
+
+    def _open_port(self) -> None:
+        if self._closed_port is None:
+            return
+        listener, self._closed_port = self._closed_port, None
+        if self._opening:
+            self._opening.cancel()
+        self._opening = asyncio.get_running_loop().create_task(self.startup([listener]))
+
+    def _close(self) -> None:
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self._loop = asyncio.get_running_loop()
+        self.lifespan.state["server"] = self
         await super().startup(sockets)
         self.accepting.set()
 
@@ -150,7 +207,22 @@ class _Server(uvicorn.Server):
                 await asyncio.wait_for(self._ending.wait(), timeout=1)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        for server in self.servers:
-            server.close()
-        for connection in list(self.server_state.connections):
-            connection.transport.abort()
+        self._close()
+        if self._closed_port:
+            self._closed_port.close()
+
+
+def _bound_socket(host: str, port: int) -> socket.socket:
+    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        if os.name == "posix":
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if bound.family == socket.AF_INET6:
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        # Connections inherit it. Without it the body of an answer waits for the client to acknowledge its headers.
+        bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        bound.bind((host, port))
+    except BaseException:
+        bound.close()
+        raise
+    return bound

@@ -31,7 +31,7 @@ def airflow_database(airflow_home: Path) -> None:
 @pytest.fixture
 def simulator(connect: Callable[[str, str], None]) -> Iterator[Simulator]:
     """A simulator behind the default connection."""
-    with Simulator(api_keys=(API_KEY,)) as running:
+    with Simulator(api_keys=(API_KEY,), requests_per_minute=None) as running:
         connect(running.url, API_KEY)
         yield running
 

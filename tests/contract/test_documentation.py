@@ -1,0 +1,93 @@
+"""What docs/simulator.md says is true: its examples run, and it knows every fault and every option."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from airflow_provider_opencx.simulator import __all__ as public_names
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+PAGE = (DOCS / "simulator.md").read_text()
+ADDRESS = "http://127.0.0.1:8010"
+
+
+def blocks(language: str, holding: str) -> list[str]:
+    """The code blocks of a language that hold a text."""
+    return [block for block in re.findall(rf"```{language}\n(.*?)```", PAGE, re.S) if holding in block]
+
+
+@pytest.fixture
+def documented_simulator() -> Iterator[str]:
+    """The address of a simulator that was started by the line in the documentation, but on a free port."""
+    [line] = blocks("console", "python -m airflow_provider_opencx.simulator")
+    _, *arguments = shlex.split(line.replace("--port 8010", "--port 0"))
+    process = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        found = re.search(r"http://127\.0\.0\.1:[0-9]+", process.stdout.readline())
+        assert found
+        yield found[0]
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_its_curl_lines_drive_a_simulator_that_was_started_as_it_says(documented_simulator: str) -> None:
+    [lines] = blocks("console", "curl")
+    answers = []
+    for line in lines.strip().splitlines():
+        command = shlex.split(line.replace(ADDRESS, documented_simulator))
+        if "--json" in command:  # curl had no --json before 7.82
+            place = command.index("--json")
+            command[place : place + 1] = ["--header", "Content-Type: application/json", "--data"]
+        done = subprocess.run(
+            [*command, "--fail-with-body", "--silent", "--noproxy", "*"], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, (line, done.stdout)
+        answers.append(done.stdout)
+    # The agent that was seeded, changed, and left when the clock was moved; its fellow vanished.
+    [agent] = json.loads(answers[-3])["agents"]
+    assert (agent["name"], agent["first_message"], agent["phone_number"]) == ("Support", "Hallo!", "+15550123")
+    assert json.loads(answers[-2]) == {"requests": [], "faults_met": {}}
+    assert httpx.get(f"{documented_simulator}/phone", headers={"Authorization": "Bearer demo-key"}).json() == [agent]
+
+
+@pytest.mark.parametrize("example", blocks("python", "with Simulator("))
+def test_its_python_examples_run(example: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_OPENCX_DEFAULT", "")
+    exec(example, {"httpx": httpx, "json": json, "os": os, "__name__": "example"})
+
+
+def test_its_tests_are_those_of_the_example(tmp_path: Path) -> None:
+    [shown] = blocks("python", "opencx_default")
+    assert shown in (DOCS / "examples" / "tests" / "test_my_campaign.py").read_text()
+
+
+def test_the_example_passes_with_pytest_and_the_provider_alone(tmp_path: Path) -> None:
+    home = shutil.copytree(DOCS / "examples", tmp_path / "examples", ignore=shutil.ignore_patterns("__pycache__"))
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "tests"], cwd=home, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout[-5000:]
+    assert "4 passed" in done.stdout
+
+
+def test_it_names_every_fault_and_every_option() -> None:
+    faults = [name for name in public_names if name not in ("Fault", "Simulator")]
+    command = [sys.executable, "-m", "airflow_provider_opencx.simulator", "--help"]
+    usage = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    options = set(re.findall(r"--[a-z-]+", usage)) - {"--help"}
+    assert [name for name in faults if f"`{name}(" not in PAGE] == []
+    assert [option for option in options if f"| `{option}` |" not in PAGE] == []

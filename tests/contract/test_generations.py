@@ -1,0 +1,288 @@
+"""What each generation of the API takes and answers, said over a socket and judged by its document."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import httpx
+import pytest
+
+from airflow_provider_opencx.simulator import Simulator
+
+KEY = "a-key-that-nobody-may-see"
+OTHER_KEY = "a-key-of-somebody-else"
+GENERATIONS = ("2024", "2025", "2026")
+MEMBERS = {"2024": 19, "2025": 24, "2026": 30}
+
+every_generation = pytest.mark.parametrize("generation", GENERATIONS)
+generations_with_pages = pytest.mark.parametrize("generation", ["2024", "2025"])
+
+
+class TestGenerations:
+    @every_generation
+    def test_speak_as_their_document_says(
+        self, simulator: Simulator, client: Any, generation: str, assert_as_documented: Any
+    ) -> None:
+        older = generation != "2026"
+        created = client.post("/phone", json={"name": "Support", "language": "de" if older else ["de", "en"]})
+        agent_id = created.json()["id"]
+        changed = client.patch(f"/phone/{agent_id}", json={"first_message": "Guten Tag"})
+        listing = client.get("/phone")
+        voices = client.get("/phone/voices")
+
+        assert (created.status_code, changed.status_code) == (201 if older else 200, 200)
+        assert_as_documented(created, "createPhoneAgent", generation)
+        assert_as_documented(changed, "updatePhoneAgent", generation)
+        assert_as_documented(listing, "listPhoneAgents", generation)
+        assert_as_documented(voices, "listPhoneVoices", generation)
+        assert len(created.json()) == MEMBERS[generation]
+        assert created.json()["language"] == ("de" if older else ["de", "en"])
+        assert changed.content == b"" if older else changed.json()["first_message"] == "Guten Tag"
+        (agent,) = listing.json()["items"] if older else listing.json()
+        assert agent["first_message"] == "Guten Tag"
+        assert simulator.agents(KEY) == [agent]
+
+    @every_generation
+    def test_give_an_agent_its_defaults(self, client: Any, generation: str) -> None:
+        agent = client.create()
+        assert agent["type"] == "inbound"
+        assert agent["first_message"] == "Hello?"
+        assert agent["interruptible"] is True
+        assert agent["model"] == "oppie-vox"
+        assert agent["voice_id"] in [voice["voice_id"] for voice in client.get("/phone/voices").json()]
+        assert agent["language"] == (["en"] if generation == "2026" else None)
+        assert re.fullmatch(r"\+1555[0-9]{7}", agent["phone_number"])
+
+    @pytest.mark.parametrize("generation", ["2025", "2026"])
+    def test_take_null_for_the_default_where_an_agent_has_no_null(self, client: Any) -> None:
+        assert client.create(use_org_knowledgebase=None)["use_org_knowledgebase"] is False
+
+    @every_generation
+    def test_leave_alone_what_an_update_does_not_name(self, client: Any, generation: str) -> None:
+        before = client.create(instructions=["one", "two"], actionIds=[])
+        client.patch(f"/phone/{before['id']}", json={"name": "Sales", "instructions": None})
+        (after,) = client.listed()
+        assert after == before | {"name": "Sales", "instructions": None, "updated_at": after["updated_at"]}
+
+    @generations_with_pages
+    def test_take_a_model_in_an_update_and_do_nothing_with_it(self, client: Any) -> None:
+        agent = client.create(model="oppie-vox-2")
+        assert client.patch(f"/phone/{agent['id']}", json={"model": "oppie-vox"}).status_code == 200
+        assert client.listed()[0]["model"] == "oppie-vox-2"
+
+    def test_can_be_switched_while_agents_exist(
+        self, simulator: Simulator, client: Any, assert_as_documented: Any
+    ) -> None:
+        client.create(language=["fr", "en"])
+        simulator.generation = "2024"
+        answer = client.get("/phone")
+        assert_as_documented(answer, "listPhoneAgents", "2024")
+        assert answer.json()["items"][0]["language"] == "fr"
+
+    @pytest.mark.parametrize(
+        ("language", "taken"),
+        [(None, ["en"]), ("es", ["es"]), (["es"], ["es"]), (["es", "en"], ["es", "en"]), (["ar"], ["ar"])],
+    )
+    def test_of_2026_take_every_form_of_language_in_an_update(
+        self, client: Any, language: object, taken: list[str]
+    ) -> None:
+        agent = client.create()
+        changed = client.patch(f"/phone/{agent['id']}", json={"language": language})
+        assert changed.json()["language"] == taken
+
+    @every_generation
+    def test_allow_one_name_for_several_agents(self, client: Any, generation: str) -> None:
+        assert client.create("Twin")["id"] != client.create("Twin")["id"]
+        assert [agent["name"] for agent in client.listed()] == ["Twin", "Twin"]
+
+
+class TestRefusals:
+    @every_generation
+    def test_without_a_known_key_nothing_is_told_or_done(
+        self,
+        simulator: Simulator,
+        client: Any,
+        generation: str,
+        places: dict[str, tuple[str, str]],
+        assert_as_documented: Any,
+    ) -> None:
+        del client.headers["Authorization"]
+        for operation, (method, path) in places.items():
+            for authorization in (None, "Bearer unknown", f"Basic {KEY}", KEY, "Bearer"):
+                headers = {} if authorization is None else {"Authorization": authorization}
+                answer = client.request(method, path, headers=headers, json={"name": "x"})
+                assert answer.status_code == 401
+                assert answer.json() == {"statusCode": 401, "message": "Unauthorized", "error": "Unauthorized"}
+                assert_as_documented(answer, operation, generation)
+        assert simulator.agents(KEY) == []
+
+    @every_generation
+    @pytest.mark.parametrize(
+        ("body", "named"),
+        [
+            ('{"name": "x", "colour": "red"}', "colour"),
+            ('{"name": 7}', "name"),
+            ('{"name": "x", "type": "sideways"}', "type"),
+            ('{"name": "x", "actionIds": "all"}', "actionIds"),
+            ('{"name": "x", "instructions": ["a", 1]}', "instructions.1"),
+            ('{"name": "x", "phone_number": "+15550000000"}', "phone_number"),
+            ("[]", "object"),
+            ('{"name": ', "not JSON"),
+            ('{"name": NaN}', "not JSON"),
+            ("[" * 100_000, "not JSON"),
+            ("", "not JSON"),
+        ],
+    )
+    def test_a_body_that_the_document_does_not_know_is_refused_by_name(
+        self, simulator: Simulator, client: Any, generation: str, body: str, named: str, assert_as_documented: Any
+    ) -> None:
+        agent = client.create()
+        creation = client.post("/phone", content=body)
+        change = client.patch(f"/phone/{agent['id']}", content=body)
+        assert (creation.status_code, change.status_code) == (400, 400)
+        assert named in creation.json()["message"]
+        assert named in change.json()["message"]
+        assert_as_documented(creation, "createPhoneAgent", generation)
+        assert_as_documented(change, "updatePhoneAgent", generation)
+        assert simulator.agents(KEY) == [agent]
+
+    @every_generation
+    def test_a_create_needs_a_name(self, client: Any, generation: str) -> None:
+        answer = client.post("/phone", json={})
+        assert (answer.status_code, "name" in answer.json()["message"]) == (400, True)
+
+    @pytest.mark.parametrize(
+        ("generation", "members"),
+        [
+            ("2024", {"language": ["en"]}),
+            ("2024", {"speed": 1}),
+            ("2024", {"use_org_knowledgebase": True}),
+            ("2025", {"language": ["en"]}),
+            ("2025", {"model": "oppie-vox-livekit"}),
+            ("2026", {"language": "en"}),
+            ("2026", {"language": None}),
+            ("2026", {"language": []}),
+            ("2026", {"language": ["en", "ar"]}),
+            ("2026", {"language": ["tr", "zh"]}),
+            ("2026", {"accent": "irish"}),
+            ("2026", {"model": "oppie-vox"}),
+            ("2026", {"handoff_phone_number": "555-0100"}),
+        ],
+    )
+    def test_each_generation_refuses_what_only_others_take(
+        self, client: Any, generation: str, members: dict[str, object]
+    ) -> None:
+        answer = client.post("/phone", json={"name": "x", **members})
+        assert answer.status_code == 400
+        assert next(iter(members)) in answer.json()["message"]
+
+    def test_of_2026_hold_for_an_update_too(self, client: Any) -> None:
+        agent = client.create()
+        refused: list[dict[str, object]] = [{"language": []}, {"language": ["en", "ar"]}, {"model": "oppie-vox"}]
+        for changes in refused:
+            assert client.patch(f"/phone/{agent['id']}", json=changes).status_code == 400
+
+    @every_generation
+    def test_an_unknown_agent_is_not_found(
+        self, simulator: Simulator, client: Any, generation: str, assert_as_documented: Any
+    ) -> None:
+        strange = simulator.add_agent("Not mine", api_key=OTHER_KEY)
+        for agent_id in ("pa_999999", "voices", strange["id"]):
+            answer = client.patch(f"/phone/{agent_id}", json={"name": "Mine"})
+            assert answer.status_code == 404
+            assert_as_documented(answer, "updatePhoneAgent", generation)
+        assert simulator.agents(OTHER_KEY) == [strange]
+
+    @pytest.mark.parametrize(
+        ("method", "path", "status"),
+        [
+            ("DELETE", "/phone/pa_000001", 405),
+            ("GET", "/phone/pa_000001", 405),
+            ("PUT", "/phone", 405),
+            ("GET", "/phone/", 404),
+            ("GET", "/", 404),
+            ("GET", "/docs", 404),
+            ("GET", "/v1/phone", 404),
+        ],
+    )
+    def test_other_paths_and_methods_do_not_exist(
+        self, simulator: Simulator, client: Any, method: str, path: str, status: int
+    ) -> None:
+        answer = client.request(method, path)
+        assert (answer.status_code, answer.json()["statusCode"]) == (status, status)
+        assert [(record.operation, record.path, record.status) for record in simulator.requests] == [
+            (None, path, status)
+        ]
+
+    @pytest.mark.parametrize(
+        ("path", "allowed"), [("/phone", {"GET", "POST"}), ("/phone/voices", {"GET"}), ("/phone/pa_000001", {"PATCH"})]
+    )
+    def test_a_method_that_does_not_exist_is_told_which_do(self, client: Any, path: str, allowed: set[str]) -> None:
+        assert set(client.options(path).headers["allow"].split(", ")) == allowed
+
+    def test_a_key_reaches_its_own_organization_only(self, simulator: Simulator, client: Any) -> None:
+        mine = client.create("Mine")
+        theirs = simulator.add_agent("Theirs", api_key=OTHER_KEY)
+        assert mine["org_id"] != theirs["org_id"]
+        assert client.listed() == [mine]
+
+    def test_past_a_hundred_requests_of_a_minute_are_told_so_by_default(self, clock: Any) -> None:
+        with Simulator((KEY,), clock=clock) as simulator, httpx.Client(base_url=simulator.url) as client:
+            headers = {"Authorization": f"Bearer {KEY}"}
+            statuses = [client.get("/phone/voices", headers=headers).status_code for _ in range(101)]
+        assert statuses == [200] * 100 + [429]
+
+    @every_generation
+    def test_past_the_limit_of_a_minute_are_told_when_to_come_back(
+        self, generation: str, clock: Any, assert_as_documented: Any
+    ) -> None:
+        limited = Simulator((KEY, OTHER_KEY), generation=generation, requests_per_minute=2, clock=clock)
+        with limited as simulator, httpx.Client(base_url=simulator.url) as client:
+            mine, theirs = ({"Authorization": f"Bearer {key}"} for key in (KEY, OTHER_KEY))
+            assert client.get("/phone", headers=mine).status_code == 200
+            clock.now += 20
+            assert client.get("/phone", headers=mine).status_code == 200
+            refused = client.get("/phone", headers=mine)
+            assert (refused.status_code, refused.headers["retry-after"]) == (429, "40")
+            assert_as_documented(refused, "listPhoneAgents", generation)
+            assert client.get("/phone", headers=theirs).status_code == 200
+            clock.now += 40
+            assert client.get("/phone", headers=mine).status_code == 200
+
+
+class TestPages:
+    @generations_with_pages
+    def test_are_followed_to_the_end_in_the_order_of_creation(
+        self, simulator: Simulator, client: Any, generation: str, assert_as_documented: Any
+    ) -> None:
+        names = [f"Agent {number}" for number in range(5)]
+        for name in names:
+            simulator.add_agent(name)
+        seen: list[str] = []
+        sizes: list[int] = []
+        cursor = None
+        while cursor is not None or not sizes:
+            answer = client.get("/phone", params={"cursor": cursor} if cursor else {})
+            assert_as_documented(answer, "listPhoneAgents", generation)
+            seen += [agent["name"] for agent in answer.json()["items"]]
+            sizes.append(len(answer.json()["items"]))
+            cursor = answer.json()["next"]
+        assert (seen, sizes) == (names, [2, 2, 1])
+
+    @generations_with_pages
+    def test_that_are_full_need_no_empty_one_after_them(self, simulator: Simulator, client: Any) -> None:
+        simulator.add_agent("One")
+        simulator.add_agent("Two")
+        assert client.get("/phone").json()["next"] is None
+
+    @generations_with_pages
+    def test_refuse_a_cursor_that_is_none(self, client: Any, generation: str, assert_as_documented: Any) -> None:
+        answer = client.get("/phone", params={"cursor": "page 2"})
+        assert (answer.status_code, "cursor" in answer.json()["message"]) == (400, True)
+        assert_as_documented(answer, "listPhoneAgents", generation)
+
+    def test_are_gone_in_2026(self, simulator: Simulator, client: Any) -> None:
+        for number in range(5):
+            simulator.add_agent(f"Agent {number}")
+        assert len(client.get("/phone", params={"cursor": "whatever"}).json()) == 5

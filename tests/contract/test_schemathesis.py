@@ -1,0 +1,43 @@
+"""Schemathesis, from the OpenAPI document of each generation alone, finds nothing against the simulator."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from importlib.resources import as_file, files
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_opencx.simulator import Simulator
+
+KEY = "test-key"
+
+
+@pytest.mark.parametrize("generation", ["2024", "2025", "2026"])
+def test_every_generation_is_true_to_its_document(generation: str, tmp_path: Path) -> None:
+    schemathesis = Path(sys.executable).with_name("st")
+    documents = files("airflow_provider_opencx.simulator").joinpath("openapi")
+    with (
+        as_file(documents.joinpath(f"{generation}.yaml")) as document,
+        Simulator((KEY,), generation=generation, requests_per_minute=None) as simulator,
+    ):
+        done = subprocess.run(
+            [
+                *(schemathesis, "run", document, "--url", simulator.url, "--header", f"Authorization: Bearer {KEY}"),
+                *("--checks", "all", "--mode", "all", "--max-examples", "40", "--seed", "1", "--workers", "1"),
+                *("--generation-database", "none", "--no-color"),
+            ],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+        asked = {record.operation for record in simulator.requests if record.operation}
+    print(f"Schemathesis, generation {generation}:{done.stdout.partition('SUMMARY')[2]}{done.stderr}")
+    assert done.returncode == 0, done.stdout
+    generated, passed = map(int, re.findall(r"([0-9]+) (?:generated|passed),", done.stdout)[:2])
+    assert generated == passed > 300
+    assert asked == {"listPhoneAgents", "createPhoneAgent", "updatePhoneAgent", "listPhoneVoices"}
