@@ -1,7 +1,8 @@
 """Reads an Airflow connection of type ``opencx``: pure, so the sync and the async hook share it.
 
 Password: the API key. Host: the base URL, empty for the service's own. Extras: see :mod:`.connection_form`.
-What is wrong is said by field, before any request is sent; the key is never part of a message.
+What is wrong is said by field, before any request is sent; the key is never part of a message. Extras of other
+names are left alone, but for those about TLS: they do nothing, and whoever wrote one believes that they do.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from airflow_provider_opencx.connection_form import ExtraField
 from airflow_provider_opencx.exceptions import OpenCXConnectionSettingsError
 
 _HOSTNAME = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*", re.IGNORECASE)
+_LONGEST_URL = 1000
+_ABOUT_TLS = re.compile(r"verif|ssl|tls|cert|insecure|check_?hostname", re.IGNORECASE)
 
 
 class AirflowConnection(Protocol):
@@ -40,12 +43,13 @@ def client_settings(connection: AirflowConnection, *, user_agent: str) -> Client
     :raises OpenCXConnectionSettingsError: naming the connection and the field that is wrong.
     """
     try:
-        extras = _extras(connection.extra)
+        extras = _extras(_text("extra", connection.extra))
+        _refuse_words_about_tls(extras)
         values = {field.name: _extra(field, extras.get(field.name)) for field in connection_form.EXTRA_FIELDS}
         allow_insecure_http = bool(values.pop(connection_form.ALLOW_INSECURE_HTTP.name))
         return ClientSettings(
             base_url=_base_url(connection, allow_insecure_http=allow_insecure_http),
-            api_key=_api_key(connection.password),
+            api_key=_api_key(_text("API key (password)", connection.password)),
             timeout=float(values[connection_form.TIMEOUT.name]),
             max_retries=int(values[connection_form.MAX_RETRIES.name]),
             requests_per_minute=int(values[connection_form.REQUESTS_PER_MINUTE.name]),
@@ -53,11 +57,27 @@ def client_settings(connection: AirflowConnection, *, user_agent: str) -> Client
             name=f"connection {connection.conn_id!r}",
         )
     except ValueError as wrong:
-        raise OpenCXConnectionSettingsError(f"Connection {connection.conn_id!r}: {wrong}") from None
+        problem = _without(connection.password, str(wrong))
+        raise OpenCXConnectionSettingsError(f"Connection {connection.conn_id!r}: {problem}") from None
 
 
-def _api_key(password: str | None) -> str:
-    key = (password or "").strip()
+def _text(field: str, value: object) -> str:
+    """Return a field as text; one that was written in JSON may be of any type."""
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise ValueError(f"the {field} must be text.")
+    return value
+
+
+def _without(secret: object, text: str) -> str:
+    """Return a text without the key, which may have been put into the wrong field as well."""
+    key = secret.strip() if isinstance(secret, str) else ""
+    return re.sub(re.escape(key), "***", text, flags=re.IGNORECASE) if key else text
+
+
+def _api_key(password: str) -> str:
+    key = password.strip()
     if not key:
         raise ValueError("the API key (password) is empty. OpenCX shows keys in its dashboard: Settings, Access.")
     if not (key.isascii() and key.isprintable()) or " " in key:
@@ -66,14 +86,12 @@ def _api_key(password: str | None) -> str:
 
 
 def _base_url(connection: AirflowConnection, *, allow_insecure_http: bool) -> str:
-    host = (connection.host or "").strip().rstrip("/")
+    host = _text("Base URL (host)", connection.host).strip().rstrip("/")
     if not host:
         return connection_form.DEFAULT_BASE_URL
     if "://" not in host:
         host = f"{_scheme(connection.schema)}://{host}"
-    url = urlsplit(host)
-    if url.scheme not in ("http", "https") or not _is_hostname(url.hostname or "") or not url.path.isprintable():
-        raise ValueError("the Base URL (host) must be an http or https URL such as https://api.open.cx.")
+    url = _split(host)
     if url.username or url.password or url.query or url.fragment:
         raise ValueError("the Base URL (host) must have no user, password, query or fragment in it.")
     hostname = url.hostname or ""
@@ -87,12 +105,23 @@ def _base_url(connection: AirflowConnection, *, allow_insecure_http: bool) -> st
     return f"{url.scheme}://{name}{'' if port is None else f':{port}'}{url.path}"
 
 
+def _split(host: str) -> SplitResult:
+    try:
+        url = urlsplit(host)
+        is_http = url.scheme in ("http", "https") and _is_hostname(url.hostname or "")
+    except ValueError:  # whose message quotes the URL, with a password that may be in it
+        is_http = False
+    if not is_http or len(host) > _LONGEST_URL or not url.path.isprintable():
+        raise ValueError("the Base URL (host) must be an http or https URL such as https://api.open.cx.")
+    return url
+
+
 def _port(url: SplitResult, field: int | None) -> int | None:
     try:
         port = url.port if url.port is not None else field
     except ValueError:
         port = 0
-    if port is not None and not 0 < port < 65536:
+    if port is not None and (not isinstance(port, int) or isinstance(port, bool) or not 0 < port < 65536):
         raise ValueError("the port, a field of its own or part of the Base URL (host), must be from 1 to 65535.")
     return port
 
@@ -108,9 +137,10 @@ def _is_loopback(hostname: str) -> bool:
 
 def _ip_address(hostname: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        return ipaddress.ip_address(hostname)
+        address = ipaddress.ip_address(hostname)
     except ValueError:
         return None
+    return None if "%" in hostname else address  # a zone has no place in a URL
 
 
 def _scheme(schema: str | None) -> str:
@@ -119,14 +149,25 @@ def _scheme(schema: str | None) -> str:
     return schema or "https"
 
 
-def _extras(extra: str | None) -> dict[str, object]:
+def _extras(extra: str) -> dict[str, object]:
     try:
         extras = json.loads(extra) if extra else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ValueError("the extra is not JSON.") from None
     if not isinstance(extras, dict):
         raise ValueError("the extra is not a JSON object.")
     return extras
+
+
+def _refuse_words_about_tls(extras: dict[str, object]) -> None:
+    ours = {field.name for field in connection_form.EXTRA_FIELDS}
+    for name, value in extras.items():
+        if name not in ours and _ABOUT_TLS.search(name) and value is not None and value != "":
+            raise ValueError(
+                f"the extra {_shown(name)} has no meaning, and would not be heeded: the service's certificate is always"
+                " verified. Remove the extra. To trust a company's own CA, name its certificate file in the"
+                " environment variable SSL_CERT_FILE."
+            )
 
 
 def _extra(field: ExtraField, value: object) -> float | int | bool:
@@ -136,9 +177,9 @@ def _extra(field: ExtraField, value: object) -> float | int | bool:
 
 
 def _boolean(field: ExtraField, value: object) -> bool:
-    spelling = str(value).lower()
-    if isinstance(value, bool | str) and spelling in ("true", "false"):
-        return spelling == "true"
+    truth = {"true": True, "false": False}.get(value.lower()) if isinstance(value, str) else value
+    if isinstance(truth, bool):
+        return truth
     raise ValueError(f"the extra {field.name} must be true or false, and is {_shown(value)}.")
 
 
@@ -153,9 +194,13 @@ def _number(field: ExtraField, value: object) -> float | int:
     if not math.isfinite(number) or (whole and number != int(number)) or number < (field.minimum or 0):
         kind = "a whole number" if whole else "a number"
         raise ValueError(f"the extra {field.name} must be {kind} of {field.minimum} or more, and is {_shown(value)}.")
+    if field.maximum is not None and number > field.maximum:
+        raise ValueError(f"the extra {field.name} must be {field.maximum} or less, and is {_shown(value)}.")
     return int(number) if whole else number
 
 
 def _shown(value: object) -> str:
-    text = json.dumps(value, default=str)
-    return text if len(text) <= 40 else f"{text[:40]}..."
+    if isinstance(value, dict | list):
+        return "a list" if isinstance(value, list) else "an object"
+    text = json.dumps(value)
+    return text if len(text) <= 40 else "far longer"

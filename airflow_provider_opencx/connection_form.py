@@ -33,6 +33,7 @@ class ExtraField:
     :param type: its JSON type.
     :param default: what holds when it is left out or empty.
     :param minimum: the least allowed value of a number.
+    :param maximum: the greatest allowed value of a number.
     """
 
     name: str
@@ -41,15 +42,20 @@ class ExtraField:
     type: Literal["number", "integer", "boolean"]
     default: float | int | bool
     minimum: float | int | None = None
+    maximum: float | int | None = None
 
 
 TIMEOUT = ExtraField(
     name="timeout",
     label="Timeout (seconds)",
-    description="How long to wait for an answer of the OpenCX API.",
+    description=(
+        "How long to wait for an answer of the OpenCX API, and for each next piece of it. The whole of it may take"
+        " four times as long."
+    ),
     type="number",
     default=30,
     minimum=1,
+    maximum=3600,
 )
 MAX_RETRIES = ExtraField(
     name="max_retries",
@@ -61,6 +67,7 @@ MAX_RETRIES = ExtraField(
     type="integer",
     default=4,
     minimum=0,
+    maximum=100,
 )
 REQUESTS_PER_MINUTE = ExtraField(
     name="requests_per_minute",
@@ -69,6 +76,7 @@ REQUESTS_PER_MINUTE = ExtraField(
     type="integer",
     default=90,
     minimum=1,
+    maximum=1_000_000,
 )
 ALLOW_INSECURE_HTTP = ExtraField(
     name="allow_insecure_http",
@@ -91,6 +99,7 @@ def conn_fields() -> dict[str, dict[str, object]]:
                 "type": [field.type, "null"],
                 "default": field.default,
                 **({} if field.minimum is None else {"minimum": field.minimum}),
+                **({} if field.maximum is None else {"maximum": field.maximum}),
             },
         }
         for field in EXTRA_FIELDS

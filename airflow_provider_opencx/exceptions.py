@@ -49,12 +49,18 @@ class OpenCXError(AirflowException):
 
     @staticmethod
     def from_event(event: Mapping[str, object]) -> OpenCXError:
-        """Make the error again that :meth:`to_event` described; an unknown class becomes a plain ``OpenCXError``."""
+        """Make the error again that :meth:`to_event` described; an unknown class becomes a plain ``OpenCXError``.
+
+        Attributes that the class does not have are left out.
+        """
         known = {cls.__name__: cls for cls in _family(OpenCXError)}
-        error = known.get(str(event.get("error")), OpenCXError)(str(event.get("message")))
-        attributes = event.get("attributes")
+        name, message, attributes = event.get("error"), event.get("message"), event.get("attributes")
+        if not isinstance(message, str) or not message.strip():
+            message = "The trigger met an error and did not say which."
+        error_class = known.get(name, OpenCXError) if isinstance(name, str) else OpenCXError
+        error = error_class(message)
         if isinstance(attributes, Mapping):
-            vars(error).update(attributes)
+            vars(error).update({name: attributes[name] for name in vars(error) if name in attributes})
         return error
 
 
@@ -158,6 +164,13 @@ class OpenCXMismatchError(OpenCXError):
         super().__init__(message)
         self.agent_id = agent_id
         self.members = list(members)
+
+
+class OpenCXCreateMismatchError(OpenCXMismatchError, AirflowFailException):
+    """The service created an agent other than declared, and nothing was asked that would change it.
+
+    Not retried: the next try of a create would find the agent, take it as it is, and call that a success.
+    """
 
 
 class OpenCXNameMismatchError(OpenCXMismatchError, AirflowFailException):

@@ -13,12 +13,19 @@ _JINJA = ("{{", "{%", "{#")
 
 def is_final(value: object) -> bool:
     """Return whether a value is what the task will see: no Jinja, XComArg or other reference anywhere in it."""
+    try:
+        return _is_final(value)
+    except RecursionError:
+        return True  # what is nested without end is for the check that follows to refuse
+
+
+def _is_final(value: object) -> bool:
     if isinstance(value, str):
         return not any(mark in value for mark in _JINJA)
     if isinstance(value, Mapping):
-        return all(is_final(part) for item in value.items() for part in item)
+        return all(_is_final(part) for item in value.items() for part in item)
     if isinstance(value, list | tuple):
-        return all(is_final(part) for part in value)
+        return all(_is_final(part) for part in value)
     return isinstance(value, _PLAIN)
 
 

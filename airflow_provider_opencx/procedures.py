@@ -12,7 +12,7 @@ from typing import Literal
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_opencx.api import requests
-from airflow_provider_opencx.api.models import PhoneAgent, PhoneAgentChanges, PhoneAgentSpec
+from airflow_provider_opencx.api.models import PhoneAgent, PhoneAgentChanges, PhoneAgentSpec, shortened
 from airflow_provider_opencx.api.requests import Flow, Pause
 from airflow_provider_opencx.exceptions import (
     OpenCXAgentNotFoundError,
@@ -133,8 +133,9 @@ def _create_once(spec: PhoneAgentSpec) -> Flow[Outcome]:
     mismatches = find_mismatches(declared, agent)
     if any(mismatch.member == "name" for mismatch in mismatches):
         raise OpenCXNameMismatchError(
-            f"OpenCX created {agent.label}, though the name {spec.agent_name!r} was declared. Declare the name as"
-            " OpenCX stores it: under another name the agent is not found again, and each run would create one more.",
+            f"OpenCX created {agent.label}, though the name {shortened(spec.agent_name)!r} was declared. Declare the"
+            " name as OpenCX stores it: under another name the agent is not found again, and each run would create one"
+            " more.",
             agent_id=agent.id,
             members=["name"],
         )
@@ -164,8 +165,9 @@ def _look_for_created(spec: PhoneAgentSpec, reason: str) -> Flow[PhoneAgent]:
         if agent is not None:
             return agent
     raise OpenCXUnknownOutcomeError(
-        f"Whether phone agent {spec.agent_name!r} was created is not known: {reason} No agent of that name has appeared"
-        " since, and the create was not sent again. The next try looks first, and adopts the agent if it is there."
+        f"Whether phone agent {shortened(spec.agent_name)!r} was created is not known: {reason} No agent of that"
+        " name has appeared since, and the create was not sent again. The next try looks first, and adopts the agent"
+        " if it is there."
     )
 
 

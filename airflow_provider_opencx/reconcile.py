@@ -12,12 +12,14 @@ from typing import Literal, TypeAlias
 from pydantic import JsonValue
 
 from airflow_provider_opencx.api.models import (
+    UNSTORABLE,
     PhoneAgent,
     PhoneAgentChanges,
     PhoneAgentSpec,
     language_codes,
     normalize_name,
     normalize_phone_number,
+    shortened,
 )
 from airflow_provider_opencx.exceptions import (
     OpenCXAgentExistsError,
@@ -27,6 +29,8 @@ from airflow_provider_opencx.exceptions import (
     OpenCXError,
     OpenCXPlanRefusedError,
 )
+
+_MOST_IDS = 10
 
 IfExists: TypeAlias = Literal["adopt", "fail"]
 
@@ -192,12 +196,16 @@ def checked_selector(agent_id: object, agent_name: object) -> tuple[str | None, 
     argument, value = ("agent_id", agent_id) if agent_name is None else ("agent_name", agent_name)
     if not isinstance(value, str) or not value.strip():
         raise OpenCXArgumentError(f"{argument}: must be a string that is not empty")
+    if UNSTORABLE.search(value):
+        raise OpenCXArgumentError(f"{argument}: holds a NUL, or half of a character, which no agent has")
     return (value, None) if argument == "agent_id" else (None, value)
 
 
 def describe_selector(agent_id: str | None, agent_name: str | None) -> str:
     """Return how messages call an agent that was not found yet."""
-    return f"phone agent {agent_id}" if agent_id is not None else f"phone agent named {agent_name!r}"
+    if agent_id is not None:
+        return f"phone agent {shortened(agent_id)}"
+    return f"phone agent named {shortened(agent_name or '')!r}"
 
 
 def find_differences(declared: PhoneAgentChanges, agent: PhoneAgent) -> tuple[Difference, ...]:
@@ -293,11 +301,16 @@ def _refuse_several(name: str, agents: Sequence[PhoneAgent]) -> Refuse | None:
     ids = [agent.id for agent in agents]
     return Refuse(
         OpenCXAmbiguousNameError(
-            f"{len(agents)} agents are named {name!r}: {', '.join(ids)}. Rename all but one in the OpenCX dashboard, or"
-            " with OpenCXUpdatePhoneAgentOperator by agent_id; deleting one loses its number.",
+            f"{len(agents)} agents are named {shortened(name)!r}: {_listed(ids)}. Rename all but one in the OpenCX"
+            " dashboard, or with OpenCXUpdatePhoneAgentOperator by agent_id; deleting one loses its number.",
             agent_ids=ids,
         )
     )
+
+
+def _listed(ids: Sequence[str]) -> str:
+    named = ", ".join(shortened(agent_id) for agent_id in ids[:_MOST_IDS])
+    return named if len(ids) <= _MOST_IDS else f"{named} and {len(ids) - _MOST_IDS} more"
 
 
 def _refuse_another_type(spec: PhoneAgentSpec, agent: PhoneAgent) -> Refuse | None:

@@ -22,7 +22,15 @@ from httpx_retries import Retry, RetryTransport
 from pyrate_limiter import Duration, InMemoryBucket, Limiter, Rate
 from pyrate_limiter.extras.httpx_limiter import AsyncRateLimiterTransport, RateLimiterTransport
 
-from airflow_provider_opencx.api.requests import Answer, Flow, Pause, Request, exchange, retry_after
+from airflow_provider_opencx.api.requests import (
+    Answer,
+    Flow,
+    Pause,
+    Request,
+    exchange,
+    retry_after,
+    retry_after_seconds,
+)
 from airflow_provider_opencx.exceptions import (
     OpenCXAnswerError,
     OpenCXConnectionSettingsError,
@@ -35,6 +43,9 @@ MAX_BODY_BYTES = 32 * 1024 * 1024
 
 MAX_RETRY_AFTER = 60.0
 """A Retry-After of up to so many seconds is slept through; a longer one is raised, and frees the worker."""
+
+TIMEOUTS_OF_A_BODY = 4
+"""The body of an answer may take so many times the timeout, however steadily it dribbles in."""
 
 _CONNECT_TIMEOUT = 10.0
 _KEEPALIVE_SECONDS = 900.0  # longer than a sensible poll interval, so that polling keeps its connection
@@ -59,7 +70,8 @@ class ClientSettings:
 
     :param base_url: URL of the API, without a slash at its end.
     :param api_key: the key; it is in no repr.
-    :param timeout: seconds to wait for an answer.
+    :param timeout: seconds to wait for an answer, and for each next piece of it; the whole body may take
+        :data:`TIMEOUTS_OF_A_BODY` times as long.
     :param max_retries: how often one request is sent again.
     :param requests_per_minute: the most requests a minute that this process sends with this key.
     :param user_agent: the User-Agent header.
@@ -224,6 +236,12 @@ class _LongRetryAfterError(Exception):
 class _RetryPolicy(Retry):
     """The library's policy, but for a Retry-After over :data:`MAX_RETRY_AFTER`, which goes to the caller."""
 
+    def parse_retry_after(self, retry_after: str) -> float:
+        seconds = retry_after_seconds(retry_after)
+        if seconds is None:
+            raise ValueError("neither seconds nor a date")
+        return seconds
+
     def sleep(self, response: httpx.Response | Exception) -> None:
         _leave_a_long_wait_to_the_caller(response)
         super().sleep(response)
@@ -302,8 +320,17 @@ def _client_options(settings: ClientSettings) -> _ClientOptions:
 
 @cache
 def _tls_context() -> ssl.SSLContext:
-    """One context a process: loading the certificate bundle blocks for some 15 ms."""
-    return httpx.create_ssl_context()
+    """One context a process: loading the certificate bundle blocks for some 15 ms.
+
+    It verifies, always. Whom it trusts, the environment may say: SSL_CERT_FILE or SSL_CERT_DIR.
+    """
+    try:
+        return httpx.create_ssl_context()
+    except OSError as error:
+        raise OpenCXConnectionSettingsError(
+            "The environment variable SSL_CERT_FILE or SSL_CERT_DIR does not name certificates that can be read:"
+            f" {error.strerror or type(error).__name__}."
+        ) from None
 
 
 def _proxy_to(url: httpx.URL) -> str | None:
@@ -323,7 +350,16 @@ def _proxy_to(url: httpx.URL) -> str | None:
             f"The environment (HTTPS_PROXY or ALL_PROXY) names a proxy of kind {scheme}; only http and https proxies"
             " are supported."
         )
-    return proxy if separator else f"http://{proxy}"
+    address = proxy if separator else f"http://{proxy}"
+    try:
+        if not httpx.Proxy(address).url.host:
+            raise ValueError("no host")
+    except (httpx.InvalidURL, ValueError):  # which may quote the URL, with a password that may be in it
+        raise OpenCXConnectionSettingsError(
+            "The environment (HTTPS_PROXY or ALL_PROXY) names a proxy whose URL cannot be read; it should be like"
+            " http://proxy.example.com:3128."
+        ) from None
+    return address
 
 
 def _limiter_of(settings: ClientSettings) -> Limiter:
@@ -354,41 +390,53 @@ _BODY = "opencx_body"
 def _read_body(response: httpx.Response) -> None:
     if _BODY in response.extensions:
         return
-    body = bytearray()
+    body = _Body(response)
     try:
         for chunk in response.iter_bytes():
-            _collect(body, chunk)
-    except OpenCXAnswerError:
+            body.add(chunk)
+    except (OpenCXAnswerError, httpx.ReadTimeout):
         response.close()
         raise
-    response.extensions[_BODY] = bytes(body)
+    response.extensions[_BODY] = bytes(body.collected)
 
 
 async def _aread_body(response: httpx.Response) -> None:
     if _BODY in response.extensions:
         return
-    body = bytearray()
+    body = _Body(response)
     try:
         async for chunk in response.aiter_bytes():
-            _collect(body, chunk)
-    except OpenCXAnswerError:
+            body.add(chunk)
+    except (OpenCXAnswerError, httpx.ReadTimeout):
         await response.aclose()
         raise
-    response.extensions[_BODY] = bytes(body)
+    response.extensions[_BODY] = bytes(body.collected)
 
 
-def _collect(body: bytearray, chunk: bytes) -> None:
-    if len(body) + len(chunk) > MAX_BODY_BYTES:
-        raise OpenCXAnswerError(f"the service's answer is larger than {MAX_BODY_BYTES >> 20} MiB and was not read.")
-    body += chunk
+class _Body:
+    """A body on its way in: of no more bytes, and in no more time, than it may take.
+
+    httpx limits the wait for each piece alone, so a service that sends a byte now and then would hold its reader for
+    ever.
+    """
+
+    def __init__(self, response: httpx.Response) -> None:
+        self.collected = bytearray()
+        self._seconds = TIMEOUTS_OF_A_BODY * response.request.extensions["timeout"]["read"]
+        self._deadline = time.monotonic() + self._seconds
+
+    def add(self, chunk: bytes) -> None:
+        """Take in the next piece."""
+        if time.monotonic() > self._deadline:
+            raise httpx.ReadTimeout(f"the answer began and was not complete after {self._seconds:g} s")
+        if len(self.collected) + len(chunk) > MAX_BODY_BYTES:
+            raise OpenCXAnswerError(f"the service's answer is larger than {MAX_BODY_BYTES >> 20} MiB and was not read.")
+        self.collected += chunk
 
 
 def _answer(response: httpx.Response, settings: ClientSettings) -> Answer:
     body: bytes = response.extensions.get(_BODY, b"")
-    if not response.is_success:
-        # An error page may repeat the request, and its message may end in a log.
-        body = body.replace(settings.api_key.encode(), b"***")
-    return Answer(response.status_code, response.headers, body, over=settings.name)
+    return Answer(response.status_code, response.headers, body, over=settings.name, secret=settings.api_key)
 
 
 @contextmanager
@@ -402,12 +450,27 @@ def _typed_errors(request: Request, settings: ClientSettings) -> Generator[None]
     except httpx.DecodingError:
         raise OpenCXAnswerError(f"{sent}: the service's answer cannot be decompressed.") from None
     except httpx.TransportError as error:
+        distrust = _distrust(error)
+        if distrust is not None:
+            raise OpenCXUnreachableError(
+                f"{sent}: the certificate of {settings.base_url} is not trusted: {distrust}. Nothing was sent. If this"
+                " network has a CA of its own, name its certificate file in the environment variable SSL_CERT_FILE of"
+                " Airflow's processes; the certificate is always verified.",
+                request_sent=False,
+            ) from None
         reason = type(error).__name__ if isinstance(error, httpx.LocalProtocolError) else _reason(error)
         raise OpenCXUnreachableError(
             f"{sent}: no answer from {settings.base_url}: {reason}. Check the network and the Base URL;"
             " another try may succeed.",
             request_sent=not isinstance(error, _NOT_SENT),
         ) from None
+
+
+def _distrust(error: BaseException | None) -> str | None:
+    """Return why the certificate was not trusted, ``None`` if the error is about something else."""
+    while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
+        error = error.__cause__ or error.__context__
+    return None if error is None else error.verify_message
 
 
 def _reason(error: httpx.TransportError) -> str:

@@ -7,6 +7,7 @@ open. Writing is strict: what can be checked without the service is checked befo
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from typing import Annotated, Literal, Self, TypeVar
@@ -29,6 +30,13 @@ from airflow_provider_opencx.exceptions import OpenCXAnswerError, OpenCXArgument
 
 COMBINABLE_LANGUAGES = frozenset({"en", "es", "fr", "de", "hi", "ru", "pt", "ja", "it", "nl"})
 """The codes that may stand beside one another in ``language``; any other code stands alone (page of 2026)."""
+
+UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
+"""Characters that JSON can spell and UTF-8, or a database on the way, cannot hold: NUL, and halves of characters."""
+
+_LONGEST_ID = 1000
+_LONGEST_PROBLEM = 200
+_MOST_PROBLEMS = 5
 
 _E164 = re.compile(r"\+[1-9]\d{1,14}")
 _PHONE_NUMBER_SPACING = re.compile(r"[\s().\-/]")
@@ -58,6 +66,11 @@ def language_codes(language: object) -> object:
     return [language] if isinstance(language, str) else language
 
 
+def shortened(text: str, longest: int = 100) -> str:
+    """Return a text as messages show it: its beginning, if it is longer than so many characters."""
+    return text if len(text) <= longest else f"{text[:longest]}..."
+
+
 class PhoneAgent(BaseModel):
     """A phone agent as the service describes it, in any generation; members it did not send are ``None``.
 
@@ -65,8 +78,9 @@ class PhoneAgent(BaseModel):
     """
 
     model_config = ConfigDict(extra="allow", frozen=True, validate_by_name=True, validate_by_alias=True)
+    __pydantic_extra__: dict[str, JsonValue]
 
-    id: Annotated[str, Field(min_length=1)]
+    id: Annotated[str, Field(min_length=1, max_length=_LONGEST_ID)]
     org_id: JsonValue = None
     phone_number: str | None = None
     name: str | None = None
@@ -108,7 +122,8 @@ class PhoneAgent(BaseModel):
     @property
     def label(self) -> str:
         """How messages and logs call this agent: its name and id."""
-        return f"phone agent {self.name!r} ({self.id})"
+        name = self.name if self.name is None else shortened(self.name)
+        return f"phone agent {name!r} ({shortened(self.id)})"
 
     def as_dict(self) -> dict[str, JsonValue]:
         """Return the agent as plain JSON with the API's member names: what operators and the sensor return."""
@@ -126,6 +141,7 @@ class Voice(BaseModel):
     """A voice that can be given as ``voice_id``. The page of this operation is not public: all is optional."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
+    __pydantic_extra__: dict[str, JsonValue]
 
     voice_id: str | None = None
     name: str | None = None
@@ -268,6 +284,22 @@ class PhoneAgentChanges(BaseModel):
                 raise ValueError(f"holds {name!r}, which is an argument of its own")
         return fields
 
+    @field_validator("speed", mode="before")
+    @classmethod
+    def _speed_is_no_truth_value(cls, speed: object) -> object:
+        if isinstance(speed, bool):
+            raise ValueError("must be a number")
+        return speed
+
+    @model_validator(mode="after")
+    def _can_be_sent_and_stored(self) -> Self:
+        for member, value in self.written.items():
+            problem = _unsendable([member, value])
+            if problem:
+                # The name, too, may be one that nobody can print.
+                raise ValueError(f"{member.encode('utf-8', 'backslashreplace').decode()}: {problem}")
+        return self
+
     @property
     def written(self) -> dict[str, JsonValue]:
         """What the author wrote: member (Python spelling) to value, the additional fields among them."""
@@ -317,10 +349,33 @@ def _read(model: type[_Model], answer: object, what: str) -> _Model:
         raise OpenCXAnswerError(f"the service's answer is not {what}: {_describe(invalid)}.") from None
 
 
+def _unsendable(value: JsonValue) -> str | None:
+    """Return why a value cannot be sent as JSON, or not be stored by the databases on the way; ``None`` if it can."""
+    if isinstance(value, str):
+        if UNSTORABLE.search(value):
+            return "holds a NUL, or half of a character (a lone surrogate), which cannot be stored"
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            return "holds a number that is not finite, which JSON does not have"
+    elif isinstance(value, int):
+        if not -(2**63) <= value < 2**64:
+            return "holds a whole number of more than 64 bits, which cannot be stored"
+    elif isinstance(value, list):
+        return next(filter(None, map(_unsendable, value)), None)
+    elif isinstance(value, dict):
+        return _unsendable([*value, *value.values()])
+    return None
+
+
 def _describe(invalid: ValidationError) -> str:
+    """Return what is wrong, member by member, in a few sentences however much is wrong."""
+    errors = invalid.errors(include_url=False, include_input=False, include_context=False)
     sentences = []
-    for error in invalid.errors(include_url=False, include_input=False, include_context=False):
+    for error in errors[:_MOST_PROBLEMS]:
         member = ".".join(str(part) for part in error["loc"])
         problem = error["msg"].removeprefix("Value error, ")
-        sentences.append(f"{member}: {problem}" if member else problem)
+        sentence = f"{member}: {problem}" if member else problem
+        sentences.append(shortened(sentence, _LONGEST_PROBLEM))
+    if len(errors) > _MOST_PROBLEMS:
+        sentences.append(f"and {len(errors) - _MOST_PROBLEMS} more")
     return "; ".join(sentences)

@@ -8,17 +8,27 @@ means is decided here, and longer procedures are built from these flows with ``y
 from __future__ import annotations
 
 import json
+import math
+import re
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Literal, NoReturn, TypeAlias, TypeVar
 from urllib.parse import quote
 
 from pydantic import JsonValue
 
-from airflow_provider_opencx.api.models import PhoneAgent, PhoneAgentChanges, PhoneAgentSpec, Voice
+from airflow_provider_opencx.api.models import (
+    UNSTORABLE,
+    PhoneAgent,
+    PhoneAgentChanges,
+    PhoneAgentSpec,
+    Voice,
+    shortened,
+)
 from airflow_provider_opencx.exceptions import (
     OpenCXAnswerError,
     OpenCXAPIError,
@@ -34,8 +44,14 @@ from airflow_provider_opencx.exceptions import (
 MAX_PAGES = 1000
 """A list of more pages than this is taken for one that does not end."""
 
+MAX_LIST_BYTES = 128 * 1024 * 1024
+"""A list whose pages are larger than this together is taken for one that does not end, too."""
+
 _LONGEST_RETRY_AFTER = 86_400.0
 _MAX_QUOTED = 300
+_LONGEST_CURSOR = 2000
+_LONGEST_REQUEST_ID = 200
+_UNSTORABLE_ESCAPE = re.compile(r"\\u(0000|[dD][89a-fA-F])")
 _KNOWN_ERRORS: dict[int, tuple[type[OpenCXAPIError], str]] = {
     401: (OpenCXAuthenticationError, "The API key was rejected: check the connection's password."),
     403: (OpenCXPermissionError, "The API key lacks the scope: phone:read to read, phone:write to write."),
@@ -79,12 +95,14 @@ class Answer:
 
     :param headers: found in lower case.
     :param over: what it came over, such as ``connection 'opencx_default'``, for messages.
+    :param secret: what no message may quote from it: an error may repeat the request, the key in it.
     """
 
     status_code: int
     headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes = b""
+    body: bytes = field(default=b"", repr=False)
     over: str = ""
+    secret: str = field(default="", repr=False)
 
     @property
     def successful(self) -> bool:
@@ -113,7 +131,7 @@ def list_voices() -> Flow[list[Voice]]:
 
 def create_phone_agent(spec: PhoneAgentSpec) -> Flow[PhoneAgent | None]:
     """Create an agent, once and without looking: ``POST /phone``. Returns ``None`` if the answer has no body."""
-    about = f"phone agent {spec.agent_name!r}"
+    about = f"phone agent {shortened(spec.agent_name)!r}"
     return (yield from _write(Request("POST", "/phone", body=spec.for_creation().body(), about=about)))
 
 
@@ -137,12 +155,18 @@ def retry_after(answer: Answer) -> float | None:
 
     Nobody waits longer than a day on a header's word.
     """
-    value = answer.headers.get("retry-after", "").strip()
+    return retry_after_seconds(answer.headers.get("retry-after", ""))
+
+
+def retry_after_seconds(header: str) -> float | None:
+    """Return the seconds that the text of a Retry-After asks for, as :func:`retry_after` does."""
+    value = header.strip()
     if value.isascii() and value.isdigit():
         return min(float(value), _LONGEST_RETRY_AFTER)
     try:
-        seconds = parsedate_to_datetime(value).timestamp() - time.time()
-    except (ValueError, TypeError, OverflowError):
+        date = parsedate_to_datetime(value)
+        seconds = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - time.time()
+    except (ValueError, TypeError, OverflowError, IndexError):
         return None
     return min(max(0.0, seconds), _LONGEST_RETRY_AFTER)
 
@@ -151,10 +175,14 @@ def _list(path: str, read: Callable[[object], _Result]) -> Flow[list[_Result]]:
     items: list[_Result] = []
     seen: set[str] = set()
     query: dict[str, str] = {}
+    received = 0
     for _ in range(MAX_PAGES):
         request = Request("GET", path, query)
         answer = yield from _send(request)
         with _naming(request, answer):
+            received += len(answer.body)
+            if received > MAX_LIST_BYTES:
+                raise OpenCXAnswerError(f"the service's list does not end: over {MAX_LIST_BYTES >> 20} MiB.")
             page, cursor = _page(_json(answer))
             items += [read(item) for item in page]
             if cursor is None:
@@ -170,9 +198,17 @@ def _page(decoded: object) -> tuple[list[object], str | None]:
     if isinstance(decoded, list):
         return decoded, None
     if isinstance(decoded, dict) and isinstance(decoded.get("items"), list):
-        cursor = decoded.get("next")
-        return decoded["items"], str(cursor) if cursor else None
+        return decoded["items"], _cursor(decoded.get("next"))
     raise OpenCXAnswerError("the service's answer is neither a list nor a page of one.")
+
+
+def _cursor(value: object) -> str | None:
+    if not value:
+        return None
+    cursor = str(value) if isinstance(value, str | int) else ""
+    if not 0 < len(cursor) <= _LONGEST_CURSOR:
+        raise OpenCXAnswerError("the service's list cannot be followed: what it gives as its cursor is none.")
+    return cursor
 
 
 def _write(request: Request) -> Flow[PhoneAgent | None]:
@@ -247,15 +283,45 @@ def _json(answer: Answer) -> object:
 
 
 def _decode(body: bytes) -> object:
-    """Decode JSON; raises ``ValueError`` for what is not, the NaN and Infinity that Python would take among it."""
+    """Decode JSON into values that every part on their way to the next task can store.
 
-    def refuse(constant: str) -> NoReturn:
-        raise ValueError(f"{constant} is not JSON")
+    Python alone would take more, and hand it on to a database that does not: NaN, numbers beyond every bound, and
+    halves of characters, which a service leaves behind where it cuts a text in the middle of an emoji.
 
+    :raises ValueError: for what is no JSON.
+    """
+    text = body.decode("utf-8-sig")
     try:
-        return json.loads(body, parse_constant=refuse)
+        decoded = json.loads(text, parse_constant=_refuse, parse_float=_finite, parse_int=_whole)
+        return _storable(decoded) if _UNSTORABLE_ESCAPE.search(text) else decoded
     except RecursionError:
         raise ValueError("nested too deeply") from None
+
+
+def _refuse(number: str) -> NoReturn:
+    raise ValueError(f"{number[:20]} is no number that JSON can hold")
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    return value if math.isfinite(value) else _refuse(number)
+
+
+def _whole(number: str) -> int | float:
+    """Return a whole number; one of more than 64 bits as most languages read it, as a float."""
+    value = int(number)
+    return value if -(2**63) <= value < 2**64 else _finite(number)
+
+
+def _storable(value: object) -> object:
+    """Return a decoded value with the replacement character for each that cannot be stored."""
+    if isinstance(value, str):
+        return UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", value)
+    if isinstance(value, list):
+        return [_storable(part) for part in value]
+    if isinstance(value, dict):
+        return {_storable(name): _storable(part) for name, part in value.items()}
+    return value
 
 
 def _error(request: Request, answer: Answer) -> OpenCXAPIError:
@@ -289,10 +355,13 @@ def _said(answer: Answer) -> str:
         return ""
     message = decoded.get("message") or decoded.get("error") if isinstance(decoded, dict) else None
     if isinstance(message, list):
-        message = "; ".join(str(part) for part in message)
+        message = "; ".join(str(part) for part in message[:_MAX_QUOTED])
     text = message if isinstance(message, str) else ""
-    return text if len(text) <= _MAX_QUOTED else f"{text[:_MAX_QUOTED]}..."
+    if answer.secret:
+        text = text.replace(answer.secret, "***")
+    return shortened(text, _MAX_QUOTED)
 
 
 def _request_id(answer: Answer) -> str | None:
-    return next((answer.headers[name] for name in _REQUEST_ID_HEADERS if name in answer.headers), None)
+    named = (answer.headers[name] for name in _REQUEST_ID_HEADERS if name in answer.headers)
+    return next((name[:_LONGEST_REQUEST_ID] for name in named), None)

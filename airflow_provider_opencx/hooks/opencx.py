@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, mask_secret
 
 from airflow_provider_opencx import __version__, connection_form, procedures, reconcile
 from airflow_provider_opencx.api import requests
@@ -14,7 +14,12 @@ from airflow_provider_opencx.api.client import AsyncOpenCXClient, ClientSettings
 from airflow_provider_opencx.api.models import PhoneAgent, PhoneAgentChanges, PhoneAgentSpec, Voice
 from airflow_provider_opencx.api.requests import Flow
 from airflow_provider_opencx.connection import client_settings
-from airflow_provider_opencx.exceptions import OpenCXConnectionSettingsError, OpenCXError, OpenCXMismatchError
+from airflow_provider_opencx.exceptions import (
+    OpenCXConnectionSettingsError,
+    OpenCXCreateMismatchError,
+    OpenCXError,
+    OpenCXMismatchError,
+)
 from airflow_provider_opencx.procedures import Outcome
 from airflow_provider_opencx.reconcile import IfExists, PhoneAgents
 
@@ -61,7 +66,9 @@ class OpenCXHook(BaseHook):
             connection = self.get_connection(self.opencx_conn_id)
         except AirflowNotFoundException:
             raise self._missing() from None
-        return OpenCXClient(self._settings(connection))
+        settings = self._settings(connection)
+        mask_secret(settings.api_key)
+        return OpenCXClient(settings)
 
     async def aget_conn(self) -> AsyncOpenCXClient:
         """Return a new async client, for the caller to close (``async with await hook.aget_conn() as client``).
@@ -69,12 +76,16 @@ class OpenCXHook(BaseHook):
         :raises OpenCXConnectionSettingsError: if the connection is missing, or something in it is wrong.
         """
         from airflow.providers.common.compat.connection import get_async_connection
+        from asgiref.sync import sync_to_async
 
         try:
             connection = await get_async_connection(self.opencx_conn_id, hook=self)
         except AirflowNotFoundException:
             raise self._missing() from None
-        return AsyncOpenCXClient(self._settings(connection))
+        settings = self._settings(connection)
+        # Airflow tells the process that writes the log, over a line that must not be waited for in the event loop.
+        await sync_to_async(mask_secret)(settings.api_key)
+        return AsyncOpenCXClient(settings)
 
     def list_phone_agents(self) -> list[PhoneAgent]:
         """Return all agents of the organization."""
@@ -119,11 +130,12 @@ class OpenCXHook(BaseHook):
         :param tried_before: whether an earlier try may have sent the create without learning what became of it. An
             agent that is not there yet is then looked for with patience, some 15 s, before it is created.
         :raises OpenCXUnknownOutcomeError: if the create was not answered and no agent has appeared.
+        :raises OpenCXCreateMismatchError: if the new agent is not as asked. The next try would take it as it is;
+            :meth:`upsert_phone_agent` changes it.
         :raises OpenCXPlanRefusedError: if several agents have the name, or the one that has it is inbound.
         """
-        return self._told(
-            self.get_conn().run(procedures.create(spec, if_exists, tried_before=tried_before)), on_mismatch
-        )
+        flow = procedures.create(spec, if_exists, tried_before=tried_before)
+        return self._told(self.get_conn().run(flow), on_mismatch, OpenCXCreateMismatchError)
 
     async def acreate_phone_agent(
         self,
@@ -134,7 +146,8 @@ class OpenCXHook(BaseHook):
         tried_before: bool = False,
     ) -> PhoneAgent:
         """Async twin of :meth:`create_phone_agent`."""
-        return self._told(await self._arun(procedures.create(spec, if_exists, tried_before=tried_before)), on_mismatch)
+        flow = procedures.create(spec, if_exists, tried_before=tried_before)
+        return self._told(await self._arun(flow), on_mismatch, OpenCXCreateMismatchError)
 
     def update_phone_agent(
         self,
@@ -241,11 +254,16 @@ class OpenCXHook(BaseHook):
 
     def _missing(self) -> OpenCXConnectionSettingsError:
         return OpenCXConnectionSettingsError(
-            f"Connection {self.opencx_conn_id!r} is not defined. Add one of type OpenCX, with the API key as its"
-            " password."
+            f"Connection {self.opencx_conn_id!r} is not defined, or cannot be read. Add one of type OpenCX, with the"
+            " API key as its password."
         )
 
-    def _told(self, outcome: Outcome, on_mismatch: OnMismatch) -> PhoneAgent:
+    def _told(
+        self,
+        outcome: Outcome,
+        on_mismatch: OnMismatch,
+        mismatch_error: type[OpenCXMismatchError] = OpenCXMismatchError,
+    ) -> PhoneAgent:
         agent = outcome.agent
         listed = "; ".join(map(str, outcome.differences))
         if outcome.action == "created":
@@ -264,6 +282,6 @@ class OpenCXHook(BaseHook):
             )
             if on_mismatch == "fail":
                 members = [mismatch.member for mismatch in outcome.mismatches]
-                raise OpenCXMismatchError(message, agent_id=agent.id, members=members)
+                raise mismatch_error(message, agent_id=agent.id, members=members)
             self.log.warning(message)
         return agent

@@ -259,4 +259,4 @@ def _tried_before(context: Context) -> bool:
 
 def _check_choice(argument: str, value: object, choices: tuple[str, ...]) -> None:
     if value not in choices:
-        raise OpenCXArgumentError(f"{argument}: must be {' or '.join(map(repr, choices))}, and is {value!r}")
+        raise OpenCXArgumentError(f"{argument}: must be {' or '.join(map(repr, choices))}")

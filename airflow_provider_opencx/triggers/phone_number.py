@@ -169,7 +169,10 @@ class _Polls:
             # A stream that raises fails every task that waits on it. The connection is read over Airflow's own API,
             # so errors of any kind can come from there.
             log.debug("Polling failed", exc_info=True)
-            return OpenCXError(f"Polling failed before a request was sent: {type(error).__name__}: {error}")
+            return OpenCXError(
+                f"Polling failed before a request was sent: {type(error).__name__} while connection"
+                f" {self._hook.opencx_conn_id!r} was read. The triggerer's log at level DEBUG has the details."
+            )
 
     async def _list(self) -> PhoneAgents:
         if self._client is None:
@@ -213,7 +216,7 @@ def result_of(event: Mapping[str, Any] | None) -> dict[str, Any]:
     """
     status = event.get("status") if isinstance(event, Mapping) else None
     agent = event.get("agent") if event is not None and status == "success" else None
-    if isinstance(agent, dict):
+    if isinstance(agent, dict) and agent.keys() >= {"id", "name", "phone_number"}:
         return agent
     if event is not None and status == "error":
         raise OpenCXError.from_event(event)

@@ -20,6 +20,7 @@ PERMANENT = {
     "OpenCXNotFoundError",
     "OpenCXRequestRefusedError",
     "OpenCXRedirectError",
+    "OpenCXCreateMismatchError",
     "OpenCXNameMismatchError",
     "OpenCXPlanRefusedError",
     "OpenCXAmbiguousNameError",

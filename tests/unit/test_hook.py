@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow_standalone import connection_json
 
 from airflow_provider_opencx.api.models import PhoneAgentChanges, PhoneAgentSpec
@@ -13,6 +14,7 @@ from airflow_provider_opencx.exceptions import (
     OpenCXAgentNotFoundError,
     OpenCXAmbiguousNameError,
     OpenCXConnectionSettingsError,
+    OpenCXCreateMismatchError,
     OpenCXMismatchError,
     OpenCXNameMismatchError,
     OpenCXPlanRefusedError,
@@ -186,6 +188,15 @@ def test_a_member_that_the_service_silently_left_is_named(generation: str, hook:
     assert hook.upsert_phone_agent(spec(first_message="Hi"), on_mismatch="warn").first_message == "Hello?"
     assert hook.upsert_phone_agent(spec(first_message="Hi")).first_message == "Hi"
     assert len(connected.agents()) == 1
+
+
+def test_a_create_that_the_service_did_not_do_as_asked_is_not_taken_for_a_success_by_the_next_try(
+    hook: Any, connected: Simulator
+) -> None:
+    connected.fail("createPhoneAgent", IgnoreMembers("first_message"))
+    with pytest.raises(OpenCXCreateMismatchError, match="first_message: 'Hello\\?' -> 'Hi'") as error:
+        hook.create_phone_agent(spec(first_message="Hi"))
+    assert isinstance(error.value, AirflowFailException)
 
 
 def test_an_agent_stored_under_another_name_is_not_created_again_and_again(hook: Any, connected: Simulator) -> None:

@@ -1,0 +1,138 @@
+"""What is installed is the package and nothing else; what is published builds it again."""
+
+from __future__ import annotations
+
+import configparser
+import email
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from email.message import Message
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from airflow_provider_opencx import __version__
+
+PROJECT = Path(__file__).resolve().parents[2]
+PACKAGE = PROJECT / "airflow_provider_opencx"
+DIST_INFO = f"airflow_provider_opencx-{__version__}.dist-info"
+SDIST_ROOT = f"airflow_provider_opencx-{__version__}"
+SOURCES = ("pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE", "Makefile", "constraints.txt", ".gitignore")
+FOLDERS = ("airflow_provider_opencx", "benchmarks", "dev", "docs", "example_dags", "tests")
+LEAVE_OUT = shutil.ignore_patterns("__pycache__", "*.pyc")
+
+
+def build(source: Path, into: Path) -> tuple[Path, Path]:
+    """Build the wheel and the sdist of a source tree."""
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-d", str(into)], cwd=source, check=True, capture_output=True
+    )
+    return next(into.glob("*.whl")), next(into.glob("*.tar.gz"))
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project, with such litter in the package as work on it leaves behind."""
+    copy = tmp_path_factory.mktemp("source") / "project"
+    copy.mkdir()
+    for name in SOURCES:
+        shutil.copy(PROJECT / name, copy)
+    for name in FOLDERS:
+        shutil.copytree(PROJECT / name, copy / name, ignore=LEAVE_OUT)
+    cache = copy / "airflow_provider_opencx" / "__pycache__"
+    cache.mkdir()
+    (cache / "connection.cpython-311.pyc").write_bytes(b"")
+    return copy
+
+
+@pytest.fixture(scope="module")
+def built(source: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The wheel and the sdist."""
+    return build(source, tmp_path_factory.mktemp("dist"))
+
+
+def names_in(wheel: Path) -> set[str]:
+    with zipfile.ZipFile(wheel) as archive:
+        return {name for name in archive.namelist() if not name.endswith("/")}
+
+
+def names_in_sdist(sdist: Path) -> set[str]:
+    with tarfile.open(sdist) as archive:
+        return {member.name.removeprefix(f"{SDIST_ROOT}/") for member in archive.getmembers() if member.isfile()}
+
+
+def metadata(wheel: Path) -> Message:
+    with zipfile.ZipFile(wheel) as archive:
+        return email.message_from_bytes(archive.read(f"{DIST_INFO}/METADATA"))
+
+
+def test_the_wheel_holds_the_package_and_nothing_else(built: tuple[Path, Path]) -> None:
+    package = {
+        str(PurePosixPath(file.relative_to(PROJECT)))
+        for file in PACKAGE.rglob("*")
+        if file.is_file() and "__pycache__" not in file.parts
+    }
+    information = {
+        f"{DIST_INFO}/{name}" for name in ("METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE")
+    }
+    assert names_in(built[0]) == package | information
+    assert {PurePosixPath(name).suffix for name in package} == {".py", ".typed", ".yaml"}
+    documents = {name for name in package if name.endswith(".yaml")}
+    assert documents == {f"airflow_provider_opencx/simulator/openapi/{year}.yaml" for year in (2024, 2025, 2026)}
+    assert "airflow_provider_opencx/py.typed" in package
+
+
+def test_the_wheel_installs_on_any_machine(built: tuple[Path, Path]) -> None:
+    assert built[0].name == f"airflow_provider_opencx-{__version__}-py3-none-any.whl"
+    assert built[0].stat().st_size < 500_000
+
+
+def test_the_wheel_tells_airflow_and_pytest_of_itself(built: tuple[Path, Path]) -> None:
+    with zipfile.ZipFile(built[0]) as archive:
+        entry_points = configparser.ConfigParser()
+        entry_points.read_string(archive.read(f"{DIST_INFO}/entry_points.txt").decode())
+    assert {section: dict(entry_points[section]) for section in entry_points.sections()} == {
+        "apache_airflow_provider": {
+            "provider_info": "airflow_provider_opencx.get_provider_info:get_provider_info",
+        },
+        "pytest11": {"opencx_simulator": "airflow_provider_opencx.simulator.pytest_plugin"},
+    }
+
+
+def test_the_metadata_names_what_is_needed_and_nothing_of_the_development(built: tuple[Path, Path]) -> None:
+    told = metadata(built[0])
+    assert (told["Name"], told["Version"]) == ("airflow-provider-opencx", __version__)
+    assert (told["License-Expression"], told["Requires-Python"]) == ("Apache-2.0", "<3.14,>=3.11")
+    assert told.get_all("Provides-Extra") == ["simulator"]
+    requirements = told.get_all("Requires-Dist") or []
+    needed = {requirement.split(">=")[0] for requirement in requirements if "extra ==" not in requirement}
+    assert needed == {
+        "apache-airflow",
+        "apache-airflow-providers-common-compat",
+        "httpx",
+        "httpx-retries",
+        "pydantic",
+        "pyrate-limiter",
+    }
+    assert not any(tool in requirement for requirement in requirements for tool in ("pytest", "ruff", "hypothesis"))
+
+
+def test_the_sdist_holds_the_sources_and_nothing_of_the_workshop(source: Path, built: tuple[Path, Path]) -> None:
+    names = names_in_sdist(built[1])
+    sources = {
+        str(PurePosixPath(file.relative_to(source)))
+        for folder in FOLDERS
+        for file in (source / folder).rglob("*")
+        if file.is_file() and "__pycache__" not in file.parts
+    }
+    assert names == sources | set(SOURCES) | {"PKG-INFO"}
+
+
+def test_the_sdist_builds_the_same_wheel(built: tuple[Path, Path], tmp_path: Path) -> None:
+    with tarfile.open(built[1]) as archive:
+        archive.extractall(tmp_path, filter="data")
+    again, _ = build(tmp_path / SDIST_ROOT, tmp_path / "dist")
+    assert again.read_bytes() == built[0].read_bytes()

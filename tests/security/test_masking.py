@@ -1,0 +1,79 @@
+"""The key is known to Airflow's secret masker as soon as a hook has read it, and no library logs it on the way."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import logging
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import structlog
+from airflow.sdk.log import logging_processors
+
+from airflow_provider_opencx.hooks.opencx import OpenCXHook
+from airflow_provider_opencx.triggers.phone_number import OpenCXPhoneNumberTrigger
+
+
+def logged(line: str) -> str:
+    """What Airflow writes to a task's log for a line."""
+    written = io.StringIO()
+    processors = logging_processors(json_output=False, colors=False)
+    logger = structlog.wrap_logger(structlog.PrintLogger(written), processors=processors)
+    logger.info(line)
+    return written.getvalue()
+
+
+async def aread() -> None:
+    async with await OpenCXHook().aget_conn():
+        pass
+
+
+async def apoll() -> None:
+    kwargs = OpenCXPhoneNumberTrigger("opencx_default", agent_id="pa_1").serialize()[1]
+    stream = OpenCXPhoneNumberTrigger.open_shared_stream(kwargs)
+    await anext(stream)
+    await stream.aclose()
+
+
+READERS: dict[str, Callable[[], Any]] = {
+    "sync": lambda: OpenCXHook().get_conn().close(),
+    "async": lambda: asyncio.run(aread()),
+    "triggerer": lambda: asyncio.run(apoll()),
+}
+
+
+@pytest.mark.parametrize("written", ["{key}", " {key}\n"], ids=["as it is", "with space around"])
+@pytest.mark.parametrize("reader", READERS)
+def test_a_log_line_with_the_key_comes_out_masked(
+    reader: str, written: str, serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = f"ocx_live_{uuid.uuid4().hex}"  # the masker never forgets
+    assert key in logged(f"Authorization: Bearer {key}")
+    connection = {"conn_type": "opencx", "host": serve().url, "password": written.format(key=key)}
+    monkeypatch.setenv("AIRFLOW_CONN_OPENCX_DEFAULT", json.dumps(connection))
+    READERS[reader]()
+    line = logged(f"Authorization: Bearer {key}")
+    assert "Authorization: Bearer ***" in line
+    assert key not in line
+
+
+@pytest.mark.parametrize("answered", [{"status": 200}, {"status": 401}, {"status": 302, "headers": {"Location": "/"}}])
+def test_no_library_logs_the_key_however_much_it_logs(
+    answered: dict[str, Any],
+    serve: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    key = f"ocx_live_{uuid.uuid4().hex}"
+    service = serve(**answered)
+    connection = {"conn_type": "opencx", "host": service.url, "password": key}
+    monkeypatch.setenv("AIRFLOW_CONN_OPENCX_DEFAULT", json.dumps(connection))
+    with caplog.at_level(logging.DEBUG):
+        OpenCXHook().test_connection()
+    assert key in service.seen[0]
+    assert any(record.name.startswith("httpcore") for record in caplog.records)
+    assert key not in caplog.text

@@ -1,0 +1,75 @@
+"""A proxy never gets the key: it is a tunnel for https, and nothing else goes through it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from airflow_provider_opencx.api import requests
+from airflow_provider_opencx.exceptions import OpenCXConnectionSettingsError, OpenCXUnreachableError
+
+KEY = "ocx_live_s3cret-of-the-security-tests"
+
+
+@pytest.fixture
+def through(proxy: Any, send: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The proxy, named for everything by every variable there is."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, proxy.url)
+        monkeypatch.setenv(name.lower(), proxy.url)
+    return proxy
+
+
+def test_http_goes_past_every_proxy(through: Any, send: Any, serve: Callable[..., Any]) -> None:
+    service = serve()
+    send(requests.ping(), service.url)
+    assert KEY in service.seen[0]
+    assert through.read == b""
+
+
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"])
+def test_https_goes_through_a_tunnel_in_which_the_key_cannot_be_read(
+    variable: str, proxy: Any, send: Any, serve: Callable[..., Any], certificates: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, proxy.url)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificates.authority))
+    service = serve(certificate=certificates.service)
+    send(requests.ping(), service.url)
+    assert f"Authorization: Bearer {KEY}" in service.seen[0]
+    assert proxy.read.startswith(f"CONNECT {service.url.removeprefix('https://')} ".encode())
+    assert KEY.encode() not in proxy.read
+    assert b"Authorization" not in proxy.read
+
+
+def test_a_proxy_that_poses_as_the_service_never_sees_the_key(
+    through: Any, send: Any, serve: Callable[..., Any], certificates: Any
+) -> None:
+    posing = serve(certificate=certificates.service)
+    with pytest.raises(OpenCXUnreachableError, match="certificate"):
+        send(requests.ping(), posing.url)
+    assert through.read.startswith(b"CONNECT ")
+    assert KEY.encode() not in through.read
+    assert posing.seen == []
+
+
+def test_what_the_environment_excepts_goes_past_the_proxy(
+    through: Any, send: Any, serve: Callable[..., Any], certificates: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificates.authority))
+    service = serve(certificate=certificates.service)
+    send(requests.ping(), service.url)
+    assert (len(service.seen), through.read) == (1, b"")
+
+
+@pytest.mark.parametrize("address", ["http://user:pa55word@[::1", "http://user:pa55word@proxy:port", "//:"])
+def test_a_proxy_whose_address_cannot_be_read_is_said_without_its_password(
+    address: str, send: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", address)
+    with pytest.raises(OpenCXConnectionSettingsError, match="HTTPS_PROXY") as error:
+        send(requests.ping(), "https://api.open.cx")
+    assert "pa55word" not in str(error.value)

@@ -1,0 +1,35 @@
+"""A redirect never takes the key along: nobody but the service itself gets a request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from airflow_provider_opencx.api import requests
+from airflow_provider_opencx.api.models import PhoneAgentChanges, PhoneAgentSpec
+from airflow_provider_opencx.exceptions import OpenCXRedirectError
+
+SPEC = PhoneAgentSpec.declare({"name": "a"})
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize(
+    "flow",
+    [
+        requests.list_phone_agents,
+        lambda: requests.create_phone_agent(SPEC),
+        lambda: requests.update_phone_agent("pa_1", PhoneAgentChanges.declare({"first_message": "Hi"})),
+    ],
+    ids=["GET", "POST", "PATCH"],
+)
+def test_a_redirect_is_an_error_and_is_not_followed(
+    status: int, flow: Any, send: Any, serve: Callable[..., Any]
+) -> None:
+    elsewhere = serve()
+    service = serve(status, {"Location": f"{elsewhere.url}/phone", "Refresh": f"0; url={elsewhere.url}"})
+    with pytest.raises(OpenCXRedirectError, match="Redirects are not followed: set the connection's Base URL") as error:
+        send(flow(), service.url)
+    assert error.value.status_code == status
+    assert (len(service.seen), elsewhere.seen) == (1, [])

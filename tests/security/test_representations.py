@@ -1,0 +1,82 @@
+"""Whatever is printed, pickled or shown of the provider's objects and errors, the key is not in it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import pickle
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from airflow_provider_opencx.api import requests
+from airflow_provider_opencx.exceptions import OpenCXError
+from airflow_provider_opencx.hooks.opencx import OpenCXHook
+
+KEY = "ocx_live_s3cret-of-the-security-tests"
+
+
+@pytest.fixture
+def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Puts a base URL behind the default connection."""
+
+    def connect(url: str) -> None:
+        extra = {"max_retries": 0, "requests_per_minute": 100_000}
+        connection = {"conn_type": "opencx", "host": url, "password": KEY, "extra": extra}
+        monkeypatch.setenv("AIRFLOW_CONN_OPENCX_DEFAULT", json.dumps(connection))
+
+    return connect
+
+
+def shown(value: object) -> str:
+    """Everything that Python shows of an object and of what it holds."""
+    held = "\n".join(f"{name}={held!r} {held}" for name, held in vars(value).items())
+    return f"{value!r}\n{value}\n{held}"
+
+
+async def adescribe() -> str:
+    async with await OpenCXHook().aget_conn() as client:
+        return shown(client)
+
+
+@pytest.mark.usefixtures("fresh_tls")
+def test_no_object_shows_the_key(serve: Callable[..., Any], connect: Callable[[str], None]) -> None:
+    connect(serve().url)
+    hook = OpenCXHook()
+    with hook.get_conn() as client:
+        client.run(requests.ping())
+        assert KEY not in shown(hook)
+        assert KEY not in shown(client)
+    assert KEY not in asyncio.run(adescribe())
+
+
+def test_a_hook_that_was_not_used_yet_travels_without_the_key(
+    serve: Callable[..., Any], connect: Callable[[str], None]
+) -> None:
+    connect(serve().url)
+    assert KEY.encode() not in pickle.dumps(OpenCXHook())
+
+
+@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
+@pytest.mark.parametrize("failing", ["rejected", "redirected", "broken", "unreachable"])
+@pytest.mark.usefixtures("fresh_tls")
+def test_no_traceback_shows_the_key_not_even_one_with_the_values_of_its_variables(
+    failing: str, asynchronous: bool, serve: Callable[..., Any], connect: Callable[[str], None]
+) -> None:
+    answers = {"rejected": (401,), "redirected": (302, {"Location": "/elsewhere"}), "broken": (500,)}
+    connect(serve(*answers[failing]).url if failing in answers else "http://127.0.0.1:1")
+    with pytest.raises(OpenCXError) as raised:
+        read(OpenCXHook(), asynchronous)
+    told = "".join(traceback.TracebackException.from_exception(raised.value, capture_locals=True).format())
+    assert "settings = ClientSettings(" in told or "answer = Answer(" in told
+    assert KEY not in told
+
+
+def read(hook: OpenCXHook, asynchronous: bool) -> None:
+    """List the agents, in one of the hook's two spellings."""
+    if asynchronous:
+        asyncio.run(hook.alist_phone_agents())
+    else:
+        hook.list_phone_agents()

@@ -1,0 +1,126 @@
+"""The service's certificate is verified, always: there is no switch, and no accident that turns it off."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk import Connection
+
+from airflow_provider_opencx.api import requests
+from airflow_provider_opencx.api.models import PhoneAgentSpec
+from airflow_provider_opencx.connection import client_settings
+from airflow_provider_opencx.exceptions import OpenCXConnectionSettingsError, OpenCXUnreachableError
+from airflow_provider_opencx.hooks.opencx import OpenCXHook
+
+KEY = "ocx_live_s3cret-of-the-security-tests"
+SPEC = PhoneAgentSpec.declare({"name": "a"})
+
+
+@pytest.fixture
+def untrusted(serve: Callable[..., Any], certificates: Any) -> Any:
+    """A service whose certificate comes from a CA that nobody knows."""
+    return serve(certificate=certificates.service)
+
+
+@pytest.mark.parametrize("flow", [requests.ping, lambda: requests.create_phone_agent(SPEC)], ids=["GET", "POST"])
+def test_a_service_with_an_unknown_certificate_never_sees_the_key(flow: Any, send: Any, untrusted: Any) -> None:
+    with pytest.raises(OpenCXUnreachableError) as error:
+        send(flow(), untrusted.url)
+    assert f"the certificate of {untrusted.url} is not trusted: " in str(error.value)
+    assert "SSL_CERT_FILE" in str(error.value)
+    assert not error.value.request_sent
+    assert untrusted.seen == []
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"PYTHONHTTPSVERIFY": "0"},
+        {"CURL_CA_BUNDLE": "", "REQUESTS_CA_BUNDLE": ""},
+        {"SSL_CERT_FILE": "", "SSL_CERT_DIR": ""},
+        {"SSL_VERIFY": "false", "HTTPX_VERIFY": "0", "NODE_TLS_REJECT_UNAUTHORIZED": "0", "GIT_SSL_NO_VERIFY": "1"},
+    ],
+    ids=lambda environment: next(iter(environment)),
+)
+def test_nothing_in_the_environment_switches_verification_off(
+    environment: dict[str, str], send: Any, untrusted: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(OpenCXUnreachableError, match="certificate"):
+        send(requests.ping(), untrusted.url)
+    assert untrusted.seen == []
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"verify": False},
+        {"verify": "/etc/ssl/our-ca.pem"},
+        {"verify_ssl": "false"},
+        {"ssl": 0},
+        {"check_hostname": False},
+        {"insecure": True},
+        {"disable_tls": "true"},
+    ],
+    ids=str,
+)
+@pytest.mark.usefixtures("fresh_tls")
+def test_an_extra_that_would_change_verification_if_it_did_anything_is_refused(
+    extra: dict[str, object], untrusted: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = {"conn_type": "opencx", "host": untrusted.url, "password": KEY, "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_OPENCX_DEFAULT", json.dumps(connection))
+    with pytest.raises(OpenCXConnectionSettingsError, match=rf'extra "{next(iter(extra))}" .* always verified'):
+        OpenCXHook().list_phone_agents()
+    assert untrusted.seen == []
+
+
+@pytest.mark.parametrize("extra", [{"verify": None}, {"verify_ssl": ""}, {"owner": "team"}], ids=str)
+def test_an_extra_that_asks_for_nothing_is_left_alone(extra: dict[str, object]) -> None:
+    connection = Connection(conn_id="c", conn_type="opencx", password=KEY, extra=json.dumps(extra))
+    assert client_settings(connection, user_agent="test").base_url == "https://api.open.cx"
+
+
+def test_allowing_plain_http_allows_nothing_about_https(
+    untrusted: Any, fresh_tls: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = {"conn_type": "opencx", "host": untrusted.url, "password": KEY, "extra": {"allow_insecure_http": True}}
+    monkeypatch.setenv("AIRFLOW_CONN_OPENCX_DEFAULT", json.dumps(connection))
+    passed, message = OpenCXHook().test_connection()
+    assert (passed, untrusted.seen) == (False, [])
+    assert "certificate" in message
+
+
+def test_a_certificate_for_another_host_is_not_trusted(
+    send: Any, untrusted: Any, certificates: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificates.authority))
+    with pytest.raises(OpenCXUnreachableError, match="localhost"):
+        send(requests.ping(), untrusted.url.replace("127.0.0.1", "localhost"))
+    assert untrusted.seen == []
+
+
+def test_a_company_s_own_ca_is_trusted_where_the_environment_names_it(
+    send: Any, untrusted: Any, certificates: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificates.authority))
+    send(requests.ping(), untrusted.url)
+    assert f"Authorization: Bearer {KEY}" in untrusted.seen[0]
+
+
+@pytest.mark.parametrize("contents", [None, "no certificate"])
+def test_a_ca_file_that_cannot_be_read_is_said(
+    contents: str | None, send: Any, untrusted: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "ca.pem"
+    if contents is not None:
+        file.write_text(contents)
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    with pytest.raises(OpenCXConnectionSettingsError, match="SSL_CERT_FILE"):
+        send(requests.ping(), untrusted.url)
+    assert untrusted.seen == []

@@ -1,0 +1,679 @@
+"""Whatever is written, configured or answered: only this package's errors come out, and what is taken can be kept."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from itertools import chain, repeat
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import httpx
+import msgspec
+import pytest
+from airflow.sdk import Connection
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from airflow_provider_opencx import procedures
+from airflow_provider_opencx.api import client as client_module
+from airflow_provider_opencx.api import requests
+from airflow_provider_opencx.api.client import AsyncOpenCXClient, ClientSettings, OpenCXClient
+from airflow_provider_opencx.api.models import PhoneAgent, PhoneAgentChanges, PhoneAgentSpec
+from airflow_provider_opencx.api.requests import Answer, Flow, Pause
+from airflow_provider_opencx.connection import client_settings
+from airflow_provider_opencx.exceptions import (
+    OpenCXAnswerError,
+    OpenCXArgumentError,
+    OpenCXConnectionSettingsError,
+    OpenCXError,
+    OpenCXServerError,
+    OpenCXUnreachableError,
+)
+from airflow_provider_opencx.operators.phone_agent import (
+    OpenCXCreatePhoneAgentOperator,
+    OpenCXUpdatePhoneAgentOperator,
+    OpenCXUpsertPhoneAgentOperator,
+)
+from airflow_provider_opencx.sensors.phone_number import OpenCXPhoneNumberSensor
+from airflow_provider_opencx.triggers.phone_number import result_of
+
+KEY = "ocx_live_s3cret"
+LONGEST_MESSAGE = 3000
+
+thrown = settings(
+    max_examples=150,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+)
+
+
+def nested(levels: int, inside: object = None) -> object:
+    """A list in a list in a list."""
+    value = inside
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+NUMBERS = st.one_of(
+    st.integers(),
+    st.floats(),
+    st.sampled_from([2**63, -(2**63) - 1, 2**64, float("nan"), float("inf"), 1e308]),
+    st.builds(pow, st.just(-10), st.sampled_from([400, 4201])),
+)
+TEXTS = st.one_of(
+    st.text(st.characters()),
+    st.sampled_from(["", " ", "\x00", "\ud800", "a\udfffb", "\x1b[31m", "\n", "{{ a }}", "1e999"]),
+    st.builds("x".__mul__, st.just(20_000)),
+)
+DEPTHS = st.sampled_from([100, 200])  # Hypothesis itself cannot show what is much deeper
+JSON_LIKE = st.recursive(
+    st.one_of(st.none(), st.booleans(), NUMBERS, TEXTS),
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(TEXTS, inner, max_size=4)),
+    max_leaves=8,
+)
+ODDITIES = st.one_of(
+    JSON_LIKE,
+    st.binary(max_size=20),
+    st.builds(nested, DEPTHS),
+    st.sampled_from([{1: 2}, {None: "x"}, (1, 2), {3}, object(), {"\ud800": b""}]),
+    st.builds(["\ud800"].__mul__, st.just(300)),
+)
+
+
+def assert_kind(error: OpenCXError, secret: object = KEY) -> None:
+    """The error can be read, logged and stored, and does not tell too much."""
+    message = str(error)
+    assert message.strip()
+    assert len(message) <= LONGEST_MESSAGE
+    assert secret != KEY or KEY not in message
+    message.encode()
+    stored = json.loads(json.dumps(error.to_event(), allow_nan=False))
+    assert str(OpenCXError.from_event(stored)) == message
+
+
+def assert_whole(error: OpenCXError) -> None:
+    """The error says something, and works like one that was raised in this process."""
+    assert str(error).strip()
+    assert str(error.saying("more")) == "more"
+    assert error.to_event()["message"] == str(error)
+
+
+def assert_storable(value: object) -> None:
+    """The value is plain JSON that a UTF-8 database takes, and that Airflow can hand on to it."""
+    text = json.dumps(value, allow_nan=False, ensure_ascii=False)
+    text.encode()
+    assert json.loads(text) == value
+    assert "\\u0000" not in text.replace("\\\\", "")
+    msgspec.msgpack.encode(value)  # how a worker hands it to Airflow
+
+
+MEMBERS = [*PhoneAgentSpec.model_fields, "actionIds"]
+WRITTEN = st.one_of(
+    st.dictionaries(st.sampled_from(MEMBERS), ODDITIES, max_size=4).map(lambda members: {"name": "a", **members}),
+    st.builds(lambda value: {"name": "a", "additional_fields": value}, st.dictionaries(TEXTS, ODDITIES, max_size=2)),
+    st.dictionaries(TEXTS, ODDITIES, max_size=3),
+    ODDITIES,
+)
+
+
+class TestADeclaration:
+    @thrown
+    @given(WRITTEN)
+    @pytest.mark.parametrize("declared", [PhoneAgentSpec, PhoneAgentChanges])
+    def test_is_refused_by_name_or_can_be_sent(self, declared: type[PhoneAgentChanges], members: Any) -> None:
+        try:
+            declaration = declared.declare(members)
+        except OpenCXError as error:
+            assert_kind(error)
+            return
+        body = declaration.body()
+        assert_storable(body)
+        sent = httpx.Request("POST", "https://api.open.cx/phone", json=body)
+        assert json.loads(sent.content) == body
+        assert declaration.only(set(declaration.written)).body() == body
+
+    @thrown
+    @given(st.dictionaries(st.sampled_from(MEMBERS[:-1]), ODDITIES, max_size=4))
+    def test_in_a_dag_is_refused_while_it_is_parsed_or_can_be_rendered(self, members: dict[str, Any]) -> None:
+        try:
+            operator = OpenCXUpsertPhoneAgentOperator(task_id="upsert", **members)
+        except OpenCXError as error:
+            assert_kind(error)
+        else:
+            assert operator.agent.keys() == members.keys()
+
+    @pytest.mark.parametrize(
+        ("members", "says"),
+        [
+            ({"name": "a\ud800"}, "name: holds a NUL, or half of a character"),
+            ({"first_message": "\x00"}, "first_message: holds a NUL"),
+            ({"additional_fields": {"\ud800": 1}}, r"\\ud800: holds a NUL"),
+            ({"instructions": ["\ud83d"]}, "instructions: holds a NUL, or half"),
+            ({"flow": {"a": [float("inf")]}}, "flow: holds a number that is not finite"),
+            ({"flow": 2**64}, "flow: holds a whole number of more than 64 bits"),
+            ({"flow": nested(300)}, "flow"),
+            ({"flow": nested(5000)}, "flow"),
+            ({"speed": True}, "speed: must be a number"),
+            ({"action_ids": [None] * 1000}, "and 995 more"),
+        ],
+    )
+    def test_that_is_known_for_its_trouble_is_refused_by_name(self, members: dict[str, object], says: str) -> None:
+        with pytest.raises(OpenCXArgumentError, match=says):
+            PhoneAgentSpec.declare({"name": "a", **members})
+
+    @pytest.mark.parametrize(
+        ("operator", "arguments"),
+        [
+            (OpenCXUpsertPhoneAgentOperator, {"name": "a", "flow": nested(5000)}),
+            (OpenCXUpsertPhoneAgentOperator, {"name": "a", "on_mismatch": nested(5000)}),
+            (OpenCXPhoneNumberSensor, {"agent_id": nested(5000)}),
+        ],
+    )
+    def test_that_is_nested_without_end_is_refused_while_the_dag_is_parsed(
+        self, operator: Any, arguments: dict[str, object]
+    ) -> None:
+        with pytest.raises(OpenCXArgumentError):
+            operator(task_id="upsert", **arguments)
+
+    @thrown
+    @given(ODDITIES)
+    @pytest.mark.parametrize(
+        ("operator", "argument"),
+        [
+            (partial(OpenCXUpsertPhoneAgentOperator, name="a"), "on_mismatch"),
+            (partial(OpenCXCreatePhoneAgentOperator, name="a"), "if_exists"),
+            (partial(OpenCXUpdatePhoneAgentOperator, name="a"), "agent_id"),
+            (partial(OpenCXUpdatePhoneAgentOperator, name="a"), "agent_name"),
+            (OpenCXPhoneNumberSensor, "agent_id"),
+            (OpenCXPhoneNumberSensor, "agent_name"),
+        ],
+    )
+    def test_of_what_to_do_is_refused_while_the_dag_is_parsed_or_goes_on_to_the_task(
+        self, operator: Any, argument: str, value: Any
+    ) -> None:
+        try:
+            operator(task_id="task", **{argument: value})
+        except OpenCXError as error:
+            assert_kind(error)
+
+
+FIELDS = st.fixed_dictionaries(
+    {"password": st.one_of(st.just(KEY), ODDITIES)},
+    optional={
+        "host": st.one_of(
+            ODDITIES,
+            st.sampled_from(
+                [
+                    f"https://user:{KEY}@exam\u2100ple.com",
+                    f"https://{KEY}",
+                    f"http://{KEY.upper()}.example.com",
+                    "https://[::1",
+                    "https://[fe80::1%eth0]",
+                    "https://example.com/a b/\u00fc/%zz",
+                ]
+            ),
+            st.builds("https://example.com/{}".format, st.builds("x".__mul__, st.just(70_000))),
+            st.builds("https://{}".format, TEXTS),
+        ),
+        "port": st.one_of(st.integers(-1, 70_000), ODDITIES),
+        "schema": st.one_of(st.sampled_from(["", "http", "https"]), ODDITIES),
+    },
+)
+EXTRA_VALUES = st.one_of(ODDITIES, st.sampled_from(["1e300", 1e300, "0x1", KEY, True, " 5 "]))
+EXTRA_NAMES = st.one_of(
+    st.sampled_from(["timeout", "max_retries", "requests_per_minute", "allow_insecure_http", "verify"]), TEXTS
+)
+EXTRAS = st.one_of(
+    st.dictionaries(EXTRA_NAMES, EXTRA_VALUES, max_size=4).map(lambda extra: json.dumps(extra, default=str)),
+    st.sampled_from(['{"timeout": 1e999}', '{"timeout": NaN}', '{"timeout": ']),
+    st.builds("[".__mul__, st.just(100_000)),
+    st.builds('{"timeout": '.__mul__, st.just(5000)),
+    TEXTS,
+    ODDITIES,
+)
+
+
+def json_of(value: object) -> str:
+    """The value in JSON, as far as there is one."""
+    return json.dumps(value, default=str, skipkeys=True)
+
+
+class TestAConnection:
+    @pytest.mark.parametrize(
+        ("fields", "says"),
+        [
+            ({"password": 12345}, r"the API key \(password\) must be text"),
+            ({"host": 5}, r"the Base URL \(host\) must be text"),
+            ({"extra": ["timeout"]}, "the extra must be text"),
+            ({"extra": "[" * 100_000}, "the extra is not JSON"),
+            ({"extra": json.dumps({"timeout": KEY})}, r'timeout must be .* is "\*\*\*"'),
+            ({"extra": '{"timeout": 1e300}'}, "timeout must be 3600 or less"),
+            ({"extra": '{"max_retries": 101}'}, "max_retries must be 100 or less"),
+            ({"host": f"https://user:{KEY}@exam\u2100ple.com"}, r"the Base URL \(host\) must be an http"),
+            ({"host": "https://[::1"}, r"the Base URL \(host\) must be an http"),
+            ({"host": "https://[fe80::1%eth0]"}, r"the Base URL \(host\) must be an http"),
+            ({"host": "https://example.com/" + "x" * 70_000}, r"the Base URL \(host\) must be an http"),
+            ({"host": "example.com", "port": True}, "the port"),
+            ({"host": "example.com", "port": "443"}, "the port"),
+        ],
+        ids=lambda value: str(value)[:40],
+    )
+    def test_that_is_known_for_its_trouble_is_refused_by_field(self, fields: dict[str, Any], says: str) -> None:
+        with pytest.raises(OpenCXConnectionSettingsError, match=f"Connection 'c': .*{says}") as error:
+            client_settings(Connection(**{"conn_id": "c", "password": KEY, **fields}), user_agent="test")
+        assert_kind(error.value)
+
+    def check(self, connection: Any) -> None:
+        try:
+            made = client_settings(connection, user_agent="test")
+        except OpenCXError as error:
+            assert_kind(error, secret=connection.password)
+            return
+        with OpenCXClient(made) as client, socket.socket() as probe:
+            probe.settimeout(made.timeout)
+            request = client._http.build_request("GET", "/phone")
+            assert request.url.host
+
+    @thrown
+    @given(FIELDS, EXTRAS)
+    def test_is_refused_by_field_or_makes_a_client(self, fields: dict[str, Any], extra: Any) -> None:
+        self.check(Connection(conn_id="c", conn_type="opencx", extra=extra, **fields))
+
+    @thrown
+    @given(FIELDS, EXTRAS)
+    def test_in_json_is_refused_by_field_or_makes_a_client(self, fields: dict[str, Any], extra: Any) -> None:
+        try:
+            connection = Connection.from_json(json_of({**fields, "conn_type": "opencx", "extra": extra}), conn_id="c")
+        except Exception:  # Airflow's own errors, before the provider is asked
+            assume(False)
+        self.check(connection)
+
+    @thrown
+    @given(TEXTS, TEXTS, st.dictionaries(EXTRA_NAMES, TEXTS, max_size=3))
+    def test_in_a_uri_is_refused_by_field_or_makes_a_client(self, host: str, path: str, extra: dict[str, str]) -> None:
+        def spelled(text: str) -> str:
+            return quote(text, safe="[]:", errors="surrogatepass")
+
+        query = urlencode(extra, errors="surrogatepass")
+        try:
+            uri = f"opencx://:{KEY}@{spelled(host)}/{spelled(path)}?{query}"
+            connection = Connection.from_uri(uri, conn_id="c")
+        except Exception:  # Airflow's own errors, before the provider is asked
+            assume(False)
+        self.check(connection)
+
+
+def encoded(value: object) -> bytes:
+    """The value as a service would spell it, and any that nobody can spell as brackets without end."""
+    try:
+        return json.dumps(value).encode()
+    except (RecursionError, ValueError):
+        return b"[" * 5000
+
+
+AGENTS = st.fixed_dictionaries(
+    {"id": st.one_of(st.sampled_from(["pa_1", "pa_2"]), TEXTS)},
+    optional={
+        "name": st.one_of(st.just("a"), TEXTS),
+        "type": st.one_of(st.just("outbound"), JSON_LIKE),
+        "language": JSON_LIKE,
+        "phone_number": st.one_of(st.just("+14155550100"), JSON_LIKE),
+        "instructions": JSON_LIKE,
+        "newer": JSON_LIKE,
+        "model_extra": JSON_LIKE,
+    },
+)
+LISTS = st.lists(AGENTS, max_size=3)
+PAGES = st.fixed_dictionaries({"items": LISTS}, optional={"next": JSON_LIKE})
+KNOWN_BODIES = {
+    "infinity": b'[{"id": "1", "speed": 1e999}]',
+    "infinity below": b'[{"id": "1", "newer": -1e999}]',
+    "half an emoji": b'[{"id": "1", "first_message": "Hi \\ud83d"}]',
+    "half an emoji in bytes": b'[{"id": "1", "first_message": "Hi \xed\xa0\xbd"}]',
+    "NUL": b'[{"id": "1", "name": "\\u0000\\\\u0000"}]',
+    "65 bits": b'[{"id": "1", "newer": 18446744073709551616}]',
+    "400 digits": b'[{"id": "1", "newer": %s}]' % (b"1" * 400),
+    "5000 digits": b'[{"id": "1", "newer": %s}]' % (b"1" * 5000),
+    "400 levels": b'[{"id": "1", "newer": %s%s}]' % (b"[" * 400, b"]" * 400),
+    "200 levels": b'[{"id": "1", "newer": %s%s}]' % (b"[" * 200, b"]" * 200),
+    "100,000 levels": b"[" * 100_000,
+    "a long id": b'[{"id": "%s", "name": "a"}]' % (b"1" * 100_000),
+    "long names": b'[{"id": "1", "name": "%s"}, {"id": "2", "name": "a"}]' % (b"a" * 100_000),
+    "a long list of what should be text": b'[{"id": "1", "language": [%s1]}]' % (b"1," * 10_000),
+    "UTF-16": "[]".encode("utf-16"),
+    "a byte order mark": b"\xef\xbb\xbf[]",
+    "nothing": b"",
+}
+RAW_BODIES = st.sampled_from(sorted(KNOWN_BODIES)).map(KNOWN_BODIES.__getitem__)
+ERROR_BODIES = st.builds(lambda message: {"message": message}, st.one_of(JSON_LIKE, st.builds(nested, DEPTHS)))
+BODIES = st.one_of(
+    st.binary(max_size=50),
+    RAW_BODIES,
+    st.one_of(AGENTS, LISTS, PAGES, ERROR_BODIES, JSON_LIKE).map(encoded),
+)
+STATUSES = st.one_of(st.sampled_from([200, 200, 200, 201, 204, 400, 429, 500]), st.integers(100, 999))
+RETRY_AFTERS = st.one_of(
+    st.text(st.characters(codec="latin-1"), max_size=40),
+    st.integers().map(str),
+    st.builds("9".__mul__, st.just(5000)),
+    st.sampled_from(
+        [
+            "Mon, 01 Jan 99999999999 00:00:00 GMT",
+            "Mon, 01 Jan 2100 00:00:00",
+            "Mon, 01 Jan 2100 00:00:00 +9999999999",
+            "Mon, 99 Foo 0000 99:99:99 GMT",
+            "1e999",
+            "\u0663",
+            ",",
+        ]
+    ),
+)
+HEADERS = st.fixed_dictionaries(
+    {}, optional={"retry-after": RETRY_AFTERS, "x-request-id": st.text(st.characters(codec="latin-1"))}
+)
+ANSWERS = st.lists(
+    st.builds(Answer, STATUSES, HEADERS, BODIES, st.just("connection 'c'"), st.just(KEY)), min_size=1, max_size=6
+)
+
+
+def assert_kept(outcome: object) -> None:
+    """Whatever agent there is in what a flow ended with can be handed on to the next task."""
+    for item in outcome if isinstance(outcome, list) else [getattr(outcome, "agent", outcome)]:
+        if isinstance(item, PhoneAgent):
+            assert_storable(item.as_dict())
+
+
+def outcome_of(flow: Flow[Any], answers: list[Answer]) -> Any:
+    """Carry a flow out: the answers in turn, and then the last one for ever."""
+    replies = chain(answers, repeat(answers[-1]))
+    step = next(flow)
+    while True:
+        try:
+            step = flow.send(None if isinstance(step, Pause) else next(replies))
+        except StopIteration as end:
+            return end.value
+
+
+DECLARED = PhoneAgentSpec.declare({"name": "a", "language": "en", "first_message": "Hi"})
+FLOWS: dict[str, Callable[[], Flow[Any]]] = {
+    "list agents": requests.list_phone_agents,
+    "list voices": requests.list_voices,
+    "ping": requests.ping,
+    "create once": lambda: requests.create_phone_agent(DECLARED),
+    "create": lambda: procedures.create(DECLARED, tried_before=True),
+    "upsert": lambda: procedures.upsert(DECLARED),
+    "update": lambda: procedures.update(DECLARED, agent_id="pa_1"),
+    "rename": lambda: procedures.update(PhoneAgentChanges.declare({"name": "b"}), agent_name="a"),
+}
+
+
+class TestAnAnswer:
+    @thrown
+    @given(ANSWERS)
+    @pytest.mark.parametrize("flow", FLOWS)
+    def test_becomes_an_error_that_says_so_or_something_to_keep(self, flow: str, answers: list[Answer]) -> None:
+        try:
+            outcome = outcome_of(FLOWS[flow](), answers)
+        except OpenCXError as error:
+            assert_kind(error)
+            return
+        assert_kept(outcome)
+
+    @pytest.mark.parametrize("status", [200, 400])
+    @pytest.mark.parametrize("body", KNOWN_BODIES)
+    def test_that_is_known_for_its_trouble_makes_none(self, body: str, status: int) -> None:
+        try:
+            outcome = outcome_of(requests.list_phone_agents(), [Answer(status, body=KNOWN_BODIES[body])])
+        except OpenCXError as error:
+            assert_kind(error)
+        else:
+            assert_kept(outcome)
+
+    @pytest.mark.parametrize(
+        ("told", "read"),
+        [
+            ("Hi \\ud83d", "Hi \N{REPLACEMENT CHARACTER}"),
+            ("\\ud83d\\ude00", "\N{GRINNING FACE}"),
+            ("\\u0000", "\N{REPLACEMENT CHARACTER}"),
+            ("\\\\ud83d \\\\u0000", "\\ud83d \\u0000"),
+        ],
+    )
+    def test_with_half_a_character_costs_no_more_than_that_character(self, told: str, read: str) -> None:
+        answer = Answer(200, body=b'[{"id": "1", "first_message": "%s"}]' % told.encode())
+        assert outcome_of(requests.list_phone_agents(), [answer])[0].first_message == read
+
+    @pytest.mark.parametrize("number", ["1e999", "-1e999", "NaN", "1" * 400, "1" * 5000])
+    def test_with_a_number_beyond_every_bound_is_no_json(self, number: str) -> None:
+        with pytest.raises(OpenCXAnswerError, match="not JSON"):
+            outcome_of(requests.list_phone_agents(), [Answer(200, body=b'[{"id":"1","n":%s}]' % number.encode())])
+
+    @pytest.mark.parametrize("cursor", [b"{}", b'{"a": 1}', b'"%s"' % (b"x" * 70_000), b"1.5"])
+    def test_with_a_cursor_that_is_none_is_an_error_or_the_end(self, cursor: bytes) -> None:
+        answer = Answer(200, body=b'{"items": [], "next": %s}' % cursor)
+        if cursor == b"{}":
+            assert outcome_of(requests.list_phone_agents(), [answer]) == []
+        else:
+            with pytest.raises(OpenCXAnswerError, match="what it gives as its cursor is none"):
+                outcome_of(requests.list_phone_agents(), [answer])
+
+    @pytest.mark.parametrize(("page", "says"), [(b"[]", "over 1000 pages"), (b"[%s]" % (b" " * 5000), "over 1 MiB")])
+    def test_with_ever_new_pages_is_cut_off(self, page: bytes, says: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(requests, "MAX_LIST_BYTES", 1024 * 1024)
+        answers = [
+            Answer(200, body=b'{"items": %s, "next": "%d"}' % (page, number))
+            for number in range(requests.MAX_PAGES + 1)
+        ]
+        with pytest.raises(OpenCXAnswerError, match=f"does not end: {says}"):
+            outcome_of(requests.list_phone_agents(), answers)
+
+
+class TestAnEvent:
+    @thrown
+    @given(
+        st.one_of(
+            ODDITIES,
+            st.fixed_dictionaries(
+                {"status": st.sampled_from(["success", "error", None])},
+                optional={
+                    "agent": ODDITIES,
+                    "error": st.one_of(st.sampled_from(["OpenCXAPIError", "OpenCXPlanRefusedError"]), ODDITIES),
+                    "message": TEXTS,
+                    "attributes": st.one_of(
+                        ODDITIES, st.dictionaries(st.sampled_from(["status_code", "args", "saying"]), JSON_LIKE)
+                    ),
+                },
+            ),
+        )
+    )
+    def test_is_the_agent_or_an_error_that_works_like_any_other(self, event: Any) -> None:
+        try:
+            agent = result_of(event)
+        except OpenCXError as error:
+            assert_whole(error)
+        else:
+            assert isinstance(agent, dict)
+
+    def test_that_is_nested_without_end_is_an_error_like_any_other(self) -> None:
+        event = {"status": "error", "error": nested(5000), "message": nested(5000), "attributes": nested(5000)}
+        with pytest.raises(OpenCXError) as error:
+            result_of(event)
+        assert_whole(error.value)
+
+
+class RawService:
+    """A service on a socket that answers every request with the same bytes, and then hangs up.
+
+    :param raw: the answer, its head and all.
+    :param dribbles: whether a byte follows now and then, until the client hangs up.
+    """
+
+    def __init__(self, raw: bytes = b"", *, dribbles: bool = False) -> None:
+        self.raw = raw
+        self.requests = 0
+        self._dribbles = dribbles
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def __enter__(self) -> RawService:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._closed.set()
+        with socket.create_connection(self._listener.getsockname()):
+            pass
+        self._thread.join()
+        self._listener.close()
+
+    def _serve(self) -> None:
+        while True:
+            connection, _ = self._listener.accept()
+            with connection, suppress(OSError):
+                if self._closed.is_set():
+                    return
+                self._answer(connection)
+
+    def _answer(self, connection: socket.socket) -> None:
+        with connection.makefile("rb") as request:
+            head = list(iter(request.readline, b"\r\n"))
+            length = [line.split(b":")[1] for line in head if line.lower().startswith(b"content-length:")]
+            request.read(int(length[0]) if length else 0)
+        self.requests += 1
+        connection.sendall(self.raw)
+        while self._dribbles and not self._closed.wait(0.02):
+            connection.sendall(b" ")
+
+
+def run(flow: Flow[Any], settings: ClientSettings, *, asynchronous: bool) -> Any:
+    """Run a flow with the sync or the async client."""
+
+    async def arun() -> Any:
+        async with AsyncOpenCXClient(settings) as client:
+            return await client.run(flow)
+
+    if asynchronous:
+        return asyncio.run(arun())
+    with OpenCXClient(settings) as client:
+        return client.run(flow)
+
+
+SYNC_AND_ASYNC = pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
+
+HEADER_LINES = st.one_of(
+    st.sampled_from(
+        [
+            b"Content-Length: 5",
+            b"Content-Length: -1",
+            b"Content-Length: 99999999999999999999",
+            b"Content-Length: 1\r\nContent-Length: 2",
+            b"Transfer-Encoding: chunked",
+            b"Content-Encoding: gzip",
+            b"Content-Encoding: deflate",
+            b"Content-Encoding: br, gzip",
+            b"Content-Type: application/json; charset=\xff",
+            b"Set-Cookie: a=b; Expires=Mon, 99 Foo 99999999999 00:00:00 GMT; Path=\xff; Domain=.; Version=x",
+            b"Set-Cookie: ;;;=;\xff",
+            b"Location: http://[::1",
+            b"Retry-After: Mon, 01 Jan 99999999999 00:00:00 GMT",
+            b"X-Request-Id: " + KEY.encode(),
+            b"Connection: upgrade\r\nUpgrade: websocket",
+            b": no name",
+            b"\xff: x",
+        ]
+    ),
+    st.binary(max_size=20),
+)
+WIRE_BODIES = st.one_of(
+    st.binary(max_size=30),
+    st.sampled_from(
+        [
+            b"[]",
+            b"ffffffffffffffff\r\n",
+            b"5\r\n[]   \r\n0\r\n\r\n",
+            b"-5\r\n",
+            gzip.compress(b"[]"),
+            gzip.compress(b"[]")[:-4],
+            json.dumps({"message": f"the key was {KEY}"}).encode(),
+            json.dumps({"message": f"the key was {KEY}"}).replace("_", "\\u005f").encode(),
+        ]
+    ),
+)
+RAW_ANSWERS = st.one_of(
+    st.binary(max_size=60),
+    st.builds(
+        lambda status, headers, body: b"\r\n".join([b"HTTP/1.1 %d OK" % status, *headers, b"", body]),
+        st.sampled_from([100, 101, 200, 201, 204, 302, 304, 401, 429, 500, 999]),
+        st.lists(HEADER_LINES, max_size=3),
+        WIRE_BODIES,
+    ),
+    st.builds(b"HTTP/1.1 200 OK\r\nX: {}".__add__, st.builds(b"x".__mul__, st.just(200_000))),
+    st.builds(b"HTTP/1.1 103 Early Hints\r\n\r\n".__mul__, st.just(500)),
+)
+
+
+class TestBytesOnTheWire:
+    @SYNC_AND_ASYNC
+    def test_of_any_kind_become_an_error_that_says_so_or_something_to_keep(self, asynchronous: bool) -> None:
+        with RawService() as service:
+            settings = ClientSettings(service.url, KEY, timeout=5, max_retries=0, requests_per_minute=100_000)
+
+            @thrown
+            @given(RAW_ANSWERS, st.sampled_from(["list agents", "ping", "create once"]))
+            def throw(raw: bytes, flow: str) -> None:
+                service.raw = raw
+                try:
+                    run(FLOWS[flow](), settings, asynchronous=asynchronous)
+                except OpenCXError as error:
+                    assert_kind(error)
+
+            throw()
+
+    @SYNC_AND_ASYNC
+    def test_of_a_service_that_repeats_the_key_in_any_spelling_are_told_without_it(self, asynchronous: bool) -> None:
+        body = json.dumps({"message": f"{KEY} is no key"}).replace("_", "\\u005f").encode()
+        with RawService(b"HTTP/1.1 400 Bad\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)) as service:
+            settings = ClientSettings(service.url, KEY, requests_per_minute=100_000)
+            with pytest.raises(OpenCXError, match=r"'\*\*\* is no key'"):
+                run(requests.ping(), settings, asynchronous=asynchronous)
+
+    @pytest.mark.parametrize(
+        "asked", ["Mon, 01 Jan 99999999999 00:00:00 GMT", "Mon, 01 Jan 2100 00:00:00 +9999999999", "soon", "-1", "\xff"]
+    )
+    @SYNC_AND_ASYNC
+    def test_that_ask_to_wait_for_no_time_that_can_be_read_are_tried_again(
+        self, asked: str, asynchronous: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("httpx_retries.Retry.backoff_strategy", lambda self: 0.01)
+        head = f"HTTP/1.1 503 Busy\r\nRetry-After: {asked}\r\nContent-Length: 0\r\n\r\n".encode("latin-1")
+        with RawService(head) as service:
+            settings = ClientSettings(service.url, KEY, max_retries=1, requests_per_minute=100_000)
+            with pytest.raises(OpenCXServerError) as error:
+                run(requests.ping(), settings, asynchronous=asynchronous)
+            assert (service.requests, error.value.retry_after) == (2, None)
+
+    @pytest.mark.parametrize(
+        ("flow", "sent"), [(requests.list_phone_agents, 2), (lambda: requests.create_phone_agent(DECLARED), 1)]
+    )
+    @SYNC_AND_ASYNC
+    def test_that_dribble_in_without_end_are_cut_off_like_a_timeout(
+        self, flow: Callable[[], Flow[Any]], sent: int, asynchronous: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("httpx_retries.Retry.backoff_strategy", lambda self: 0.01)
+        monkeypatch.setattr(client_module, "TIMEOUTS_OF_A_BODY", 0.02)  # no piece is late, only the whole of it
+        with RawService(b"HTTP/1.1 200 OK\r\n\r\n[", dribbles=True) as service:
+            settings = ClientSettings(service.url, KEY, timeout=10, max_retries=1, requests_per_minute=100_000)
+            with pytest.raises(OpenCXUnreachableError, match=r"began and was not complete after 0\.2 s") as error:
+                run(flow(), settings, asynchronous=asynchronous)
+            assert (service.requests, error.value.request_sent) == (sent, True)
