@@ -1,6 +1,6 @@
 """A real Airflow for the demo, the UI and the system tests: ``airflow standalone`` in an AIRFLOW_HOME of its own.
 
-It runs on free ports and in a process group of its own, and ends with the ``with`` block that started it.
+It runs on free ports and in sessions of its own, and ends with the ``with`` block that started it.
 """
 
 from __future__ import annotations
@@ -12,16 +12,19 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import httpx
+import psutil
 from httpx_retries import Retry, RetryTransport
 
 EXAMPLE_DAGS = Path(__file__).resolve().parent.parent / "example_dags"
 
 _STARTED_WITHIN = 180.0
+_ENDED_WITHIN = 20.0
 
 _Value = TypeVar("_Value")
 
@@ -70,6 +73,19 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def end(processes: Collection[psutil.Process], sent: signal.Signals = signal.SIGKILL) -> None:
+    """Send processes a signal and return when they have ended; raises ``TimeoutError`` if they do not."""
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(sent)
+    wait_for(
+        f"end of {len(processes)} processes",
+        lambda: None if any(map(_runs, processes)) else True,
+        within=_ENDED_WITHIN,
+        every=0.05,
+    )
+
+
 class AirflowStandalone:
     """A running Airflow: scheduler, Dag processor, triggerer and API server.
 
@@ -97,21 +113,13 @@ class AirflowStandalone:
                 **(variables or {}),
             },
         )
-        self._process: subprocess.Popen[bytes] | None = None
+        self._started: list[subprocess.Popen[bytes]] = []
         patience = Retry(total=8, backoff_factor=0.5, status_forcelist=[500, 502, 503])
         self._api = httpx.Client(base_url=self.url, timeout=120, transport=RetryTransport(retry=patience))
 
     def __enter__(self) -> Self:
         self.home.mkdir(parents=True, exist_ok=True)
-        with self.log_file.open("wb") as log:
-            self._process = subprocess.Popen(
-                ["airflow", "standalone"],
-                env=self._environment,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-            )
+        self._start("standalone")
         try:
             wait_for("healthy Airflow", self._healthy, within=_STARTED_WITHIN)
             token = self._api.get("/auth/token").raise_for_status().json()["access_token"]
@@ -122,18 +130,38 @@ class AirflowStandalone:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._process is None:
-            return
-        for sent in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
-            try:
-                os.killpg(self._process.pid, sent)
-                self._process.wait(timeout=20)
-            except subprocess.TimeoutExpired:
-                continue
-            except ProcessLookupError:
-                break
-        self._process = None
+        leaders = {process for process in self.processes() if process.pid == _session(process)}
+        with suppress(TimeoutError):
+            end(leaders, signal.SIGINT)  # each ends what it has started; a second signal would disturb them
+        end(self.processes())
+        for started in self._started:
+            started.wait()
+        self._started.clear()
         self._api.close()
+
+    def processes(self) -> set[psutil.Process]:
+        """Return all that runs of this Airflow, orphans included: each process of a session that was started here."""
+        sessions = {started.pid for started in self._started}
+        return {process for process in psutil.process_iter() if _session(process) in sessions and _runs(process)}
+
+    def component(self, name: str) -> set[psutil.Process]:
+        """Return the processes of a component, such as ``"triggerer"``; none if it does not run."""
+        own = {process for process in self.processes() if _command(process) == ["airflow", name]}
+        return own | {child for process in own for child in process.children(recursive=True)}
+
+    def kill_component(self, name: str) -> None:
+        """End a component as a power failure would: SIGKILL to all its processes.
+
+        ``airflow standalone`` does not start it again; :meth:`start_component` does.
+        """
+        processes = self.component(name)
+        if not processes:
+            raise RuntimeError(f"There is no {name} to kill; see {self.log_file}")
+        end(processes)
+
+    def start_component(self, name: str) -> None:
+        """Start a component, such as ``"triggerer"``, beside those that run."""
+        self._start(name)
 
     def run_dag(self, dag_id: str, *, within: float, conf: Mapping[str, object] | None = None) -> str:
         """Run a Dag to its end and return the run's id; raises ``RuntimeError`` unless it ended in success."""
@@ -169,6 +197,17 @@ class AirflowStandalone:
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/return_value"
         return self.call("GET", f"{path}?map_index={map_index}&deserialize=true")["value"]
 
+    def task_log(
+        self, dag_id: str, run_id: str, task_id: str, *, try_number: int = 1, map_index: int = -1
+    ) -> list[str]:
+        """Return what a try of a task logged, in the worker and in triggerers: a line an event, in order of time."""
+        folder = self.home / "logs" / f"dag_id={dag_id}" / f"run_id={run_id}" / f"task_id={task_id}"
+        if map_index >= 0:
+            folder /= f"map_index={map_index}"
+        files = folder.glob(f"attempt={try_number}.log*")
+        events = [json.loads(line) for file in files for line in file.read_text().splitlines()]
+        return sorted(f"{event['timestamp']} {event['level']}: {event['event']}" for event in events)
+
     def call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:
         """Call Airflow's REST API, or with a path under ``/ui/`` what its pages call, and return the decoded answer."""
         answer = self._api.request(method, path if path.startswith("/ui/") else f"/api/v2{path}", json=body)
@@ -176,11 +215,23 @@ class AirflowStandalone:
             raise RuntimeError(f"{method} {path}: {answer.status_code} {answer.text[:500]}")
         return answer.json()
 
+    def _start(self, command: str) -> None:
+        with self.log_file.open("ab") as log:
+            started = subprocess.Popen(
+                ["airflow", command],
+                env=self._environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        self._started.append(started)
+
     def _known(self, dag_id: str) -> bool | None:
         return True if self._api.get(f"/api/v2/dags/{dag_id}").status_code == 200 else None
 
     def _healthy(self) -> bool | None:
-        if self._process is not None and self._process.poll() is not None:
+        if any(started.poll() is not None for started in self._started):
             raise RuntimeError(f"airflow standalone ended by itself; see {self.log_file}")
         try:
             health = self._api.get("/api/v2/monitor/health").json()
@@ -188,3 +239,27 @@ class AirflowStandalone:
             return None
         parts = ("metadatabase", "scheduler", "triggerer", "dag_processor")
         return True if all(health.get(part, {}).get("status") == "healthy" for part in parts) else None
+
+
+def _runs(process: psutil.Process) -> bool:
+    # A process that has ended stays in the list until its parent has asked how.
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _session(process: psutil.Process) -> int | None:
+    try:
+        return os.getsid(process.pid)
+    except ProcessLookupError:
+        return None
+
+
+def _command(process: psutil.Process) -> list[str]:
+    """Return a script's name and its arguments."""
+    try:
+        _, script, *arguments = process.cmdline()
+    except (psutil.NoSuchProcess, ValueError):
+        return []
+    return [Path(script).name, *arguments]

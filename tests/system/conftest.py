@@ -21,7 +21,7 @@ DAGS = Path(__file__).parent / "dags"
 @pytest.fixture(scope="session")
 def service() -> Iterator[Simulator]:
     """The simulator of the session."""
-    with Simulator(api_keys=(API_KEY,)) as simulator:
+    with Simulator(api_keys=(API_KEY,), requests_per_minute=None) as simulator:
         yield simulator
 
 
