@@ -2,6 +2,8 @@
 # make test    every test
 # make ui      Airflow's UI with the simulator, a connection and the examples; prints the address
 # make check   format, lint, types
+# make faults  what becomes of agents when everything goes wrong: SEED=1 RUNS=300, or FIRST=17 RUNS=1 for run 17 again
+# make audit   looks the pinned dependencies up among the known vulnerabilities (asks PyPI)
 # make bench-import   what importing the operators and the sensor costs
 # PYTHON=python3.12 make ... uses another Python for a new .venv
 
@@ -9,7 +11,7 @@ PYTHON ?= $(firstword $(foreach python,python3.11 python3.12 python3.13 python3,
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test ui check format bench-import clean
+.PHONY: demo test ui check faults audit format bench-import clean
 
 demo: $(INSTALLED)
 	$(BIN)/python dev/demo.py
@@ -24,6 +26,15 @@ check: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+SEED ?= 1
+RUNS ?= 300
+FIRST ?= 0
+faults: $(INSTALLED)
+	cd dev && $(CURDIR)/$(BIN)/python -m fault_campaign --seed $(SEED) --runs $(RUNS) --first $(FIRST)
+
+audit: $(INSTALLED)
+	$(BIN)/uv tool run pip-audit --requirement constraints.txt --no-deps --disable-pip
 
 format: $(INSTALLED)
 	$(BIN)/ruff format .

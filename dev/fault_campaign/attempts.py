@@ -1,0 +1,168 @@
+"""Runs a task as Airflow would: try after try, each from the beginning, in a process that may be killed."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import patch
+
+from airflow.sdk import BaseOperator, RetryAction
+from airflow.sdk.bases.operator import TRIGGER_FAIL_REPR, TriggerFailureReason
+from airflow.sdk.definitions.context import Context
+from airflow.sdk.exceptions import (
+    AirflowFailException,
+    AirflowSensorTimeout,
+    TaskDeferred,
+)
+
+from airflow_provider_opencx.operators.phone_agent import (
+    OpenCXCreatePhoneAgentOperator,
+    OpenCXUpdatePhoneAgentOperator,
+    OpenCXUpsertPhoneAgentOperator,
+)
+from airflow_provider_opencx.retry_policy import opencx_retry_policy
+from airflow_provider_opencx.sensors.phone_number import OpenCXPhoneNumberSensor
+from fault_campaign.scenario import Task
+from fault_campaign.stage import Stage, TimeIsUp
+from fault_campaign.wire import Killed, Sent, Wire
+
+POKE_INTERVAL = 20.0
+SENSOR_TIMEOUT = 300.0
+
+_TELLS_TIME = (
+    "airflow.sdk.bases.sensor",
+    "airflow_provider_opencx.sensors.phone_number",
+    "airflow_provider_opencx.triggers.phone_number",
+)
+_PAUSES = ("airflow_provider_opencx.api.client", "httpx_retries.retry")
+
+
+@dataclass
+class Attempt:
+    """One try of a task.
+
+    :param number: counted from 1.
+    :param existing: the agents of the task's name when it began.
+    :param sent: its requests.
+    :param result: what it returned; ``None`` if it did not.
+    :param error: what it raised; ``None`` if it returned.
+    """
+
+    number: int
+    existing: list[dict[str, Any]]
+    sent: list[Sent] = field(default_factory=list)
+    result: dict[str, Any] | None = None
+    error: BaseException | None = None
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether all its requests were answered as by a sound service, and nobody killed it."""
+        return not isinstance(self.error, Killed) and all(sent.fault is None for sent in self.sent)
+
+
+@contextmanager
+def time_of(stage: Stage) -> Generator[None]:
+    """Let the provider, and what it waits with, sleep and count seconds on a stage, where a pause costs no time."""
+    import time
+
+    async def asleep(seconds: float) -> None:
+        stage.sleep(seconds)
+
+    told = SimpleNamespace(sleep=stage.sleep, monotonic=stage.clock, time=time.time)
+    real = SimpleNamespace(sleep=stage.sleep, monotonic=time.monotonic, time=time.time)
+    loop = SimpleNamespace(sleep=asleep, to_thread=asyncio.to_thread)
+    with ExitStack() as patches:
+        for name in (*_TELLS_TIME, *_PAUSES):
+            module = importlib.import_module(name)
+            patches.enter_context(patch.object(module, "time", told if name in _TELLS_TIME else real))
+            if hasattr(module, "asyncio"):
+                patches.enter_context(patch.object(module, "asyncio", loop))
+        yield
+
+
+def run_task(task: Task, wire: Wire, stage: Stage, existing: Callable[[], list[dict[str, Any]]]) -> list[Attempt]:
+    """Try a task until it succeeds, fails for good, or has no retries left."""
+    attempts: list[Attempt] = []
+    while True:
+        attempt = Attempt(len(attempts) + 1, existing())
+        attempts.append(attempt)
+        with wire.recorded() as attempt.sent:
+            try:
+                attempt.result = _execute(operator_of(task), attempt.number, stage)
+            except (Exception, Killed) as error:
+                attempt.error = error
+        delay = _retry_delay(task, attempt)
+        if delay is None:
+            return attempts
+        stage.sleep(delay)
+
+
+def operator_of(task: Task) -> BaseOperator:
+    """Return the operator that a Dag file would have for a task."""
+    common = {"task_id": task.verb, "retries": task.retries}
+    if task.verb == "wait":
+        return OpenCXPhoneNumberSensor(
+            agent_name=task.agent_name,
+            deferrable=task.deferrable,
+            poke_interval=POKE_INTERVAL,
+            timeout=SENSOR_TIMEOUT,
+            **common,
+        )
+    if task.verb == "update":
+        return OpenCXUpdatePhoneAgentOperator(agent_name=task.agent_name, **task.members, **common)
+    kind = OpenCXCreatePhoneAgentOperator if task.verb == "create" else OpenCXUpsertPhoneAgentOperator
+    return kind(name=task.agent_name, **task.members, **common)
+
+
+def _retry_delay(task: Task, attempt: Attempt) -> float | None:
+    """Return the seconds until the next try, ``None`` if there is none: the rules of Airflow's task runner."""
+    error = attempt.error
+    if error is None or isinstance(error, AirflowFailException | AirflowSensorTimeout) or attempt.number > task.retries:
+        return None
+    decision = opencx_retry_policy().evaluate(error, attempt.number, task.retries)
+    if decision.action is RetryAction.FAIL:
+        return None
+    return task.retry_delay if decision.retry_delay is None else decision.retry_delay.total_seconds()
+
+
+def _execute(operator: BaseOperator, try_number: int, stage: Stage) -> dict[str, Any]:
+    context: Context = {"ti": SimpleNamespace(try_number=try_number)}  # type: ignore[typeddict-item]
+    try:
+        return operator.execute(context)
+    except TaskDeferred as deferred:
+        return _resume(operator, deferred, context, stage)
+
+
+def _resume(operator: BaseOperator, deferred: TaskDeferred, context: Context, stage: Stage) -> dict[str, Any]:
+    try:
+        with stage.deadline(deferred.timeout.total_seconds()):
+            event = _fire(deferred)
+    except TimeIsUp:
+        failure = {"error": TriggerFailureReason.TRIGGER_TIMEOUT}
+        return operator.resume_execution(TRIGGER_FAIL_REPR, failure, context)
+    return operator.resume_execution(deferred.method_name, {"event": event}, context)
+
+
+def _fire(deferred: TaskDeferred) -> Any:
+    """Run a trigger to its first event; a triggerer that is killed is started again, and begins anew."""
+    classpath, arguments = deferred.trigger.serialize()
+    module, _, name = classpath.rpartition(".")
+
+    async def first_event() -> Any:
+        trigger = getattr(importlib.import_module(module), name)(**arguments)
+        events = trigger.run()
+        try:
+            return (await anext(events)).payload
+        finally:
+            await events.aclose()
+
+    while True:
+        try:
+            return asyncio.run(first_event())
+        except Killed:
+            continue

@@ -1,0 +1,259 @@
+"""What a run is about: the service, the workers with their tasks, and how much goes wrong. All drawn from one seed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Literal, TypeAlias
+
+from airflow_provider_opencx.simulator import (
+    Answer,
+    AnswerInGeneration,
+    CloseBeforeHandling,
+    EmptyAnswer,
+    Fault,
+    HandleLate,
+    IgnoreMembers,
+    LoseAnswer,
+    MalformedAnswer,
+    ProxyPage,
+    SlowAnswer,
+    SlowBody,
+    TooManyRequests,
+    TruncateAnswer,
+)
+
+Members: TypeAlias = Mapping[str, object]
+Verb: TypeAlias = Literal["create", "upsert", "update", "wait"]
+
+TIMEOUT = 1.0
+"""Seconds that a request waits for its answer; the only time of a run that really passes."""
+
+LATEST = 14.0
+"""So many seconds after its connection was dropped, at the most, a late create is carried out."""
+
+GENERATIONS = ("2024", "2025", "2026")
+
+_PROGRESSIONS = (
+    "now",
+    "20s",
+    "90s",
+    "2reads",
+    "never",
+    "now, lost after 60s",
+    "20s, changed after 1reads",
+    "20s, lost after 1reads, given after 90s",
+    "60s, gone after 60s",
+)
+
+_VALUES: Mapping[str, Sequence[object]] = {
+    "first_message": ("Hello, this is Aria.", "Guten Tag", ""),
+    "language": ("fr", "tr", ["es"]),
+    "handoff_phone_number": ("+14155550100", "+44 20 7946 0000", None),
+    "instructions": ([], ["Be brief."], ["Be brief.", "Say goodbye."]),
+    "voice_id": ("voice_bruno", "voice_celia"),
+    "action_ids": (None, [], ["book", "cancel"]),
+}
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task, with the settings that Airflow would find on it.
+
+    :param members: what is declared, but for the name.
+    :param deferrable: of a wait: whether it waits in the triggerer.
+    :param retry_delay: seconds.
+    """
+
+    verb: Verb
+    agent_name: str
+    members: Members
+    deferrable: bool
+    retries: int
+    retry_delay: float
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One run.
+
+    :param scripts: of each worker, its tasks in their order. No two workers have an agent in common.
+    :param existing: the agents that are there before: name and members.
+    :param trouble: how probable it is that a read goes wrong; a write goes wrong twice as often.
+    """
+
+    generation: str
+    page_size: int
+    provision_after: str
+    requests_per_minute: int | None
+    scripts: Mapping[str, Sequence[Task]]
+    existing: Sequence[Members]
+    trouble: float
+
+
+def draw_scenario(draws: Random) -> Scenario:
+    """Draw what a run is about."""
+    scripts = {
+        f"worker {number}": _draw_script(draws, f"agent of worker {number}")
+        for number in range(1, draws.randint(2, 4) + 1)
+    }
+    return Scenario(
+        generation=draws.choice(GENERATIONS),
+        page_size=draws.randint(1, 5),
+        provision_after=draws.choice(_PROGRESSIONS),
+        requests_per_minute=draws.choice((None, None, 100, 10)),
+        scripts=scripts,
+        existing=_draw_existing(draws, sorted({task.agent_name for script in scripts.values() for task in script})),
+        trouble=draws.choice((0.0, 0.05, 0.15, 0.3, 0.5)),
+    )
+
+
+def _draw_script(draws: Random, agent_name: str) -> list[Task]:
+    verbs: list[Verb] = draws.choices(
+        ("upsert", "create", "update", "wait"), weights=(5, 3, 2, 3), k=draws.randint(2, 4)
+    )
+    return [
+        Task(
+            verb=verb,
+            agent_name=agent_name,
+            members=_draw_members(draws, at_least=1 if verb == "update" else 0),
+            deferrable=draws.random() < 0.5,
+            retries=draws.randint(0, 4),
+            retry_delay=draws.choice((0.0, 5.0, 300.0)),
+        )
+        for verb in verbs
+    ]
+
+
+def _draw_members(draws: Random, *, at_least: int) -> Members:
+    chosen = draws.sample(sorted(_VALUES), draws.randint(at_least, len(_VALUES)))
+    return {member: draws.choice(_VALUES[member]) for member in chosen}
+
+
+def _draw_existing(draws: Random, names: Sequence[str]) -> list[Members]:
+    """Draw agents of other names, and now and then one of a declared name, or an inbound one, or two."""
+    existing: list[Members] = [{"name": f"another {number}"} for number in range(draws.randint(0, 4))]
+    for name in names:
+        kind = draws.choices(("none", "one", "inbound", "two"), weights=(80, 12, 4, 4))[0]
+        own = {"name": name, "type": "inbound" if kind == "inbound" else "outbound", "first_message": "Hi"}
+        existing += [own] * {"none": 0, "two": 2}.get(kind, 1)
+    draws.shuffle(existing)
+    return existing
+
+
+class DrawnMischief:
+    """Draws what goes wrong with each request, and counts it.
+
+    :param draws: where chance comes from.
+    :param trouble: how probable it is that a read goes wrong.
+    :param generation: the service's own.
+    """
+
+    def __init__(self, draws: Random, trouble: float, generation: str) -> None:
+        self.counted: Counter[str] = Counter()
+        self._draws = draws
+        self._trouble = trouble
+        self._generation = generation
+
+    def fault(self, operation: str) -> Fault | None:
+        """Return what the service does to this request."""
+        trouble = self._trouble if operation == "listPhoneAgents" else min(0.8, 2 * self._trouble)
+        if self._draws.random() >= trouble:
+            return None
+        kinds = {**_FAULTS, **(_FAULTS_OF_CREATES if operation == "createPhoneAgent" else {})}
+        if operation == "listPhoneAgents":
+            kinds = {kind: weight for kind, weight in kinds.items() if kind not in _FAULTS_OF_WRITES}
+        make = self._draws.choices(list(kinds), weights=list(kinds.values()))[0]
+        fault = make(self._draws, self._generation)
+        self.counted[type(fault).__name__] += 1
+        return fault
+
+    def outage(self) -> float | None:
+        """Return for how many seconds nobody listens from now on."""
+        if self._draws.random() >= self._trouble / 30:
+            return None
+        self.counted["RefuseConnections"] += 1
+        return self._draws.uniform(0.1, 90.0)
+
+    def kills(self, operation: str) -> bool:
+        """Return whether the worker's process ends here."""
+        killed = self._draws.random() < self._trouble / (15 if operation == "listPhoneAgents" else 2)
+        self.counted["worker killed"] += killed
+        return killed
+
+
+_Make: TypeAlias = Callable[[Random, str], Fault]
+
+
+def _any_status(draws: Random, generation: str) -> Fault:
+    status = draws.choice((302, 400, 401, 403, 404, 408, 409, 422, 500, 500, 502, 503, 503, 504, 599))
+    return Answer(status, draws.choice(({"statusCode": status, "message": "no"}, "", "<html>", [], {"message": ["a"]})))
+
+
+def _too_many_requests(draws: Random, generation: str) -> Fault:
+    return TooManyRequests(draws.choice((None, 1, 30, 600, 10**12, "soon", "Wed, 21 Oct 2999 07:28:00 GMT")))
+
+
+def _close_before_handling(draws: Random, generation: str) -> Fault:
+    return CloseBeforeHandling()
+
+
+def _lose_answer(draws: Random, generation: str) -> Fault:
+    return LoseAnswer()
+
+
+def _truncate_answer(draws: Random, generation: str) -> Fault:
+    return TruncateAnswer()
+
+
+def _malformed_answer(draws: Random, generation: str) -> Fault:
+    return MalformedAnswer()
+
+
+def _proxy_page(draws: Random, generation: str) -> Fault:
+    return ProxyPage(draws.choice((200, 502)), handled=draws.random() < 0.5)
+
+
+def _another_generation(draws: Random, generation: str) -> Fault:
+    return AnswerInGeneration(draws.choice([other for other in GENERATIONS if other != generation]))
+
+
+def _slow_headers(draws: Random, generation: str) -> Fault:
+    return SlowAnswer(1.3 * TIMEOUT)
+
+
+def _slow_body(draws: Random, generation: str) -> Fault:
+    return SlowBody(0.3 * TIMEOUT)
+
+
+def _empty_answer(draws: Random, generation: str) -> Fault:
+    return EmptyAnswer()
+
+
+def _ignore_members(draws: Random, generation: str) -> Fault:
+    names = ("first_message", "language", "handoff_phone_number", "instructions", "voice_id", "actionIds")
+    return IgnoreMembers(*draws.sample(names, 2))
+
+
+def _handle_late(draws: Random, generation: str) -> Fault:
+    return HandleLate(draws.uniform(0.0, LATEST))
+
+
+_FAULTS: Mapping[_Make, float] = {
+    _any_status: 6,
+    _too_many_requests: 3,
+    _close_before_handling: 3,
+    _lose_answer: 6,
+    _truncate_answer: 3,
+    _malformed_answer: 2,
+    _proxy_page: 2,
+    _another_generation: 2,
+    _slow_headers: 0.05,  # these two cost real seconds
+    _slow_body: 0.1,
+    _empty_answer: 2,
+    _ignore_members: 2,
+}
+_FAULTS_OF_WRITES = {_ignore_members, _empty_answer}
+_FAULTS_OF_CREATES: Mapping[_Make, float] = {_handle_late: 25}

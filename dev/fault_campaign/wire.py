@@ -1,0 +1,171 @@
+"""The wire between the workers and the service: everything that is sent passes here, and much of it goes wrong."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+from unittest.mock import patch
+
+import httpx
+
+from airflow_provider_opencx.simulator import Fault, Simulator
+from fault_campaign.stage import Stage
+
+OPERATIONS = {"GET": "listPhoneAgents", "POST": "createPhoneAgent", "PATCH": "updatePhoneAgent"}
+
+MOST_REQUESTS = 3000
+"""A run of more requests than this is taken for one that does not end."""
+
+
+class Killed(BaseException):
+    """The worker's process ended here, as by SIGKILL. No ``except Exception`` of the code under test survives it."""
+
+
+@dataclass
+class Sent:
+    """One request as it left a worker, and what came back.
+
+    :param fault: what went wrong with it, ``None`` if nothing was meant to.
+    :param status: the status of the answer, ``None`` if there was none.
+    """
+
+    method: str
+    is_first_page: bool
+    body: dict[str, object]
+    fault: str | None = None
+    status: int | None = None
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether a sound service answered, and did what was asked."""
+        return self.fault is None and self.status is not None and self.status < 300
+
+
+class Mischief(Protocol):
+    """Draws what goes wrong with a request."""
+
+    def fault(self, operation: str) -> Fault | None:
+        """Return what the service does to this request."""
+
+    def outage(self) -> float | None:
+        """Return for how many seconds nobody listens from now on."""
+
+    def kills(self, operation: str) -> bool:
+        """Return whether the worker's process ends here."""
+
+
+class Wire:
+    """Stands below the client's retries, where a request becomes bytes.
+
+    :param simulator: the service.
+    :param stage: whose turn it is; a worker's ends before each request and after each answer.
+    :param mischief: what goes wrong.
+    :param observe: called before and after each exchange, with nobody else acting between.
+    """
+
+    def __init__(self, simulator: Simulator, stage: Stage, mischief: Mischief, observe: Callable[[], None]) -> None:
+        self._simulator = simulator
+        self._stage = stage
+        self._mischief = mischief
+        self._observe = observe
+        self._own = threading.local()
+        self._requests = 0
+        self._down_until: float | None = None
+
+    @contextmanager
+    def tapped(self) -> Generator[None]:
+        """Let every request of this process pass here."""
+        send, asend = httpx.HTTPTransport.handle_request, httpx.AsyncHTTPTransport.handle_async_request
+
+        def tapped_send(transport: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
+            with self._exchange(request) as sent:
+                response = send(transport, request)
+                sent.status = response.status_code
+            return response
+
+        async def tapped_asend(transport: httpx.AsyncHTTPTransport, request: httpx.Request) -> httpx.Response:
+            with self._exchange(request) as sent:
+                response = await asend(transport, request)
+                sent.status = response.status_code
+            return response
+
+        with (
+            patch.object(httpx.HTTPTransport, "handle_request", tapped_send),
+            patch.object(httpx.AsyncHTTPTransport, "handle_async_request", tapped_asend),
+        ):
+            yield
+
+    @contextmanager
+    def recorded(self) -> Generator[list[Sent]]:
+        """Collect what this worker sends from now on."""
+        self._own.sent = []
+        yield self._own.sent
+
+    def calm(self) -> None:
+        """Let nothing go wrong any more."""
+        self._mischief = NoMischief()
+        self._simulator.heal()
+        if self._down_until is not None:
+            self._down_until = self._stage.now
+            self._end_outage()
+
+    @contextmanager
+    def _exchange(self, request: httpx.Request) -> Generator[Sent]:
+        self._requests += 1
+        if self._requests > MOST_REQUESTS:
+            raise AssertionError(f"The run sends more than {MOST_REQUESTS} requests.")
+        self._stage.sleep(0)
+        self._end_outage()
+        operation = OPERATIONS[request.method]
+        if self._mischief.kills(operation):
+            raise Killed
+        sent = Sent(
+            request.method, "cursor" not in request.url.params, json.loads(request.content) if request.content else {}
+        )
+        self._own.sent.append(sent)
+        self._go_wrong(sent)
+        self._observe()
+        try:
+            yield sent
+        finally:
+            self._simulator.heal()
+            self._observe()
+            # Also where there is no answer: a process may end before it has heard that its connection broke.
+            if self._mischief.kills(operation):
+                raise Killed
+        self._stage.sleep(0)
+
+    def _go_wrong(self, sent: Sent) -> None:
+        if self._down_until is None and (seconds := self._mischief.outage()):
+            self._simulator.stop()
+            self._down_until = self._stage.now + seconds
+        if self._down_until is not None:
+            sent.fault = "RefuseConnections"
+        elif fault := self._mischief.fault(OPERATIONS[sent.method]):
+            self._simulator.fail(OPERATIONS[sent.method], fault)
+            sent.fault = type(fault).__name__
+
+    def _end_outage(self) -> None:
+        if self._down_until is not None and self._stage.now >= self._down_until:
+            self._down_until = None
+            self._simulator.start()
+
+
+class NoMischief:
+    """Nothing goes wrong."""
+
+    def fault(self, operation: str) -> Fault | None:
+        """Return no fault."""
+        return None
+
+    def outage(self) -> float | None:
+        """Return no outage."""
+        return None
+
+    def kills(self, operation: str) -> bool:
+        """Let the process live."""
+        return False
