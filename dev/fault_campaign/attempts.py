@@ -12,7 +12,7 @@ from typing import Any
 from unittest.mock import patch
 
 from airflow.sdk import BaseOperator, RetryAction
-from airflow.sdk.bases.operator import TRIGGER_FAIL_REPR, TriggerFailureReason
+from airflow.sdk.bases.operator import TRIGGER_FAIL_REPR, ExecutorSafeguard, TriggerFailureReason
 from airflow.sdk.definitions.context import Context
 from airflow.sdk.exceptions import (
     AirflowFailException,
@@ -132,6 +132,7 @@ def _retry_delay(task: Task, attempt: Attempt) -> float | None:
 
 def _execute(operator: BaseOperator, try_number: int, stage: Stage) -> dict[str, Any]:
     context: Context = {"ti": SimpleNamespace(try_number=try_number)}  # type: ignore[typeddict-item]
+    ExecutorSafeguard.tracker.set(operator)  # as Airflow's task runner does
     try:
         return operator.execute(context)
     except TaskDeferred as deferred:

@@ -66,7 +66,7 @@ def run_many(seed: int, numbers: Iterable[int]) -> Tally:
 
 def run_share(share: tuple[int, Sequence[int]]) -> Tally:
     """Run a share of a campaign, its seed and numbers, in a process of its own."""
-    logging.disable(logging.CRITICAL)  # what goes wrong is meant to, and is counted
+    logging.disable(logging.CRITICAL)
     return run_many(*share)
 
 
