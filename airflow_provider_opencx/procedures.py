@@ -174,8 +174,8 @@ def _look_for_created(spec: PhoneAgentSpec, reason: str) -> Flow[PhoneAgent]:
 def _make_sure_of_one(spec: PhoneAgentSpec, created: PhoneAgent) -> Flow[PhoneAgent]:
     """Return the new agent, as the list shows it where it does.
 
-    Somebody else may have created the name at the same moment. The API has no way to prevent that, so it is at least
-    not reported as a success.
+    Somebody else may have created the name at the same moment. The API has no way to prevent that; but whoever lists
+    last sees both, and does not report a success.
 
     :raises OpenCXAmbiguousNameError: if several agents have the name now.
     """

@@ -48,6 +48,7 @@ MAX_LIST_BYTES = 128 * 1024 * 1024
 """A list whose pages are larger than this together is taken for one that does not end, too."""
 
 _LONGEST_RETRY_AFTER = 86_400.0
+_SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")  # whole by the standard, and not so by every service
 _MAX_QUOTED = 300
 _LONGEST_CURSOR = 2000
 _LONGEST_REQUEST_ID = 200
@@ -161,7 +162,7 @@ def retry_after(answer: Answer) -> float | None:
 def retry_after_seconds(header: str) -> float | None:
     """Return the seconds that the text of a Retry-After asks for, as :func:`retry_after` does."""
     value = header.strip()
-    if value.isascii() and value.isdigit():
+    if _SECONDS.fullmatch(value):
         return min(float(value), _LONGEST_RETRY_AFTER)
     try:
         date = parsedate_to_datetime(value)

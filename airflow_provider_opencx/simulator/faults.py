@@ -213,7 +213,8 @@ class TooManyRequests(Fault):
             return {}
         if self.as_date and not isinstance(self.retry_after, str):
             return {"Retry-After": formatdate(time.time() + self.retry_after, usegmt=True)}
-        return {"Retry-After": str(self.retry_after)}
+        whole = isinstance(self.retry_after, float) and self.retry_after.is_integer()
+        return {"Retry-After": str(int(self.retry_after)) if whole else str(self.retry_after)}
 
 
 @dataclass(frozen=True)

@@ -110,7 +110,7 @@ def run_one(simulator: Simulator, stage: Stage, seed: int, number: int) -> Tally
 
         # The next runs find a service that is well again: from whatever is there, each agent becomes as declared.
         wire.calm()
-        simulator.rate_limit.requests_per_minute = None
+        simulator.requests_per_minute = None
         simulator.provision_after = "now"
         stage.sleep(3600)
         for script in scenario.scripts.values():
@@ -128,7 +128,7 @@ def _prepare(simulator: Simulator, scenario: Scenario) -> None:
     simulator.generation = scenario.generation
     simulator.page_size = scenario.page_size
     simulator.provision_after = scenario.provision_after
-    simulator.rate_limit.requests_per_minute = scenario.requests_per_minute
+    simulator.requests_per_minute = scenario.requests_per_minute
     for agent in scenario.existing:
         simulator.add_agent(**agent)
 

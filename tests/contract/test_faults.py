@@ -420,3 +420,17 @@ def test_the_clock_can_be_moved_on(simulator: Simulator, by: str | float, second
 def test_the_clock_cannot_be_moved_by_what_is_no_duration(simulator: Simulator, by: str | float) -> None:
     with pytest.raises(ValueError, match="not a duration"):
         simulator.advance(by)
+
+
+def test_a_mistake_in_a_fault_of_ones_own_does_not_pass_unheard() -> None:
+    class Mistaken(Fault):
+        async def answer(self, call: Any, handle: Any) -> Any:
+            raise KeyError("phone_numbre")
+
+    def test_of_a_user() -> None:
+        with Simulator() as simulator:
+            simulator.fail("listPhoneAgents", Mistaken())
+            httpx.get(f"{simulator.url}/phone")
+
+    with pytest.raises(AssertionError, match=r"Mistaken: KeyError\('phone_numbre'\)"):
+        test_of_a_user()

@@ -112,6 +112,7 @@ def test_the_metadata_names_what_is_needed_and_nothing_of_the_development(built:
     assert needed == {
         "apache-airflow",
         "apache-airflow-providers-common-compat",
+        "asgiref",
         "httpx",
         "httpx-retries",
         "pydantic",

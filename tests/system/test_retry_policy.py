@@ -1,0 +1,36 @@
+"""A task that the service asks to wait leaves its worker, and comes back when the time is over."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from airflow_standalone import AirflowStandalone, wait_for
+
+from airflow_provider_opencx.simulator import Simulator, TooManyRequests
+
+# A Retry-After of up to a minute would be slept through by the client, within the try.
+ASKED = timedelta(seconds=61)
+
+
+def test_a_429_with_a_long_retry_after_frees_the_worker_until_then(
+    airflow: AirflowStandalone, simulator: Simulator
+) -> None:
+    simulator.fail("listPhoneAgents", TooManyRequests(ASKED.total_seconds()))
+    run_id = airflow.start_dag("asked_to_wait")
+
+    def left() -> dict[str, str] | None:
+        [instance] = airflow.task_instances("asked_to_wait", run_id)
+        return instance if instance["state"] == "up_for_retry" else None
+
+    first = wait_for("task that has left its worker", left, within=60)
+    assert airflow.end_state("asked_to_wait", run_id, within=240) == "success"
+    [second] = airflow.task_instances("asked_to_wait", run_id)
+    assert second["try_number"] == 2
+    waited = datetime.fromisoformat(second["start_date"]) - datetime.fromisoformat(first["end_date"])
+    assert ASKED <= waited < timedelta(minutes=30), "the task's own delay is an hour"
+    assert len(simulator.agents()) == 1
+
+    log = airflow.task_log("asked_to_wait", run_id, "agent", try_number=1)
+    decisions = [line for line in log if "Retry policy decision" in line]
+    assert decisions
+    print(f"Away for {waited.total_seconds():.0f} s.", *decisions, sep="\n")
