@@ -34,7 +34,7 @@ faults: $(INSTALLED)
 	cd dev && $(CURDIR)/$(BIN)/python -m fault_campaign --seed $(SEED) --runs $(RUNS) --first $(FIRST)
 
 audit: $(INSTALLED)
-	$(BIN)/uv tool run pip-audit --requirement constraints.txt --no-deps --disable-pip
+	$(BIN)/uv tool run pip-audit --strict --requirement constraints.txt --no-deps --disable-pip
 
 format: $(INSTALLED)
 	$(BIN)/ruff format .

@@ -76,7 +76,13 @@ def _certificate(
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
     )
-    if issuer is not None:
+    if issuer is None:
+        # Python 3.13 trusts no CA that does not say what its key is for.
+        signs = dict.fromkeys(("key_cert_sign", "crl_sign"), True)
+        others = ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement")
+        usage = x509.KeyUsage(**signs, **dict.fromkeys(others, False), encipher_only=False, decipher_only=False)
+        builder = builder.add_extension(usage, critical=True)
+    else:
         names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(name))])
         builder = builder.add_extension(names, critical=False)
     return builder.sign(issuer_key, hashes.SHA256())

@@ -270,7 +270,9 @@ class TestAConnection:
     )
     def test_that_is_known_for_its_trouble_is_refused_by_field(self, fields: dict[str, Any], says: str) -> None:
         with pytest.raises(OpenCXConnectionSettingsError, match=f"Connection 'c': .*{says}") as error:
-            client_settings(Connection(**{"conn_id": "c", "password": KEY, **fields}), user_agent="test")
+            client_settings(
+                Connection(**{"conn_id": "c", "conn_type": "opencx", "password": KEY, **fields}), user_agent="test"
+            )
         assert_kind(error.value)
 
     def check(self, connection: Any) -> None:

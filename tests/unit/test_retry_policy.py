@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from datetime import timedelta
 
 import pytest
+
+pytest.importorskip("airflow.sdk.definitions.retry_policy", reason="tasks take a retry_policy since Airflow 3.3")
 from airflow.sdk import RetryAction, RetryDecision
-from airflow.sdk.definitions import retry_policy as airflow_retry_policy
 
 from airflow_provider_opencx.exceptions import (
     OpenCXAuthenticationError,
@@ -73,11 +72,3 @@ def test_an_exception_that_is_its_own_cause_ends() -> None:
 
 def test_the_policy_is_made_again_from_what_it_serializes_to() -> None:
     assert isinstance(OpenCXRetryPolicy.deserialize(opencx_retry_policy().serialize()), OpenCXRetryPolicy)
-
-
-def test_an_older_airflow_is_told_why_there_is_no_policy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(airflow_retry_policy, "RetryPolicy")
-    monkeypatch.delitem(sys.modules, "airflow_provider_opencx.retry_policy")
-    monkeypatch.delattr("airflow.sdk.RetryPolicy", raising=False)
-    with pytest.raises(ImportError, match=r"needs Airflow 3\.3 or later.* errors that another try cannot mend"):
-        importlib.import_module("airflow_provider_opencx.retry_policy")
