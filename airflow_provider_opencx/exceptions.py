@@ -149,7 +149,14 @@ class OpenCXUnknownOutcomeError(OpenCXError):
 
     Nothing is sent again in this try. The next try of the task begins with a look at the list, so it adopts
     the agent if it has appeared by then.
+
+    :param message: what happened.
+    :param retry_after: seconds the service asked to wait, ``None`` if it did not ask for a long wait.
     """
+
+    def __init__(self, message: str = "", *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class OpenCXMismatchError(OpenCXError):

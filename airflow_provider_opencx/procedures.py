@@ -13,7 +13,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_opencx.api import requests
 from airflow_provider_opencx.api.models import PhoneAgent, PhoneAgentChanges, PhoneAgentSpec, shortened
-from airflow_provider_opencx.api.requests import Flow, Pause
+from airflow_provider_opencx.api.requests import Flow, Pause, asked_to_wait
 from airflow_provider_opencx.exceptions import (
     OpenCXAgentNotFoundError,
     OpenCXAmbiguousNameError,
@@ -119,15 +119,16 @@ def _carry_out(plan: Plan, declared: PhoneAgentChanges) -> Flow[Outcome]:
 
 def _create_once(spec: PhoneAgentSpec) -> Flow[Outcome]:
     declared = spec.for_creation()
-    reason = "The service accepted it with an empty answer."
+    answered = None
+    unanswered = OpenCXError("The service accepted it with an empty answer.")
     try:
         answered = yield from requests.create_phone_agent(spec)
     except OpenCXError as error:
         if not _may_have_been_handled(error):
             raise
-        answered, reason = None, str(error)
+        unanswered = error
     if answered is None:
-        agent = yield from _look_for_created(spec, reason)
+        agent = yield from _look_for_created(spec, unanswered)
     else:
         agent = yield from _make_sure_of_one(spec, answered)
     mismatches = find_mismatches(declared, agent)
@@ -152,22 +153,31 @@ def _may_have_been_handled(error: OpenCXError) -> bool:
     return isinstance(error, OpenCXServerError | OpenCXAnswerError)
 
 
-def _look_for_created(spec: PhoneAgentSpec, reason: str) -> Flow[PhoneAgent]:
+def _look_for_created(spec: PhoneAgentSpec, reason: OpenCXError) -> Flow[PhoneAgent]:
+    """Return the agent whose create was not answered, once it shows up.
+
+    :param reason: why there was no answer.
+    """
+    not_known = f"Whether phone agent {shortened(spec.agent_name)!r} was created is not known: {reason}"
+    asked = asked_to_wait(reason)
     for seconds in LOOK_AGAIN_AFTER:
+        if asked is not None:
+            break
         yield Pause(seconds)
         try:
             agents = yield from _list()
         except OpenCXError as error:
             if isinstance(error, AirflowFailException):
-                raise
+                raise error.saying(f"{not_known} Looking for it failed: {error}") from None
+            asked = asked_to_wait(error)
             continue
         agent = pick_agent(agents, agent_name=spec.agent_name)
         if agent is not None:
             return agent
     raise OpenCXUnknownOutcomeError(
-        f"Whether phone agent {shortened(spec.agent_name)!r} was created is not known: {reason} No agent of that"
-        " name has appeared since, and the create was not sent again. The next try looks first, and adopts the agent"
-        " if it is there."
+        f"{not_known} No agent of that name has appeared since, and the create was not sent again. The next try looks"
+        " first, and adopts the agent if it is there.",
+        retry_after=asked,
     )
 
 
@@ -179,15 +189,26 @@ def _make_sure_of_one(spec: PhoneAgentSpec, created: PhoneAgent) -> Flow[PhoneAg
 
     :raises OpenCXAmbiguousNameError: if several agents have the name now.
     """
-    try:
-        agents = yield from _list()
-    except OpenCXError:
+    agents = yield from _list_at_last()
+    if agents is None:
         return created  # it exists, and the next run looks again
     try:
         pick_agent(agents, agent_name=spec.agent_name)
     except OpenCXAmbiguousNameError as several:
         raise several.saying(f"The {created.label} was created while another of its name was. {several}") from None
     return agents.with_id(created.id) or created
+
+
+def _list_at_last() -> Flow[PhoneAgents | None]:
+    """List the agents, again and again if that fails; ``None`` if it keeps failing."""
+    for seconds in LOOK_AGAIN_AFTER:
+        yield Pause(seconds)
+        try:
+            return (yield from _list())
+        except OpenCXError as error:
+            if isinstance(error, AirflowFailException) or asked_to_wait(error) is not None:
+                return None
+    return None
 
 
 def _update(plan: Update, declared: PhoneAgentChanges) -> Flow[PhoneAgent]:
@@ -199,7 +220,11 @@ def _update(plan: Update, declared: PhoneAgentChanges) -> Flow[PhoneAgent]:
         answered = None
     if answered is not None and not find_mismatches(declared, answered):
         return answered
-    agent = (yield from _list()).with_id(plan.agent.id) or answered
+    try:
+        agents = yield from _list()
+    except OpenCXError as error:
+        raise error.saying(f"The {plan.agent.label} was updated, and could not be read back: {error}") from None
+    agent = agents.with_id(plan.agent.id) or answered
     if agent is None:
         raise OpenCXAgentNotFoundError(
             f"The {plan.agent.label} was updated and is not in the organization's list any more.",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_opencx.exceptions import OpenCXAPIError, OpenCXError
+from airflow_provider_opencx.exceptions import OpenCXError
 
 try:
     from airflow.sdk import RetryDecision, RetryPolicy
@@ -33,8 +33,8 @@ _SPREAD = 0.1
 def opencx_retry_policy() -> RetryPolicy:
     """Return a retry policy for one task, or for a whole Dag by its ``default_args``.
 
-    - An error that another try cannot mend (a rejected key, a refused plan) fails the task at once, also where a
-      task of your own met it and raised it as the cause of another error.
+    - An error that another try cannot mend (a rejected key, a refused plan) fails the task at once, as it does without
+      a policy; with this one also where a task of your own raised another error from it.
     - Where the service asked to wait longer than a minute (429, or 503, with Retry-After), the task leaves its worker
       and comes back when that time is over, whatever its ``retry_delay``. It still takes one of its ``retries``.
     - Anything else is left to the task's own ``retries`` and ``retry_delay``.
@@ -53,10 +53,12 @@ class OpenCXRetryPolicy(RetryPolicy):
         self, exception: BaseException, try_number: int, max_tries: int, context: Context | None = None
     ) -> RetryDecision:
         """Decide by the first error of this provider among an exception and its causes."""
+        from airflow_provider_opencx.api.requests import asked_to_wait
+
         error = _opencx_error_of(exception)
         if isinstance(error, AirflowFailException):
             return RetryDecision.fail(f"Another try cannot mend {type(error).__name__}.")
-        wait = _longer_wait(error)
+        wait = asked_to_wait(error)
         if wait is None:
             return RetryDecision.default()
         spread = wait * random.uniform(0, _SPREAD)  # noqa: S311 - no secret hangs on it
@@ -82,11 +84,3 @@ def _opencx_error_of(exception: BaseException | None) -> OpenCXError | None:
         seen.add(id(exception))
         exception = exception.__cause__
     return None
-
-
-def _longer_wait(error: OpenCXError | None) -> float | None:
-    """Return the seconds that the service asked to wait, where they are more than a client sleeps through itself."""
-    from airflow_provider_opencx.api.client import MAX_RETRY_AFTER
-
-    asked = error.retry_after if isinstance(error, OpenCXAPIError) else None
-    return asked if asked is not None and asked > MAX_RETRY_AFTER else None

@@ -23,6 +23,7 @@ from pyrate_limiter import Duration, InMemoryBucket, Limiter, Rate
 from pyrate_limiter.extras.httpx_limiter import AsyncRateLimiterTransport, RateLimiterTransport
 
 from airflow_provider_opencx.api.requests import (
+    MAX_RETRY_AFTER,
     Answer,
     Flow,
     Pause,
@@ -40,9 +41,6 @@ from airflow_provider_opencx.exceptions import (
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
 """Answers larger than this are refused."""
-
-MAX_RETRY_AFTER = 60.0
-"""A Retry-After of up to so many seconds is slept through; a longer one is raised, and frees the worker."""
 
 TIMEOUTS_OF_A_BODY = 4
 """The body of an answer may take so many times the timeout, however steadily it dribbles in."""
@@ -459,6 +457,7 @@ def _typed_errors(request: Request, settings: ClientSettings) -> Generator[None]
                 request_sent=False,
             ) from None
         reason = type(error).__name__ if isinstance(error, httpx.LocalProtocolError) else _reason(error)
+        reason = reason.replace(settings.api_key, "***")  # what is no HTTP is quoted, and may repeat the request
         raise OpenCXUnreachableError(
             f"{sent}: no answer from {settings.base_url}: {reason}. Check the network and the Base URL;"
             " another try may succeed.",

@@ -33,6 +33,7 @@ from airflow_provider_opencx.exceptions import (
     OpenCXAnswerError,
     OpenCXAPIError,
     OpenCXAuthenticationError,
+    OpenCXError,
     OpenCXNotFoundError,
     OpenCXPermissionError,
     OpenCXRateLimitError,
@@ -46,6 +47,9 @@ MAX_PAGES = 1000
 
 MAX_LIST_BYTES = 128 * 1024 * 1024
 """A list whose pages are larger than this together is taken for one that does not end, too."""
+
+MAX_RETRY_AFTER = 60.0
+"""A Retry-After of up to so many seconds is slept through; a longer one is raised, and frees the worker."""
 
 _LONGEST_RETRY_AFTER = 86_400.0
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")  # whole by the standard, and not so by every service
@@ -170,6 +174,12 @@ def retry_after_seconds(header: str) -> float | None:
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
     return min(max(0.0, seconds), _LONGEST_RETRY_AFTER)
+
+
+def asked_to_wait(error: OpenCXError | None) -> float | None:
+    """Return the seconds that an error says to wait, if they are more than a client sleeps through itself."""
+    seconds = getattr(error, "retry_after", None)
+    return seconds if isinstance(seconds, int | float) and seconds > MAX_RETRY_AFTER else None
 
 
 def _list(path: str, read: Callable[[object], _Result]) -> Flow[list[_Result]]:
@@ -358,11 +368,13 @@ def _said(answer: Answer) -> str:
     if isinstance(message, list):
         message = "; ".join(str(part) for part in message[:_MAX_QUOTED])
     text = message if isinstance(message, str) else ""
-    if answer.secret:
-        text = text.replace(answer.secret, "***")
-    return shortened(text, _MAX_QUOTED)
+    return shortened(_without_secret(answer, text), _MAX_QUOTED)
 
 
 def _request_id(answer: Answer) -> str | None:
     named = (answer.headers[name] for name in _REQUEST_ID_HEADERS if name in answer.headers)
-    return next((name[:_LONGEST_REQUEST_ID] for name in named), None)
+    return next((_without_secret(answer, name)[:_LONGEST_REQUEST_ID] for name in named), None)
+
+
+def _without_secret(answer: Answer, text: str) -> str:
+    return text.replace(answer.secret, "***") if answer.secret else text

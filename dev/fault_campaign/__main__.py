@@ -67,8 +67,11 @@ def _table(title: str, counts: Mapping[str, int]) -> str:
 
 
 def _show_progress(done: int, runs: int, started: float) -> None:
+    line = f"{done} of {runs} runs, {time.monotonic() - started:.0f} s"
     if sys.stderr.isatty():
-        print(f"\r{done} of {runs} runs, {time.monotonic() - started:.0f} s ", end="", file=sys.stderr, flush=True)
+        print(f"\r{line} ", end="\n" if done == runs else "", file=sys.stderr, flush=True)
+    elif done % 1000 == 0:
+        print(line, file=sys.stderr, flush=True)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -48,6 +48,8 @@ class Attempt:
 
     :param number: counted from 1.
     :param existing: the agents of the task's name when it began.
+    :param seconds: how long it took.
+    :param restarts: how often the triggerer in which it waited was killed.
     :param sent: its requests.
     :param result: what it returned; ``None`` if it did not.
     :param error: what it raised; ``None`` if it returned.
@@ -55,6 +57,8 @@ class Attempt:
 
     number: int
     existing: list[dict[str, Any]]
+    seconds: float = 0.0
+    restarts: int = 0
     sent: list[Sent] = field(default_factory=list)
     result: dict[str, Any] | None = None
     error: BaseException | None = None
@@ -62,7 +66,8 @@ class Attempt:
     @property
     def is_sound(self) -> bool:
         """Whether all its requests were answered as by a sound service, and nobody killed it."""
-        return not isinstance(self.error, Killed) and all(sent.fault is None for sent in self.sent)
+        killed = isinstance(self.error, Killed) or self.restarts > 0
+        return not killed and all(sent.fault is None and sent.status is not None for sent in self.sent)
 
 
 @contextmanager
@@ -91,11 +96,13 @@ def run_task(task: Task, wire: Wire, stage: Stage, existing: Callable[[], list[d
     while True:
         attempt = Attempt(len(attempts) + 1, existing())
         attempts.append(attempt)
+        began = stage.now
         with wire.recorded() as attempt.sent:
             try:
-                attempt.result = _execute(operator_of(task), attempt.number, stage)
+                attempt.result = _execute(operator_of(task), attempt, stage)
             except (Exception, Killed) as error:
                 attempt.error = error
+        attempt.seconds = stage.now - began
         delay = _retry_delay(task, attempt)
         if delay is None:
             return attempts
@@ -130,26 +137,28 @@ def _retry_delay(task: Task, attempt: Attempt) -> float | None:
     return task.retry_delay if decision.retry_delay is None else decision.retry_delay.total_seconds()
 
 
-def _execute(operator: BaseOperator, try_number: int, stage: Stage) -> dict[str, Any]:
-    context: Context = {"ti": SimpleNamespace(try_number=try_number)}  # type: ignore[typeddict-item]
+def _execute(operator: BaseOperator, attempt: Attempt, stage: Stage) -> dict[str, Any]:
+    context: Context = {"ti": SimpleNamespace(try_number=attempt.number)}  # type: ignore[typeddict-item]
     ExecutorSafeguard.tracker.set(operator)  # as Airflow's task runner does
     try:
         return operator.execute(context)
     except TaskDeferred as deferred:
-        return _resume(operator, deferred, context, stage)
+        return _resume(operator, deferred, attempt, context, stage)
 
 
-def _resume(operator: BaseOperator, deferred: TaskDeferred, context: Context, stage: Stage) -> dict[str, Any]:
+def _resume(
+    operator: BaseOperator, deferred: TaskDeferred, attempt: Attempt, context: Context, stage: Stage
+) -> dict[str, Any]:
     try:
         with stage.deadline(deferred.timeout.total_seconds()):
-            event = _fire(deferred)
+            event = _fire(deferred, attempt)
     except TimeIsUp:
         failure = {"error": TriggerFailureReason.TRIGGER_TIMEOUT}
         return operator.resume_execution(TRIGGER_FAIL_REPR, failure, context)
     return operator.resume_execution(deferred.method_name, {"event": event}, context)
 
 
-def _fire(deferred: TaskDeferred) -> Any:
+def _fire(deferred: TaskDeferred, attempt: Attempt) -> Any:
     """Run a trigger to its first event; a triggerer that is killed is started again, and begins anew."""
     classpath, arguments = deferred.trigger.serialize()
     module, _, name = classpath.rpartition(".")
@@ -166,4 +175,4 @@ def _fire(deferred: TaskDeferred) -> Any:
         try:
             return asyncio.run(first_event())
         except Killed:
-            continue
+            attempt.restarts += 1

@@ -17,7 +17,7 @@ from airflow_standalone import connection_json
 
 from airflow_provider_opencx.simulator import Simulator
 from fault_campaign.attempts import Attempt, run_task, time_of
-from fault_campaign.scenario import TIMEOUT, DrawnMischief, Scenario, Task, draw_scenario
+from fault_campaign.scenario import SECONDS_BETWEEN_TASKS, TIMEOUT, DrawnMischief, Scenario, Task, draw_scenario
 from fault_campaign.stage import Stage
 from fault_campaign.verdict import PROMISES, Judge, Witness
 from fault_campaign.wire import Wire
@@ -92,7 +92,7 @@ def run_one(simulator: Simulator, stage: Stage, seed: int, number: int) -> Tally
         tally.counted["requests"] += sum(len(attempt.sent) for attempt in attempts)
         error = attempts[-1].error
         tally.endings["success" if error is None else type(error).__name__] += 1
-        stage.sleep(60)
+        stage.sleep(SECONDS_BETWEEN_TASKS)
         return attempts[-1]
 
     def play(script: Iterable[Task]) -> None:

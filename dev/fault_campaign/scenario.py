@@ -28,11 +28,14 @@ from airflow_provider_opencx.simulator import (
 Members: TypeAlias = Mapping[str, object]
 Verb: TypeAlias = Literal["create", "upsert", "update", "wait"]
 
-TIMEOUT = 1.0
+TIMEOUT = 2.0
 """Seconds that a request waits for its answer; the only time of a run that really passes."""
 
 LATEST = 14.0
 """So many seconds after its connection was dropped, at the most, a late create is carried out."""
+
+SECONDS_BETWEEN_TASKS = 60.0
+"""So long after the end of a task the next one on the same agent begins: what is promised needs more than LATEST."""
 
 GENERATIONS = ("2024", "2025", "2026")
 
@@ -97,7 +100,7 @@ def draw_scenario(draws: Random) -> Scenario:
     """Draw what a run is about."""
     scripts = {
         f"worker {number}": _draw_script(draws, f"agent of worker {number}")
-        for number in range(1, draws.randint(2, 4) + 1)
+        for number in range(1, draws.randint(2, 3) + 1)
     }
     return Scenario(
         generation=draws.choice(GENERATIONS),
@@ -189,10 +192,14 @@ _Make: TypeAlias = Callable[[Random, str], Fault]
 
 def _any_status(draws: Random, generation: str) -> Fault:
     status = draws.choice((302, 400, 401, 403, 404, 408, 409, 422, 500, 500, 502, 503, 503, 504, 599))
-    return Answer(status, draws.choice(({"statusCode": status, "message": "no"}, "", "<html>", [], {"message": ["a"]})))
+    retry_after = draws.choice(({}, {}, {"Retry-After": "30"}, {"Retry-After": "900"}))
+    body = draws.choice(({"statusCode": status, "message": "no"}, "", "<html>", [], {"message": ["a"]}))
+    return Answer(status, body, retry_after)
 
 
 def _too_many_requests(draws: Random, generation: str) -> Fault:
+    if draws.random() < 0.3:
+        return TooManyRequests(draws.choice((1, 30, 600)), as_date=True)
     return TooManyRequests(draws.choice((None, 1, 30, 600, 10**12, "soon", "Wed, 21 Oct 2999 07:28:00 GMT")))
 
 
@@ -250,10 +257,10 @@ _FAULTS: Mapping[_Make, float] = {
     _malformed_answer: 2,
     _proxy_page: 2,
     _another_generation: 2,
-    _slow_headers: 0.05,  # these two cost real seconds
-    _slow_body: 0.1,
+    _slow_headers: 0.03,  # these two cost real seconds
+    _slow_body: 0.05,
     _empty_answer: 2,
     _ignore_members: 2,
 }
-_FAULTS_OF_WRITES = {_ignore_members, _empty_answer}
+_FAULTS_OF_WRITES = {_ignore_members}
 _FAULTS_OF_CREATES: Mapping[_Make, float] = {_handle_late: 25}

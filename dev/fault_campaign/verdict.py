@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import AirflowSensorTimeout
 from airflow_provider_opencx import exceptions
 from airflow_provider_opencx.procedures import LOOK_AGAIN_AFTER
 from airflow_provider_opencx.simulator import Simulator
-from fault_campaign.attempts import Attempt
+from fault_campaign.attempts import POKE_INTERVAL, Attempt
 from fault_campaign.scenario import Scenario, Task
 from fault_campaign.wire import Killed, Sent
 
@@ -126,6 +126,8 @@ class Judge:
         if [agent["id"] for agent in agents] != [result["id"]]:
             self.verdict.add("untrue results", f"{told}, and there are {[agent['id'] for agent in agents]}")
             return
+        if attempts[-1].is_sound and (differing := _untrue_members(result, agents[0])):
+            self.verdict.add("untrue results", f"{told} with {differing}, which it does not have so")
         if task.verb == "wait" and result["phone_number"] not in self._witness.numbers[result["id"]]:
             self.verdict.add("untrue results", f"{told} with the number {result['phone_number']!r}, which it never had")
         if task.verb != "wait" and not _may_adopt(task, attempts):
@@ -146,7 +148,13 @@ class Judge:
             self.verdict.add("untrue results", f"{told}, though it wrote nothing")
         if "othing was sent" in str(error) and writes:
             self.verdict.add("untrue results", f"{told}, though it sent {[sent.method for sent in writes]}")
-        several = len(self._witness.agents_of(task.agent_name)) > 1
+        created = any(sent.method == "POST" and _may_have_been_handled(sent) for sent in writes)
+        if created and task.agent_name not in str(error):
+            self.verdict.add("untrue results", f"{told}, and does not say of which agent the create may be done")
+        agents = self._witness.agents_of(task.agent_name)
+        if isinstance(error, exceptions.OpenCXAgentNotFoundError) and agents:
+            self.verdict.add("untrue results", f"{told}, though there is one")
+        several = len(agents) > 1
         if isinstance(error, exceptions.OpenCXAmbiguousNameError) and not several:
             self.verdict.add("untrue results", f"{told}, though there are not several")
 
@@ -159,6 +167,9 @@ class Judge:
                 self.verdict.add("needless requests", f"{told}: a create after one that may have been handled")
             unanswered = unanswered or (sent.method == "POST" and _may_have_been_handled(sent))
         if task.verb == "wait":
+            most = 2 + attempt.seconds / POKE_INTERVAL + 2 * attempt.restarts
+            if methods.count("GET") > most:
+                self.verdict.add("needless requests", f"{told} in {attempt.seconds:.0f} s")
             return
         late = any(sent.fault == "HandleLate" for earlier in before for sent in earlier.sent)
         if attempt.is_sound and not late and not any(sent.status == 429 for sent in attempt.sent):
@@ -210,6 +221,15 @@ def is_as_declared(member: str, value: object, agent: Mapping[str, object]) -> b
     if member == "action_ids" and isinstance(value, list) and isinstance(stored, list):
         return sorted(value) == sorted(stored)
     return value == stored
+
+
+def _untrue_members(result: Mapping[str, Any], agent: Mapping[str, Any]) -> list[str]:
+    """Return the members that a task returned otherwise than they are, but for those that change by themselves."""
+    return [
+        member
+        for member, value in agent.items()
+        if member not in ("phone_number", "updated_at", "language") and result[member] != value
+    ]
 
 
 def _may_adopt(task: Task, attempts: Sequence[Attempt]) -> bool:

@@ -651,6 +651,26 @@ class TestBytesOnTheWire:
                 run(requests.ping(), settings, asynchronous=asynchronous)
 
     @pytest.mark.parametrize(
+        "head",
+        [
+            b"HTTP/1.1 400 Bad\r\nBearer %s\r\n\r\n",
+            b"HTTP/1.1 Bearer %s\r\n\r\n",
+            b"HTTP/1.1 400 Bad\r\nX-Request-Id: %s\r\nContent-Length: 0\r\n\r\n",
+            b"HTTP/1.1 400 %s\r\nContent-Length: 0\r\n\r\n",
+        ],
+        ids=["in no header", "as the status", "as the id of the request", "as the reason"],
+    )
+    @SYNC_AND_ASYNC
+    def test_of_a_service_that_repeats_the_key_in_the_head_are_told_without_it(
+        self, asynchronous: bool, head: bytes
+    ) -> None:
+        with RawService(head % KEY.encode()) as service:
+            settings = ClientSettings(service.url, KEY, max_retries=0, requests_per_minute=100_000)
+            with pytest.raises(OpenCXError) as error:
+                run(requests.ping(), settings, asynchronous=asynchronous)
+        assert KEY not in json.dumps(error.value.to_event())
+
+    @pytest.mark.parametrize(
         "asked", ["Mon, 01 Jan 99999999999 00:00:00 GMT", "Mon, 01 Jan 2100 00:00:00 +9999999999", "soon", "-1", "\xff"]
     )
     @SYNC_AND_ASYNC

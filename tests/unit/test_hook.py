@@ -13,10 +13,12 @@ from airflow_provider_opencx.exceptions import (
     OpenCXAgentExistsError,
     OpenCXAgentNotFoundError,
     OpenCXAmbiguousNameError,
+    OpenCXAuthenticationError,
     OpenCXConnectionSettingsError,
     OpenCXCreateMismatchError,
     OpenCXMismatchError,
     OpenCXNameMismatchError,
+    OpenCXPermissionError,
     OpenCXPlanRefusedError,
     OpenCXRequestRefusedError,
     OpenCXUnknownOutcomeError,
@@ -84,6 +86,39 @@ def test_a_create_of_unknown_outcome_is_not_sent_again_until_the_next_try(
     assert len(connected.agents()) == 1
 
 
+def test_an_error_that_ends_the_looking_for_a_lost_create_says_that_it_may_exist(
+    hook: Any, connected: Simulator
+) -> None:
+    connected.fail("createPhoneAgent", LoseAnswer())
+    connected.fail("listPhoneAgents", IgnoreMembers())  # the look before the create works
+    connected.fail("listPhoneAgents", Answer(401))
+    with pytest.raises(OpenCXAuthenticationError, match=r"'a' was created is not known: .*The API key was rejected"):
+        hook.upsert_phone_agent(spec())
+
+
+@pytest.mark.parametrize("asked_by", ["createPhoneAgent", "listPhoneAgents"])
+def test_a_service_that_asks_to_wait_is_not_asked_on_for_a_lost_create(
+    asked_by: str, hook: Any, connected: Simulator
+) -> None:
+    wait = Answer(503, headers={"Retry-After": "3600"})
+    connected.fail("createPhoneAgent", wait if asked_by == "createPhoneAgent" else LoseAnswer())
+    connected.fail("listPhoneAgents", IgnoreMembers())  # the look before the create works
+    connected.fail("listPhoneAgents", wait)
+    with pytest.raises(OpenCXUnknownOutcomeError) as error:
+        hook.upsert_phone_agent(spec())
+    assert error.value.retry_after == 3600
+    assert connected.count("listPhoneAgents") == (1 if asked_by == "createPhoneAgent" else 2)
+
+
+def test_an_update_that_cannot_be_read_back_says_that_it_was_done(hook: Any, connected: Simulator) -> None:
+    agent = connected.add_agent("a")
+    connected.fail("updatePhoneAgent", EmptyAnswer())
+    connected.fail("listPhoneAgents", IgnoreMembers())  # the look before the update works
+    connected.fail("listPhoneAgents", Answer(403))
+    with pytest.raises(OpenCXPermissionError, match=r"'a' \(pa_000001\) was updated, and could not be read back"):
+        hook.update_phone_agent(agent["id"], changes(first_message="Hi"))
+
+
 def test_two_agents_that_appear_after_a_lost_answer_are_named(hook: Any, connected: Simulator) -> None:
     class MeanwhileAnother(LoseAnswer):
         async def answer(self, call: Any, handle: Any) -> Any:
@@ -105,6 +140,8 @@ def test_an_agent_that_somebody_else_created_at_the_same_moment_is_not_passed_ov
             return handle(call)
 
     connected.fail("createPhoneAgent", MeanwhileAnother(200))
+    connected.fail("listPhoneAgents", IgnoreMembers())  # the look before the create works
+    connected.fail("listPhoneAgents", Answer(503), times=7)  # more than one look is tried again
     with pytest.raises(OpenCXAmbiguousNameError, match=r"was created while another.* pa_000001, pa_000002"):
         hook.upsert_phone_agent(spec())
 

@@ -38,9 +38,9 @@ def test_what_another_try_cannot_mend_fails_at_once(met: type[BaseException], er
     assert type(error).__name__ in (decision.reason or "")
 
 
-@pytest.mark.parametrize("error_class", [OpenCXRateLimitError, OpenCXServerError])
+@pytest.mark.parametrize("error_class", [OpenCXRateLimitError, OpenCXServerError, OpenCXUnknownOutcomeError])
 def test_a_task_comes_back_when_the_service_asked_it_to(
-    error_class: type[OpenCXRateLimitError | OpenCXServerError],
+    error_class: type[OpenCXRateLimitError | OpenCXServerError | OpenCXUnknownOutcomeError],
 ) -> None:
     decisions = [decide(error_class("later", retry_after=600.0)) for _ in range(50)]
     assert {decision.action for decision in decisions} == {RetryAction.RETRY}
