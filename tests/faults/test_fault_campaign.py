@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fault_campaign.campaign import run_many
 
 from airflow_provider_opencx import procedures
+from airflow_provider_opencx.api.models import PhoneAgent
 from airflow_provider_opencx.reconcile import PhoneAgents
 
 DEV = Path(__file__).resolve().parents[2] / "dev"
@@ -59,11 +61,38 @@ def with_one_look(*_: object) -> Generator[object, object, PhoneAgents]:
     return (yield from procedures._list())
 
 
-@pytest.mark.parametrize(("mistake", "runs"), [(without_looking, [0, 1, 2]), (with_one_look, [13])])
-def test_a_mistake_in_the_provider_would_be_noticed(
-    mistake: object, runs: list[int], monkeypatch: pytest.MonkeyPatch
+def with_two_looks(*_: object, look: Callable[[], Any] = procedures._list) -> Generator[object, object, PhoneAgents]:
+    yield from look()
+    return (yield from look())
+
+
+def without_a_comparison(*_: object) -> tuple[()]:
+    return ()
+
+
+def with_a_bug(*_: object) -> None:
+    raise RuntimeError("a bug")
+
+
+def with_a_lie(agent: PhoneAgent, dump: Callable[[PhoneAgent], Any] = PhoneAgent.as_dict) -> dict[str, object]:
+    return {**dump(agent), "first_message": "Good evening."}
+
+
+@pytest.mark.parametrize(
+    ("promise", "run", "place", "mistake"),
+    [
+        ("duplicates", 0, "procedures._list_before_creating", without_looking),
+        ("duplicates", 74, "procedures._list_before_creating", with_one_look),
+        ("lost writes", 21, "procedures.find_mismatches", without_a_comparison),
+        ("untyped errors", 0, "procedures.plan_upsert", with_a_bug),
+        ("untrue results", 0, "api.models.PhoneAgent.as_dict", with_a_lie),
+        ("needless requests", 0, "procedures._list", with_two_looks),
+    ],
+)
+def test_a_mistake_in_the_provider_is_noticed(
+    promise: str, run: int, place: str, mistake: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(procedures, "_list_before_creating", mistake)
-    tally = run_many(1, runs)
-    assert tally.broken["duplicates"] > 0
-    assert tally.sentences
+    monkeypatch.setattr(f"airflow_provider_opencx.{place}", mistake)
+    tally = run_many(1, [run])
+    assert tally.broken[promise] > 0
+    assert any(sentence.startswith(promise) for sentence in tally.sentences[run])
