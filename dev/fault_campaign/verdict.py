@@ -106,11 +106,13 @@ class Judge:
         return sorted({task.agent_name for script in self._scenario.scripts.values() for task in script})
 
     def _keep_declared(self, task: Task, attempts: Sequence[Attempt]) -> None:
-        if task.verb == "wait" or _may_adopt(task, attempts):
+        if task.verb == "wait":
             return
         declared = self._declared[task.agent_name]
         if not all(attempt.existing for attempt in attempts):
             declared.clear()  # there was no agent, or it vanished: what comes now is another one
+        if _may_adopt(task, attempts):
+            return
         for member, value in task.members.items():
             if attempts[-1].result is not None:
                 declared[member] = [value]
