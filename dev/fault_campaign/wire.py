@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -35,7 +34,6 @@ class Sent:
 
     method: str
     is_first_page: bool
-    body: dict[str, object]
     fault: str | None = None
     status: int | None = None
 
@@ -123,9 +121,7 @@ class Wire:
         operation = OPERATIONS[request.method]
         if self._mischief.kills(operation):
             raise Killed
-        sent = Sent(
-            request.method, "cursor" not in request.url.params, json.loads(request.content) if request.content else {}
-        )
+        sent = Sent(request.method, "cursor" not in request.url.params)
         self._own.sent.append(sent)
         self._go_wrong(sent)
         self._observe()
