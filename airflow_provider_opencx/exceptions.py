@@ -199,6 +199,10 @@ class OpenCXPlanRefusedError(OpenCXError, AirflowFailException):
         self.agent_ids = list(agent_ids)
 
 
+class OpenCXPlanChangedError(OpenCXPlanRefusedError):
+    """What would be done now is not what was approved: the agents or the declaration changed in between."""
+
+
 class OpenCXAmbiguousNameError(OpenCXPlanRefusedError):
     """Several agents have the name; ``agent_ids`` names them."""
 
@@ -209,3 +213,25 @@ class OpenCXAgentExistsError(OpenCXPlanRefusedError):
 
 class OpenCXAgentNotFoundError(OpenCXPlanRefusedError):
     """The agent to update or to wait for is not in the organization's list."""
+
+
+class OpenCXFleetError(OpenCXError):
+    """Some agents of a fleet could not be brought to their declaration; the others were.
+
+    The next try plans anew, and so does only what is left.
+
+    :param message: which agents, and why.
+    :param failures: the name of each agent in question, and what happened to it.
+    :param retry_after: seconds the service asked to wait, ``None`` if it did not ask for a long wait.
+    """
+
+    def __init__(
+        self, message: str = "", *, failures: Mapping[str, str] | None = None, retry_after: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.failures = dict(failures or {})
+        self.retry_after = retry_after
+
+
+class OpenCXFleetFailedError(OpenCXFleetError, AirflowFailException):
+    """The same, where another try cannot mend any of them, or would create an agent twice."""

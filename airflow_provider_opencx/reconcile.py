@@ -5,7 +5,7 @@ The same comparison serves before a write (what differs?) and after it (was it d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -50,6 +50,9 @@ class PhoneAgents:
             if agent.name is not None:
                 self._by_name.setdefault(normalize_name(agent.name), []).append(agent)
 
+    def __iter__(self) -> Iterator[PhoneAgent]:
+        return iter(self._by_id.values())
+
     def with_id(self, agent_id: str) -> PhoneAgent | None:
         """Return the agent of an id, ``None`` if there is none."""
         return self._by_id.get(agent_id)
@@ -77,6 +80,14 @@ class Create:
 
     spec: PhoneAgentSpec
 
+    def __str__(self) -> str:
+        return f"create phone agent {shortened(self.spec.agent_name)!r}"
+
+    @property
+    def differences(self) -> tuple[Difference, ...]:
+        """The members that the new agent is given."""
+        return tuple(Difference(member, None, value) for member, value in self.spec.for_creation().written.items())
+
 
 @dataclass(frozen=True)
 class Update:
@@ -85,6 +96,9 @@ class Update:
     agent: PhoneAgent
     changes: PhoneAgentChanges
     differences: tuple[Difference, ...]
+
+    def __str__(self) -> str:
+        return f"update {self.agent.label}, {', '.join(difference.member for difference in self.differences)}"
 
 
 @dataclass(frozen=True)

@@ -206,7 +206,7 @@ class AirflowStandalone:
             folder /= f"map_index={map_index}"
         files = folder.glob(f"attempt={try_number}.log*")
         events = [json.loads(line) for file in files for line in file.read_text().splitlines()]
-        return sorted(f"{event['timestamp']} {event['level']}: {event['event']}" for event in events)
+        return sorted(f"{event['timestamp']} {event['level']}: {_said(event)}" for event in events)
 
     def call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:
         """Call Airflow's REST API, or with a path under ``/ui/`` what its pages call, and return the decoded answer."""
@@ -239,6 +239,12 @@ class AirflowStandalone:
             return None
         parts = ("metadatabase", "scheduler", "triggerer", "dag_processor")
         return True if all(health.get(part, {}).get("status") == "healthy" for part in parts) else None
+
+
+def _said(event: Mapping[str, Any]) -> str:
+    """Return the text of a log event, with that of the exceptions it tells of."""
+    errors = [f"{error['exc_type']}: {error['exc_value']}" for error in event.get("error_detail") or []]
+    return " ".join([str(event["event"]), *errors])
 
 
 def _runs(process: psutil.Process) -> bool:

@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, mask_secret
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowNotFoundException, BaseHook, mask_secret
 
 from airflow_provider_opencx import __version__, connection_form, procedures, reconcile
 from airflow_provider_opencx.api import requests
 from airflow_provider_opencx.api.client import AsyncOpenCXClient, ClientSettings, OpenCXClient
-from airflow_provider_opencx.api.models import PhoneAgent, PhoneAgentChanges, PhoneAgentSpec, Voice
+from airflow_provider_opencx.api.models import PhoneAgent, PhoneAgentChanges, PhoneAgentSpec, Voice, shortened
 from airflow_provider_opencx.api.requests import Flow
 from airflow_provider_opencx.connection import client_settings
 from airflow_provider_opencx.exceptions import (
     OpenCXConnectionSettingsError,
     OpenCXCreateMismatchError,
     OpenCXError,
+    OpenCXFleetError,
+    OpenCXFleetFailedError,
     OpenCXMismatchError,
+    OpenCXNameMismatchError,
 )
-from airflow_provider_opencx.procedures import Outcome
+from airflow_provider_opencx.fleet import FleetPlan
 from airflow_provider_opencx.reconcile import IfExists, PhoneAgents
+from airflow_provider_opencx.writing import Outcome, Result
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
+    from pydantic import JsonValue
 
 OnMismatch: TypeAlias = Literal["fail", "warn"]
 
@@ -201,6 +207,44 @@ class OpenCXHook(BaseHook):
         """Async twin of :meth:`upsert_phone_agent`."""
         return self._told(await self._arun(procedures.upsert(spec, tried_before=tried_before)), on_mismatch)
 
+    def plan_phone_agents(self, specs: Sequence[PhoneAgentSpec], *, tried_before: bool = False) -> FleetPlan:
+        """Return what is to be done for exactly one agent of each declared name, as declared; writes nothing.
+
+        :param specs: the declarations of a fleet, no name twice.
+        :param tried_before: whether an earlier try may have sent creates without learning what became of them. Agents
+            that are not there yet are then looked for with patience, some 15 s.
+        """
+        return self.get_conn().run(procedures.plan_fleet(specs, tried_before=tried_before))
+
+    async def aplan_phone_agents(self, specs: Sequence[PhoneAgentSpec], *, tried_before: bool = False) -> FleetPlan:
+        """Async twin of :meth:`plan_phone_agents`."""
+        return await self._arun(procedures.plan_fleet(specs, tried_before=tried_before))
+
+    def apply_plan(
+        self, plan: FleetPlan, *, approved: Mapping[str, JsonValue] | None = None, on_mismatch: OnMismatch = "fail"
+    ) -> list[PhoneAgent]:
+        """Carry out the plan of a fleet, one write for each agent that differs, and return the agents as declared.
+
+        An agent that fails does not hold up the others. Where its error says that theirs would fail as well (a key that
+        is rejected, a service that asks to wait, five failures in a row), nothing more is sent.
+
+        :param plan: what :meth:`plan_phone_agents` returned, just now.
+        :param approved: a plan that somebody has approved, as JSON: nothing else is done.
+        :param on_mismatch: what to do if the service stores a member other than asked: ``"fail"`` or ``"warn"``.
+        :raises OpenCXPlanRefusedError: before the first write, if an agent cannot be brought to its declaration, or the
+            plan is not the approved one.
+        :raises OpenCXFleetError: naming each agent that failed, after the others were written.
+        """
+        plan.check(approved)
+        return self._told_of_fleet(plan, self.get_conn().run(procedures.apply_fleet(plan)), on_mismatch)
+
+    async def aapply_plan(
+        self, plan: FleetPlan, *, approved: Mapping[str, JsonValue] | None = None, on_mismatch: OnMismatch = "fail"
+    ) -> list[PhoneAgent]:
+        """Async twin of :meth:`apply_plan`."""
+        plan.check(approved)
+        return self._told_of_fleet(plan, await self._arun(procedures.apply_fleet(plan)), on_mismatch)
+
     def list_voices(self) -> list[Voice]:
         """Return the voices that can be given as ``voice_id``."""
         return self.get_conn().run(requests.list_voices())
@@ -235,7 +279,7 @@ class OpenCXHook(BaseHook):
         """Return the form's extra fields; asked by Airflow 3.0 and 3.1 only."""
         from wtforms import BooleanField, IntegerField, StringField
 
-        widgets = {"number": StringField, "integer": IntegerField, "boolean": BooleanField}
+        widgets = {"number": StringField, "integer": IntegerField, "boolean": BooleanField, "string": StringField}
         return {
             field.name: widgets[field.type](field.label, description=field.description, default=field.default)
             for field in connection_form.EXTRA_FIELDS
@@ -274,14 +318,52 @@ class OpenCXHook(BaseHook):
             self.log.warning("Adopted %s as it is. It is not as declared: %s.", agent.label, listed)
         else:
             self.log.info("Left %s as it is: nothing differs.", agent.label)
-        if outcome.mismatches:
-            message = (
-                f"OpenCX {outcome.action} {agent.label}, but not as asked:"
-                f" {'; '.join(map(str, outcome.mismatches))}. The service may not know the member, or not take the"
-                " value; with on_mismatch='warn' this is only logged."
-            )
-            if on_mismatch == "fail":
-                members = [mismatch.member for mismatch in outcome.mismatches]
-                raise mismatch_error(message, agent_id=agent.id, members=members)
-            self.log.warning(message)
+        self._check_mismatches(outcome, on_mismatch, mismatch_error)
         return agent
+
+    def _check_mismatches(
+        self, outcome: Outcome, on_mismatch: OnMismatch, mismatch_error: type[OpenCXMismatchError]
+    ) -> None:
+        if not outcome.mismatches:
+            return
+        message = (
+            f"OpenCX {outcome.action} {outcome.agent.label}, but not as asked:"
+            f" {'; '.join(map(str, outcome.mismatches))}. The service may not know the member, or not take the"
+            " value; with on_mismatch='warn' this is only logged."
+        )
+        if on_mismatch == "fail":
+            members = [mismatch.member for mismatch in outcome.mismatches]
+            raise mismatch_error(message, agent_id=outcome.agent.id, members=members)
+        self.log.warning(message)
+
+    def _told_of_fleet(self, plan: FleetPlan, results: Sequence[Result], on_mismatch: OnMismatch) -> list[PhoneAgent]:
+        agents: list[PhoneAgent] = []
+        failures: dict[str, OpenCXError] = {}
+        for step, result in zip(plan.steps, results, strict=True):
+            try:
+                if isinstance(result, OpenCXError):
+                    raise result
+                self._check_mismatches(result, on_mismatch, OpenCXMismatchError)
+                agents.append(result.agent)
+            except OpenCXError as error:
+                failures[step.spec.agent_name] = error
+        if failures:
+            raise _fleet_error(failures, len(plan.steps))
+        return agents
+
+
+def _fleet_error(failures: Mapping[str, OpenCXError], declared: int) -> OpenCXFleetError:
+    """Return the error that names each agent which failed; one that is retried only where that can help."""
+    names_by_reason: dict[str, list[str]] = {}
+    for name, error in failures.items():
+        names_by_reason.setdefault(str(error), []).append(repr(shortened(name)))
+    sentences = [f"{', '.join(names)}: {reason}" for reason, names in names_by_reason.items()]
+    message = f"{len(failures)} of {declared} agents are not as declared; the others are. {' '.join(sentences)}"
+    # An agent under another name than declared is not found again: another try would create one more.
+    created_otherwise = any(isinstance(error, OpenCXNameMismatchError) for error in failures.values())
+    hopeless = all(isinstance(error, AirflowFailException) for error in failures.values())
+    return (OpenCXFleetFailedError if created_otherwise or hopeless else OpenCXFleetError)(
+        message,
+        failures={name: str(error) for name, error in failures.items()},
+        retry_after=max(filter(None, map(requests.asked_to_wait, failures.values())), default=None),
+    )

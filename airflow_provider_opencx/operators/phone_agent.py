@@ -1,13 +1,16 @@
 """Operators that create phone agents and keep them as declared.
 
-Each returns the agent as a plain dict with the API's member names: the same that the sensor returns.
+Each returns the agent as a plain dict with the API's member names, the same that the sensor returns; the one for a
+whole fleet returns the list of them.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from enum import Enum
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeAlias
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeAlias, cast
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
     from pydantic import JsonValue
 
+    from airflow_provider_opencx.fleet import FleetPlan
     from airflow_provider_opencx.hooks.opencx import OnMismatch, OpenCXHook
     from airflow_provider_opencx.reconcile import IfExists
 
@@ -249,6 +253,112 @@ class OpenCXUpdatePhoneAgentOperator(OpenCXDeclarationOperator):
         if not self.agent:
             raise OpenCXArgumentError("give at least one member to change")
         return checked_selector(self.agent_id, self.agent_name)
+
+
+class OpenCXSyncPhoneAgentsOperator(BaseOperator):
+    """Keep a whole fleet of phone agents as declared, in one task: one list, one plan, one write where one differs.
+
+    The plan is written to the log as a table, and other tasks can read it: a dry run returns it, and any other run
+    pushes it as the XCom ``plan`` before the first write. A name that is declared twice, or that several existing
+    agents have, and whatever else stands in the way of a declaration, is refused before the first write. Agents that
+    exist and are not declared are reported, and never touched.
+
+    An agent that fails does not hold up the others: they are written, then the task fails, naming each that did. The
+    next try plans anew, and so does only what is left. Where a failure says that the others would fail as well (a
+    rejected key, a service that asks to wait, five failures in a row), nothing more is sent in this try.
+
+    :param agents: the declarations, each a mapping of the members that :class:`OpenCXDeclarationOperator` takes,
+        ``name`` among them; or the path of a YAML or JSON file that holds such a list, alone or under the key
+        ``agents``. A relative path begins at the folder of the Dag file. The file is read when the task runs, and as
+        it is: nothing in it is a template. (templated)
+    :param dry_run: return the plan and write nothing. Default: ``False``. (templated)
+    :param approved_plan: what a dry run returned and somebody approved, handed over as the output of that task. Nothing
+        else is then done: if the agents or their declarations have changed since, the task refuses. (templated)
+    :param on_mismatch: if the service accepts a write and leaves a member other than asked: ``"fail"`` (default) or
+        ``"warn"``.
+    :param opencx_conn_id: the connection. Default ``opencx_default``.
+    :return: the agents in the order of their declarations, each as a dict with the API's member names. From a dry run,
+        the plan: a dict of ``agents`` (each with ``name``, ``id``, ``action`` and ``changes``, which have ``member``,
+        ``actual`` and ``wanted``), ``undeclared`` (each with ``id`` and ``name``), ``changes`` (the number of writes),
+        ``summary`` (a sentence) and ``table`` (Markdown).
+    :raises OpenCXError: see :mod:`airflow_provider_opencx.exceptions`; ``OpenCXFleetError`` if some agents failed.
+    """
+
+    template_fields: Sequence[str] = ("agents", "dry_run", "approved_plan")
+    template_fields_renderers: ClassVar[dict[str, str]] = {"agents": "json", "approved_plan": "json"}
+    ui_color = "#d9e8fb"
+
+    def __init__(
+        self,
+        *,
+        agents: Sequence[Mapping[str, object]] | str | os.PathLike[str] | XComArg,
+        dry_run: bool | str | XComArg = False,
+        approved_plan: Mapping[str, JsonValue] | XComArg | None = None,
+        on_mismatch: OnMismatch = "fail",
+        opencx_conn_id: str = DEFAULT_CONN_ID,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.agents = agents
+        # Airflow 3 calls the method that this shadows nowhere.
+        self.dry_run = dry_run  # type: ignore[assignment,method-assign]  # a template field is named as its argument
+        self.approved_plan = approved_plan
+        self.on_mismatch = on_mismatch
+        self.opencx_conn_id = opencx_conn_id
+        with naming_task(self.task_id):
+            _check_choice("on_mismatch", on_mismatch, ("fail", "warn"))
+            self._check_final_declarations()
+
+    def execute(self, context: Context) -> JsonValue:
+        """Plan, and unless this is a dry run, do what is planned; return the agents, or the plan."""
+        from airflow_provider_opencx.fleet import declare_fleet
+        from airflow_provider_opencx.hooks.opencx import OpenCXHook
+
+        specs = declare_fleet(self._declarations())
+        is_dry_run = _truth("dry_run", self.dry_run)
+        hook = OpenCXHook(self.opencx_conn_id)
+        plan = hook.plan_phone_agents(specs, tried_before=not is_dry_run and _tried_before(context))
+        self._log(plan)
+        if is_dry_run:
+            plan.check()
+            return plan.as_dict()
+        if "ti" in context:
+            context["ti"].xcom_push(key="plan", value=plan.as_dict())
+        approved = cast("Mapping[str, JsonValue] | None", self.approved_plan)  # rendered by now
+        agents = hook.apply_plan(plan, approved=approved, on_mismatch=self.on_mismatch)
+        return [agent.as_dict() for agent in agents]
+
+    def _declarations(self) -> object:
+        if not isinstance(self.agents, str | os.PathLike):
+            return self.agents
+        from airflow_provider_opencx.fleet_file import read_fleet_file
+
+        has_dag = self.has_dag()  # type: ignore[no-untyped-call]  # Airflow does not annotate it
+        folder = Path(self.dag.folder) if has_dag else Path()
+        return read_fleet_file(folder / self.agents)
+
+    def _log(self, plan: FleetPlan) -> None:
+        self.log.info("Plan: %s%s", plan.summary, f"\n{plan.table}" if plan.table else "")
+        if plan.undeclared:
+            self.log.info(plan.report_of_undeclared())
+
+    def _check_final_declarations(self) -> None:
+        from airflow_provider_opencx.fleet import check_final_declarations
+        from airflow_provider_opencx.fleet_file import check_path
+
+        if isinstance(self.agents, str | os.PathLike):
+            if is_final(os.fspath(self.agents)):
+                check_path(Path(self.agents))
+        elif isinstance(self.agents, list | tuple):
+            check_final_declarations(self.agents)
+
+
+def _truth(argument: str, value: object) -> bool:
+    """Return the truth value of a templated argument: Jinja makes text of it."""
+    truth = {"true": True, "false": False}.get(value.strip().lower()) if isinstance(value, str) else value
+    if isinstance(truth, bool):
+        return truth
+    raise OpenCXArgumentError(f"{argument}: must be true or false")
 
 
 def _tried_before(context: Context) -> bool:

@@ -10,8 +10,8 @@ from typing import Any, Literal, TypeAlias
 from airflow.sdk.exceptions import AirflowSensorTimeout
 
 from airflow_provider_opencx import exceptions
-from airflow_provider_opencx.procedures import LOOK_AGAIN_AFTER
 from airflow_provider_opencx.simulator import Simulator
+from airflow_provider_opencx.writing import LOOK_AGAIN_AFTER
 from fault_campaign.attempts import POKE_INTERVAL, Attempt
 from fault_campaign.scenario import Scenario, Task
 from fault_campaign.wire import Killed, Sent

@@ -14,7 +14,7 @@ from airflow_standalone import EXAMPLE_DAGS
 
 from airflow_provider_opencx.simulator import Simulator
 
-ALL = {"opencx_outbound_agent", "opencx_weekly_campaign", "opencx_update_greeting"}
+ALL = {"opencx_outbound_agent", "opencx_weekly_campaign", "opencx_update_greeting", "opencx_approved_fleet"}
 
 
 @pytest.fixture

@@ -117,6 +117,7 @@ def test_the_metadata_names_what_is_needed_and_nothing_of_the_development(built:
         "httpx-retries",
         "pydantic",
         "pyrate-limiter",
+        "pyyaml",
     }
     assert not any(tool in requirement for requirement in requirements for tool in ("pytest", "ruff", "hypothesis"))
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -48,9 +50,25 @@ def connections(service: Simulator) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def airflow(connections: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowStandalone]:
+def dags(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Dags folder of the running Airflow: the tests' own, and the examples without their schedules.
+
+    A Dag with a schedule runs by itself as soon as it is not paused, and a test wants the run that it has started.
+    """
+    folder = tmp_path_factory.mktemp("dags")
+    for source in (DAGS, EXAMPLE_DAGS):
+        shutil.copytree(source, folder, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
+    for file in folder.glob("opencx_*.py"):
+        file.write_text(re.sub(r'schedule="[^"]+"', "schedule=None", file.read_text()))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def airflow(
+    connections: Mapping[str, str], dags: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[AirflowStandalone]:
     """The running Airflow."""
-    with AirflowStandalone(tmp_path_factory.mktemp("airflow"), DAGS, connections) as running:
+    with AirflowStandalone(tmp_path_factory.mktemp("airflow"), dags, connections) as running:
         yield running
 
 

@@ -25,6 +25,8 @@ PERMANENT = {
     "OpenCXPlanRefusedError",
     "OpenCXAmbiguousNameError",
     "OpenCXAgentExistsError",
+    "OpenCXPlanChangedError",
+    "OpenCXFleetFailedError",
     "OpenCXAgentNotFoundError",
 }
 

@@ -16,9 +16,11 @@ from airflow_provider_opencx.exceptions import (
     OpenCXAuthenticationError,
     OpenCXConnectionSettingsError,
     OpenCXCreateMismatchError,
+    OpenCXFleetError,
     OpenCXMismatchError,
     OpenCXNameMismatchError,
     OpenCXPermissionError,
+    OpenCXPlanChangedError,
     OpenCXPlanRefusedError,
     OpenCXRequestRefusedError,
     OpenCXUnknownOutcomeError,
@@ -310,3 +312,28 @@ class TestTheConnectionTest:
         passed, message = OpenCXHook().test_connection()
         assert not passed
         assert "no answer from http://127.0.0.1:1" in message
+
+
+def test_a_fleet_is_planned_with_one_read_and_carried_out_with_one_write_an_agent(
+    hook: Any, connected: Simulator
+) -> None:
+    connected.add_agent("b", type="outbound", first_message="Hey")
+    specs = [spec(), spec(name="b", first_message="Hello"), spec(name="c")]
+    plan = hook.plan_phone_agents(specs)
+    assert plan.summary == "2 to create, 1 to update, 0 unchanged; 0 not declared and left alone."
+    assert connected.writes == []
+    agents = hook.apply_plan(plan, approved=plan.as_dict())
+    assert [agent.name for agent in agents] == ["a", "b", "c"]
+    assert [request.method for request in connected.requests] == ["GET", "POST", "POST", "PATCH", "GET"]
+    with pytest.raises(OpenCXPlanChangedError, match="approved: 'd'"):
+        hook.apply_plan(hook.plan_phone_agents([*specs, spec(name="d")]), approved=plan.as_dict())
+
+
+def test_a_fleet_error_names_each_agent_that_failed(hook: Any, connected: Simulator) -> None:
+    connected.fail("createPhoneAgent", Answer(422, {"message": "no"}))
+    connected.fail("createPhoneAgent", CloseBeforeHandling())
+    with pytest.raises(OpenCXFleetError) as error:
+        hook.apply_plan(hook.plan_phone_agents([spec(), spec(name="b"), spec(name="c")]))
+    assert list(error.value.failures) == ["a", "b"]
+    assert "'b' was created is not known" in str(error.value)
+    assert [agent["name"] for agent in connected.agents()] == ["c"]

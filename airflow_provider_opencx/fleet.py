@@ -1,0 +1,236 @@
+"""A fleet: many declarations, one plan. Pure; sends nothing.
+
+The plan is shown to people as a table, and handed from task to task as plain JSON.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from pydantic import JsonValue
+
+from airflow_provider_opencx.api.models import PhoneAgent, PhoneAgentChanges, PhoneAgentSpec, normalize_name, shortened
+from airflow_provider_opencx.exceptions import (
+    OpenCXArgumentError,
+    OpenCXPlanChangedError,
+    OpenCXPlanRefusedError,
+)
+from airflow_provider_opencx.parse_time import is_final
+from airflow_provider_opencx.reconcile import Create, PhoneAgents, Plan, Refuse, Unchanged, Update, plan_upsert
+
+_MOST_NAMED = 20
+
+_Declared = TypeVar("_Declared", bound=PhoneAgentChanges)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One agent of a fleet: what is declared of it, and what is to be done for that."""
+
+    spec: PhoneAgentSpec
+    plan: Plan
+
+    @property
+    def agent_id(self) -> str | None:
+        """The id of the agent, ``None`` if it is yet to be created."""
+        return self.plan.agent.id if isinstance(self.plan, Update | Unchanged) else None
+
+    @property
+    def action(self) -> str:
+        """What is done, as people and other tasks read it."""
+        return type(self.plan).__name__.lower()
+
+    def as_dict(self) -> dict[str, JsonValue]:
+        """Return the step as plain JSON."""
+        changes = self.plan.differences if isinstance(self.plan, Create | Update) else ()
+        return {
+            "name": self.spec.agent_name,
+            "id": self.agent_id,
+            "action": self.action,
+            "changes": [
+                {"member": change.member, "actual": change.actual, "wanted": change.wanted} for change in changes
+            ],
+        }
+
+
+@dataclass(frozen=True)
+class FleetPlan:
+    """What is to be done for a fleet.
+
+    :param steps: one for each declared agent, in the declared order.
+    :param undeclared: agents that exist and are not declared: they are reported, and never touched.
+    """
+
+    steps: tuple[Step, ...]
+    undeclared: tuple[PhoneAgent, ...] = ()
+
+    @property
+    def summary(self) -> str:
+        """The plan in a sentence."""
+        actions = Counter(step.action for step in self.steps)
+        refused = f", {actions['refuse']} refused" if actions["refuse"] else ""
+        return (
+            f"{actions['create']} to create, {actions['update']} to update, {actions['unchanged']} unchanged{refused};"
+            f" {len(self.undeclared)} not declared and left alone."
+        )
+
+    @property
+    def table(self) -> str:
+        """The plan as a table in Markdown, with a row for each member that changes; empty if none does."""
+        rows = [("agent", "action", "member: old -> new")]
+        for step in self.steps:
+            name = repr(shortened(step.spec.agent_name))
+            if isinstance(step.plan, Refuse):
+                rows.append((name, step.action, str(step.plan.error)))
+            elif isinstance(step.plan, Create | Update):
+                changes = [change for change in step.plan.differences if change.member != "name"]
+                rows += [(name, step.action, str(change)) for change in changes]
+        if len(rows) == 1:
+            return ""
+        cells = [[_cell(text) for text in row] for row in rows]
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        lines = [" | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in cells]
+        ruler = " | ".join("-" * width for width in widths)
+        return "\n".join(f"| {line} |" for line in (lines[0], ruler, *lines[1:]))
+
+    def as_dict(self) -> dict[str, JsonValue]:
+        """Return the plan as plain JSON: what a dry run returns, and what can be approved."""
+        return {
+            "agents": [step.as_dict() for step in self.steps],
+            "undeclared": [{"id": agent.id, "name": agent.name} for agent in self.undeclared],
+            "changes": sum(isinstance(step.plan, Create | Update) for step in self.steps),
+            "summary": self.summary,
+            "table": self.table,
+        }
+
+    def report_of_undeclared(self) -> str:
+        """Return the undeclared agents in a sentence, as many of them as a log line should name."""
+        named = ", ".join(agent.label for agent in self.undeclared[:_MOST_NAMED])
+        more = len(self.undeclared) - _MOST_NAMED
+        return f"Not declared, and left alone: {named}{f' and {more} more' if more > 0 else ''}."
+
+    def check(self, approved: Mapping[str, JsonValue] | None = None) -> None:
+        """Check that the plan may be carried out, before the first write.
+
+        :param approved: a plan as JSON that somebody has approved; ``None`` if nobody was asked.
+        :raises OpenCXPlanRefusedError: if an agent cannot be brought to its declaration.
+        :raises OpenCXPlanChangedError: if something else is to be done than what was approved. What an earlier try has
+            done already may be missing.
+        """
+        refusals = [step.plan.error for step in self.steps if isinstance(step.plan, Refuse)]
+        if refusals:
+            ids = [agent_id for error in refusals for agent_id in getattr(error, "agent_ids", [])]
+            message = f"Nothing was sent for the fleet, because {len(refusals)} of its agents cannot be as declared. "
+            raise OpenCXPlanRefusedError(message + " ".join(map(str, refusals)), agent_ids=ids)
+        if approved is not None:
+            self._check_approved(_entries(approved))
+
+    def _check_approved(self, approved: Mapping[str, Mapping[str, JsonValue]]) -> None:
+        steps = {step.spec.agent_name: step for step in self.steps}
+        changed = [name for name, step in steps.items() if not _is_approved(step.as_dict(), approved.get(name))]
+        changed += approved.keys() - steps.keys()
+        if changed:
+            named = ", ".join(repr(shortened(name)) for name in changed[:_MOST_NAMED])
+            more = f" and {len(changed) - _MOST_NAMED} more" if len(changed) > _MOST_NAMED else ""
+            raise OpenCXPlanChangedError(
+                "Nothing was sent, because the agents or their declarations changed since the plan was approved:"
+                f" {named}{more}. What would be done now is in the log. Make a new plan, and have that approved.",
+                agent_ids=[steps[name].agent_id or "" for name in changed if name in steps and steps[name].agent_id],
+            )
+
+
+def plan_fleet(specs: Sequence[PhoneAgentSpec], agents: PhoneAgents) -> FleetPlan:
+    """Plan for exactly one agent of each declared name, as declared.
+
+    :param specs: the declarations, as :func:`declare_fleet` returns them.
+    :param agents: all agents that exist.
+    """
+    declared = {spec.agent_name for spec in specs}
+    return FleetPlan(
+        steps=tuple(Step(spec, plan_upsert(spec, agents)) for spec in specs),
+        undeclared=tuple(agent for agent in agents if normalize_name(agent.name or "") not in declared),
+    )
+
+
+def declare_fleet(declarations: object) -> list[PhoneAgentSpec]:
+    """Check the declarations of a fleet and return them as specs.
+
+    :param declarations: a sequence of declarations, each a mapping of an agent's members, its name among them.
+    :raises OpenCXArgumentError: naming each declaration that is wrong, and each name that is declared twice.
+    """
+    return _declared(declarations, lambda members: PhoneAgentSpec.declare(dict(members)))
+
+
+def check_final_declarations(declarations: Sequence[object]) -> None:
+    """Check what can be checked of declarations while a Dag is parsed: all that holds no template.
+
+    :raises OpenCXArgumentError: as :func:`declare_fleet` does.
+    """
+
+    def check(members: Mapping[str, object]) -> PhoneAgentChanges:
+        if "name" not in members:
+            raise OpenCXArgumentError("name: is required")
+        return PhoneAgentChanges.declare({member: value for member, value in members.items() if is_final(value)})
+
+    _declared([part if isinstance(part, Mapping) or is_final(part) else _A_TEMPLATE for part in declarations], check)
+
+
+_A_TEMPLATE: Mapping[str, object] = {"name": "{{ }}"}
+"""Stands for a declaration that is not known before its task runs."""
+
+
+def _declared(declarations: object, declare: Callable[[Mapping[str, object]], _Declared]) -> list[_Declared]:
+    if not isinstance(declarations, Sequence) or isinstance(declarations, str | bytes):
+        raise OpenCXArgumentError("agents: must be a list of declarations, or the path of a YAML or JSON file")
+    declared: list[_Declared] = []
+    problems: list[str] = []
+    for number, declaration in enumerate(declarations, 1):
+        try:
+            if not isinstance(declaration, Mapping):
+                raise OpenCXArgumentError("must be a mapping of an agent's members")
+            declared.append(declare(declaration))
+        except OpenCXArgumentError as wrong:
+            problems.append(f"number {number}{_named(declaration)}: {wrong}")
+    names = Counter(spec.name for spec in declared if spec.name is not None)
+    problems += [f"{shortened(name)!r} is declared {count} times" for name, count in names.items() if count > 1]
+    if problems:
+        more = f"; and {len(problems) - _MOST_NAMED} more" if len(problems) > _MOST_NAMED else ""
+        raise OpenCXArgumentError(f"agents: {'; '.join(problems[:_MOST_NAMED])}{more}")
+    return declared
+
+
+def _named(declaration: object) -> str:
+    name = declaration.get("name") if isinstance(declaration, Mapping) else None
+    return f" ({shortened(name)!r})" if isinstance(name, str) else ""
+
+
+def _cell(text: str) -> str:
+    """Return a text as a cell that breaks neither the row nor the table."""
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _entries(approved: object) -> dict[str, Mapping[str, JsonValue]]:
+    entries = approved.get("agents") if isinstance(approved, Mapping) else None
+    if isinstance(entries, list) and all(isinstance(entry, Mapping) for entry in entries):
+        return {str(entry.get("name")): entry for entry in entries}
+    raise OpenCXArgumentError(
+        "approved_plan: must be what this operator returned with dry_run=True; hand it over as the output of that task"
+    )
+
+
+def _is_approved(entry: Mapping[str, JsonValue], approved: Mapping[str, JsonValue] | None) -> bool:
+    """Return whether a step does no more than what was approved, to the agent that was meant."""
+    if approved is None:
+        return False
+    if entry["action"] == "unchanged":
+        return approved.get("id") in (None, entry["id"])
+    approved_changes = approved.get("changes")
+    return (
+        (entry["action"], entry["id"]) == (approved.get("action"), approved.get("id"))
+        and isinstance(entry["changes"], list)
+        and isinstance(approved_changes, list)
+        and all(change in approved_changes for change in entry["changes"])
+    )

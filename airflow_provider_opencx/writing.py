@@ -1,0 +1,377 @@
+"""Sends what plans ask for, once, and looks at the list for what became of it.
+
+One agent is a fleet of one: the same code writes either. Everything here is a flow (see :mod:`.api.requests`), so the
+sync and the async hook run the same code.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from airflow_provider_opencx.api import requests
+from airflow_provider_opencx.api.models import PhoneAgent, PhoneAgentChanges, PhoneAgentSpec, shortened
+from airflow_provider_opencx.api.requests import Flow, Pause, asked_to_wait
+from airflow_provider_opencx.exceptions import (
+    OpenCXAgentNotFoundError,
+    OpenCXAmbiguousNameError,
+    OpenCXAnswerError,
+    OpenCXAuthenticationError,
+    OpenCXConnectionSettingsError,
+    OpenCXError,
+    OpenCXNameMismatchError,
+    OpenCXPermissionError,
+    OpenCXRedirectError,
+    OpenCXServerError,
+    OpenCXUnknownOutcomeError,
+    OpenCXUnreachableError,
+)
+from airflow_provider_opencx.reconcile import (
+    Create,
+    Difference,
+    PhoneAgents,
+    Plan,
+    Refuse,
+    Update,
+    find_mismatches,
+    pick_agent,
+)
+
+LOOK_AGAIN_AFTER: Sequence[float] = (0, 1, 2, 4, 8)
+"""Seconds before each look at the list for an agent whose create was not answered, in this try or in an earlier one."""
+
+CREATES_PER_LIST = 100
+"""After so many creates the list is read anew: somebody else may have created one of the names meanwhile."""
+
+FAILURES_IN_A_ROW = 5
+"""After so many failed writes in a row the rest is left for the next try: the service is in trouble."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one plan.
+
+    :param agent: the agent, as the service describes it now.
+    :param action: what was done to it.
+    :param differences: the members that were changed; for an agent left as it is, those not as declared.
+    :param mismatches: the members that the service left other than asked.
+    """
+
+    agent: PhoneAgent
+    action: Literal["created", "updated", "unchanged"]
+    differences: tuple[Difference, ...] = ()
+    mismatches: tuple[Difference, ...] = ()
+
+
+Result: TypeAlias = Outcome | OpenCXError
+"""What became of one plan of several: an error of one does not hold up the others."""
+
+
+def list_agents() -> Flow[PhoneAgents]:
+    """List the agents, to look them up."""
+    return PhoneAgents((yield from requests.list_phone_agents()))
+
+
+def carry_out(plan: Plan, declared: PhoneAgentChanges) -> Flow[Outcome]:
+    """Carry out one plan.
+
+    :param declared: what was declared of the agent, with which the result is compared.
+    :raises OpenCXError: the refusal of the plan, or why it could not be carried out.
+    """
+    [result] = yield from carry_out_all([(plan, declared)])
+    if isinstance(result, OpenCXError):
+        raise result
+    return result
+
+
+def carry_out_all(plans: Sequence[tuple[Plan, PhoneAgentChanges]]) -> Flow[list[Result]]:
+    """Send the write of each plan that asks for one, then look once at the list for what the answers did not show.
+
+    :param plans: each with what was declared of its agent. Creates are sent first, because the list from which they
+        were planned must not be old.
+    :return: the results in the order of the plans.
+    """
+    results: dict[int, Result] = {}
+    sent: dict[int, _Sent] = {}
+    trouble = _Trouble()
+    guard = _CreateGuard()
+    progress = _Progress(sum(isinstance(plan, Create | Update) for plan, _ in plans))
+    for index in sorted(range(len(plans)), key=lambda index: not isinstance(plans[index][0], Create)):
+        plan, declared = plans[index]
+        if trouble.error is not None and isinstance(plan, Create | Update):
+            results[index] = trouble.error.saying(f"Nothing was sent for it, because others failed: {trouble.error}")
+            continue
+        try:
+            if isinstance(plan, Create):
+                yield from guard.look_before(plan)
+            written = yield from _write(plan, declared)
+        except OpenCXError as error:
+            results[index] = error
+            trouble.judge(error)
+            progress.log(plan, error)
+            continue
+        if isinstance(written, Outcome):
+            results[index] = written
+        else:
+            sent[index] = written
+        if isinstance(plan, Create | Update):
+            error_of_it = written.reason if isinstance(written, _Unanswered) else None
+            trouble.judge(error_of_it)
+            progress.log(plan, error_of_it)
+    results |= yield from _look_for(sent, trouble.error)
+    return [results[index] for index in range(len(plans))]
+
+
+def _write(plan: Plan, declared: PhoneAgentChanges) -> Flow[Outcome | _Sent]:
+    """Send what one plan asks for, and return its outcome, or what the list is to be asked about."""
+    if isinstance(plan, Refuse):
+        raise plan.error
+    if isinstance(plan, Create):
+        return (yield from _create(plan.spec))
+    if isinstance(plan, Update):
+        return (yield from _update(plan, declared))
+    return Outcome(plan.agent, "unchanged", plan.differences)
+
+
+def _create(spec: PhoneAgentSpec) -> Flow[_Created | _Unanswered]:
+    try:
+        agent = yield from requests.create_phone_agent(spec)
+    except OpenCXError as error:
+        if not _may_have_been_handled(error):
+            raise
+        return _Unanswered(spec, error)
+    if agent is None:
+        return _Unanswered(spec, OpenCXError("The service accepted it with an empty answer."))
+    return _Created(spec, agent)
+
+
+def _may_have_been_handled(error: OpenCXError) -> bool:
+    """Return whether an agent may exist after a create that failed so.
+
+    Only a request that never arrived, or a refusal, says that none does.
+    """
+    if isinstance(error, OpenCXUnreachableError):
+        return error.request_sent
+    return isinstance(error, OpenCXServerError | OpenCXAnswerError)
+
+
+def _update(plan: Update, declared: PhoneAgentChanges) -> Flow[Outcome | _Updated]:
+    try:
+        answered = yield from requests.update_phone_agent(plan.agent.id, plan.changes)
+    except OpenCXAnswerError:
+        # The service took the changes, and the list will tell.
+        answered = None
+    updated = _Updated(plan, declared, answered)
+    outcome = None if answered is None else updated.outcome(answered)
+    return updated if outcome is None or outcome.mismatches else outcome
+
+
+class _CreateGuard:
+    """Sees to it that many creates are not sent on the word of an old list."""
+
+    def __init__(self) -> None:
+        self._creates = 0
+        self._agents = PhoneAgents([])
+
+    def look_before(self, plan: Create) -> Flow[None]:
+        """List again where it is time, and raise if the agent has appeared since it was planned."""
+        if self._creates and self._creates % CREATES_PER_LIST == 0:
+            self._agents = yield from list_agents()
+        self._creates += 1
+        for agent in self._agents.named(plan.spec.agent_name):
+            raise OpenCXError(
+                f"The {agent.label} has appeared since the plan was made, so it was not created. The next try begins"
+                " with it."
+            )
+
+
+@dataclass
+class _Trouble:
+    """Knows when the failures of some writes say that the others would fail, too.
+
+    :param error: the failure that said so.
+    """
+
+    error: OpenCXError | None = None
+    _in_a_row: int = field(default=0, init=False)
+
+    def judge(self, error: OpenCXError | None) -> None:
+        """Take in how a write went: ``None`` if it was answered."""
+        self._in_a_row = 0 if error is None or isinstance(error, AirflowFailException) else self._in_a_row + 1
+        of_all = isinstance(error, _OF_THE_CONNECTION) or asked_to_wait(error) is not None
+        if of_all or self._in_a_row >= FAILURES_IN_A_ROW:
+            self.error = error
+
+
+_OF_THE_CONNECTION = (
+    OpenCXAuthenticationError,
+    OpenCXPermissionError,
+    OpenCXRedirectError,
+    OpenCXConnectionSettingsError,
+)
+"""Errors that are not about an agent: the next write would meet the same."""
+
+
+@dataclass(frozen=True)
+class _Created:
+    """A create that was answered; the list tells whether somebody else created the name at the same moment.
+
+    The API has no way to prevent that; but whoever lists last sees both, and does not report a success.
+    """
+
+    spec: PhoneAgentSpec
+    agent: PhoneAgent
+
+    def seen_in(self, agents: PhoneAgents) -> Outcome:
+        """Return the outcome; raises ``OpenCXAmbiguousNameError`` if several agents have the name now."""
+        try:
+            pick_agent(agents, agent_name=self.spec.agent_name)
+        except OpenCXAmbiguousNameError as several:
+            raise several.saying(
+                f"The {self.agent.label} was created while another of its name was. {several}"
+            ) from None
+        return _outcome_of_create(self.spec, agents.with_id(self.agent.id) or self.agent)
+
+    def unseen(self, failure: OpenCXError | None) -> Outcome:
+        """Return the outcome where no list was to be had: it exists, and the next run looks again."""
+        return _outcome_of_create(self.spec, self.agent)
+
+
+@dataclass(frozen=True)
+class _Unanswered:
+    """A create that may have been carried out, and was not answered.
+
+    :param reason: why there was no answer.
+    """
+
+    spec: PhoneAgentSpec
+    reason: OpenCXError
+
+    def seen_in(self, agents: PhoneAgents) -> Outcome | None:
+        """Return the outcome if the agent has shown up."""
+        agent = pick_agent(agents, agent_name=self.spec.agent_name)
+        return None if agent is None else _outcome_of_create(self.spec, agent)
+
+    def unseen(self, failure: OpenCXError | None) -> Outcome:
+        """Raise that the outcome is not known."""
+        not_known = f"Whether phone agent {shortened(self.spec.agent_name)!r} was created is not known: {self.reason}"
+        if isinstance(failure, AirflowFailException):
+            raise failure.saying(f"{not_known} Looking for it failed: {failure}")
+        raise OpenCXUnknownOutcomeError(
+            f"{not_known} No agent of that name has appeared since, and the create was not sent again. The next try"
+            " looks first, and adopts the agent if it is there.",
+            retry_after=asked_to_wait(failure),
+        )
+
+
+@dataclass(frozen=True)
+class _Updated:
+    """An update that was taken, and whose answer does not show what was asked.
+
+    :param answered: the agent as the answer shows it, ``None`` if it shows none.
+    """
+
+    plan: Update
+    declared: PhoneAgentChanges
+    answered: PhoneAgent | None
+
+    def outcome(self, agent: PhoneAgent) -> Outcome:
+        """Return the outcome if the agent is now as given."""
+        return Outcome(agent, "updated", self.plan.differences, find_mismatches(self.declared, agent))
+
+    def seen_in(self, agents: PhoneAgents) -> Outcome:
+        """Return the outcome; raises ``OpenCXAgentNotFoundError`` if the agent is gone."""
+        agent = agents.with_id(self.plan.agent.id) or self.answered
+        if agent is None:
+            raise OpenCXAgentNotFoundError(
+                f"The {self.plan.agent.label} was updated and is not in the organization's list any more.",
+                agent_ids=[self.plan.agent.id],
+            )
+        return self.outcome(agent)
+
+    def unseen(self, failure: OpenCXError | None) -> Outcome:
+        """Raise that it could not be read back."""
+        failure = failure or OpenCXError("the list was not read.")
+        raise failure.saying(f"The {self.plan.agent.label} was updated, and could not be read back: {failure}")
+
+
+_Sent: TypeAlias = _Created | _Unanswered | _Updated
+"""A write of which the list is to tell what became."""
+
+
+def _outcome_of_create(spec: PhoneAgentSpec, agent: PhoneAgent) -> Outcome:
+    mismatches = find_mismatches(spec.for_creation(), agent)
+    if any(mismatch.member == "name" for mismatch in mismatches):
+        raise OpenCXNameMismatchError(
+            f"OpenCX created {agent.label}, though the name {shortened(spec.agent_name)!r} was declared. Declare the"
+            " name as OpenCX stores it: under another name the agent is not found again, and each run would create one"
+            " more.",
+            agent_id=agent.id,
+            members=["name"],
+        )
+    return Outcome(agent, "created", mismatches=mismatches)
+
+
+class _Progress:
+    """Says of many writes how far they are: a large fleet takes minutes."""
+
+    def __init__(self, writes: int) -> None:
+        self._writes = writes
+        self._done = 0
+
+    def log(self, plan: Plan, error: OpenCXError | None) -> None:
+        """Log one write, if it is one of several."""
+        self._done += 1
+        if self._writes < 2:
+            return
+        if error is None:
+            log.info("%d of %d: %s.", self._done, self._writes, plan)
+        else:
+            log.warning("%d of %d: %s failed: %s", self._done, self._writes, plan, error)
+
+
+def _look_for(sent: Mapping[int, _Sent], trouble: OpenCXError | None) -> Flow[dict[int, Result]]:
+    """Look at the list until it has shown what became of each write, or there is no point in looking on.
+
+    :param trouble: why the writes were broken off, ``None`` if they were not.
+    """
+    results: dict[int, Result] = {}
+    failure = _asked_to_wait_by([trouble, *(write.reason for write in sent.values() if isinstance(write, _Unanswered))])
+    # An update was carried out, so nothing is to be waited for.
+    patient = any(not isinstance(write, _Updated) for write in sent.values())
+    for seconds in () if failure else LOOK_AGAIN_AFTER if patient else (None,):
+        if len(results) == len(sent):
+            break
+        if seconds is not None:
+            yield Pause(seconds)
+        try:
+            agents = yield from list_agents()
+        except OpenCXError as error:
+            failure = error
+            if isinstance(error, AirflowFailException) or asked_to_wait(error) is not None:
+                break
+            continue
+        for index in sent.keys() - results.keys():
+            try:
+                outcome = sent[index].seen_in(agents)
+            except OpenCXError as error:
+                results[index] = error
+            else:
+                if outcome is not None:
+                    results[index] = outcome
+    for index in sent.keys() - results.keys():
+        try:
+            results[index] = sent[index].unseen(failure)
+        except OpenCXError as error:
+            results[index] = error
+    return results
+
+
+def _asked_to_wait_by(errors: Sequence[OpenCXError | None]) -> OpenCXError | None:
+    return next((error for error in errors if asked_to_wait(error) is not None), None)

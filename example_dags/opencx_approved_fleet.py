@@ -1,0 +1,43 @@
+"""A fleet that is changed only after a person has seen what would change: plan, approve, apply.
+
+The plan of a dry run is shown as a table among the Dag run's required actions (Airflow 3.1 and later). The task
+``apply`` does what was approved and nothing else: it refuses if the agents, or the file that declares them, changed
+meanwhile. Where nothing would change, nobody is asked.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk import DAG, task
+
+from airflow_provider_opencx.operators.phone_agent import OpenCXSyncPhoneAgentsOperator
+
+FLEET = "campaign_fleet.yaml"  # beside this file
+
+
+@task.short_circuit
+def anything_to_do(plan: dict[str, object]) -> bool:
+    """Go on only where the plan has changes."""
+    return bool(plan["changes"])
+
+
+with DAG(
+    dag_id="opencx_approved_fleet",
+    schedule="0 9 * * MON",
+    start_date=datetime(2026, 1, 1),
+    catchup=False,
+    max_active_runs=1,
+    default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
+    tags=["opencx"],
+):
+    plan = OpenCXSyncPhoneAgentsOperator(task_id="plan", agents=FLEET, dry_run=True)
+    approve = ApprovalOperator(
+        task_id="approve",
+        subject="Phone agents: {{ ti.xcom_pull('plan')['summary'] }}",
+        body="{{ ti.xcom_pull('plan')['table'] }}",
+        response_timeout=timedelta(days=2),
+    )
+    apply = OpenCXSyncPhoneAgentsOperator(task_id="apply", agents=FLEET, approved_plan=plan.output)
+    anything_to_do(plan.output) >> approve >> apply

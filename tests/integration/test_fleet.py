@@ -1,0 +1,451 @@
+"""A whole fleet kept as declared by one task: one list, one plan, one write for each agent that differs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from airflow.sdk import DAG, Param, task
+
+from airflow_provider_opencx import writing
+from airflow_provider_opencx.exceptions import (
+    OpenCXArgumentError,
+    OpenCXFleetError,
+    OpenCXFleetFailedError,
+    OpenCXPlanChangedError,
+    OpenCXPlanRefusedError,
+)
+from airflow_provider_opencx.operators.phone_agent import OpenCXSyncPhoneAgentsOperator
+from airflow_provider_opencx.simulator import Answer, IgnoreMembers, LoseAnswer, Simulator
+
+FLEET: list[dict[str, Any]] = [
+    {"name": "new", "language": ["en", "es"]},
+    {"name": "differs", "first_message": "Hello"},
+    {"name": "as declared", "first_message": "Hi"},
+]
+
+
+def methods(simulator: Simulator) -> list[str]:
+    return [request.method for request in simulator.requests]
+
+
+@pytest.fixture
+def three_exist(simulator: Simulator) -> None:
+    """One that differs from the fleet, one that does not, and one that is none of it."""
+    simulator.add_agent("differs", type="outbound", first_message="Hey")
+    simulator.add_agent("as declared", type="outbound", first_message="Hi")
+    simulator.add_agent("of somebody else")
+
+
+class Fleet:
+    """One task that keeps a fleet, run to its end."""
+
+    def __init__(self, dag: DAG, run_dag: Callable[..., Any]) -> None:
+        self._dag = dag
+        self._run_dag = run_dag
+        self.errors: list[BaseException] = []
+
+    def __call__(self, agents: Any = FLEET, **arguments: Any) -> Any:
+        def remember(context: Any) -> None:
+            self.errors.append(context["exception"])
+
+        with self._dag:
+            OpenCXSyncPhoneAgentsOperator(
+                task_id="fleet",
+                agents=agents,
+                retry_delay=timedelta(0),
+                on_failure_callback=remember,
+                on_retry_callback=remember,
+                **arguments,
+            )
+        return self.again()
+
+    def again(self, **arguments: Any) -> Any:
+        return self._run_dag(self._dag, **arguments)
+
+
+@pytest.fixture
+def sync(dag: DAG, run_dag: Callable[..., Any]) -> Fleet:
+    return Fleet(dag, run_dag)
+
+
+@pytest.mark.parametrize("generation", ["2024", "2025", "2026"])
+@pytest.mark.usefixtures("three_exist")
+def test_one_list_one_write_for_each_that_differs_and_the_agents_in_the_declared_order(
+    generation: str, sync: Fleet, simulator: Simulator
+) -> None:
+    simulator.generation = generation
+    fleet = [{"name": "new"}, *FLEET[1:]]
+    before = simulator.agents()
+    run = sync(fleet)
+    assert run.state == "success"
+    assert [agent["name"] for agent in run.xcom("fleet")] == ["new", "differs", "as declared"]
+    assert [agent["first_message"] for agent in run.xcom("fleet")] == ["Hello?", "Hello", "Hi"]
+    assert [write.body for write in simulator.writes] == [
+        {"name": "new", "type": "outbound"},
+        {"first_message": "Hello"},
+    ]
+    by_name = {agent["name"]: agent for agent in simulator.agents()}
+    assert [by_name[name] for name in ("as declared", "of somebody else")] == before[1:]
+
+    simulator.forget_requests()
+    assert sync.again().state == "success"
+    assert methods(simulator) == ["GET"]
+
+
+@pytest.mark.usefixtures("three_exist")
+def test_a_dry_run_returns_the_plan_and_writes_nothing(
+    sync: Fleet, simulator: Simulator, capfd: pytest.CaptureFixture[str]
+) -> None:
+    plan = sync(dry_run=True).xcom("fleet")
+    assert [(entry["name"], entry["id"], entry["action"]) for entry in plan["agents"]] == [
+        ("new", None, "create"),
+        ("differs", "pa_000001", "update"),
+        ("as declared", "pa_000002", "unchanged"),
+    ]
+    assert plan["agents"][1]["changes"] == [{"member": "first_message", "actual": "Hey", "wanted": "Hello"}]
+    assert plan["undeclared"] == [{"id": "pa_000003", "name": "of somebody else"}]
+    assert (plan["changes"], plan["summary"]) == (
+        2,
+        "1 to create, 1 to update, 1 unchanged; 1 not declared and left alone.",
+    )
+    assert plan["table"].splitlines() == [
+        "| agent     | action | member: old -> new              |",
+        "| --------- | ------ | ------------------------------- |",
+        "| 'new'     | create | type: None -> 'outbound'        |",
+        "| 'new'     | create | language: None -> ['en', 'es']  |",
+        "| 'differs' | update | first_message: 'Hey' -> 'Hello' |",
+    ]
+    logged = capfd.readouterr()
+    assert plan["table"] in logged.out + logged.err
+    assert "Not declared, and left alone: phone agent 'of somebody else' (pa_000003)." in logged.out + logged.err
+    assert methods(simulator) == ["GET"]
+
+
+def test_what_fails_does_not_hold_up_the_others_and_a_retry_does_only_what_is_left(
+    sync: Fleet, simulator: Simulator
+) -> None:
+    for name in "abcd":
+        simulator.add_agent(name, type="outbound")
+    simulator.fail("updatePhoneAgent", IgnoreMembers())  # the first is carried out
+    simulator.fail("updatePhoneAgent", Answer(503), times=5)  # the second, and each time it is sent again
+    run = sync([{"name": name, "first_message": "Hello"} for name in "abcd"], retries=1)
+    assert (run.state, run.tries("fleet")) == ("success", 2)
+    [error] = sync.errors
+    assert type(error) is OpenCXFleetError
+    assert list(error.failures) == ["b"]
+    assert str(error).startswith("1 of 4 agents are not as declared; the others are. 'b': PATCH /phone/pa_000002")
+    assert methods(simulator) == ["GET", "PATCH", *["PATCH"] * 5, "PATCH", "PATCH", "GET", "PATCH"]
+    assert simulator.writes[-1].path == "/phone/pa_000002"
+    assert {agent["first_message"] for agent in simulator.agents()} == {"Hello"}
+
+
+def test_every_agent_that_failed_is_named_and_what_another_try_cannot_mend_is_not_tried_again(
+    sync: Fleet, simulator: Simulator
+) -> None:
+    simulator.fail("createPhoneAgent", Answer(422, {"message": "no such voice"}), times=2)
+    run = sync([{"name": name} for name in "abc"], retries=3)
+    assert (run.state, run.tries("fleet")) == ("failed", 1)
+    [error] = sync.errors
+    assert type(error) is OpenCXFleetFailedError
+    assert list(error.failures) == ["a", "b"]
+    assert all(text in str(error) for text in ("2 of 3 agents", "'a': POST", "'b': POST", "no such voice"))
+    assert [agent["name"] for agent in simulator.agents()] == ["c"]
+
+
+def test_lost_answers_make_no_second_agent_and_cost_one_more_look_for_all(sync: Fleet, simulator: Simulator) -> None:
+    simulator.fail("createPhoneAgent", LoseAnswer(), times=3)
+    run = sync([{"name": name} for name in "abcde"])
+    assert run.state == "success"
+    assert run.xcom("fleet") == simulator.agents()
+    assert methods(simulator) == ["GET", *["POST"] * 5, "GET"]
+
+
+def test_a_retry_looks_for_what_an_earlier_try_may_have_created_before_it_creates(
+    sync: Fleet, simulator: Simulator
+) -> None:
+    class AppearsLater(LoseAnswer):
+        async def answer(self, call: Any, handle: Any) -> Any:
+            dropped = await super().answer(call, handle)
+            simulator.fail("listPhoneAgents", Answer(200, []), times=4)
+            return dropped
+
+    simulator.fail("createPhoneAgent", AppearsLater())
+    run = sync([{"name": "a"}], retries=1)
+    assert (run.state, run.tries("fleet")) == ("success", 2)
+    assert (len(simulator.agents()), simulator.count("createPhoneAgent")) == (1, 1)
+
+
+def test_an_agent_that_appears_while_a_large_fleet_is_created_is_not_created_once_more(
+    sync: Fleet, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Impostor(IgnoreMembers):
+        async def answer(self, call: Any, handle: Any) -> Any:
+            simulator.add_agent("d", type="outbound")
+            return await super().answer(call, handle)
+
+    monkeypatch.setattr(writing, "CREATES_PER_LIST", 2)
+    simulator.fail("createPhoneAgent", Impostor())
+    run = sync([{"name": name} for name in "abcd"], retries=1)
+    assert (run.state, run.tries("fleet")) == ("success", 2)
+    assert "'d' (pa_000001) has appeared since the plan was made" in str(sync.errors[0])
+    assert sorted(str(agent["name"]) for agent in simulator.agents()) == ["a", "b", "c", "d"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "writes", "tries"),
+    [
+        (Answer(401), 1, 1),
+        (Answer(403), 1, 1),
+        (Answer(429, headers={"Retry-After": "3600"}), 1, 2),
+        (Answer(503), 5, 2),
+    ],
+    ids=["401", "403", "asked to wait", "five in a row"],
+)
+def test_nothing_more_is_sent_where_the_others_would_fail_as_well(
+    fault: Answer, writes: int, tries: int, sync: Fleet, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in range(20):
+        simulator.add_agent(f"{name}", type="outbound")
+    simulator.fail("updatePhoneAgent", fault, times=None)
+    run = sync([{"name": f"{name}", "first_message": "Hello"} for name in range(20)], retries=1)
+    assert (run.state, run.tries("fleet")) == ("failed", tries)
+    assert len({write.path for write in simulator.writes}) == writes
+    assert len(sync.errors[-1].failures) == 20  # type: ignore[attr-defined]  # it is an OpenCXFleetError
+    assert "Nothing was sent for it, because others failed" in str(sync.errors[-1])
+
+
+def test_an_agent_that_was_stored_under_another_name_is_not_created_once_more(
+    sync: Fleet, simulator: Simulator
+) -> None:
+    class Renamed(IgnoreMembers):
+        async def answer(self, call: Any, handle: Any) -> Any:
+            answer = await super().answer(call, handle)
+            simulator.change_agent("pa_000001", name="A")
+            return answer
+
+    simulator.fail("createPhoneAgent", Renamed())
+    simulator.fail("createPhoneAgent", Answer(503))
+    run = sync([{"name": "a"}, {"name": "b"}], retries=3)
+    assert (run.state, run.tries("fleet"), len(simulator.agents())) == ("failed", 1, 1)
+
+
+@pytest.mark.parametrize(("on_mismatch", "state"), [("fail", "failed"), ("warn", "success")])
+def test_a_member_that_the_service_left_as_it_was_is_told(
+    on_mismatch: str, state: str, sync: Fleet, simulator: Simulator
+) -> None:
+    simulator.fail("createPhoneAgent", IgnoreMembers("first_message"))
+    run = sync([{"name": "a", "first_message": "Hi"}, {"name": "b"}], on_mismatch=on_mismatch)
+    assert run.state == state
+    assert len(simulator.agents()) == 2
+    assert all("first_message: 'Hello?' -> 'Hi'" in str(error) for error in sync.errors)
+
+
+def two_of_a_name(simulator: Simulator) -> None:
+    simulator.add_agent("b")
+    simulator.add_agent("b")
+
+
+@pytest.mark.parametrize(
+    ("prepare", "declared", "says"),
+    [
+        (two_of_a_name, {"name": "b"}, "2 agents are named 'b': pa_000001, pa_000002"),
+        (lambda s: s.add_agent("b", type="inbound"), {"name": "b"}, "exists and is inbound"),
+        (lambda s: s.add_agent("b", type="outbound"), {"name": "b", "model": "oppie-vox-2"}, "cannot be changed"),
+    ],
+    ids=["ambiguous", "inbound", "model"],
+)
+@pytest.mark.parametrize("dry_run", [False, True], ids=["", "dry run"])
+def test_what_stands_in_the_way_of_one_is_refused_before_the_first_write(
+    prepare: Callable[[Simulator], None],
+    declared: dict[str, Any],
+    says: str,
+    dry_run: bool,
+    sync: Fleet,
+    simulator: Simulator,
+) -> None:
+    prepare(simulator)
+    run = sync([{"name": "a"}, declared], dry_run=dry_run, retries=2)
+    assert (run.state, run.tries("fleet")) == ("failed", 1)
+    assert type(sync.errors[0]) is OpenCXPlanRefusedError
+    assert says in str(sync.errors[0])
+    assert methods(simulator) == ["GET"]
+
+
+def test_undeclared_agents_of_one_name_are_nobodys_concern(sync: Fleet, simulator: Simulator) -> None:
+    two_of_a_name(simulator)
+    assert sync([{"name": "a"}]).state == "success"
+
+
+@pytest.mark.usefixtures("three_exist")
+def test_an_approved_plan_is_carried_out(sync: Fleet, simulator: Simulator) -> None:
+    with sync._dag:
+        plan = OpenCXSyncPhoneAgentsOperator(task_id="plan", agents=FLEET, dry_run=True)
+    assert sync(approved_plan=plan.output).state == "success"
+    assert [write.method for write in simulator.writes] == ["POST", "PATCH"]
+
+
+def approved(sync: Fleet, agents: Any = FLEET) -> Any:
+    """A plan as another run has made it."""
+    operator = OpenCXSyncPhoneAgentsOperator(task_id="plan", agents=agents, dry_run=True)
+    return json.loads(json.dumps(operator.execute({})))
+
+
+@pytest.mark.usefixtures("three_exist")
+def test_a_retry_of_an_approved_plan_does_what_is_left_of_it(sync: Fleet, simulator: Simulator) -> None:
+    plan = approved(sync)
+    simulator.fail("updatePhoneAgent", Answer(503), times=5)
+    run = sync(approved_plan=plan, retries=1)
+    assert (run.state, run.tries("fleet")) == ("success", 2)
+    assert simulator.count("createPhoneAgent") == 1
+
+
+def somebody_creates_the_new_one(simulator: Simulator) -> None:
+    simulator.add_agent("new", type="outbound", language=["fr"])
+
+
+def somebody_replaces_one(simulator: Simulator) -> None:
+    simulator.remove_agent("pa_000001")
+    simulator.add_agent("differs", type="outbound", first_message="Hey")
+
+
+@pytest.mark.parametrize(
+    ("change", "fleet", "named"),
+    [
+        (lambda s: s.change_agent("pa_000001", first_message="Ho"), FLEET, "'differs'"),
+        (lambda s: s.change_agent("pa_000002", first_message="Ho"), FLEET, "'as declared'"),
+        (lambda s: s.remove_agent("pa_000002"), FLEET, "'as declared'"),
+        (somebody_creates_the_new_one, FLEET, "'new'"),
+        (somebody_replaces_one, FLEET, "'differs'"),
+        (lambda s: None, [*FLEET, {"name": "one more"}], "'one more'"),
+        (lambda s: None, FLEET[1:], "'new'"),
+        (lambda s: None, [{"name": "new", "language": "de"}, *FLEET[1:]], "'new'"),
+    ],
+    ids=["changed", "differs now", "deleted", "created", "replaced", "declared", "not declared", "declared otherwise"],
+)
+@pytest.mark.usefixtures("three_exist")
+def test_what_is_not_what_was_approved_is_refused(
+    change: Callable[[Simulator], None], fleet: Any, named: str, sync: Fleet, simulator: Simulator
+) -> None:
+    plan = approved(sync)
+    change(simulator)
+    run = sync(fleet, approved_plan=plan, retries=2)
+    assert (run.state, run.tries("fleet")) == ("failed", 1)
+    assert type(sync.errors[0]) is OpenCXPlanChangedError
+    assert f"approved: {named}." in str(sync.errors[0])
+    assert simulator.writes == []
+
+
+@pytest.mark.parametrize("plan", ["a text", {"agents": "a text"}, [1], {}], ids=str)
+def test_what_is_no_plan_cannot_be_approved(plan: Any, sync: Fleet, simulator: Simulator) -> None:
+    assert sync([{"name": "a"}], approved_plan=plan).state == "failed"
+    assert "approved_plan: must be what this operator returned with dry_run=True" in str(sync.errors[0])
+    assert simulator.writes == []
+
+
+@pytest.mark.parametrize("suffix", ["yaml", "json"])
+@pytest.mark.parametrize("key", ["agents", None])
+def test_a_fleet_is_read_from_a_file_when_the_task_runs(
+    suffix: str, key: str | None, sync: Fleet, simulator: Simulator, tmp_path: Path
+) -> None:
+    path = tmp_path / f"fleet.{suffix}"
+    content = FLEET if key is None else {key: FLEET}
+    with_braces = json.dumps(content).replace("Hello", "Hello {{ caller }}")
+    path.write_text(with_braces if suffix == "json" else yaml.safe_dump(json.loads(with_braces)))
+    assert sync("{{ params.folder }}/fleet." + suffix, params={"folder": Param(str(tmp_path))}).state == "success"
+    assert simulator.agents()[1]["first_message"] == "Hello {{ caller }}"
+
+
+def test_a_relative_path_begins_at_the_folder_of_the_dag_file(sync: Fleet, simulator: Simulator) -> None:
+    beside = Path(__file__).with_name("fleet_of_the_test.yaml")
+    beside.write_text("[{name: a}]")
+    try:
+        assert sync("fleet_of_the_test.yaml").state == "success"
+    finally:
+        beside.unlink()
+    assert [agent["name"] for agent in simulator.agents()] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (None, "cannot be read: No such file"),
+        ("", "must hold a list of declarations"),
+        ("agents: {a: b}", "must hold a list of declarations"),
+        ("- {name: a", "is no YAML in line"),
+        ("- {name: a}\n- b", "number 2: must be a mapping"),
+        ("- {name: a, language: no}", "number 1 ('a'): language: holds false"),
+        ("- {first_message: Hi}", "number 1: name: is required"),
+        ("- {name: a}\n- {name: ' a '}", "'a' is declared 2 times"),
+    ],
+)
+def test_a_wrong_file_is_refused_before_any_request(
+    content: str | None, says: str, sync: Fleet, simulator: Simulator, tmp_path: Path
+) -> None:
+    path = tmp_path / "fleet.yaml"
+    if content is not None:
+        path.write_text(content)
+    run = sync(str(path), retries=2)
+    assert (run.state, run.tries("fleet")) == ("failed", 1)
+    assert says in str(sync.errors[0])
+    assert simulator.requests == []
+
+
+@pytest.mark.parametrize(
+    ("agents", "says"),
+    [
+        ([{"name": "a"}, {"name": "a"}], "'a' is declared 2 times"),
+        ([{"name": "a"}, {"name": "b", "language": ["tr", "en"]}], "number 2 ('b'): language: 'tr' must be the only"),
+        ([{"name": "{{ name }}", "handoff_phone_number": "911"}], "handoff_phone_number: must be an E.164"),
+        (["a"], "number 1: must be a mapping"),
+        ([{"first_message": "Hi"}], "number 1: name: is required"),
+        ("fleet.txt", "'fleet.txt' is not the path of a .yaml, .yml or .json file"),
+    ],
+)
+def test_what_is_wrong_without_a_template_fails_while_the_dag_is_parsed(agents: Any, says: str, dag: DAG) -> None:
+    with dag, pytest.raises(OpenCXArgumentError) as wrong:
+        OpenCXSyncPhoneAgentsOperator(task_id="fleet", agents=agents)
+    assert str(wrong.value).startswith("Task 'fleet': agents: ")
+    assert says in str(wrong.value)
+
+
+def test_templates_and_the_output_of_other_tasks_make_a_fleet(sync: Fleet, dag: DAG, simulator: Simulator) -> None:
+    with dag:
+
+        @task
+        def read() -> list[dict[str, str]]:
+            return [{"name": "a"}, {"name": "b"}]
+
+        fleet = read()
+    arguments = {"dry_run": "{{ params.dry_run }}", "params": {"dry_run": Param(True, type="boolean")}}
+    assert sync(fleet, **arguments).xcom("fleet")["changes"] == 2
+    assert simulator.writes == []
+    assert sync.again(conf={"dry_run": False}).xcom("fleet") == simulator.agents()
+    assert len(simulator.agents()) == 2
+
+
+def test_a_fleet_that_names_an_agent_twice_at_run_time_is_refused_before_any_request(
+    sync: Fleet, dag: DAG, simulator: Simulator
+) -> None:
+    assert sync([{"name": "a"}, {"name": "{{ 'a' }}"}]).state == "failed"
+    assert "'a' is declared 2 times" in str(sync.errors[0])
+    assert simulator.requests == []
+
+
+def test_the_plan_of_a_run_is_there_for_other_tasks_even_if_it_failed(sync: Fleet, simulator: Simulator) -> None:
+    from airflow.models.xcom import XComModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    simulator.fail("createPhoneAgent", Answer(422), times=None)
+    run = sync([{"name": "a"}])
+    with create_session() as session:
+        query = select(XComModel.value).where(XComModel.run_id == run.dag_run.run_id, XComModel.key == "plan")
+        plan = session.scalar(query)
+    plan = json.loads(plan) if isinstance(plan, str) else plan
+    assert plan["agents"][0]["action"] == "create"
