@@ -21,6 +21,7 @@ from airflow_provider_opencx.exceptions import OpenCXConnectionSettingsError
 
 _HOSTNAME = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*", re.IGNORECASE)
 _LONGEST_URL = 1000
+_REDIS_DATABASE = re.compile(r"/?|/[0-9]{1,9}")
 _ABOUT_TLS = re.compile(r"verif|ssl|tls|cert|insecure|check_?hostname", re.IGNORECASE)
 
 
@@ -55,6 +56,7 @@ def client_settings(connection: AirflowConnection, *, user_agent: str) -> Client
             requests_per_minute=int(values[connection_form.REQUESTS_PER_MINUTE.name]),
             user_agent=user_agent,
             name=f"connection {connection.conn_id!r}",
+            pacing=_pacing(str(values[connection_form.PACING.name])),
         )
     except ValueError as wrong:
         problem = _without(connection.password, str(wrong))
@@ -170,10 +172,37 @@ def _refuse_words_about_tls(extras: dict[str, object]) -> None:
             )
 
 
-def _extra(field: ExtraField, value: object) -> float | int | bool:
+def _extra(field: ExtraField, value: object) -> float | int | bool | str:
     if value is None or value == "":
         return field.default
+    if field.type == "string":
+        return _text(f"extra {field.name}", value).strip() or field.default
     return _boolean(field, value) if field.type == "boolean" else _number(field, value)
+
+
+def _pacing(pacing: str) -> str:
+    if pacing not in ("process", "machine") and not _is_redis(pacing):
+        raise ValueError(  # without what it is: a password may be in it
+            f"the extra {connection_form.PACING.name} must be process, machine, or the address of a Redis such as"
+            " redis://host:6379/0."
+        )
+    return pacing
+
+
+def _is_redis(address: str) -> bool:
+    try:
+        url = urlsplit(address)
+        return (
+            url.scheme in ("redis", "rediss")
+            and _is_hostname(url.hostname or "")
+            and url.port != 0
+            and _REDIS_DATABASE.fullmatch(url.path) is not None
+            and not (url.query or url.fragment)
+            and address.isprintable()
+            and len(address) <= _LONGEST_URL
+        )
+    except ValueError:
+        return False
 
 
 def _boolean(field: ExtraField, value: object) -> bool:

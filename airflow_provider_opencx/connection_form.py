@@ -30,7 +30,7 @@ class ExtraField:
     :param name: the key in the connection's extra JSON.
     :param label: what the form calls it.
     :param description: the form's help text.
-    :param type: its JSON type.
+    :param type: its JSON type; the one text is read by a rule of its own.
     :param default: what holds when it is left out or empty.
     :param minimum: the least allowed value of a number.
     :param maximum: the greatest allowed value of a number.
@@ -39,8 +39,8 @@ class ExtraField:
     name: str
     label: str
     description: str
-    type: Literal["number", "integer", "boolean"]
-    default: float | int | bool
+    type: Literal["number", "integer", "boolean", "string"]
+    default: float | int | bool | str
     minimum: float | int | None = None
     maximum: float | int | None = None
 
@@ -72,11 +72,24 @@ MAX_RETRIES = ExtraField(
 REQUESTS_PER_MINUTE = ExtraField(
     name="requests_per_minute",
     label="Requests a minute",
-    description="The most this connection sends from one process. The service allows an organization 100 in all.",
+    description=(
+        "The most this connection sends from one process, or from all that share a pacing. The service allows an"
+        " organization 100 in all."
+    ),
     type="integer",
     default=90,
     minimum=1,
     maximum=1_000_000,
+)
+PACING = ExtraField(
+    name="pacing",
+    label="Pacing",
+    description=(
+        "Who shares the requests a minute: process (each process has them to itself), machine (all processes of this"
+        " machine and user), or the address of a Redis, redis://host:6379/0 (all machines)."
+    ),
+    type="string",
+    default="process",
 )
 ALLOW_INSECURE_HTTP = ExtraField(
     name="allow_insecure_http",
@@ -86,7 +99,7 @@ ALLOW_INSECURE_HTTP = ExtraField(
     default=False,
 )
 
-EXTRA_FIELDS = (TIMEOUT, MAX_RETRIES, REQUESTS_PER_MINUTE, ALLOW_INSECURE_HTTP)
+EXTRA_FIELDS = (TIMEOUT, MAX_RETRIES, REQUESTS_PER_MINUTE, PACING, ALLOW_INSECURE_HTTP)
 
 
 def conn_fields() -> dict[str, dict[str, object]]:

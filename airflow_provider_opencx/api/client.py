@@ -7,6 +7,7 @@ pyrate-limiter's around httpx's own, so a request that is tried again is paced a
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Generator
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from types import TracebackType
 from typing import Generic, Self, TypedDict, TypeVar
+from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
@@ -71,9 +73,12 @@ class ClientSettings:
     :param timeout: seconds to wait for an answer, and for each next piece of it; the whole body may take
         :data:`TIMEOUTS_OF_A_BODY` times as long.
     :param max_retries: how often one request is sent again.
-    :param requests_per_minute: the most requests a minute that this process sends with this key.
+    :param requests_per_minute: the most requests a minute that this process, or all that share a pacing, send with
+        this key.
     :param user_agent: the User-Agent header.
     :param name: what messages call all this, such as ``connection 'opencx_default'``.
+    :param pacing: who shares the requests a minute: ``"process"``, each process has them to itself; ``"machine"``, all
+        processes of this machine and user; or the address of a Redis. It may hold a password, and is in no repr.
     """
 
     base_url: str
@@ -83,6 +88,13 @@ class ClientSettings:
     requests_per_minute: int = 90
     user_agent: str = "airflow-provider-opencx"
     name: str = ""
+    pacing: str = field(default="process", repr=False)
+
+    @property
+    def secrets(self) -> list[str]:
+        """What must be in no log: the key, and the password of a Redis, as it is written and as it is meant."""
+        password = urlsplit(self.pacing).password
+        return [self.api_key, *({password, unquote(password)} if password else ())]
 
 
 class OpenCXClient:
@@ -361,13 +373,22 @@ def _proxy_to(url: httpx.URL) -> str | None:
 
 
 def _limiter_of(settings: ClientSettings) -> Limiter:
-    return _limiter(settings.base_url, settings.api_key, settings.requests_per_minute)
+    paced = (settings.base_url, settings.api_key, settings.requests_per_minute)
+    return _limiter(*paced) if settings.pacing == "process" else _shared_limiter(*paced, settings.pacing, os.getpid())
 
 
 @cache
 def _limiter(base_url: str, api_key: str, requests_per_minute: int) -> Limiter:
     """One limiter a process for each key, however many clients use it."""
     return Limiter(InMemoryBucket([Rate(requests_per_minute, Duration.MINUTE)]))
+
+
+@cache
+def _shared_limiter(base_url: str, api_key: str, requests_per_minute: int, pacing: str, process: int) -> Limiter:
+    """One a process as well, and never that of the process it was forked from, whose file or socket it would use."""
+    from airflow_provider_opencx.api.pacing import shared_limiter
+
+    return shared_limiter(pacing, base_url, api_key, requests_per_minute)
 
 
 def _http_request(

@@ -73,7 +73,8 @@ class OpenCXHook(BaseHook):
         except AirflowNotFoundException:
             raise self._missing() from None
         settings = self._settings(connection)
-        mask_secret(settings.api_key)
+        for secret in settings.secrets:
+            mask_secret(secret)
         return OpenCXClient(settings)
 
     async def aget_conn(self) -> AsyncOpenCXClient:
@@ -90,7 +91,8 @@ class OpenCXHook(BaseHook):
             raise self._missing() from None
         settings = self._settings(connection)
         # Airflow tells the process that writes the log, over a line that must not be waited for in the event loop.
-        await sync_to_async(mask_secret)(settings.api_key)
+        for secret in settings.secrets:
+            await sync_to_async(mask_secret)(secret)
         return AsyncOpenCXClient(settings)
 
     def list_phone_agents(self) -> list[PhoneAgent]:

@@ -60,6 +60,7 @@ def test_the_form_shows_the_key_the_url_and_the_extras_without_a_warning() -> No
         "timeout": ("Timeout (seconds)", 30),
         "max_retries": ("Retries of a request", 4),
         "requests_per_minute": ("Requests a minute", 90),
+        "pacing": ("Pacing", "process"),
         "allow_insecure_http": ("Allow plain http", False),
     }
     assert all(field["description"] for field in fields.values())

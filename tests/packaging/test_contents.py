@@ -106,7 +106,7 @@ def test_the_metadata_names_what_is_needed_and_nothing_of_the_development(built:
     told = metadata(built[0])
     assert (told["Name"], told["Version"]) == ("airflow-provider-opencx", __version__)
     assert (told["License-Expression"], told["Requires-Python"]) == ("Apache-2.0", "<3.14,>=3.11")
-    assert told.get_all("Provides-Extra") == ["simulator"]
+    assert told.get_all("Provides-Extra") == ["redis", "simulator"]
     requirements = told.get_all("Requires-Dist") or []
     needed = {requirement.split(">=")[0] for requirement in requirements if "extra ==" not in requirement}
     assert needed == {

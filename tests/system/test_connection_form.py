@@ -22,6 +22,7 @@ def test_the_form_has_the_key_the_url_and_the_extras_and_no_warning(airflow: Air
         "timeout": ("Timeout (seconds)", 30),
         "max_retries": ("Retries of a request", 4),
         "requests_per_minute": ("Requests a minute", 90),
+        "pacing": ("Pacing", "process"),
         "allow_insecure_http": ("Allow plain http", False),
     }
     assert all(field["description"] for field in form["extra_fields"].values())

@@ -229,9 +229,13 @@ FIELDS = st.fixed_dictionaries(
         "schema": st.one_of(st.sampled_from(["", "http", "https"]), ODDITIES),
     },
 )
-EXTRA_VALUES = st.one_of(ODDITIES, st.sampled_from(["1e300", 1e300, "0x1", KEY, True, " 5 "]))
+EXTRA_VALUES = st.one_of(
+    ODDITIES,
+    st.sampled_from(["1e300", 1e300, "0x1", KEY, True, " 5 ", "machine", f"redis://:{KEY}@[::1]:6379/0"]),
+    st.builds("redis://{}".format, TEXTS),
+)
 EXTRA_NAMES = st.one_of(
-    st.sampled_from(["timeout", "max_retries", "requests_per_minute", "allow_insecure_http", "verify"]), TEXTS
+    st.sampled_from(["timeout", "max_retries", "requests_per_minute", "pacing", "allow_insecure_http", "verify"]), TEXTS
 )
 EXTRAS = st.one_of(
     st.dictionaries(EXTRA_NAMES, EXTRA_VALUES, max_size=4).map(lambda extra: json.dumps(extra, default=str)),

@@ -9,10 +9,12 @@ from airflow.sdk import Connection
 
 from airflow_provider_opencx.api.client import ClientSettings
 from airflow_provider_opencx.connection import client_settings
+from airflow_provider_opencx.connection_form import EXTRA_FIELDS
 from airflow_provider_opencx.exceptions import OpenCXConnectionSettingsError
 from airflow_provider_opencx.hooks.opencx import OpenCXHook
 
 KEY = "ocx_live_s3cret"
+PASSWORD = "r3dis-s3cret"
 
 
 def settings_of(**fields: object) -> ClientSettings:
@@ -76,6 +78,18 @@ def test_the_host_is_the_base_url(fields: dict[str, object], base_url: str) -> N
         ({"extra": {"requests_per_minute": [90]}}, "the extra requests_per_minute"),
         ({"extra": {"allow_insecure_http": "maybe"}}, "the extra allow_insecure_http must be true or false"),
         ({"extra": {"allow_insecure_http": 1}}, "the extra allow_insecure_http"),
+        ({"extra": {"pacing": 1}}, "the extra pacing must be text"),
+        ({"extra": {"pacing": "cluster"}}, "the extra pacing must be process, machine, or the address of a Redis"),
+        ({"extra": {"pacing": "Machine"}}, "the extra pacing"),
+        ({"extra": {"pacing": f"https://:{PASSWORD}@redis.example.com"}}, "the extra pacing"),
+        ({"extra": {"pacing": f"redis://:{PASSWORD}@"}}, "the extra pacing"),
+        ({"extra": {"pacing": f"redis://:{PASSWORD}/@redis.example.com"}}, "the extra pacing"),
+        ({"extra": {"pacing": f"redis://:{PASSWORD}@redis.example.com:0"}}, "the extra pacing"),
+        ({"extra": {"pacing": f"redis://:{PASSWORD}@redis.example.com:65536"}}, "the extra pacing"),
+        ({"extra": {"pacing": f"redis://:{PASSWORD}@redis.example.com/first"}}, "the extra pacing"),
+        ({"extra": {"pacing": f"rediss://:{PASSWORD}@redis.example.com/0?ssl_cert_reqs=none"}}, "the extra pacing"),
+        ({"extra": {"pacing": f"redis://:{PASSWORD}@two words"}}, "the extra pacing"),
+        ({"extra": {"pacing": f"redis://:{PASSWORD}@[::1"}}, "the extra pacing"),
     ],
 )
 def test_a_wrong_field_is_named_and_the_key_is_not_shown(fields: dict[str, object], names: str) -> None:
@@ -84,11 +98,33 @@ def test_a_wrong_field_is_named_and_the_key_is_not_shown(fields: dict[str, objec
     assert "Connection 'c'" in str(wrong.value)
     assert names in str(wrong.value)
     assert KEY not in str(wrong.value)
+    assert PASSWORD not in str(wrong.value)
+
+
+@pytest.mark.parametrize(
+    "pacing",
+    [
+        "process",
+        "machine",
+        "redis://redis.example.com",
+        "redis://redis.example.com:6380/3",
+        "rediss://worker:p%40ss@redis.example.com/",
+        "redis://[::1]:6379/0",
+    ],
+)
+def test_a_pace_can_be_shared(pacing: str) -> None:
+    assert settings_of(extra={"pacing": f" {pacing} "}).pacing == pacing
+
+
+def test_the_password_of_a_redis_is_a_secret_like_the_key() -> None:
+    settings = settings_of(extra={"pacing": "redis://worker:p%40ss-word@redis.example.com"})
+    assert set(settings.secrets) == {KEY, "p%40ss-word", "p@ss-word"}
+    assert "ss-word" not in repr(settings)
 
 
 @pytest.mark.parametrize("empty", [None, ""])
 def test_an_empty_extra_means_its_default(empty: object) -> None:
-    extra = {"timeout": empty, "max_retries": empty, "requests_per_minute": empty, "allow_insecure_http": empty}
+    extra = dict.fromkeys((field.name for field in EXTRA_FIELDS), empty)
     assert settings_of(extra=extra) == settings_of()
 
 

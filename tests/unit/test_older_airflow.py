@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib
 import sys
 
+import airflow.sdk
 import pytest
 
 
 def test_an_airflow_before_3_3_is_told_why_there_is_no_retry_policy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "airflow.sdk.definitions.retry_policy", None)
-    monkeypatch.delattr("airflow.sdk.RetryPolicy", raising=False)
-    monkeypatch.delattr("airflow.sdk.RetryDecision", raising=False)
+    for name in ("RetryPolicy", "RetryDecision"):
+        monkeypatch.delitem(vars(airflow.sdk), name, raising=False)
     monkeypatch.delitem(sys.modules, "airflow_provider_opencx.retry_policy", raising=False)
     with pytest.raises(ImportError, match=r"needs Airflow 3\.3 or later.* errors that another try cannot mend"):
         importlib.import_module("airflow_provider_opencx.retry_policy")

@@ -1,0 +1,347 @@
+"""Processes that share a pace: the service refuses none of their requests, and what they share holds none up."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from fakeredis import TcpFakeServer
+from redis import Redis
+
+from airflow_provider_opencx.api import pacing as pacing_module
+from airflow_provider_opencx.api import requests
+from airflow_provider_opencx.api.client import AsyncOpenCXClient, ClientSettings, OpenCXClient
+from airflow_provider_opencx.simulator import Simulator
+
+KEY = "ocx_live_s3cret-of-the-pacing-tests"
+PASSWORD = "r3dis-s3cret"
+
+WORKERS = """
+import asyncio, os, sys
+from airflow_provider_opencx.api import requests
+from airflow_provider_opencx.api.client import AsyncOpenCXClient, ClientSettings, OpenCXClient
+
+url, key, pacing = sys.argv[1:4]
+requests_per_minute, workers, requests_of_each = map(int, sys.argv[4:])
+settings = ClientSettings(url, key, max_retries=0, requests_per_minute=requests_per_minute, pacing=pacing)
+
+def work():
+    with OpenCXClient(settings) as client:
+        for _ in range(requests_of_each):
+            client.run(requests.ping())
+
+async def work_in_a_loop():
+    async with AsyncOpenCXClient(settings) as client:
+        for _ in range(requests_of_each):
+            await client.run(requests.ping())
+
+for worker in range(workers):
+    if not os.fork():
+        work() if worker % 2 else asyncio.run(work_in_a_loop())
+        os._exit(0)
+for _ in range(workers):
+    os.wait()
+"""
+
+
+@contextmanager
+def worker_processes(
+    settings: ClientSettings, workers: int, requests_of_each: int
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Processes, every other one async, that send one request after the other; ended here at the latest."""
+    numbers = (settings.requests_per_minute, workers, requests_of_each)
+    arguments = [settings.base_url, settings.api_key, settings.pacing, *map(str, numbers)]
+    parent = subprocess.Popen([sys.executable, "-c", WORKERS, *arguments], start_new_session=True)
+    try:
+        yield parent
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(parent.pid, signal.SIGKILL)
+        parent.wait()
+
+
+@pytest.fixture
+def temporary_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The temporary directory, of this process and of those it starts."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def redis_address() -> Iterator[str]:
+    """The address of a running Redis."""
+    server = TcpFakeServer(("127.0.0.1", 0), server_type="redis")
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"redis://127.0.0.1:{server.server_address[1]}/0"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture(params=["machine", "redis"])
+def pacing(request: pytest.FixtureRequest, temporary_directory: Path) -> str:
+    """Each value of the extra that shares the pace."""
+    return str(request.getfixturevalue("redis_address")) if request.param == "redis" else "machine"
+
+
+def test_sixteen_processes_use_the_pace_and_are_never_refused(temporary_directory: Path, redis_address: str) -> None:
+    a_minute, of_two_minutes = 90, int(0.95 * 2 * 90)
+    with ExitStack() as running:
+        services = [running.enter_context(Simulator(api_keys=(KEY,), requests_per_minute=100)) for _ in range(2)]
+        for service, pacing in zip(services, ("machine", redis_address), strict=True):
+            settings = ClientSettings(service.url, KEY, requests_per_minute=a_minute, pacing=pacing)
+            running.enter_context(worker_processes(settings, workers=16, requests_of_each=1_000_000))
+
+        def refused() -> int:
+            return sum(request.status == 429 for service in services for request in service.requests)
+
+        def answered() -> list[int]:
+            return [sum(request.status == 200 for request in service.requests) for service in services]
+
+        wait_until(lambda: min(answered()) > 0, seconds=120)
+        with suppress(TimeoutError):
+            wait_until(lambda: refused() > 0 or min(answered()) >= of_two_minutes, seconds=115)
+        assert refused() == 0
+        assert min(answered()) >= of_two_minutes
+
+
+def test_what_one_process_sent_another_does_not_send_as_well(pacing: str, opencx_simulator: Simulator) -> None:
+    settings = ClientSettings(opencx_simulator.url, "test-key", requests_per_minute=4, pacing=pacing)
+    with worker_processes(settings, workers=2, requests_of_each=2) as parent:
+        assert parent.wait(timeout=120) == 0
+    with pytest.raises(TimeoutError):
+        asyncio.run(asyncio.wait_for(aping(settings), timeout=1))
+    assert len(opencx_simulator.requests) == 4
+
+
+def test_another_key_address_or_rate_has_a_pace_of_its_own(pacing: str) -> None:
+    with Simulator(api_keys=("one", "two"), requests_per_minute=None) as service:
+        paced = ClientSettings(service.url, "one", requests_per_minute=1, pacing=pacing)
+        other_address = replace(paced, base_url=f"{service.url}/")
+        other_key = replace(paced, api_key="two")
+        other_rate = replace(paced, requests_per_minute=2)
+        for settings in (paced, other_address, other_key, other_rate):
+            asyncio.run(asyncio.wait_for(aping(settings), timeout=10))
+
+
+def test_the_file_is_of_this_user_alone_and_does_not_tell_the_key(
+    temporary_directory: Path, opencx_simulator: Simulator
+) -> None:
+    ping(ClientSettings(opencx_simulator.url, "test-key", pacing="machine"))
+    [directory] = temporary_directory.iterdir()
+    [file] = directory.iterdir()
+    assert (directory.stat().st_mode & 0o777, file.stat().st_mode & 0o777) == (0o700, 0o600)
+    assert b"test-key" not in file.read_bytes() + file.name.encode()
+
+
+def test_a_process_of_its_own_pace_has_no_file(
+    temporary_directory: Path, opencx_simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "airflow_provider_opencx.api.pacing", None)  # which cannot be imported now
+    ping(ClientSettings(opencx_simulator.url, "test-key"))
+    assert list(temporary_directory.iterdir()) == []
+
+
+class Store:
+    """What is shared, for a test to take away."""
+
+    def __init__(self, directory: Path, redis: str, exits: ExitStack) -> None:
+        self.directory = directory / f"airflow-provider-opencx-{os.geteuid()}"
+        self.redis = redis
+        self._exits = exits
+
+    @property
+    def file(self) -> Path:
+        [file] = self.directory.glob("*.sqlite")
+        return file
+
+    def locked(self) -> sqlite3.Connection:
+        other = sqlite3.connect(self.file)
+        self._exits.callback(other.close)
+        other.execute("BEGIN EXCLUSIVE")
+        return other
+
+    def spoilt(self) -> None:
+        self.file.write_bytes(b"nothing that SQLite knows" * 1000)
+
+    def removed(self) -> None:
+        self.file.unlink()
+        self.directory.rmdir()
+
+    def a_file_instead(self) -> None:
+        self.directory.touch()
+
+    def a_directory_for_all(self) -> None:
+        self.directory.mkdir()
+        self.directory.chmod(0o777)
+
+    def a_link(self) -> None:
+        elsewhere = self.directory.with_name("elsewhere")
+        elsewhere.mkdir(mode=0o700)
+        self.directory.symlink_to(elsewhere)
+
+    def restarted(self) -> None:
+        with Redis.from_url(self.redis) as redis:
+            redis.script_flush()
+
+    def nobody(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            self.redis = f"redis://:{PASSWORD}@127.0.0.1:{listener.getsockname()[1]}"
+
+    def silent(self) -> None:
+        listener = self._exits.enter_context(socket.create_server(("127.0.0.1", 0)))
+        self.redis = f"redis://:{PASSWORD}@127.0.0.1:{listener.getsockname()[1]}"
+
+
+@pytest.fixture
+def store(temporary_directory: Path, redis_address: str) -> Iterator[Store]:
+    with ExitStack() as exits:
+        yield Store(temporary_directory, redis_address, exits)
+
+
+@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
+@pytest.mark.parametrize(
+    ("pacing", "used_before", "becomes", "says"),
+    [
+        ("machine", True, Store.locked, "database is locked"),
+        ("machine", True, Store.spoilt, "file is not a database"),
+        ("machine", True, Store.removed, "OperationalError"),
+        ("machine", False, Store.a_file_instead, "File exists"),
+        ("machine", False, Store.a_directory_for_all, "is not a directory of this user alone"),
+        ("machine", False, Store.a_link, "is not a directory of this user alone"),
+        ("redis", True, Store.restarted, "NoScriptError"),
+        ("redis", False, Store.nobody, "Connection refused"),
+        ("redis", False, Store.silent, "Timeout"),
+    ],
+)
+def test_a_store_that_fails_delays_and_loses_nothing_and_leaves_each_process_its_own_pace(
+    pacing: str,
+    used_before: bool,
+    becomes: Callable[[Store], object],
+    says: str,
+    asynchronous: bool,
+    store: Store,
+    opencx_simulator: Simulator,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def settings() -> ClientSettings:
+        address = store.redis if pacing == "redis" else pacing
+        return ClientSettings(opencx_simulator.url, "test-key", requests_per_minute=4, pacing=address)
+
+    def send() -> None:
+        asyncio.run(asyncio.wait_for(aping(settings()), timeout=5)) if asynchronous else ping(settings())
+
+    if used_before:
+        send()
+    becomes(store)
+    started = time.monotonic()
+    while len(opencx_simulator.requests) < 4:
+        send()
+    assert time.monotonic() - started < 3
+    assert [request.status for request in opencx_simulator.requests] == [200] * 4
+    [warning] = warnings_in(caplog)
+    assert says in warning
+    assert PASSWORD not in warning
+    with pytest.raises(TimeoutError):
+        asyncio.run(asyncio.wait_for(aping(settings()), timeout=0.5))
+
+
+def test_a_store_that_works_again_is_shared_again_and_its_next_failure_is_told_again(
+    store: Store,
+    opencx_simulator: Simulator,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pacing_module, "ASK_AGAIN_AFTER", 0.0)
+    settings = ClientSettings(opencx_simulator.url, "test-key", pacing="machine")
+    ping(settings)
+    for failures in (1, 2):
+        other = store.locked()
+        ping(settings)
+        ping(settings)
+        assert len(warnings_in(caplog)) == failures
+        other.rollback()
+        ping(settings)
+        [noted] = other.execute("SELECT count(*) FROM requests").fetchone()
+        assert noted == 1 + failures
+
+
+def test_what_another_process_is_just_noting_counts(store: Store, opencx_simulator: Simulator) -> None:
+    settings = ClientSettings(opencx_simulator.url, "test-key", requests_per_minute=2, pacing="machine")
+    ping(settings)
+
+    async def send_while_another_notes_the_second() -> None:
+        with closing(sqlite3.connect(store.file)) as other:
+            other.execute("INSERT INTO requests VALUES ('another', ?)", [time.time_ns() // 10**6])
+            sent = asyncio.create_task(aping(settings))
+            await asyncio.sleep(0.3)
+            other.commit()
+            await asyncio.wait_for(sent, timeout=1)
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(send_while_another_notes_the_second())
+    assert len(opencx_simulator.requests) == 1
+
+
+def test_waiting_for_a_locked_file_does_not_hold_up_the_event_loop(store: Store, opencx_simulator: Simulator) -> None:
+    settings = ClientSettings(opencx_simulator.url, "test-key", pacing="machine")
+    ping(settings)
+    store.locked()
+
+    async def turns_of_the_loop_meanwhile() -> int:
+        sent, turns = asyncio.create_task(aping(settings)), 0
+        while not sent.done():
+            await asyncio.sleep(0.01)
+            turns += 1
+        await sent
+        return turns
+
+    assert asyncio.run(turns_of_the_loop_meanwhile()) > 10
+
+
+def test_a_clock_that_is_set_back_stops_nothing(
+    temporary_directory: Path, opencx_simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = ClientSettings(opencx_simulator.url, "test-key", requests_per_minute=2, pacing="machine")
+    with worker_processes(settings, workers=1, requests_of_each=2) as parent:
+        assert parent.wait(timeout=120) == 0
+    monkeypatch.setattr("pyrate_limiter.buckets.sqlite_bucket.time_ns", lambda: time.time_ns() - 3600 * 10**9)
+    asyncio.run(asyncio.wait_for(aping(settings), timeout=10))
+    assert len(opencx_simulator.requests) == 3
+
+
+def ping(settings: ClientSettings) -> None:
+    with OpenCXClient(settings) as client:
+        client.run(requests.ping())
+
+
+async def aping(settings: ClientSettings) -> None:
+    async with AsyncOpenCXClient(settings) as client:
+        await client.run(requests.ping())
+
+
+def wait_until(condition: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError
+        time.sleep(0.2)
+
+
+def warnings_in(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.name == pacing_module.__name__]
