@@ -22,6 +22,7 @@ from airflow.sdk.exceptions import (
 
 from airflow_provider_opencx.operators.phone_agent import (
     OpenCXCreatePhoneAgentOperator,
+    OpenCXSyncPhoneAgentsOperator,
     OpenCXUpdatePhoneAgentOperator,
     OpenCXUpsertPhoneAgentOperator,
 )
@@ -38,6 +39,7 @@ _TELLS_TIME = (
     "airflow.sdk.bases.sensor",
     "airflow_provider_opencx.sensors.phone_number",
     "airflow_provider_opencx.triggers.phone_number",
+    "airflow_provider_opencx.triggers.polling",
 )
 _PAUSES = ("airflow_provider_opencx.api.client", "httpx_retries.retry")
 
@@ -80,7 +82,7 @@ def time_of(stage: Stage) -> Generator[None]:
 
     told = SimpleNamespace(sleep=stage.sleep, monotonic=stage.clock, time=time.time)
     real = SimpleNamespace(sleep=stage.sleep, monotonic=time.monotonic, time=time.time)
-    loop = SimpleNamespace(sleep=asleep, to_thread=asyncio.to_thread)
+    loop = SimpleNamespace(**vars(asyncio) | {"sleep": asleep})
     with ExitStack() as patches:
         for name in (*_TELLS_TIME, *_PAUSES):
             module = importlib.import_module(name)
@@ -120,6 +122,8 @@ def operator_of(task: Task) -> BaseOperator:
             timeout=SENSOR_TIMEOUT,
             **common,
         )
+    if task.verb == "sync":
+        return OpenCXSyncPhoneAgentsOperator(agents=task.members["agents"], **common)
     if task.verb == "update":
         return OpenCXUpdatePhoneAgentOperator(agent_name=task.agent_name, **task.members, **common)
     kind = OpenCXCreatePhoneAgentOperator if task.verb == "create" else OpenCXUpsertPhoneAgentOperator
@@ -138,7 +142,8 @@ def _retry_delay(task: Task, attempt: Attempt) -> float | None:
 
 
 def _execute(operator: BaseOperator, attempt: Attempt, stage: Stage) -> dict[str, Any]:
-    context: Context = {"ti": SimpleNamespace(try_number=attempt.number)}  # type: ignore[typeddict-item]
+    instance = SimpleNamespace(try_number=attempt.number, xcom_push=lambda key, value: None)
+    context: Context = {"ti": instance}  # type: ignore[typeddict-item]  # as much of it as is asked for
     ExecutorSafeguard.tracker.set(operator)  # as Airflow's task runner does
     try:
         return operator.execute(context)

@@ -26,7 +26,7 @@ from airflow_provider_opencx.simulator import (
 )
 
 Members: TypeAlias = Mapping[str, object]
-Verb: TypeAlias = Literal["create", "upsert", "update", "wait"]
+Verb: TypeAlias = Literal["create", "upsert", "update", "wait", "sync"]
 
 TIMEOUT = 2.0
 """Seconds that a request waits for its answer; the only time of a run that really passes."""
@@ -65,7 +65,7 @@ _VALUES: Mapping[str, Sequence[object]] = {
 class Task:
     """One task, with the settings that Airflow would find on it.
 
-    :param members: what is declared, but for the name.
+    :param members: what is declared, but for the name; of a ``sync``, the ``agents`` of the fleet.
     :param deferrable: of a wait: whether it waits in the triggerer.
     :param retry_delay: seconds.
     """
