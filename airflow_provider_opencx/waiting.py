@@ -1,14 +1,20 @@
-"""Decides what a poll means for one task that waits for a number: pure, so every mode of the sensor shares it."""
+"""Decides what a poll means for one task that waits for numbers: pure, so every mode of the sensor shares it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from airflow.providers.common.compat.sdk import AirflowFailException
+from pydantic import JsonValue
 
-from airflow_provider_opencx.api.models import PhoneAgent
-from airflow_provider_opencx.exceptions import OpenCXAgentNotFoundError, OpenCXError, OpenCXRateLimitError
-from airflow_provider_opencx.reconcile import PhoneAgents, describe_selector, pick_agent
+from airflow_provider_opencx.api.models import PhoneAgent, shortened
+from airflow_provider_opencx.exceptions import (
+    OpenCXAgentNotFoundError,
+    OpenCXArgumentError,
+    OpenCXError,
+    OpenCXRateLimitError,
+)
+from airflow_provider_opencx.reconcile import PhoneAgents, checked_selector, describe_selector, pick_agent
 
 TOLERATED_FAILED_POLLS = 5
 """So many failed polls in a row are borne; the next one is an error."""
@@ -19,66 +25,141 @@ TOLERATED_MISSING_LOOKS = 2
 LONGEST_STRETCH = 3600.0
 """Seconds to which a 429 stretches the wait at the most."""
 
+_MOST_NAMED = 10
 
-@dataclass
+
 class Wait:
-    """One agent that is waited for, and how the polls went so far.
+    """One agent that is waited for, or several of which all must have a number in one poll, and how the polls went.
 
-    :param agent_id: the agent, by its id: one that stays missing is an error.
-    :param agent_name: the agent, by its name: one that does not exist yet is waited for.
+    :param agent_id: the agent or agents, by id: one that stays missing is an error.
+    :param agent_name: the agent or agents, by name: one that does not exist yet is waited for. Give one of the two.
+    :raises OpenCXArgumentError: if there is not exactly one of the two, or it is neither a string that is not empty
+        nor a sequence of such strings.
     """
 
-    agent_id: str | None = None
-    agent_name: str | None = None
-    failed_polls: int = 0
-    missing_looks: int = 0
+    def __init__(self, agent_id: object = None, agent_name: object = None) -> None:
+        self.agent_id, self.agent_name = checked_selectors(agent_id, agent_name)
+        given = self.agent_id if self.agent_name is None else self.agent_name
+        self.is_for_one = isinstance(given, str)
+        self._wanted: list[str] = [given] if isinstance(given, str) else given or []
+        self._by_id = self.agent_name is None
+        self._failed_polls = 0
+        self._missing_looks: dict[str, int] = {}
+        self.without_number = len(self._wanted)
 
     def __str__(self) -> str:
-        return describe_selector(self.agent_id, self.agent_name)
+        return self._described(self._wanted[0]) if self.is_for_one else f"{len(self._wanted)} phone agents"
+
+    @property
+    def is_for_none(self) -> bool:
+        """Whether the sequence is empty, so that there is nothing to poll for."""
+        return not self._wanted
 
     @property
     def in_trouble(self) -> bool:
-        """Whether the last poll failed or did not find the agent, so that the next may decide."""
-        return self.failed_polls > 0 or self.missing_looks > 0
+        """Whether the last poll failed or did not find an agent by its id, so that the next may decide."""
+        return self._failed_polls > 0 or bool(self._missing_looks)
 
-    def judge(self, poll: PhoneAgents | OpenCXError) -> PhoneAgent | None:
-        """Return the agent if it has its number, ``None`` if it is to be waited for.
+    @property
+    def progress(self) -> str:
+        """How far the wait has come, in a sentence for the log."""
+        if self.is_for_one:
+            return f"No number yet for {self}."
+        are = "is" if self.without_number == 1 else "are"
+        return f"{self.without_number} of {self} {are} still without a number."
 
-        :param poll: all agents, or the error for which they could not be read.
+    @property
+    def success(self) -> str:
+        """That the wait is over, in a sentence for the log."""
+        return f"{str(self)[0].upper()}{str(self)[1:]} {'has its number' if self.is_for_one else 'have their numbers'}."
+
+    def judge(self, poll: PhoneAgents | OpenCXError) -> list[PhoneAgent] | None:
+        """Return the agents, in the order given, if all have their numbers; ``None`` if they are to be waited for.
+
+        :param poll: all agents of the organization, or the error for which they could not be read.
         :raises OpenCXError: if waiting on makes no sense.
         """
         if isinstance(poll, OpenCXError):
             self._bear(poll)
             return None
-        self.failed_polls = 0
-        agent = pick_agent(poll, agent_id=self.agent_id, agent_name=self.agent_name)
-        if agent is None:
-            self._miss()
-            return None
-        self.missing_looks = 0
-        return agent if agent.phone_number and agent.phone_number.strip() else None
+        self._failed_polls = 0
+        found = {wanted: self._pick(poll, wanted) for wanted in dict.fromkeys(self._wanted)}
+        if self._by_id:
+            self._miss([wanted for wanted, agent in found.items() if agent is None])
+        ready = [agent for agent in map(found.__getitem__, self._wanted) if agent is not None and _has_number(agent)]
+        self.without_number = len(self._wanted) - len(ready)
+        return None if self.without_number else ready
+
+    def result(self, agents: Sequence[PhoneAgent]) -> JsonValue:
+        """Return judged agents as the task's result, plain JSON: one agent, or the list of them."""
+        return agents[0].as_dict() if self.is_for_one else [agent.as_dict() for agent in agents]
+
+    def _pick(self, poll: PhoneAgents, wanted: str) -> PhoneAgent | None:
+        return pick_agent(poll, agent_id=wanted) if self._by_id else pick_agent(poll, agent_name=wanted)
+
+    def _described(self, wanted: str) -> str:
+        return describe_selector(wanted, None) if self._by_id else describe_selector(None, wanted)
 
     def _bear(self, error: OpenCXError) -> None:
+        numbers = "the number" if self.is_for_one else "the numbers"
         if isinstance(error, AirflowFailException):
-            raise error.saying(f"Waiting for the number of {self} makes no sense: {error}")
+            raise error.saying(f"Waiting for {numbers} of {self} makes no sense: {error}")
         if isinstance(error, OpenCXRateLimitError):
             return
-        self.failed_polls += 1
-        if self.failed_polls > TOLERATED_FAILED_POLLS:
+        self._failed_polls += 1
+        if self._failed_polls > TOLERATED_FAILED_POLLS:
             raise error.saying(
-                f"Gave up on the number of {self} after {self.failed_polls} failed polls in a row. {error}"
+                f"Gave up on {numbers} of {self} after {self._failed_polls} failed polls in a row. {error}"
             )
 
-    def _miss(self) -> None:
-        if self.agent_id is None:
-            return
-        self.missing_looks += 1
-        if self.missing_looks > TOLERATED_MISSING_LOOKS:
-            raise OpenCXAgentNotFoundError(
-                f"There is no {self} in this organization: it was missing {self.missing_looks} times in a row. Has it"
-                " been deleted, or does the connection's API key belong to another organization?",
-                agent_ids=[self.agent_id],
-            )
+    def _miss(self, missing: Sequence[str]) -> None:
+        self._missing_looks = {agent_id: self._missing_looks.get(agent_id, 0) + 1 for agent_id in missing}
+        gone = [agent_id for agent_id, looks in self._missing_looks.items() if looks > TOLERATED_MISSING_LOOKS]
+        if gone:
+            raise OpenCXAgentNotFoundError(_not_found(gone), agent_ids=gone)
+
+
+def _not_found(agent_ids: Sequence[str]) -> str:
+    times = f"missing {TOLERATED_MISSING_LOOKS + 1} times in a row"
+    if len(agent_ids) == 1:
+        return (
+            f"There is no {describe_selector(agent_ids[0], None)} in this organization: it was {times}. Has it been"
+            " deleted, or does the connection's API key belong to another organization?"
+        )
+    named = ", ".join(map(shortened, agent_ids[:_MOST_NAMED]))
+    more = f" and {len(agent_ids) - _MOST_NAMED} more" if len(agent_ids) > _MOST_NAMED else ""
+    return (
+        f"There are no phone agents {named}{more} in this organization: they were {times}. Have they been deleted, or"
+        " does the connection's API key belong to another organization?"
+    )
+
+
+def _has_number(agent: PhoneAgent) -> bool:
+    return bool(agent.phone_number and agent.phone_number.strip())
+
+
+def checked_selectors(agent_id: object, agent_name: object) -> tuple[str | list[str] | None, str | list[str] | None]:
+    """Return ids or names by which agents are waited for, one or a list, and ``None`` for the other.
+
+    :raises OpenCXArgumentError: if there is not exactly one of the two, or it is neither a string that is not empty
+        nor a sequence of such strings.
+    """
+    by_id = agent_name is None
+    given = agent_id if by_id else agent_name
+    both = agent_id is not None and agent_name is not None
+    if both or isinstance(given, str | bytes) or not isinstance(given, Sequence):
+        return checked_selector(agent_id, agent_name)
+    wanted = [_checked_element(element, position, by_id) for position, element in enumerate(given)]
+    return (wanted, None) if by_id else (None, wanted)
+
+
+def _checked_element(element: object, position: int, by_id: bool) -> str:
+    value = "" if element is None else element  # to checked_selector, None is an argument that was left out
+    try:
+        checked_selector(value if by_id else None, None if by_id else value)
+    except OpenCXArgumentError as wrong:
+        raise wrong.saying(f"{wrong} (element {position} of the sequence)") from None
+    return str(value)
 
 
 def next_poll_in(interval: float, poll: object) -> float:

@@ -11,7 +11,7 @@ import json
 import math
 import re
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC
@@ -57,6 +57,9 @@ _MAX_QUOTED = 300
 _LONGEST_CURSOR = 2000
 _LONGEST_REQUEST_ID = 200
 _UNSTORABLE_ESCAPE = re.compile(r"\\u(0000|[dD][89a-fA-F])")
+_ARRAY_BEGINS = re.compile(r"[ \t\n\r]*\[[ \t\n\r]*")
+_ARRAY_ENDS = re.compile(r"[ \t\n\r]*\][ \t\n\r]*\Z")
+_COMMA = re.compile(r"[ \t\n\r]*,[ \t\n\r]*")
 _KNOWN_ERRORS: dict[int, tuple[type[OpenCXAPIError], str]] = {
     401: (OpenCXAuthenticationError, "The API key was rejected: check the connection's password."),
     403: (OpenCXPermissionError, "The API key lacks the scope: phone:read to read, phone:write to write."),
@@ -129,6 +132,14 @@ def list_phone_agents() -> Flow[list[PhoneAgent]]:
     return list({agent.id: agent for agent in agents}.values())
 
 
+def list_phone_agents_as(form: Callable[[PhoneAgent], _Result]) -> Flow[list[_Result]]:
+    """List all agents as :func:`list_phone_agents` does, each brought into another form as soon as it is read.
+
+    An agent that two pages show is returned twice.
+    """
+    return (yield from _list("/phone", lambda item: form(PhoneAgent.from_answer(item))))
+
+
 def list_voices() -> Flow[list[Voice]]:
     """List the voices that can be given as ``voice_id``: ``GET /phone/voices``."""
     return (yield from _list("/phone/voices", Voice.from_answer))
@@ -194,7 +205,7 @@ def _list(path: str, read: Callable[[object], _Result]) -> Flow[list[_Result]]:
             received += len(answer.body)
             if received > MAX_LIST_BYTES:
                 raise OpenCXAnswerError(f"the service's list does not end: over {MAX_LIST_BYTES >> 20} MiB.")
-            page, cursor = _page(_json(answer))
+            page, cursor = _page(answer)
             items += [read(item) for item in page]
             if cursor is None:
                 return items
@@ -205,9 +216,14 @@ def _list(path: str, read: Callable[[object], _Result]) -> Flow[list[_Result]]:
     raise OpenCXAnswerError(f"GET {path}: the service's list does not end: over {MAX_PAGES} pages.")
 
 
-def _page(decoded: object) -> tuple[list[object], str | None]:
-    if isinstance(decoded, list):
-        return decoded, None
+def _page(answer: Answer) -> tuple[Iterable[object], str | None]:
+    try:
+        text = _text(answer.body)
+    except ValueError:
+        raise _no_json(answer) from None
+    if begin := _ARRAY_BEGINS.match(text):
+        return _elements(answer, text, begin.end()), None
+    decoded = _json(answer)
     if isinstance(decoded, dict) and isinstance(decoded.get("items"), list):
         return decoded["items"], _cursor(decoded.get("next"))
     raise OpenCXAnswerError("the service's answer is neither a list nor a page of one.")
@@ -285,12 +301,41 @@ def _json(answer: Answer) -> object:
     try:
         return _decode(answer.body)
     except ValueError:
-        raise OpenCXAnswerError(
-            f"the service answered {answer.status_code} with a body that is not JSON"
-            " (does a proxy answer in its place?).",
-            status_code=answer.status_code,
-            request_id=_request_id(answer),
-        ) from None
+        raise _no_json(answer) from None
+
+
+def _no_json(answer: Answer) -> OpenCXAnswerError:
+    return OpenCXAnswerError(
+        f"the service answered {answer.status_code} with a body that is not JSON (does a proxy answer in its place?).",
+        status_code=answer.status_code,
+        request_id=_request_id(answer),
+    )
+
+
+def _elements(answer: Answer, text: str, position: int) -> Iterator[object]:
+    """Decode the elements of an array one by one, from the first on.
+
+    Decoding all at once is one call that no thread can interrupt: an event loop beside it would stand still.
+    """
+    end = _ARRAY_ENDS.match(text, position)
+    unstorable = _UNSTORABLE_ESCAPE.search(text) is not None
+    while end is None:
+        try:
+            decoded, position = _DECODER.raw_decode(text, position)
+            element = _storable(decoded) if unstorable else decoded
+        except (ValueError, RecursionError):
+            raise _no_json(answer) from None
+        yield element
+        end = _ARRAY_ENDS.match(text, position)
+        if end is None:
+            comma = _COMMA.match(text, position)
+            if comma is None:
+                raise _no_json(answer)
+            position = comma.end()
+
+
+def _text(body: bytes) -> str:
+    return body.decode("utf-8-sig")
 
 
 def _decode(body: bytes) -> object:
@@ -301,9 +346,9 @@ def _decode(body: bytes) -> object:
 
     :raises ValueError: for what is no JSON.
     """
-    text = body.decode("utf-8-sig")
+    text = _text(body)
     try:
-        decoded = json.loads(text, parse_constant=_refuse, parse_float=_finite, parse_int=_whole)
+        decoded = _DECODER.decode(text)
         return _storable(decoded) if _UNSTORABLE_ESCAPE.search(text) else decoded
     except RecursionError:
         raise ValueError("nested too deeply") from None
@@ -322,6 +367,9 @@ def _whole(number: str) -> int | float:
     """Return a whole number; one of more than 64 bits as most languages read it, as a float."""
     value = int(number)
     return value if -(2**63) <= value < 2**64 else _finite(number)
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite, parse_int=_whole)
 
 
 def _storable(value: object) -> object:

@@ -1,4 +1,4 @@
-"""The sensor that waits until an agent has its phone number."""
+"""The sensor that waits until an agent, or each of several, has its phone number."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow.providers.common.compat.sdk import (
     AirflowSensorTimeout,
@@ -18,12 +18,14 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_opencx.connection_form import DEFAULT_CONN_ID
-from airflow_provider_opencx.exceptions import OpenCXError, OpenCXRateLimitError
+from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXError, OpenCXRateLimitError
 from airflow_provider_opencx.parse_time import is_final, naming_task
 
 # The API's models, the hook and the trigger are imported where they are used: parsing a Dag should not pay for them.
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
+    from airflow.sdk.definitions.mappedoperator import OperatorPartial
+    from airflow.triggers.base import StartTriggerArgs
     from pydantic import JsonValue
 
     from airflow_provider_opencx.api.models import PhoneAgent
@@ -31,11 +33,27 @@ if TYPE_CHECKING:
     from airflow_provider_opencx.reconcile import PhoneAgents
     from airflow_provider_opencx.waiting import Wait
 
+Selector: TypeAlias = "str | Sequence[str] | XComArg | None"
+
 _LONGEST_PAUSE_IN_TROUBLE = 60.0
+_MOST_LOGGED = 10
+
+
+class _StartTriggerArgs:
+    """What Airflow starts a task in the triggerer with: made when it asks, because only then the Dag is complete.
+
+    The class itself has none, so that mapped tasks, whose arguments it would not hold, start in a worker.
+    """
+
+    def __get__(self, sensor: OpenCXPhoneNumberSensor | None, owner: type) -> StartTriggerArgs | None:
+        return None if sensor is None else sensor._arguments_to_start_with()
 
 
 class OpenCXPhoneNumberSensor(BaseSensorOperator):
     """Wait until an agent has its phone number, by polling ``GET /phone``; the agent is then the task's result.
+
+    Given a sequence, it waits until each agent has its number, with one request a poll, and the result is the list
+    of the agents in the same order. An empty sequence is done at once.
 
     The modes poke, reschedule and deferrable give the same result and the same errors:
 
@@ -51,66 +69,138 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator):
     ``silent_fail`` then have no effect, and no task resumes sooner than ten seconds after it deferred, because
     Airflow fails tasks that do.
 
-    :param agent_id: the agent, by its id, for example ``"{{ ti.xcom_pull('upsert')['id'] }}"``. (templated)
-    :param agent_name: the agent, by its name. Give one of the two. (templated)
+    **No worker at all** takes part where a task starts and ends in the triggerer, ``start_from_trigger=True`` and
+    ``end_from_trigger=True``, unless something goes wrong: an error always goes to a worker, where it means what it
+    means otherwise.
+
+    - Starting there: Airflow 3.3 and later, where ids and names may be Jinja templates, and Airflow 3.0, where they may
+      not. Templates give strings there, also with ``render_template_as_native_obj``, and ``xcom_pull`` needs
+      ``map_indexes`` (-1 for a task that is not mapped). Neither Airflow takes the output of another task as an
+      argument (``task.output``), nor mapped tasks; 3.1 and 3.2 start nothing in the triggerer. What cannot be is an
+      error while the Dag is parsed. ``pre_execute``, ``on_execute_callback`` and the listeners of a task's start are
+      not called, and the rendered fields are not shown.
+    - Ending there: every Airflow. ``post_execute`` and listeners are not called; with listeners installed, Airflow
+      refuses a Dag that has such a task. ``on_success_callback`` is called by the Dag processor. Where a worker has
+      more to do in the end, the task ends in a worker by itself: with ``outlets``, whose asset events Airflow would
+      leave out, with tasks that are mapped over the result, with ``multiple_outputs``, and with
+      ``do_xcom_push=False``.
+
+    :param agent_id: the agent, by its id, for example ``"{{ ti.xcom_pull('upsert')['id'] }}"``, or a sequence of ids.
+        (templated)
+    :param agent_name: the agent, by its name, or a sequence of names. Give one of the two. (templated)
     :param deferrable: wait in the triggerer. Default: ``[operators] default_deferrable``.
+    :param start_from_trigger: start in the triggerer, without a worker; implies ``deferrable``. Default ``False``.
+    :param end_from_trigger: end in the triggerer, without a worker; implies ``deferrable``. Default ``False``.
     :param opencx_conn_id: the connection. Default ``opencx_default``.
-    :return: the agent, as a dict with the API's member names.
+    :return: the agent, as a dict with the API's member names, or the list of agents.
     :raises OpenCXError: see :mod:`airflow_provider_opencx.exceptions`.
     """
 
     template_fields: Sequence[str] = ("agent_id", "agent_name")
     ui_color = "#d9e8fb"
+    start_trigger_args = _StartTriggerArgs()
 
     def __init__(
         self,
         *,
-        agent_id: str | XComArg | None = None,
-        agent_name: str | XComArg | None = None,
+        agent_id: Selector = None,
+        agent_name: Selector = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        start_from_trigger: bool = False,
+        end_from_trigger: bool = False,
         opencx_conn_id: str = DEFAULT_CONN_ID,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.agent_id = agent_id
         self.agent_name = agent_name
-        self.deferrable = deferrable
+        self.deferrable = deferrable or start_from_trigger or end_from_trigger
+        self.start_from_trigger = start_from_trigger
+        self.end_from_trigger = end_from_trigger
         self.opencx_conn_id = opencx_conn_id
         self._hook: OpenCXHook | None = None
         self._wait: Wait | None = None
         self._last_poll: PhoneAgents | OpenCXError | None = None
-        if is_final(agent_id) and is_final(agent_name):
-            with naming_task(self.task_id):
-                self._check_selector()
+        with naming_task(self.task_id):
+            if is_final(agent_id) and is_final(agent_name):
+                self._check_selectors()
+            if start_from_trigger:
+                from airflow_provider_opencx.triggers.start import check_start
+
+                check_start(agent_id=agent_id, agent_name=agent_name)
+
+    @classmethod
+    def partial(cls, **kwargs: Any) -> OperatorPartial:
+        """Return a sensor to be mapped; raises ``OpenCXArgumentError`` for what Airflow does with no mapped task."""
+        if kwargs.get("start_from_trigger"):
+            with naming_task(str(kwargs.get("task_id"))):
+                raise OpenCXArgumentError(
+                    "start_from_trigger: Airflow starts no mapped task in the triggerer; leave it out, or make the"
+                    " tasks in a loop. end_from_trigger works for mapped tasks"
+                )
+        return super().partial(**kwargs)
 
     def execute(self, context: Context) -> JsonValue:
-        """Wait for the number, or hand the waiting to the triggerer; return the agent."""
-        agent_id, agent_name = self._check_selector()
+        """Wait for the numbers, or hand the waiting to the triggerer; return the agent or the agents."""
+        wait = self._waiting
+        if wait.is_for_none:
+            return []
         if not self.deferrable:
             with self._errors_not_skipped():
-                agent: JsonValue = super().execute(context)
-                return agent
+                result: JsonValue = super().execute(context)
+                return result
 
         from airflow_provider_opencx.triggers.phone_number import OpenCXPhoneNumberTrigger
 
         self.defer(
-            trigger=OpenCXPhoneNumberTrigger(
-                opencx_conn_id=self.opencx_conn_id,
-                agent_id=agent_id,
-                agent_name=agent_name,
-                poll_interval=self.poke_interval,
-            ),
-            method_name="execute_complete",
+            trigger=OpenCXPhoneNumberTrigger(**self._trigger_arguments(wait.agent_id, wait.agent_name)),
+            method_name=self.execute_complete.__name__,
             timeout=timedelta(seconds=self.timeout),
         )
 
     def execute_complete(self, context: Context, event: Mapping[str, Any] | None = None) -> JsonValue:
-        """Go on after the trigger has fired: return the agent, or raise the error that it met."""
+        """Go on after the trigger has fired: return the agent or the agents, or raise the error that it met."""
         from airflow_provider_opencx.triggers.phone_number import result_of
 
-        agent = result_of(event)
-        self.log.info("Number %s: phone agent %r (%s) has it.", agent["phone_number"], agent["name"], agent["id"])
-        return agent
+        result = result_of(event)
+        if isinstance(result, dict):
+            self.log.info(
+                "Number %s: phone agent %r (%s) has it.", result["phone_number"], result["name"], result["id"]
+            )
+        elif isinstance(result, list):
+            self.log.info("All %d phone agents have their numbers.", len(result))
+        if self.end_from_trigger and (reason := self._reason_to_end_in_a_worker()):
+            self.log.info("Ended in a worker, and not in the triggerer, because of %s.", reason)
+        return result
+
+    def _trigger_arguments(self, agent_id: object, agent_name: object) -> dict[str, Any]:
+        return {
+            "opencx_conn_id": self.opencx_conn_id,
+            "agent_id": agent_id,
+            "agent_name": agent_name,
+            "poll_interval": self.poke_interval,
+            "end_from_trigger": self.end_from_trigger and not self._reason_to_end_in_a_worker(),
+        }
+
+    def _arguments_to_start_with(self) -> StartTriggerArgs | None:
+        if not self.start_from_trigger:
+            return None
+        from airflow_provider_opencx.triggers.start import start_trigger_args
+
+        arguments = self._trigger_arguments(self.agent_id, self.agent_name)
+        return start_trigger_args(arguments, self.execute_complete.__name__, self.timeout)
+
+    def _reason_to_end_in_a_worker(self) -> str | None:
+        """Return why the task must end in a worker, where the end takes more than storing the result."""
+        if self.outlets:
+            return "its outlets"
+        if self.multiple_outputs:
+            return "multiple_outputs"
+        if not self.do_xcom_push:
+            return "do_xcom_push"
+        if self.get_dag() is not None and any(self.iter_mapped_dependants()):
+            return "the tasks that are mapped over its result"
+        return None
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after deferral, with ``soft_fail`` meaning what it means in the other modes."""
@@ -120,20 +210,21 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator):
     def poke(self, context: Context) -> PokeReturnValue:
         """Look once; in mode reschedule, look on while something is wrong, because no count outlives the process."""
         started = time.monotonic()
-        agent = self._look()
-        while agent is None and self._must_look_on() and time.monotonic() - started < self.timeout:
+        agents = self._look()
+        while agents is None and self._must_look_on() and time.monotonic() - started < self.timeout:
             time.sleep(min(self.poke_interval, _LONGEST_PAUSE_IN_TROUBLE))
-            agent = self._look()
-        if agent is None:
+            agents = self._look()
+        if agents is None:
             return PokeReturnValue(is_done=False)
-        self.log.info("Number %s: %s has it.", agent.phone_number, agent.label)
-        return PokeReturnValue(is_done=True, xcom_value=agent.as_dict())
+        for agent in agents[:_MOST_LOGGED]:
+            self.log.info("Number %s: %s has it.", agent.phone_number, agent.label)
+        return PokeReturnValue(is_done=True, xcom_value=self._waiting.result(agents))
 
     def _must_look_on(self) -> bool:
         told_to_wait = isinstance(self._last_poll, OpenCXRateLimitError)
         return self.reschedule and self._waiting.in_trouble and not told_to_wait
 
-    def _look(self) -> PhoneAgent | None:
+    def _look(self) -> list[PhoneAgent] | None:
         from airflow_provider_opencx.hooks.opencx import OpenCXHook
         from airflow_provider_opencx.reconcile import PhoneAgents
 
@@ -144,16 +235,16 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator):
         except OpenCXError as error:
             self._last_poll = error
             self.log.warning("Polling for the number failed: %s", error)
-        agent = self._waiting.judge(self._last_poll)
-        if agent is None:
-            self.log.info("No number yet for %s.", self._waiting)
-        return agent
+        agents = self._waiting.judge(self._last_poll)
+        if agents is None:
+            self.log.info(self._waiting.progress)
+        return agents
 
     @property
     def _waiting(self) -> Wait:
         from airflow_provider_opencx.waiting import Wait
 
-        self._wait = self._wait or Wait(*self._check_selector())
+        self._wait = self._wait or Wait(self.agent_id, self.agent_name)
         return self._wait
 
     def _get_next_poke_interval(
@@ -166,10 +257,10 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator):
         remaining = max(self.timeout - run_duration(), 0.0)
         return max(interval, min(next_poll_in(interval, self._last_poll), remaining))
 
-    def _check_selector(self) -> tuple[str | None, str | None]:
-        from airflow_provider_opencx.reconcile import checked_selector
+    def _check_selectors(self) -> None:
+        from airflow_provider_opencx.waiting import checked_selectors
 
-        return checked_selector(self.agent_id, self.agent_name)
+        checked_selectors(self.agent_id, self.agent_name)
 
     @contextmanager
     def _errors_not_skipped(self) -> Generator[None]:

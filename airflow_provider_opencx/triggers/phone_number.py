@@ -5,22 +5,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Hashable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Hashable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-from airflow.triggers.base import BaseEventTrigger, TriggerEvent
+from airflow.providers.common.compat.sdk import XCOM_RETURN_KEY, XCom
+from airflow.triggers.base import BaseEventTrigger, TaskSuccessEvent, TriggerEvent
+from asgiref.sync import sync_to_async
+from pydantic import JsonValue
 
-from airflow_provider_opencx.api import requests
-from airflow_provider_opencx.api.client import AsyncOpenCXClient
-from airflow_provider_opencx.exceptions import OpenCXAuthenticationError, OpenCXError
-from airflow_provider_opencx.hooks.opencx import OpenCXHook
-from airflow_provider_opencx.reconcile import PhoneAgents
-from airflow_provider_opencx.waiting import Wait, next_poll_in
+from airflow_provider_opencx.api.models import PhoneAgent
+from airflow_provider_opencx.exceptions import OpenCXError
+from airflow_provider_opencx.triggers.polling import SharedPolls, Snapshot, fresh_poll
+from airflow_provider_opencx.waiting import Wait
 
 SECONDS_TO_SETTLE = 10.0
-"""How soon after its start a trigger fires at the earliest.
+"""How soon after its start a trigger at the earliest sends a task back to a worker which has just let go of it.
 
 Airflow fails a task that resumes before its scheduler has heard that the worker let go of it, which takes some five
 seconds: apache/airflow issues 71580 and 72716. An agent that has its number already would be such a task.
@@ -29,27 +29,22 @@ seconds: apache/airflow issues 71580 and 72716. An agent that has its number alr
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Snapshot:
-    """One poll: all agents or the error for which they could not be read, and when it was made."""
-
-    poll: PhoneAgents | OpenCXError
-    taken_at: float
-
-
 class OpenCXPhoneNumberTrigger(BaseEventTrigger):
-    """Fires once, when an agent has its phone number or waiting for it makes no sense any more.
+    """Fires once, when an agent, or each of several, has its phone number, or when waiting makes no sense any more.
 
-    All triggers of one connection and interval in a triggerer share one stream of polls (Airflow 3.3 and later):
-    one ``GET /phone`` an interval, however many tasks wait. On older Airflow each trigger polls for itself.
+    All triggers of one connection and interval in a triggerer share their polls: one ``GET /phone`` an interval,
+    however many tasks wait, whether Airflow shares the stream (3.3 and later) or runs each trigger by itself.
 
-    The event is plain JSON: ``{"status": "success", "agent": {...}}`` or ``{"status": "error", ...}`` with the
-    error; it never holds the key.
+    The event is plain JSON: ``{"status": "success", "agent": {...}}``, or ``"agents": [...]`` where several were
+    asked for, or ``{"status": "error", ...}`` with the error; it never holds the key.
 
     :param opencx_conn_id: the connection.
-    :param agent_id: the agent, by its id.
-    :param agent_name: the agent, by its name. Give one of the two.
+    :param agent_id: the agent, by its id, or a sequence of ids.
+    :param agent_name: the agent, by its name, or a sequence of names. Give one of the two.
     :param poll_interval: seconds between two polls.
+    :param end_from_trigger: end the task in the triggerer where it succeeds, with the agent, or the list, as its XCom.
+        An error always goes to a worker, where retries, callbacks and ``soft_fail`` are.
+    :param started_by_worker: whether a worker deferred the task, so that it must not come back too soon.
     """
 
     # Made for deferred tasks, which go to the triggerer of their queue.
@@ -58,15 +53,20 @@ class OpenCXPhoneNumberTrigger(BaseEventTrigger):
     def __init__(
         self,
         opencx_conn_id: str,
-        agent_id: str | None = None,
-        agent_name: str | None = None,
+        agent_id: str | Sequence[str] | None = None,
+        agent_name: str | Sequence[str] | None = None,
         poll_interval: float = 60.0,
+        *,
+        end_from_trigger: bool = False,
+        started_by_worker: bool = True,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow does not annotate it
         self.opencx_conn_id = opencx_conn_id
         self.agent_id = agent_id
         self.agent_name = agent_name
         self.poll_interval = poll_interval
+        self.end_from_trigger = end_from_trigger
+        self.started_by_worker = started_by_worker
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what Airflow makes this trigger again from."""
@@ -77,12 +77,14 @@ class OpenCXPhoneNumberTrigger(BaseEventTrigger):
                 "agent_id": self.agent_id,
                 "agent_name": self.agent_name,
                 "poll_interval": self.poll_interval,
+                "end_from_trigger": self.end_from_trigger,
+                "started_by_worker": self.started_by_worker,
             },
         )
 
     def shared_stream_key(self) -> Hashable | None:
         """Return what the triggers that share one stream of polls have in common."""
-        return _stream_key(self.opencx_conn_id, self.poll_interval)
+        return ("opencx-phone-agents", self.opencx_conn_id, float(self.poll_interval))
 
     @classmethod
     async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncGenerator[Snapshot]:
@@ -90,134 +92,108 @@ class OpenCXPhoneNumberTrigger(BaseEventTrigger):
 
         Never raises: an error is yielded as a value, for each waiting task to judge.
         """
-        conn_id, interval = kwargs["opencx_conn_id"], kwargs["poll_interval"]
-        key = _stream_key(conn_id, interval)
-        polls = _Polls(conn_id)
-        newest: Snapshot | None = None
+        polls = SharedPolls.join(kwargs["opencx_conn_id"], kwargs["poll_interval"])
+        snapshot: Snapshot | None = None
         try:
             while True:
-                snapshot = Snapshot(await polls.poll(), time.monotonic())
-                if isinstance(snapshot.poll, OpenCXError):
-                    log.warning("Polling for phone numbers over connection %r failed: %s", conn_id, snapshot.poll)
-                else:
-                    newest = _newest[key] = snapshot
+                snapshot = await polls.after(snapshot)
                 yield snapshot
-                await asyncio.sleep(next_poll_in(interval, snapshot.poll))
         finally:
-            if _newest.get(key) is newest:  # and not that of a stream which has taken this one's place
-                _newest.pop(key, None)
-            await polls.aclose()
+            await polls.leave()
 
     async def filter_shared_stream(self, shared_stream: AsyncIterator[Any]) -> AsyncIterator[TriggerEvent]:
-        """Judge each poll for this trigger's agent, and fire once."""
+        """Judge each poll for this trigger's agents, and fire once."""
         started = time.monotonic()
-        event = await self._first_event(shared_stream)
-        if event is not None:
-            if self.trigger_id is not None:  # runs in a triggerer, and not in ``dag.test()``
-                await asyncio.sleep(started + SECONDS_TO_SETTLE - time.monotonic())
-            yield event
-
-    async def _first_event(self, shared_stream: AsyncIterator[Any]) -> TriggerEvent | None:
-        wait = Wait(self.agent_id, self.agent_name)
-        newest = _newest.get(_stream_key(self.opencx_conn_id, self.poll_interval))
-        if newest is not None and time.monotonic() - newest.taken_at < self.poll_interval:
-            # Joined a stream that is running: its newest poll is as good as one made now.
-            event = _judged(wait, newest)
-            if event is not None:
-                return event
-        async for snapshot in shared_stream:
-            event = None if snapshot is newest else _judged(wait, snapshot)
-            if event is not None:
-                return event
-        return None
+        outcome = await self._outcome(shared_stream)
+        if outcome is None:
+            return
+        # Without an id, this runs in ``dag.test()``, which knows no end in the triggerer and no scheduler either.
+        in_triggerer = self.trigger_id is not None
+        if in_triggerer and self.end_from_trigger and outcome["status"] == "success" and await self._store(outcome):
+            yield TaskSuccessEvent()
+            return
+        if in_triggerer and self.started_by_worker:
+            await asyncio.sleep(started + SECONDS_TO_SETTLE - time.monotonic())
+        yield TriggerEvent(outcome)  # type: ignore[no-untyped-call]  # Airflow does not annotate it
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Wait with a stream of its own: what Airflow before 3.3 does, and ``dag.test()``."""
+        """Wait without Airflow's shared stream: what Airflow before 3.3 does, and ``dag.test()``."""
         async with aclosing(self.open_shared_stream(self.serialize()[1])) as stream:
             async for event in self.filter_shared_stream(stream):
                 yield event
 
-
-_newest: dict[Hashable, Snapshot] = {}
-"""The newest successful poll of each stream that is running in this process."""
-
-
-def _stream_key(conn_id: str, interval: float) -> Hashable:
-    return ("opencx-phone-agents", conn_id, float(interval))
-
-
-class _Polls:
-    """Polls over one connection, keeping its client from poll to poll."""
-
-    def __init__(self, conn_id: str) -> None:
-        # The next poll is the retry.
-        self._hook = OpenCXHook(conn_id, max_retries=0)
-        self._client: AsyncOpenCXClient | None = None
-
-    async def poll(self) -> PhoneAgents | OpenCXError:
-        """Return all agents, or the error for which they could not be read."""
+    async def _outcome(self, shared_stream: AsyncIterator[Any]) -> dict[str, Any] | None:
+        """Return the payload of the event, ``None`` if the stream ended without one."""
         try:
-            try:
-                return await self._list()
-            except OpenCXAuthenticationError:
-                if not await self._key_was_replaced():
-                    raise
-                return await self._list()
+            wait = Wait(self.agent_id, self.agent_name)
+            agents = [] if wait.is_for_none else await self._agents(wait, shared_stream)
         except OpenCXError as error:
-            return error
-        except Exception as error:
-            # A stream that raises fails every task that waits on it. The connection is read over Airflow's own API,
-            # so errors of any kind can come from there.
-            log.debug("Polling failed", exc_info=True)
-            return OpenCXError(
-                f"Polling failed before a request was sent: {type(error).__name__} while connection"
-                f" {self._hook.opencx_conn_id!r} was read. The triggerer's log at level DEBUG has the details."
-            )
+            return {"status": "error", **error.to_event()}
+        if agents is None:
+            return None
+        return {"status": "success", "agent" if wait.is_for_one else "agents": wait.result(agents)}
 
-    async def _list(self) -> PhoneAgents:
-        if self._client is None:
-            self._client = await self._hook.aget_conn()
-        agents = await self._client.run(requests.list_phone_agents())
-        return await asyncio.to_thread(PhoneAgents, agents)
+    async def _agents(self, wait: Wait, shared_stream: AsyncIterator[Any]) -> list[PhoneAgent] | None:
+        logged: int | None = None
+        # Who joins a stream that is running is judged by its newest poll, which is as good as one made now.
+        joined = fresh_poll(self.opencx_conn_id, self.poll_interval)
+        snapshots = shared_stream if joined is None else _beginning_with(joined, shared_stream)
+        async for snapshot in snapshots:
+            agents = wait.judge(snapshot.poll)
+            if agents is not None:
+                return agents
+            if not wait.is_for_one and wait.without_number != logged:
+                logged = wait.without_number
+                log.info(wait.progress)
+        return None
 
-    async def _key_was_replaced(self) -> bool:
-        """Read the connection again, and return whether it is another one than that whose key was rejected.
+    async def _store(self, outcome: Mapping[str, Any]) -> bool:
+        """Store the result as the task's XCom as a worker would; return whether that was possible.
 
-        A stream may run for days, and a new key should not have to wait for its end.
+        Airflow would store an XCom of the event as JSON inside of a string, which is not what a worker stores.
         """
-        rejected = self._client.settings if self._client else None
-        await self.aclose()
-        self._client = await self._hook.aget_conn()
-        return self._client.settings != rejected
-
-    async def aclose(self) -> None:
-        """Close the client."""
-        client, self._client = self._client, None
-        if client is not None:
-            await client.aclose()
-
-
-def _judged(wait: Wait, snapshot: Snapshot) -> TriggerEvent | None:
-    try:
-        agent = wait.judge(snapshot.poll)
-    except OpenCXError as error:
-        return _event({"status": "error", **error.to_event()})
-    return None if agent is None else _event({"status": "success", "agent": agent.as_dict()})
-
-
-def _event(payload: dict[str, Any]) -> TriggerEvent:
-    return TriggerEvent(payload)  # type: ignore[no-untyped-call]  # Airflow does not annotate it
+        task = self.task_instance
+        if task is None:
+            return False
+        try:
+            await sync_to_async(XCom.set)(
+                XCOM_RETURN_KEY,
+                result_of(outcome),
+                dag_id=task.dag_id,
+                task_id=task.task_id,
+                run_id=task.run_id,
+                map_index=-1 if task.map_index is None else task.map_index,
+            )
+        except Exception:
+            # It is stored over Airflow's own API, so errors of any kind can come from there.
+            log.warning("The result could not be stored in the triggerer; a worker will do it.", exc_info=True)
+            return False
+        return True
 
 
-def result_of(event: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return the agent of an event, or raise its error as it would have been raised in the worker.
+async def _beginning_with(first: Snapshot, stream: AsyncIterator[Snapshot]) -> AsyncGenerator[Snapshot]:
+    yield first
+    async for snapshot in stream:
+        if snapshot is not first:
+            yield snapshot
+
+
+def result_of(event: Mapping[str, Any] | None) -> JsonValue:
+    """Return the agent of an event, or the agents, or raise its error as it would have been raised in the worker.
 
     :raises OpenCXError: the error of the event, or one that says that the event is none of this trigger's.
     """
     status = event.get("status") if isinstance(event, Mapping) else None
-    agent = event.get("agent") if event is not None and status == "success" else None
-    if isinstance(agent, dict) and agent.keys() >= {"id", "name", "phone_number"}:
-        return agent
+    if event is not None and status == "success":
+        agents = event.get("agents")
+        if isinstance(agents, list) and all(map(_is_agent, agents)):
+            return agents
+        if _is_agent(event.get("agent")):
+            return cast("JsonValue", event["agent"])
     if event is not None and status == "error":
         raise OpenCXError.from_event(event)
     raise OpenCXError("The trigger ended with an event that is not one of OpenCXPhoneNumberTrigger.")
+
+
+def _is_agent(value: object) -> bool:
+    return isinstance(value, dict) and value.keys() >= {"id", "name", "phone_number"}

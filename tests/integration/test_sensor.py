@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG
+from airflow.sdk import DAG, task
 from airflow_standalone import connection_json
 
 from airflow_provider_opencx.exceptions import (
@@ -64,6 +64,43 @@ def test_the_agent_with_its_number_is_the_result(by: str, wait: Waiting, simulat
     assert run.xcom("await") == simulator.agents()[0]
     assert run.xcom("await")["phone_number"].startswith("+1")
     assert simulator.count("listPhoneAgents") == 4
+
+
+@pytest.mark.parametrize("by", ["agent_id", "agent_name"])
+def test_many_agents_are_waited_for_with_one_request_a_poll(
+    by: str,
+    wait: Waiting,
+    simulator: Simulator,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")  # what a trigger logs goes there, and what a task logs to the standard output
+    simulator.provision_after = "3reads"
+    agents = [simulator.add_agent(f"agent {number}") for number in range(3)]
+    simulator.give_number(str(agents[1]["id"]))
+    wanted = [str(agents[number]["id" if by == "agent_id" else "name"]) for number in (2, 0, 1, 2)]
+    run = wait(**{by: wanted})
+    assert run.state == "success"
+    assert run.xcom("await") == [simulator.agents()[number] for number in (2, 0, 1, 2)]
+    assert simulator.count("listPhoneAgents") == 4
+    assert "3 of 4 phone agents are still without a number." in capsys.readouterr().out + caplog.text
+
+
+def test_many_agents_may_come_from_another_task_and_none_are_done_at_once(wait: Waiting, simulator: Simulator) -> None:
+    agents = [simulator.add_agent(f"agent {number}") for number in range(2)]
+
+    @task
+    def ids_of(wanted: list[str]) -> list[str]:
+        return wanted
+
+    with wait.dag:
+        ids = ids_of([str(agent["id"]) for agent in agents])
+        OpenCXPhoneNumberSensor(task_id="none", agent_id=ids_of.override(task_id="no_ids")([]), **wait.mode)
+        OpenCXPhoneNumberSensor(task_id="list_of_one", agent_name=["agent {{ 1 }}"], **wait.mode)
+    run = wait(agent_id=ids)
+    assert run.xcom("await") == simulator.agents()
+    assert run.xcom("none") == []
+    assert run.xcom("list_of_one") == [simulator.agents()[1]]
 
 
 def test_an_agent_that_does_not_exist_yet_is_waited_for_by_name(wait: Waiting, simulator: Simulator) -> None:
@@ -162,6 +199,8 @@ def test_deferrable_the_worker_sends_nothing(dag: DAG, simulator: Simulator) -> 
         "agent_id": None,
         "agent_name": "a",
         "poll_interval": 7.0,
+        "end_from_trigger": False,
+        "started_by_worker": True,
     }
     assert simulator.requests == []
 
@@ -194,7 +233,9 @@ def test_in_mode_reschedule_trouble_does_not_outlast_the_timeout(dag: DAG, simul
     assert simulator.count("listPhoneAgents") == 1
 
 
-@pytest.mark.parametrize("selector", [{}, {"agent_id": "1", "agent_name": "a"}, {"agent_id": ""}])
+@pytest.mark.parametrize(
+    "selector", [{}, {"agent_id": "1", "agent_name": "a"}, {"agent_id": ""}, {"agent_id": ["1", ""]}, {"agent_id": [1]}]
+)
 def test_a_wrong_selector_fails_while_the_dag_is_parsed(selector: dict[str, Any], dag: DAG) -> None:
     with dag, pytest.raises(OpenCXArgumentError, match=r"Task 'my_sensor': .*agent_id"):
         OpenCXPhoneNumberSensor(task_id="my_sensor", **selector)

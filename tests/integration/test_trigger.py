@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from airflow.triggers.shared_stream import SharedStreamManager
 from airflow_standalone import connection_json
 
-from airflow_provider_opencx.exceptions import OpenCXError
+from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXError
 from airflow_provider_opencx.hooks.opencx import OpenCXHook
 from airflow_provider_opencx.simulator import Answer, Simulator
-from airflow_provider_opencx.triggers import phone_number
+from airflow_provider_opencx.triggers import phone_number, polling
 from airflow_provider_opencx.triggers.phone_number import OpenCXPhoneNumberTrigger, result_of
 
 API_KEY = "ocx_live_integrati0n-s3cret"
@@ -27,10 +29,14 @@ def trigger(**arguments: Any) -> OpenCXPhoneNumberTrigger:
 
 
 class Triggerer:
-    """Runs triggers as Airflow's TriggerRunner does: over a SharedStreamManager."""
+    """Runs triggers as Airflow's TriggerRunner does.
 
-    def __init__(self) -> None:
+    :param shares_streams: over a SharedStreamManager, as since 3.3, and not each by itself.
+    """
+
+    def __init__(self, shares_streams: bool = True) -> None:
         self._streams = SharedStreamManager()
+        self._shares_streams = shares_streams
         self._started = 0
 
     def start(self, waiting: OpenCXPhoneNumberTrigger) -> asyncio.Task[Any]:
@@ -38,6 +44,9 @@ class Triggerer:
         return asyncio.create_task(self._event(self._started, waiting))
 
     async def _event(self, trigger_id: int, waiting: OpenCXPhoneNumberTrigger) -> Any:
+        if not self._shares_streams:
+            async with aclosing(waiting.run()) as events:
+                return (await anext(events)).payload
         key = waiting.shared_stream_key()
         stream = self._streams.subscribe(trigger_id=trigger_id, trigger=waiting, key=key)
         try:
@@ -48,8 +57,8 @@ class Triggerer:
 
 
 @asynccontextmanager
-async def triggerer() -> AsyncIterator[Triggerer]:
-    running = Triggerer()
+async def triggerer(shares_streams: bool = True) -> AsyncIterator[Triggerer]:
+    running = Triggerer(shares_streams)
     try:
         yield running
     finally:
@@ -75,13 +84,17 @@ def in_event_loop(test: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(bounded())
 
 
-def test_a_thousand_waiting_tasks_cost_one_request_an_interval(simulator: Simulator) -> None:
+ON_EACH_AIRFLOW = pytest.mark.parametrize("shares_streams", [True, False], ids=["since 3.3", "before 3.3"])
+
+
+@ON_EACH_AIRFLOW
+def test_a_thousand_waiting_tasks_cost_one_request_an_interval(shares_streams: bool, simulator: Simulator) -> None:
     simulator.provision_after = "4reads"
     ids = [simulator.add_agent(f"agent {number}")["id"] for number in range(1000)]
 
     async def test() -> None:
-        async with triggerer() as running:
-            events = await ended([running.start(trigger(agent_id=id, poll_interval=0.2)) for id in ids])
+        async with triggerer(shares_streams) as running:
+            events = await ended([running.start(trigger(agent_id=id, poll_interval=1)) for id in ids])
         assert [result_of(event)["id"] for event in events] == ids
         assert all(result_of(event)["phone_number"] for event in events)
 
@@ -89,21 +102,125 @@ def test_a_thousand_waiting_tasks_cost_one_request_an_interval(simulator: Simula
     assert simulator.count("listPhoneAgents") == 5
 
 
-def test_a_task_that_joins_is_judged_at_once_by_the_newest_poll(simulator: Simulator) -> None:
+@ON_EACH_AIRFLOW
+def test_a_task_that_joins_is_judged_at_once_by_the_newest_poll(shares_streams: bool, simulator: Simulator) -> None:
     simulator.provision_after = "never"
     simulator.add_agent("slow")
     ready = simulator.give_number(str(simulator.add_agent("ready")["id"]))
 
     async def test() -> None:
-        async with triggerer() as running:
+        async with triggerer(shares_streams) as running:
             waiting = running.start(trigger(agent_name="slow"))
             await until(lambda: simulator.count("listPhoneAgents") == 1)
-            [event] = await ended([running.start(trigger(agent_name="ready"))])
-            assert result_of(event)["phone_number"] == ready["phone_number"]
+            for _ in range(3):
+                [event] = await ended([running.start(trigger(agent_name="ready"))])
+                assert result_of(event)["phone_number"] == ready["phone_number"]
             waiting.cancel()
 
     in_event_loop(test)
     assert simulator.count("listPhoneAgents") == 1
+
+
+@ON_EACH_AIRFLOW
+def test_tasks_that_come_and_go_one_after_the_other_share_a_poll(shares_streams: bool, simulator: Simulator) -> None:
+    simulator.add_agent("a")
+
+    async def test() -> None:
+        async with triggerer(shares_streams) as running:
+            for _ in range(5):
+                [event] = await ended([running.start(trigger(agent_name="a"))])
+                assert result_of(event)["name"] == "a"
+
+    in_event_loop(test)
+    assert simulator.count("listPhoneAgents") == 1
+
+
+@ON_EACH_AIRFLOW
+def test_a_429_slows_the_poll_down_also_for_tasks_that_come_later(
+    shares_streams: bool, simulator: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    simulator.fail("listPhoneAgents", Answer(429, headers={"Retry-After": "2"}))
+    simulator.add_agent("a")
+
+    async def test() -> None:
+        async with triggerer(shares_streams) as running:
+            waiting = running.start(trigger(agent_name="a", poll_interval=0.01))
+            await until(lambda: "429" in caplog.text)
+            waiting.cancel()
+            await asyncio.wait([waiting])
+            await ended([running.start(trigger(agent_name="a", poll_interval=0.01)) for _ in range(3)])
+
+    in_event_loop(test)
+    refused, served = simulator.requests
+    assert served.time - refused.time >= 2
+
+
+def test_when_the_one_that_polls_is_cancelled_another_takes_its_place(simulator: Simulator) -> None:
+    simulator.provision_after = "3reads"
+    simulator.add_agent("a")
+
+    def is_fresh() -> bool:
+        poll = polling.fresh_poll("opencx_default", 0.5)
+        return poll is not None and time.monotonic() - poll.taken_at < 0.4
+
+    async def test() -> None:
+        async with triggerer(shares_streams=False) as running:
+            waiting = [running.start(trigger(agent_name="a", poll_interval=0.5)) for _ in range(20)]
+            for polls in (1, 2):
+                await until(lambda polls=polls: simulator.count("listPhoneAgents") == polls and is_fresh())
+                for cancelled in waiting[:5]:
+                    cancelled.cancel()
+                del waiting[:5]
+            events = await ended(waiting)
+        assert [result_of(event)["name"] for event in events] == ["a"] * 10
+
+    in_event_loop(test)
+    times = [request.time for request in simulator.requests]
+    assert len(times) == 4
+    assert min(later - earlier for earlier, later in pairwise(times)) > 0.4
+
+
+def test_nothing_is_left_of_polls_that_nobody_waits_for(simulator: Simulator) -> None:
+    simulator.add_agent("a")
+
+    async def test() -> None:
+        async with triggerer() as running:
+            await ended([running.start(trigger(agent_name="a", poll_interval=0.2))])
+        await until(lambda: not polling._shared)
+
+    in_event_loop(test)
+
+
+@ON_EACH_AIRFLOW
+def test_a_task_may_wait_for_many(shares_streams: bool, simulator: Simulator) -> None:
+    simulator.provision_after = "3reads"
+    ids = [simulator.add_agent(f"agent {number}")["id"] for number in range(50)]
+
+    async def test() -> None:
+        async with triggerer(shares_streams) as running:
+            waiting = [
+                running.start(trigger(agent_id=ids[::-1], poll_interval=0.5)),
+                running.start(trigger(agent_name=[])),
+            ]
+            events = await ended(waiting)
+        many, none = map(result_of, events)
+        assert many == simulator.agents()[::-1]
+        assert none == []
+
+    in_event_loop(test)
+    assert simulator.count("listPhoneAgents") == 4
+
+
+def test_a_wrong_selector_is_an_error_event(simulator: Simulator) -> None:
+    async def test() -> None:
+        async with triggerer() as running:
+            for wrong in ({"agent_id": "1", "agent_name": "a"}, {"agent_name": ""}, {"agent_id": ["1", None]}):
+                [event] = await ended([running.start(trigger(**wrong))])
+                with pytest.raises(OpenCXArgumentError):
+                    result_of(event)
+
+    in_event_loop(test)
+    assert simulator.requests == []
 
 
 def test_a_poll_is_not_judged_twice(simulator: Simulator) -> None:
@@ -190,22 +307,10 @@ def test_nothing_that_can_go_wrong_ends_the_stream(simulator: Simulator, monkeyp
     in_event_loop(test)
 
 
-def test_a_429_slows_the_poll_down(simulator: Simulator) -> None:
-    simulator.fail("listPhoneAgents", Answer(429, headers={"Retry-After": "1"}))
-    simulator.add_agent("a")
-
-    async def test() -> None:
-        async with triggerer() as running:
-            await ended([running.start(trigger(agent_name="a", poll_interval=0.01))])
-
-    in_event_loop(test)
-    refused, served = simulator.requests
-    assert served.time - refused.time >= 1
-
-
 def test_the_trigger_is_made_again_from_what_it_serializes_and_its_events_are_json(simulator: Simulator) -> None:
     agent = simulator.add_agent("a")
     classpath, arguments = trigger(agent_id=agent["id"]).serialize()
+    assert OpenCXPhoneNumberTrigger("c", agent_id="1").serialize()[1]["end_from_trigger"] is False
     copy = OpenCXPhoneNumberTrigger(**json.loads(json.dumps(arguments)))
     assert (classpath, arguments) == copy.serialize()
 
@@ -217,7 +322,10 @@ def test_the_trigger_is_made_again_from_what_it_serializes_and_its_events_are_js
     in_event_loop(test)
 
 
-@pytest.mark.parametrize("event", [None, {}, {"status": "success"}, {"status": "later"}, "done"])
+@pytest.mark.parametrize(
+    "event",
+    [None, {}, {"status": "success"}, {"status": "later"}, "done", {"status": "success", "agents": [{"id": "1"}]}],
+)
 def test_an_event_of_somebody_else_is_an_error(event: Any) -> None:
     with pytest.raises(OpenCXError, match="not one of OpenCXPhoneNumberTrigger"):
         result_of(event)

@@ -8,6 +8,7 @@ from airflow_provider_opencx.api.models import PhoneAgent
 from airflow_provider_opencx.exceptions import (
     OpenCXAgentNotFoundError,
     OpenCXAmbiguousNameError,
+    OpenCXArgumentError,
     OpenCXAuthenticationError,
     OpenCXConnectionSettingsError,
     OpenCXError,
@@ -32,7 +33,7 @@ def agent(**members: object) -> PhoneAgent:
 def test_ready_is_a_number_that_is_not_empty(number: str | None) -> None:
     wait = Wait(agent_id="1")
     assert wait.judge(listed(agent(id="2", phone_number="+1555"), agent(phone_number=number))) is None
-    assert wait.judge(listed(agent(phone_number="+15550000001"))) == agent(phone_number="+15550000001")
+    assert wait.judge(listed(agent(phone_number="+15550000001"))) == [agent(phone_number="+15550000001")]
 
 
 def test_by_id_an_agent_missing_three_times_in_a_row_is_an_error() -> None:
@@ -41,6 +42,63 @@ def test_by_id_an_agent_missing_three_times_in_a_row_is_an_error() -> None:
     assert [wait.judge(poll) for poll in polls] == [None] * 5
     with pytest.raises(OpenCXAgentNotFoundError, match="missing 3 times in a row"):
         wait.judge(listed())
+
+
+def test_many_are_waited_for_until_all_have_their_numbers_in_one_poll() -> None:
+    wait = Wait(agent_id=["2", "1", "2"])
+    one, two, other = agent(phone_number="+1551"), agent(id="2", name="b", phone_number="+1552"), agent(id="3")
+    assert wait.judge(listed(one, agent(id="2"), other)) is None
+    assert wait.progress == "2 of 3 phone agents are still without a number."
+    assert wait.judge(listed(agent(), two)) is None
+    assert wait.progress == "1 of 3 phone agents is still without a number."
+    agents = wait.judge(listed(one, other, two))
+    assert agents == [two, one, two]
+    assert wait.result(agents) == [two.as_dict(), one.as_dict(), two.as_dict()]
+
+
+def test_one_in_a_sequence_is_a_list_of_one_and_none_are_ready_at_once() -> None:
+    ready = agent(phone_number="+1555")
+    for given, result in (("a", ready.as_dict()), (["a"], [ready.as_dict()]), (("a",), [ready.as_dict()]), ([], [])):
+        wait = Wait(agent_name=given)
+        agents = wait.judge(listed(ready))
+        assert agents is not None
+        assert wait.result(agents) == result
+        assert wait.is_for_none == (given == [])
+
+
+def test_of_many_each_is_counted_by_itself_when_it_is_missing_and_a_failed_poll_is_counted_once() -> None:
+    wait = Wait(agent_id=["1", "2", "2", "3"])
+    one, two, three = agent(), agent(id="2"), agent(id="3")
+    for poll in (listed(one, two), listed(one), listed(two, three), listed(one, two, three), OpenCXServerError("500")):
+        assert wait.judge(poll) is None
+    assert wait.in_trouble
+    assert [wait.judge(listed(one)) for _ in range(2)] == [None] * 2
+    with pytest.raises(OpenCXAgentNotFoundError, match="There are no phone agents 2, 3 in this organization") as gone:
+        wait.judge(listed(one))
+    assert gone.value.agent_ids == ["2", "3"]
+    wait = Wait(agent_id=["1", "2"])
+    assert [wait.judge(OpenCXServerError("500")) for _ in range(5)] == [None] * 5
+    with pytest.raises(OpenCXServerError, match="the numbers of 2 phone agents after 6 failed polls in a row"):
+        wait.judge(OpenCXServerError("500"))
+
+
+@pytest.mark.parametrize(
+    ("selector", "says"),
+    [
+        ({}, "either agent_id or agent_name"),
+        ({"agent_id": ["1"], "agent_name": "a"}, "either agent_id or agent_name"),
+        ({"agent_id": ["1"], "agent_name": ["a"]}, "either agent_id or agent_name"),
+        ({"agent_id": ["1", ""]}, r"agent_id: must be a string that is not empty \(element 1 of the sequence\)"),
+        ({"agent_name": ["a", None]}, r"agent_name: must be a string that is not empty \(element 1 of the sequence\)"),
+        ({"agent_id": [["1"]]}, "element 0"),
+        ({"agent_name": ["\0"]}, "NUL"),
+        ({"agent_id": {"1"}}, "must be a string"),
+        ({"agent_id": b"1"}, "must be a string"),
+    ],
+)
+def test_a_wrong_selector_is_an_argument_error(selector: dict[str, object], says: str) -> None:
+    with pytest.raises(OpenCXArgumentError, match=says):
+        Wait(**selector)
 
 
 def test_by_name_an_agent_that_does_not_exist_yet_is_waited_for() -> None:

@@ -1,0 +1,171 @@
+"""Polls that are shared: one ``GET /phone`` an interval for each connection, however many in a process wait."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass
+
+from airflow_provider_opencx.api import requests
+from airflow_provider_opencx.api.client import AsyncOpenCXClient
+from airflow_provider_opencx.exceptions import OpenCXAuthenticationError, OpenCXError
+from airflow_provider_opencx.hooks.opencx import OpenCXHook
+from airflow_provider_opencx.triggers.packed_agents import PackedAgents, pack
+from airflow_provider_opencx.waiting import next_poll_in
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """One poll: all agents or the error for which they could not be read, and when it was made."""
+
+    poll: PackedAgents | OpenCXError
+    taken_at: float
+
+
+class SharedPolls:
+    """The polls of one connection, an interval apart, for all who wait in one event loop.
+
+    Nothing runs in the background: of those who wait, one sleeps until the next poll is due and makes it, and the
+    others then get what it found. If that one leaves, another takes its place.
+
+    :param conn_id: the connection.
+    :param interval: seconds between two polls.
+    """
+
+    def __init__(self, conn_id: str, interval: float) -> None:
+        self._connection = _PolledConnection(conn_id)
+        self._interval = interval
+        self._newest: Snapshot | None = None
+        self._turn = asyncio.Lock()
+        self._waiters = 0
+        self._end: asyncio.TimerHandle | None = None
+
+    @classmethod
+    def join(cls, conn_id: str, interval: float) -> SharedPolls:
+        """Return the polls of a connection and an interval, to be left again with :meth:`leave`."""
+        loop = asyncio.get_running_loop()
+        key = (loop, conn_id, float(interval))
+        if key not in _shared:
+            for ended in [other for other in _shared if other[0].is_closed()]:
+                del _shared[ended]
+            _shared[key] = cls(conn_id, interval)
+        polls = _shared[key]
+        polls._waiters += 1
+        if polls._end is not None:
+            polls._end.cancel()
+        return polls
+
+    async def leave(self) -> None:
+        """Wait no longer; the last to leave closes the connection.
+
+        The newest poll is kept until the next would be due, so that tasks that come and go do not poll each anew.
+        """
+        self._waiters -= 1
+        if not self._waiters:
+            loop = asyncio.get_running_loop()
+            key = (loop, self._connection.conn_id, float(self._interval))
+            self._end = loop.call_later(self._due_in(), _shared.pop, key, None)
+            await self._connection.aclose()
+
+    @property
+    def fresh(self) -> Snapshot | None:
+        """The newest poll, if it is as good as one made now: a successful one, younger than the interval."""
+        newest = self._newest
+        if newest is None or isinstance(newest.poll, OpenCXError):
+            return None
+        return newest if time.monotonic() - newest.taken_at < self._interval else None
+
+    async def after(self, seen: Snapshot | None) -> Snapshot:
+        """Return the next poll after the one seen last, waiting until it is due.
+
+        Never raises an error of the poll: that is what the snapshot then holds, for each who waits to judge.
+
+        :param seen: ``None`` for somebody new, who gets a fresh poll at once, and otherwise the next.
+        """
+        if seen is None and self.fresh is None:
+            seen = self._newest
+        if self._newest is None or self._newest is seen:
+            async with self._turn:
+                if self._newest is None or self._newest is seen:
+                    if self._newest is not None:
+                        await asyncio.sleep(self._due_in())
+                    self._newest = await self._poll()
+        return self._newest
+
+    def _due_in(self) -> float:
+        if self._newest is None:
+            return 0.0
+        due_at = self._newest.taken_at + next_poll_in(self._interval, self._newest.poll)
+        return max(0.0, due_at - time.monotonic())
+
+    async def _poll(self) -> Snapshot:
+        poll = await self._connection.poll()
+        if isinstance(poll, OpenCXError):
+            log.warning("Polling for phone numbers over connection %r failed: %s", self._connection.conn_id, poll)
+        return Snapshot(poll, time.monotonic())
+
+
+def fresh_poll(conn_id: str, interval: float) -> Snapshot | None:
+    """Return the newest poll of a connection and interval, if it is as good as one made now."""
+    polls = _shared.get((asyncio.get_running_loop(), conn_id, float(interval)))
+    return polls.fresh if polls else None
+
+
+_shared: dict[tuple[asyncio.AbstractEventLoop, str, float], SharedPolls] = {}
+
+
+class _PolledConnection:
+    """Lists the agents over one connection, keeping its client from poll to poll."""
+
+    def __init__(self, conn_id: str) -> None:
+        self.conn_id = conn_id
+        # The next poll is the retry.
+        self._hook = OpenCXHook(conn_id, max_retries=0)
+        self._client: AsyncOpenCXClient | None = None
+        self._agents: PackedAgents | None = None
+
+    async def poll(self) -> PackedAgents | OpenCXError:
+        """Return all agents, or the error for which they could not be read."""
+        try:
+            try:
+                return await self._list()
+            except OpenCXAuthenticationError:
+                if not await self._key_was_replaced():
+                    raise
+                return await self._list()
+        except OpenCXError as error:
+            return error
+        except Exception as error:
+            # What is raised here would end the waiting of every task. The connection is read over Airflow's own API, so
+            # errors of any kind can come from there.
+            log.debug("Polling failed", exc_info=True)
+            return OpenCXError(
+                f"Polling failed before a request was sent: {type(error).__name__} while connection"
+                f" {self.conn_id!r} was read. The triggerer's log at level DEBUG has the details."
+            )
+
+    async def _list(self) -> PackedAgents:
+        if self._client is None:
+            self._client = await self._hook.aget_conn()
+        listed = await self._client.run(requests.list_phone_agents_as(pack))
+        self._agents = await asyncio.to_thread(PackedAgents, listed, self._agents)
+        return self._agents
+
+    async def _key_was_replaced(self) -> bool:
+        """Read the connection again, and return whether it is another one than that whose key was rejected.
+
+        Polling may go on for days, and a new key should not have to wait for its end.
+        """
+        rejected = self._client.settings if self._client else None
+        await self.aclose()
+        self._client = await self._hook.aget_conn()
+        return self._client.settings != rejected
+
+    async def aclose(self) -> None:
+        """Close the client."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()

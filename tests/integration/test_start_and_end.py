@@ -1,0 +1,135 @@
+"""A task that starts and ends in the triggerer: what Airflow is told, and what it is not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG, Asset, task
+from airflow.serialization.serialized_objects import DagSerialization
+
+from airflow_provider_opencx.exceptions import OpenCXArgumentError
+from airflow_provider_opencx.sensors.phone_number import OpenCXPhoneNumberSensor
+from airflow_provider_opencx.simulator import Simulator
+from airflow_provider_opencx.triggers import start
+from airflow_provider_opencx.triggers.phone_number import OpenCXPhoneNumberTrigger
+
+PULLED = "{{ ti.xcom_pull('agent', map_indexes=-1)['id'] }}"
+
+
+def in_scheduler(dag: DAG, task_id: str = "await") -> Any:
+    """Return a task as the scheduler has it."""
+    return DagSerialization.from_dict(DagSerialization.to_dict(dag)).get_task(task_id)
+
+
+def trigger_arguments(in_scheduler: Any) -> dict[str, Any]:
+    """Return the arguments with which the triggerer makes the trigger of a task."""
+    from airflow.serialization.decoders import smart_decode_trigger_kwargs
+
+    return smart_decode_trigger_kwargs(in_scheduler.start_trigger_args.trigger_kwargs)
+
+
+@pytest.mark.parametrize(
+    "selector", [{"agent_id": "1"}, {"agent_name": ["a", "b"]}, {"agent_name": ("a",)}, {"agent_id": PULLED}]
+)
+def test_the_scheduler_has_what_it_takes_to_start_the_task(selector: dict[str, Any], dag: DAG) -> None:
+    with dag:
+        sensor = OpenCXPhoneNumberSensor(
+            task_id="await",
+            poke_interval=7,
+            timeout=timedelta(hours=1),
+            start_from_trigger=True,
+            end_from_trigger=True,
+            **selector,
+        )
+    assert sensor.deferrable
+    starts = in_scheduler(dag)
+    assert starts.start_from_trigger is True
+    assert starts.start_trigger_args.timeout == timedelta(hours=1)
+    assert starts.start_trigger_args.next_method == "execute_complete"
+    trigger = OpenCXPhoneNumberTrigger(**trigger_arguments(starts))
+    assert starts.start_trigger_args.trigger_cls == trigger.serialize()[0]
+    assert trigger.serialize()[1] == {
+        "opencx_conn_id": "opencx_default",
+        "agent_id": selector.get("agent_id"),
+        "agent_name": list(selector["agent_name"]) if "agent_name" in selector else None,
+        "poll_interval": 7.0,
+        "end_from_trigger": True,
+        "started_by_worker": False,
+    }
+
+
+def test_a_task_starts_in_a_worker_unless_told_otherwise(dag: DAG) -> None:
+    with dag:
+        OpenCXPhoneNumberSensor(task_id="await", agent_name="a", deferrable=True)
+        OpenCXPhoneNumberSensor.partial(task_id="mapped", end_from_trigger=True).expand(agent_name=["a", "b"])
+    for task_id in ("await", "mapped"):
+        assert not in_scheduler(dag, task_id).start_from_trigger
+        assert in_scheduler(dag, task_id).start_trigger_args is None
+
+
+def mapped_over(dag: DAG) -> None:
+    @task
+    def call(agent: dict[str, Any]) -> None: ...
+
+    call.expand(agent=dag.get_task("await").output)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "change", "says"),
+    [
+        ({"outlets": [Asset("numbers")]}, None, "its outlets"),
+        ({"do_xcom_push": False}, None, "do_xcom_push"),
+        ({"multiple_outputs": True, "agent_name": "a"}, None, "multiple_outputs"),
+        ({}, mapped_over, "the tasks that are mapped over its result"),
+    ],
+    ids=["outlets", "no XCom", "multiple_outputs", "mapped over"],
+)
+def test_where_a_worker_has_more_to_do_the_task_ends_in_a_worker(
+    arguments: dict[str, Any],
+    change: Callable[[DAG], None] | None,
+    says: str,
+    dag: DAG,
+    run_dag: Callable[..., Any],
+    simulator: Simulator,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    simulator.add_agent("a")
+    both = {"start_from_trigger": True, "end_from_trigger": True}
+    with dag:
+        OpenCXPhoneNumberSensor(task_id="await", **{"agent_name": ["a"]} | arguments | both)
+        if change is not None:
+            change(dag)
+    assert trigger_arguments(in_scheduler(dag))["end_from_trigger"] is False
+    assert run_dag(dag).state == "success"
+    assert f"Ended in a worker, and not in the triggerer, because of {says}." in capsys.readouterr().out
+
+
+def test_what_airflow_cannot_start_in_the_triggerer_is_an_error_while_the_dag_is_parsed(dag: DAG) -> None:
+    @task
+    def an_id() -> str:
+        return "1"
+
+    with dag:
+        with pytest.raises(OpenCXArgumentError, match=r"Task 'await': .*does not hand on what another task returns"):
+            OpenCXPhoneNumberSensor(task_id="await", agent_id=an_id(), start_from_trigger=True)
+        with pytest.raises(OpenCXArgumentError, match=r"Task 'await_2': .*map_indexes=-1"):
+            OpenCXPhoneNumberSensor(
+                task_id="await_2", agent_id=["{{ ti.xcom_pull('agent')['id'] }}"], start_from_trigger=True
+            )
+        with pytest.raises(OpenCXArgumentError, match=r"Task 'mapped': .*starts no mapped task"):
+            OpenCXPhoneNumberSensor.partial(task_id="mapped", start_from_trigger=True)
+
+
+def test_an_older_airflow_is_told_what_it_cannot_do(dag: DAG, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(start, "RENDERS", False)  # as in 3.0
+    with dag:
+        OpenCXPhoneNumberSensor(task_id="await", agent_name="a", start_from_trigger=True)
+        with pytest.raises(OpenCXArgumentError, match=r"Task 'await_2': .*renders no template in the triggerer"):
+            OpenCXPhoneNumberSensor(task_id="await_2", agent_name="{{ ds }}", start_from_trigger=True)
+        monkeypatch.setattr(start, "STARTS", False)  # as in 3.1 and 3.2
+        with pytest.raises(OpenCXArgumentError, match=r"Task 'await_3': .*starts no task in the triggerer"):
+            OpenCXPhoneNumberSensor(task_id="await_3", agent_name="a", start_from_trigger=True)
+        OpenCXPhoneNumberSensor(task_id="await_4", agent_name="a", end_from_trigger=True)
