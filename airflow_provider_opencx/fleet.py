@@ -5,9 +5,12 @@ The plan is shown to people as a table, and handed from task to task as plain JS
 
 from __future__ import annotations
 
+import json
+import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TypeVar
 
 from pydantic import JsonValue
@@ -19,7 +22,16 @@ from airflow_provider_opencx.exceptions import (
     OpenCXPlanRefusedError,
 )
 from airflow_provider_opencx.parse_time import is_final
-from airflow_provider_opencx.reconcile import Create, PhoneAgents, Plan, Refuse, Unchanged, Update, plan_upsert
+from airflow_provider_opencx.reconcile import (
+    SERVICE_CHOOSES,
+    Create,
+    PhoneAgents,
+    Plan,
+    Refuse,
+    Unchanged,
+    Update,
+    plan_upsert,
+)
 
 _MOST_NAMED = 20
 
@@ -53,7 +65,33 @@ class Step:
             "changes": [
                 {"member": change.member, "actual": change.actual, "wanted": change.wanted} for change in changes
             ],
+            "declaration": sha256(_canonical(self.spec.written).encode()).hexdigest(),
         }
+
+    def is_approved_by(self, approved: Mapping[str, JsonValue] | None) -> bool:
+        """Return whether this step does what was approved for the declaration, to the agent that was meant, or is done.
+
+        :param approved: the same agent's step as JSON, ``None`` if nothing was approved for it.
+        """
+        own = self.as_dict()
+        if approved is None or approved.get("declaration") != own["declaration"]:
+            return False
+        if approved.get("id") not in (None, self.agent_id):
+            return False
+        if isinstance(self.plan, Unchanged):
+            return True
+        if approved.get("action") != self.action and not self._only_asks_for_null_again():
+            return False
+        approved_changes = approved.get("changes")
+        known = {_canonical(change) for change in approved_changes} if isinstance(approved_changes, list) else set()
+        changes = own["changes"] if isinstance(own["changes"], list) else []
+        return self._only_asks_for_null_again() or all(_canonical(change) in known for change in changes)
+
+    def _only_asks_for_null_again(self) -> bool:
+        """Return whether all that differs is declared as null, where the service put a value of its own: it is done."""
+        return isinstance(self.plan, Update) and all(
+            change.wanted is None and change.member in SERVICE_CHOOSES for change in self.plan.differences
+        )
 
 
 @dataclass(frozen=True)
@@ -62,10 +100,12 @@ class FleetPlan:
 
     :param steps: one for each declared agent, in the declared order.
     :param undeclared: agents that exist and are not declared: they are reported, and never touched.
+    :param connection: the id of the connection over which it was made.
     """
 
     steps: tuple[Step, ...]
     undeclared: tuple[PhoneAgent, ...] = ()
+    connection: str = ""
 
     @property
     def summary(self) -> str:
@@ -79,26 +119,34 @@ class FleetPlan:
 
     @property
     def table(self) -> str:
-        """The plan as a table in Markdown, with a row for each member that changes; empty if none does."""
-        rows = [("agent", "action", "member: old -> new")]
+        """The plan as a table in Markdown, with a row for each member that changes; empty if none does.
+
+        Values are shown as code, so that none of them is taken for Markdown, a picture or a link.
+        """
+        rows = [(_code(name), action, _code(change)) for name, action, change in self._rows()]
+        if not rows:
+            return ""
+        rows.insert(0, ("agent", "action", "member: old -> new"))
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = [" | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+        ruler = " | ".join("-" * width for width in widths)
+        return "\n".join(f"| {line} |" for line in (lines[0], ruler, *lines[1:]))
+
+    def _rows(self) -> Iterator[tuple[str, str, str]]:
         for step in self.steps:
             name = repr(shortened(step.spec.agent_name))
             if isinstance(step.plan, Refuse):
-                rows.append((name, step.action, str(step.plan.error)))
+                yield name, step.action, str(step.plan.error)
             elif isinstance(step.plan, Create | Update):
-                changes = [change for change in step.plan.differences if change.member != "name"]
-                rows += [(name, step.action, str(change)) for change in changes]
-        if len(rows) == 1:
-            return ""
-        cells = [[_cell(text) for text in row] for row in rows]
-        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-        lines = [" | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in cells]
-        ruler = " | ".join("-" * width for width in widths)
-        return "\n".join(f"| {line} |" for line in (lines[0], ruler, *lines[1:]))
+                for change in step.plan.differences:
+                    # A new agent has its name in the first column.
+                    if change.member != "name" or isinstance(step.plan, Update):
+                        yield name, step.action, change.in_full()
 
     def as_dict(self) -> dict[str, JsonValue]:
         """Return the plan as plain JSON: what a dry run returns, and what can be approved."""
         return {
+            "connection": self.connection,
             "agents": [step.as_dict() for step in self.steps],
             "undeclared": [{"id": agent.id, "name": agent.name} for agent in self.undeclared],
             "changes": sum(isinstance(step.plan, Create | Update) for step in self.steps),
@@ -123,21 +171,32 @@ class FleetPlan:
         refusals = [step.plan.error for step in self.steps if isinstance(step.plan, Refuse)]
         if refusals:
             ids = [agent_id for error in refusals for agent_id in getattr(error, "agent_ids", [])]
-            message = f"Nothing was sent for the fleet, because {len(refusals)} of its agents cannot be as declared. "
-            raise OpenCXPlanRefusedError(message + " ".join(map(str, refusals)), agent_ids=ids)
+            more = len(refusals) - _MOST_NAMED
+            raise OpenCXPlanRefusedError(
+                f"Nothing was sent for the fleet, because {len(refusals)} of its agents cannot be as declared."
+                f" {' '.join(map(str, refusals[:_MOST_NAMED]))}{f' {more} more are in the log.' if more > 0 else ''}",
+                agent_ids=ids,
+            )
         if approved is not None:
-            self._check_approved(_entries(approved))
+            self._check_approved(approved)
 
-    def _check_approved(self, approved: Mapping[str, Mapping[str, JsonValue]]) -> None:
+    def _check_approved(self, plan: Mapping[str, JsonValue]) -> None:
+        approved = _entries(plan)
+        if plan.get("connection") != self.connection:
+            raise OpenCXPlanChangedError(
+                f"Nothing was sent, because the plan was approved for connection {plan.get('connection')!r}, and this"
+                f" is {self.connection!r}."
+            )
         steps = {step.spec.agent_name: step for step in self.steps}
-        changed = [name for name, step in steps.items() if not _is_approved(step.as_dict(), approved.get(name))]
+        changed = [name for name, step in steps.items() if not step.is_approved_by(approved.get(name))]
         changed += approved.keys() - steps.keys()
         if changed:
             named = ", ".join(repr(shortened(name)) for name in changed[:_MOST_NAMED])
             more = f" and {len(changed) - _MOST_NAMED} more" if len(changed) > _MOST_NAMED else ""
             raise OpenCXPlanChangedError(
                 "Nothing was sent, because the agents or their declarations changed since the plan was approved:"
-                f" {named}{more}. What would be done now is in the log. Make a new plan, and have that approved.",
+                f" {named}{more}. What would be done now is in the log. Start a new Dag run, and have its plan"
+                " approved.",
                 agent_ids=[steps[name].agent_id or "" for name in changed if name in steps and steps[name].agent_id],
             )
 
@@ -207,9 +266,18 @@ def _named(declaration: object) -> str:
     return f" ({shortened(name)!r})" if isinstance(name, str) else ""
 
 
-def _cell(text: str) -> str:
-    """Return a text as a cell that breaks neither the row nor the table."""
-    return " ".join(text.split()).replace("|", "\\|")
+def _code(text: str) -> str:
+    """Return a text as code in a cell of a Markdown table, every character of it as it is."""
+    longest = max(map(len, re.findall("`+", text)), default=0)
+    fence = "`" * (longest + 1)
+    inner = f" {text} " if longest else text
+    # Of several blanks in a row a browser shows one, and a bar ends the cell even in code.
+    return f"{fence}{inner}{fence}".replace("  ", "\N{NO-BREAK SPACE}" * 2).replace("|", "\\|")
+
+
+def _canonical(value: object) -> str:
+    """Return the one text of a JSON value, by which two are compared: true is not 1."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False)
 
 
 def _entries(approved: object) -> dict[str, Mapping[str, JsonValue]]:
@@ -218,19 +286,4 @@ def _entries(approved: object) -> dict[str, Mapping[str, JsonValue]]:
         return {str(entry.get("name")): entry for entry in entries}
     raise OpenCXArgumentError(
         "approved_plan: must be what this operator returned with dry_run=True; hand it over as the output of that task"
-    )
-
-
-def _is_approved(entry: Mapping[str, JsonValue], approved: Mapping[str, JsonValue] | None) -> bool:
-    """Return whether a step does no more than what was approved, to the agent that was meant."""
-    if approved is None:
-        return False
-    if entry["action"] == "unchanged":
-        return approved.get("id") in (None, entry["id"])
-    approved_changes = approved.get("changes")
-    return (
-        (entry["action"], entry["id"]) == (approved.get("action"), approved.get("id"))
-        and isinstance(entry["changes"], list)
-        and isinstance(approved_changes, list)
-        and all(change in approved_changes for change in entry["changes"])
     )

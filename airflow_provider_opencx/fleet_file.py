@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 
 import yaml
@@ -11,11 +11,36 @@ import yaml
 from airflow_provider_opencx.api.models import shortened
 from airflow_provider_opencx.exceptions import OpenCXArgumentError
 
-_READERS: dict[str, Callable[[str], object]] = {
-    ".json": json.loads,
-    ".yaml": yaml.safe_load,
-    ".yml": yaml.safe_load,
-}
+
+def _without_a_key_twice(pairs: Sequence[tuple[object, object]]) -> dict[object, object]:
+    """Return the pairs of a mapping; of a key that stands twice, the parsers would silently take the last."""
+    found: dict[object, object] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"{key!r} stands twice in one mapping")
+        found[key] = value
+    return found
+
+
+class _Loader(yaml.SafeLoader):
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, object]:
+        keys = [(self.construct_object(key, deep=True), None) for key, _ in node.value if key.tag != _MERGE]
+        _without_a_key_twice(keys)
+        return super().construct_mapping(node, deep)
+
+
+_MERGE = "tag:yaml.org,2002:merge"
+
+
+def _read_json(text: str) -> object:
+    return json.loads(text, object_pairs_hook=_without_a_key_twice)
+
+
+def _read_yaml(text: str) -> object:
+    return yaml.load(text, _Loader)  # noqa: S506 - it is a SafeLoader
+
+
+_READERS: dict[str, Callable[[str], object]] = {".json": _read_json, ".yaml": _read_yaml, ".yml": _read_yaml}
 
 
 def check_path(path: Path) -> None:
@@ -35,13 +60,17 @@ def read_fleet_file(path: Path) -> list[object]:
     """
     check_path(path)
     try:
-        content = _READERS[path.suffix.lower()](path.read_text(encoding="utf-8"))
+        content = _READERS[path.suffix.lower()](path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise OpenCXArgumentError(f"agents: {path} cannot be read: {error.strerror or type(error).__name__}") from None
     except yaml.MarkedYAMLError as error:
         line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise OpenCXArgumentError(f"agents: {path} is no YAML{line}: {error.problem}") from None
-    except (ValueError, RecursionError, yaml.YAMLError) as error:
+    except UnicodeDecodeError:
+        raise OpenCXArgumentError(f"agents: {path} is not text in UTF-8") from None
+    except ValueError as error:
+        raise OpenCXArgumentError(f"agents: {path}: {shortened(str(error), 200)}") from None
+    except Exception as error:  # a parser meets what it did not expect, such as a value that is not of its tag
         raise OpenCXArgumentError(f"agents: {path} cannot be read: {type(error).__name__}") from None
     agents = content.get("agents") if isinstance(content, dict) else content
     if not isinstance(agents, list):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Literal, TypeAlias
 
 from pydantic import JsonValue
@@ -31,6 +32,8 @@ from airflow_provider_opencx.exceptions import (
 )
 
 _MOST_IDS = 10
+_MOST_SHOWN = 80
+_AROUND = 30
 
 IfExists: TypeAlias = Literal["adopt", "fail"]
 
@@ -71,7 +74,22 @@ class Difference:
     wanted: JsonValue
 
     def __str__(self) -> str:
-        return f"{self.member}: {_shortened(self.actual)} -> {_shortened(self.wanted)}"
+        actual, wanted = (text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..." for text in self._texts())
+        return f"{self.member}: {actual} -> {wanted}"
+
+    def in_full(self) -> str:
+        """Return the difference with nothing left out but what both values have in common at their ends."""
+        actual, wanted = self._texts()
+        return f"{self.member}: {actual} -> {wanted}"
+
+    def _texts(self) -> tuple[str, str]:
+        """Return both values, of long ones the part where they differ."""
+        actual, wanted = repr(self.actual), repr(self.wanted)
+        if max(len(actual), len(wanted)) <= _MOST_SHOWN:
+            return actual, wanted
+        start = _in_common(actual, wanted)
+        end = min(_in_common(actual[::-1], wanted[::-1]), len(actual) - start, len(wanted) - start)
+        return _part(actual, start, len(actual) - end), _part(wanted, start, len(wanted) - end)
 
 
 @dataclass(frozen=True)
@@ -239,11 +257,11 @@ def find_mismatches(declared: PhoneAgentChanges, answered: PhoneAgent) -> tuple[
     return tuple(
         difference
         for difference in find_differences(declared, answered)
-        if not (difference.wanted is None and difference.member in _SERVICE_CHOOSES)
+        if not (difference.wanted is None and difference.member in SERVICE_CHOOSES)
     )
 
 
-_SERVICE_CHOOSES = frozenset(
+SERVICE_CHOOSES = frozenset(
     {"voice_id", "first_message", "language", "use_org_knowledgebase", "model", "speed", "interruptible", "manual_mode"}
 )
 """Members for which the service puts a value of its own in the place of null."""
@@ -341,6 +359,12 @@ def _refuse_another_type(spec: PhoneAgentSpec, agent: PhoneAgent) -> Refuse | No
     )
 
 
-def _shortened(value: JsonValue) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
+def _in_common(one: str, other: str) -> int:
+    """Return how many characters two texts have in common at their beginnings."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+
+
+def _part(text: str, start: int, end: int) -> str:
+    """Return a part of a text with a little of what is around it."""
+    before, after = max(0, start - _AROUND), min(len(text), end + _AROUND)
+    return f"{'...' * (before > 0)}{text[before:after]}{'...' * (after < len(text))}"

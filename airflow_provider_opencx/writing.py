@@ -7,6 +7,7 @@ sync and the async hook run the same code.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
@@ -44,8 +45,8 @@ from airflow_provider_opencx.reconcile import (
 LOOK_AGAIN_AFTER: Sequence[float] = (0, 1, 2, 4, 8)
 """Seconds before each look at the list for an agent whose create was not answered, in this try or in an earlier one."""
 
-CREATES_PER_LIST = 100
-"""After so many creates the list is read anew: somebody else may have created one of the names meanwhile."""
+LIST_IS_OLD_AFTER = 10.0
+"""Seconds after which many creates do not go on without a new list: somebody else may have created one of the names."""
 
 FAILURES_IN_A_ROW = 5
 """After so many failed writes in a row the rest is left for the next try: the service is in trouble."""
@@ -176,14 +177,14 @@ class _CreateGuard:
     """Sees to it that many creates are not sent on the word of an old list."""
 
     def __init__(self) -> None:
-        self._creates = 0
+        self._listed_at = time.monotonic()
         self._agents = PhoneAgents([])
 
     def look_before(self, plan: Create) -> Flow[None]:
         """List again where it is time, and raise if the agent has appeared since it was planned."""
-        if self._creates and self._creates % CREATES_PER_LIST == 0:
+        if time.monotonic() - self._listed_at > LIST_IS_OLD_AFTER:
             self._agents = yield from list_agents()
-        self._creates += 1
+            self._listed_at = time.monotonic()
         for agent in self._agents.named(plan.spec.agent_name):
             raise OpenCXError(
                 f"The {agent.label} has appeared since the plan was made, so it was not created. The next try begins"

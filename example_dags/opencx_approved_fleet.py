@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import DAG, task
 
@@ -21,6 +22,12 @@ FLEET = "campaign_fleet.yaml"  # beside this file
 def anything_to_do(plan: dict[str, object]) -> bool:
     """Go on only where the plan has changes."""
     return bool(plan["changes"])
+
+
+def ask_only_once(context: dict) -> None:
+    """Refuse to ask again in a run that was cleared: Airflow would show the plan of the first time."""
+    if context["ti"].try_number > 1:
+        raise AirflowFailException("A cleared run shows the plan that it was first asked about. Start a new Dag run.")
 
 
 with DAG(
@@ -38,6 +45,8 @@ with DAG(
         subject="Phone agents: {{ ti.xcom_pull('plan')['summary'] }}",
         body="{{ ti.xcom_pull('plan')['table'] }}",
         response_timeout=timedelta(days=2),
+        pre_execute=ask_only_once,
+        retries=0,
     )
     apply = OpenCXSyncPhoneAgentsOperator(task_id="apply", agents=FLEET, approved_plan=plan.output)
     anything_to_do(plan.output) >> approve >> apply

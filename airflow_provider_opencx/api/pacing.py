@@ -123,10 +123,10 @@ def _ask(bucket: AbstractBucket) -> float:
         bucket.leak(item.timestamp)
         return 0
     milliseconds = cast(int, bucket.waiting(item))  # none of these buckets is async
-    if milliseconds > _WINDOW + 1:  # the clock was set back: what is noted lies in the future
+    if milliseconds > 2 * _WINDOW:  # the clock was set back: what is noted lies in the future
         bucket.flush()
         return 0.001
-    return milliseconds / 1000
+    return min(milliseconds, _WINDOW) / 1000
 
 
 def _file_bucket(name: str, rate: Rate) -> SQLiteBucket:
@@ -169,9 +169,16 @@ class _RedisBucket(RedisBucket):
         """Return a bucket in the Redis of an address."""
         from redis import Redis
 
-        client = Redis.from_url(address, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE)
+        # Before its version 6, redis-py does not check whose certificate it is.
+        tls = {"ssl_check_hostname": True} if urlsplit(address).scheme == "rediss" else {}
+        client = Redis.from_url(address, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE, **tls)
         bucket: Self = cls.init([rate], client, f"airflow-provider-opencx:pacing:{name}")
         return bucket
+
+    def leak(self, current_timestamp: int | None = None) -> int | Awaitable[int]:
+        leaked = super().leak(current_timestamp)
+        self.redis.pexpire(self.bucket_key, 2 * _WINDOW)  # what nobody asks any more is not kept
+        return leaked
 
     def now(self) -> int:
         seconds, microseconds = cast(tuple[int, int], self.redis.time())

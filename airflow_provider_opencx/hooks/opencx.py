@@ -36,6 +36,8 @@ OnMismatch: TypeAlias = Literal["fail", "warn"]
 
 _Result = TypeVar("_Result")
 
+_MOST_REASONS = 20
+
 
 class OpenCXHook(BaseHook):
     """Authenticated access to the OpenCX phone API.
@@ -216,11 +218,13 @@ class OpenCXHook(BaseHook):
         :param tried_before: whether an earlier try may have sent creates without learning what became of them. Agents
             that are not there yet are then looked for with patience, some 15 s.
         """
-        return self.get_conn().run(procedures.plan_fleet(specs, tried_before=tried_before))
+        plan = self.get_conn().run(procedures.plan_fleet(specs, tried_before=tried_before))
+        return replace(plan, connection=self.opencx_conn_id)
 
     async def aplan_phone_agents(self, specs: Sequence[PhoneAgentSpec], *, tried_before: bool = False) -> FleetPlan:
         """Async twin of :meth:`plan_phone_agents`."""
-        return await self._arun(procedures.plan_fleet(specs, tried_before=tried_before))
+        plan = await self._arun(procedures.plan_fleet(specs, tried_before=tried_before))
+        return replace(plan, connection=self.opencx_conn_id)
 
     def apply_plan(
         self, plan: FleetPlan, *, approved: Mapping[str, JsonValue] | None = None, on_mismatch: OnMismatch = "fail"
@@ -359,7 +363,10 @@ def _fleet_error(failures: Mapping[str, OpenCXError], declared: int) -> OpenCXFl
     names_by_reason: dict[str, list[str]] = {}
     for name, error in failures.items():
         names_by_reason.setdefault(str(error), []).append(repr(shortened(name)))
-    sentences = [f"{', '.join(names)}: {reason}" for reason, names in names_by_reason.items()]
+    sentences = [
+        f"{', '.join(names)}: {reason}" if number < _MOST_REASONS else ", ".join(names)
+        for number, (reason, names) in enumerate(names_by_reason.items())
+    ]
     message = f"{len(failures)} of {declared} agents are not as declared; the others are. {' '.join(sentences)}"
     # An agent under another name than declared is not found again: another try would create one more.
     created_otherwise = any(isinstance(error, OpenCXNameMismatchError) for error in failures.values())

@@ -40,6 +40,8 @@ class LeftOut(Enum):
 LEFT_OUT: Final = LeftOut.LEFT_OUT
 """An argument that was not written. ``None`` is written, and sent as null."""
 
+_MOST_LOGGED = 500
+
 Text: TypeAlias = "str | XComArg | LeftOut | None"
 Texts: TypeAlias = "Sequence[str] | str | XComArg | LeftOut | None"
 Flag: TypeAlias = "bool | str | XComArg | LeftOut | None"
@@ -273,7 +275,8 @@ class OpenCXSyncPhoneAgentsOperator(BaseOperator):
         it is: nothing in it is a template. (templated)
     :param dry_run: return the plan and write nothing. Default: ``False``. (templated)
     :param approved_plan: what a dry run returned and somebody approved, handed over as the output of that task. Nothing
-        else is then done: if the agents or their declarations have changed since, the task refuses. (templated)
+        else is then done: if the agents or their declarations have changed since, or if there is no such output, the
+        task refuses. (templated)
     :param on_mismatch: if the service accepts a write and leaves a member other than asked: ``"fail"`` (default) or
         ``"warn"``.
     :param opencx_conn_id: the connection. Default ``opencx_default``.
@@ -299,10 +302,11 @@ class OpenCXSyncPhoneAgentsOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.agents = agents
+        self.agents = os.fspath(agents) if isinstance(agents, os.PathLike) else agents
         # Airflow 3 calls the method that this shadows nowhere.
         self.dry_run = dry_run  # type: ignore[assignment,method-assign]  # a template field is named as its argument
         self.approved_plan = approved_plan
+        self._needs_approval = approved_plan is not None
         self.on_mismatch = on_mismatch
         self.opencx_conn_id = opencx_conn_id
         with naming_task(self.task_id):
@@ -322,14 +326,19 @@ class OpenCXSyncPhoneAgentsOperator(BaseOperator):
         if is_dry_run:
             plan.check()
             return plan.as_dict()
-        if "ti" in context:
+        if self._needs_approval and self.approved_plan is None:
+            raise OpenCXArgumentError(
+                "approved_plan: is missing. The task that should have returned it was skipped, or marked as success, or"
+                " does not push its result; nothing was sent."
+            )
+        if "ti" in context and self.do_xcom_push:
             context["ti"].xcom_push(key="plan", value=plan.as_dict())
         approved = cast("Mapping[str, JsonValue] | None", self.approved_plan)  # rendered by now
         agents = hook.apply_plan(plan, approved=approved, on_mismatch=self.on_mismatch)
         return [agent.as_dict() for agent in agents]
 
     def _declarations(self) -> object:
-        if not isinstance(self.agents, str | os.PathLike):
+        if not isinstance(self.agents, str):
             return self.agents
         from airflow_provider_opencx.fleet_file import read_fleet_file
 
@@ -338,7 +347,13 @@ class OpenCXSyncPhoneAgentsOperator(BaseOperator):
         return read_fleet_file(folder / self.agents)
 
     def _log(self, plan: FleetPlan) -> None:
-        self.log.info("Plan: %s%s", plan.summary, f"\n{plan.table}" if plan.table else "")
+        lines = plan.table.splitlines()
+        if len(lines) > _MOST_LOGGED:
+            lines = [
+                *lines[:_MOST_LOGGED],
+                f"... and {len(lines) - _MOST_LOGGED} more lines, which the XCom of the plan has.",
+            ]
+        self.log.info("\n".join([f"Plan: {plan.summary}", *lines]))
         if plan.undeclared:
             self.log.info(plan.report_of_undeclared())
 
@@ -346,8 +361,8 @@ class OpenCXSyncPhoneAgentsOperator(BaseOperator):
         from airflow_provider_opencx.fleet import check_final_declarations
         from airflow_provider_opencx.fleet_file import check_path
 
-        if isinstance(self.agents, str | os.PathLike):
-            if is_final(os.fspath(self.agents)):
+        if isinstance(self.agents, str):
+            if is_final(self.agents):
                 check_path(Path(self.agents))
         elif isinstance(self.agents, list | tuple):
             check_final_declarations(self.agents)

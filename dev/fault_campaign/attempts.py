@@ -38,6 +38,7 @@ SENSOR_TIMEOUT = 300.0
 _TELLS_TIME = (
     "airflow.sdk.bases.sensor",
     "airflow_provider_opencx.sensors.phone_number",
+    "airflow_provider_opencx.writing",
     "airflow_provider_opencx.triggers.phone_number",
     "airflow_provider_opencx.triggers.polling",
 )

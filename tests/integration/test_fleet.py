@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -21,7 +22,7 @@ from airflow_provider_opencx.exceptions import (
     OpenCXPlanRefusedError,
 )
 from airflow_provider_opencx.operators.phone_agent import OpenCXSyncPhoneAgentsOperator
-from airflow_provider_opencx.simulator import Answer, IgnoreMembers, LoseAnswer, Simulator
+from airflow_provider_opencx.simulator import Answer, CloseBeforeHandling, IgnoreMembers, LoseAnswer, Simulator
 
 FLEET: list[dict[str, Any]] = [
     {"name": "new", "language": ["en", "es"]},
@@ -115,11 +116,11 @@ def test_a_dry_run_returns_the_plan_and_writes_nothing(
         "1 to create, 1 to update, 1 unchanged; 1 not declared and left alone.",
     )
     assert plan["table"].splitlines() == [
-        "| agent     | action | member: old -> new              |",
-        "| --------- | ------ | ------------------------------- |",
-        "| 'new'     | create | type: None -> 'outbound'        |",
-        "| 'new'     | create | language: None -> ['en', 'es']  |",
-        "| 'differs' | update | first_message: 'Hey' -> 'Hello' |",
+        "| agent       | action | member: old -> new                |",
+        "| ----------- | ------ | --------------------------------- |",
+        "| `'new'`     | create | `type: None -> 'outbound'`        |",
+        "| `'new'`     | create | `language: None -> ['en', 'es']`  |",
+        "| `'differs'` | update | `first_message: 'Hey' -> 'Hello'` |",
     ]
     logged = capfd.readouterr()
     assert plan["table"] in logged.out + logged.err
@@ -189,7 +190,7 @@ def test_an_agent_that_appears_while_a_large_fleet_is_created_is_not_created_onc
             simulator.add_agent("d", type="outbound")
             return await super().answer(call, handle)
 
-    monkeypatch.setattr(writing, "CREATES_PER_LIST", 2)
+    monkeypatch.setattr(writing, "LIST_IS_OLD_AFTER", 0)
     simulator.fail("createPhoneAgent", Impostor())
     run = sync([{"name": name} for name in "abcd"], retries=1)
     assert (run.state, run.tries("fleet")) == ("success", 2)
@@ -341,6 +342,97 @@ def test_what_is_not_what_was_approved_is_refused(
     assert simulator.writes == []
 
 
+def without_a_greeting(fleet: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{"name": entry["name"]} for entry in fleet]
+
+
+@pytest.mark.parametrize("fleet", [[{"name": "new", "action_ids": []}], FLEET[1:2]], ids=["create", "update"])
+@pytest.mark.usefixtures("three_exist")
+def test_a_declaration_that_lost_members_since_the_approval_is_refused(
+    fleet: Any, sync: Fleet, simulator: Simulator
+) -> None:
+    plan = approved(sync, fleet)
+    assert sync(without_a_greeting(fleet), approved_plan=plan).state == "failed"
+    assert type(sync.errors[0]) is OpenCXPlanChangedError
+    assert simulator.writes == []
+
+
+def test_a_plan_of_another_connection_is_not_approved_for_this_one(
+    sync: Fleet, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = approved(sync)
+    monkeypatch.setenv("AIRFLOW_CONN_ANOTHER", os.environ["AIRFLOW_CONN_OPENCX_DEFAULT"])
+    assert sync(approved_plan=plan, opencx_conn_id="another").state == "failed"
+    assert "approved for connection 'opencx_default', and this is 'another'" in str(sync.errors[0])
+    assert simulator.writes == []
+
+
+def test_a_null_for_which_the_service_chose_a_value_is_no_change_since_the_approval(
+    sync: Fleet, simulator: Simulator
+) -> None:
+    fleet = [{"name": "a", "voice_id": None}, {"name": "b"}]
+    plan = approved(sync, fleet)
+    simulator.fail("createPhoneAgent", IgnoreMembers())
+    simulator.fail("createPhoneAgent", CloseBeforeHandling())
+    run = sync(fleet, approved_plan=plan, retries=1)
+    assert (run.state, run.tries("fleet")) == ("success", 2)
+    assert [agent["name"] for agent in simulator.agents()] == ["a", "b"]
+
+
+@pytest.mark.parametrize("how", ["skipped", "without XCom"])
+def test_without_the_plan_that_was_to_be_approved_nothing_is_sent(how: str, sync: Fleet, simulator: Simulator) -> None:
+    with sync._dag:
+        plan = OpenCXSyncPhoneAgentsOperator(
+            task_id="plan", agents=FLEET, dry_run=True, do_xcom_push=how != "without XCom"
+        )
+        if how == "skipped":
+
+            @task.short_circuit(ignore_downstream_trigger_rules=False)
+            def stop() -> bool:
+                return False
+
+            stop() >> plan
+    assert sync(approved_plan=plan.output, trigger_rule="none_failed").state == "failed"
+    assert "approved_plan: is missing" in str(sync.errors[0])
+    assert simulator.writes == []
+
+
+LONG = "You are a polite agent. " * 20
+
+
+@pytest.mark.parametrize(
+    ("actual", "wanted", "shown"),
+    [
+        (f"{LONG}Call until 8.", f"{LONG}Call until 9.", "until 8.' -> "),
+        (f"8{LONG}", f"9{LONG}", "first_message: '8You are"),
+        ("Hello <first name>", "Hello <last name>", "`first_message: 'Hello <first name>' -> 'Hello <last name>'`"),
+        ("a `b`", "a ``c``", "``` first_message: 'a `b`' -> 'a ``c``' ```"),
+        ("a|b", "a  b", "`first_message: 'a\\|b' -> 'a\N{NO-BREAK SPACE}\N{NO-BREAK SPACE}b'`"),
+    ],
+)
+def test_the_table_hides_nothing_of_what_differs(
+    actual: str, wanted: str, shown: str, sync: Fleet, simulator: Simulator
+) -> None:
+    simulator.add_agent("a", type="outbound", first_message=actual)
+    plan = sync([{"name": "a", "first_message": wanted}], dry_run=True).xcom("fleet")
+    assert shown in plan["table"]
+    assert len(plan["table"].splitlines()) == 3
+    assert len(plan["table"].splitlines()[2]) < 250
+
+
+def test_the_table_shows_a_new_value_whole(sync: Fleet) -> None:
+    plan = sync([{"name": "a", "first_message": LONG}], dry_run=True).xcom("fleet")
+    assert repr(LONG) in plan["table"]
+
+
+def test_a_fleet_that_fails_as_a_whole_is_told_in_few_words(sync: Fleet, simulator: Simulator) -> None:
+    simulator.fail("createPhoneAgent", Answer(422, {"message": "no such voice" * 10}), times=None)
+    names = [f"agent {number}" for number in range(200)]
+    sync([{"name": name} for name in names])
+    assert all(repr(name) in str(sync.errors[0]) for name in names)
+    assert len(str(sync.errors[0])) < 20_000
+
+
 @pytest.mark.parametrize("plan", ["a text", {"agents": "a text"}, [1], {}], ids=str)
 def test_what_is_no_plan_cannot_be_approved(plan: Any, sync: Fleet, simulator: Simulator) -> None:
     assert sync([{"name": "a"}], approved_plan=plan).state == "failed"
@@ -382,6 +474,9 @@ def test_a_relative_path_begins_at_the_folder_of_the_dag_file(sync: Fleet, simul
         ("- {name: a, language: no}", "number 1 ('a'): language: holds false"),
         ("- {first_message: Hi}", "number 1: name: is required"),
         ("- {name: a}\n- {name: ' a '}", "'a' is declared 2 times"),
+        ("agents: [{name: a}]\nagents: [{name: b}]", "'agents' stands twice in one mapping"),
+        ("- {name: a, first_message: Hi, name: b}", "'name' stands twice in one mapping"),
+        ("- {name: !!timestamp soon}", "cannot be read: AttributeError"),
     ],
 )
 def test_a_wrong_file_is_refused_before_any_request(

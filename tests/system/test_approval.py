@@ -13,13 +13,23 @@ FLEET = yaml.safe_load((EXAMPLE_DAGS / "campaign_fleet.yaml").read_text())["agen
 
 
 def asked(airflow: AirflowStandalone, run_id: str) -> str:
-    """Wait until a person is asked, and return what is shown to them."""
+    """Wait until a person is asked, and return what is shown to them.
+
+    Airflow fails a task that is answered before its scheduler has heard that the worker let go of it; no person is that
+    quick.
+    """
 
     def question() -> str | None:
         details = airflow.call("GET", f"/dags/{DAG_ID}/dagRuns/{run_id}/hitlDetails")["hitl_details"]
         return f"{details[0]['subject']}\n{details[0]['body']}" if details else None
 
-    return wait_for("question to a person", question, within=120)
+    def heard() -> bool | None:
+        told = ("Received executor event", "task_id='approve'", run_id)
+        return any(all(part in line for part in told) for line in airflow.log_file.read_text().splitlines()) or None
+
+    shown = wait_for("question to a person", question, within=120)
+    wait_for("scheduler that knows of it", heard, within=120)
+    return shown
 
 
 def answer(airflow: AirflowStandalone, run_id: str, option: str) -> None:
@@ -93,4 +103,21 @@ def test_what_was_approved_is_refused_if_the_agents_changed_since(
     log = "\n".join(airflow.task_log(DAG_ID, run_id, "apply"))
     assert "changed since the plan was approved" in log
     assert "'Changed once more' -> " in log
+    assert simulator.writes == []
+
+    # Cleared, the run would show its first plan and carry out another.
+    airflow.call(
+        "POST",
+        f"/dags/{DAG_ID}/clearTaskInstances",
+        {
+            "dry_run": False,
+            "dag_run_id": run_id,
+            "task_ids": ["plan"],
+            "include_downstream": True,
+            "only_failed": False,
+        },
+    )
+    wait_for("second end", lambda: states(airflow, run_id)["approve"] == "failed" or None, within=120)
+    assert "Start a new Dag run." in "\n".join(airflow.task_log(DAG_ID, run_id, "approve", try_number=2))
+    assert airflow.end_state(DAG_ID, run_id, within=60) == "failed"
     assert simulator.writes == []
