@@ -64,6 +64,24 @@ class PhoneAgents:
         """Return the agents of a name; nothing says that the service keeps names unique."""
         return self._by_name.get(normalize_name(name), [])
 
+    def ids_named(self, name: str) -> Sequence[str]:
+        """Return the ids of the agents of a name, without a look at the agents."""
+        return [agent.id for agent in self.named(name)]
+
+    def has_id(self, agent_id: str) -> bool:
+        """Return whether there is an agent of an id."""
+        return agent_id in self._by_id
+
+    def is_ready(self, agent_id: str) -> bool:
+        """Return whether there is an agent of an id, and it has its number."""
+        agent = self.with_id(agent_id)
+        return agent is not None and has_number(agent)
+
+
+def has_number(agent: PhoneAgent) -> bool:
+    """Return whether an agent has its phone number: one that is not empty."""
+    return bool(agent.phone_number and agent.phone_number.strip())
+
 
 @dataclass(frozen=True)
 class Difference:

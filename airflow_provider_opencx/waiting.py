@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from airflow.providers.common.compat.sdk import AirflowFailException
 from pydantic import JsonValue
 
-from airflow_provider_opencx.api.models import PhoneAgent, shortened
+from airflow_provider_opencx.api.models import shortened
 from airflow_provider_opencx.exceptions import (
     OpenCXAgentNotFoundError,
     OpenCXArgumentError,
@@ -73,8 +73,8 @@ class Wait:
         """That the wait is over, in a sentence for the log."""
         return f"{str(self)[0].upper()}{str(self)[1:]} {'has its number' if self.is_for_one else 'have their numbers'}."
 
-    def judge(self, poll: PhoneAgents | OpenCXError) -> list[PhoneAgent] | None:
-        """Return the agents, in the order given, if all have their numbers; ``None`` if they are to be waited for.
+    def judge(self, poll: PhoneAgents | OpenCXError) -> list[str] | None:
+        """Return the agents' ids, in the order given, if all have numbers; ``None`` if they are to be waited for.
 
         :param poll: all agents of the organization, or the error for which they could not be read.
         :raises OpenCXError: if waiting on makes no sense.
@@ -85,17 +85,25 @@ class Wait:
         self._failed_polls = 0
         found = {wanted: self._pick(poll, wanted) for wanted in dict.fromkeys(self._wanted)}
         if self._by_id:
-            self._miss([wanted for wanted, agent in found.items() if agent is None])
-        ready = [agent for agent in map(found.__getitem__, self._wanted) if agent is not None and _has_number(agent)]
+            self._miss([wanted for wanted, agent_id in found.items() if agent_id is None])
+        ids = map(found.__getitem__, self._wanted)
+        ready = [agent_id for agent_id in ids if agent_id is not None and poll.is_ready(agent_id)]
         self.without_number = len(self._wanted) - len(ready)
         return None if self.without_number else ready
 
-    def result(self, agents: Sequence[PhoneAgent]) -> JsonValue:
-        """Return judged agents as the task's result, plain JSON: one agent, or the list of them."""
-        return agents[0].as_dict() if self.is_for_one else [agent.as_dict() for agent in agents]
+    def result(self, poll: PhoneAgents, agent_ids: Sequence[str]) -> JsonValue:
+        """Return the agents of judged ids as the task's result, plain JSON: one agent, or the list of them."""
+        agents: list[JsonValue] = [agent.as_dict() for agent in map(poll.with_id, agent_ids) if agent is not None]
+        return agents[0] if self.is_for_one else agents
 
-    def _pick(self, poll: PhoneAgents, wanted: str) -> PhoneAgent | None:
-        return pick_agent(poll, agent_id=wanted) if self._by_id else pick_agent(poll, agent_name=wanted)
+    def _pick(self, poll: PhoneAgents, wanted: str) -> str | None:
+        """Return the id of an agent that is waited for; thousands may be, so none is looked at."""
+        if self._by_id:
+            return wanted if poll.has_id(wanted) else None
+        ids = poll.ids_named(wanted)
+        if len(ids) > 1:
+            pick_agent(poll, agent_name=wanted)  # raises, naming them
+        return ids[0] if ids else None
 
     def _described(self, wanted: str) -> str:
         return describe_selector(wanted, None) if self._by_id else describe_selector(None, wanted)
@@ -132,10 +140,6 @@ def _not_found(agent_ids: Sequence[str]) -> str:
         f"There are no phone agents {named}{more} in this organization: they were {times}. Have they been deleted, or"
         " does the connection's API key belong to another organization?"
     )
-
-
-def _has_number(agent: PhoneAgent) -> bool:
-    return bool(agent.phone_number and agent.phone_number.strip())
 
 
 def checked_selectors(agent_id: object, agent_name: object) -> tuple[str | list[str] | None, str | list[str] | None]:

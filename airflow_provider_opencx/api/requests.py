@@ -132,12 +132,14 @@ def list_phone_agents() -> Flow[list[PhoneAgent]]:
     return list({agent.id: agent for agent in agents}.values())
 
 
-def list_phone_agents_as(form: Callable[[PhoneAgent], _Result]) -> Flow[list[_Result]]:
-    """List all agents as :func:`list_phone_agents` does, each brought into another form as soon as it is read.
+def list_phone_agents_as(read: Callable[[object], _Result]) -> Flow[list[_Result]]:
+    """List all agents as :func:`list_phone_agents` does, each read in a way of one's own as soon as it is decoded.
 
     An agent that two pages show is returned twice.
+
+    :param read: is given an agent as decoded JSON; raises ``OpenCXAnswerError`` for what is none.
     """
-    return (yield from _list("/phone", lambda item: form(PhoneAgent.from_answer(item))))
+    return (yield from _list("/phone", read))
 
 
 def list_voices() -> Flow[list[Voice]]:

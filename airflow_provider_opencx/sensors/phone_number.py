@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import ChainMap
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from airflow.triggers.base import StartTriggerArgs
     from pydantic import JsonValue
 
-    from airflow_provider_opencx.api.models import PhoneAgent
     from airflow_provider_opencx.hooks.opencx import OpenCXHook
     from airflow_provider_opencx.reconcile import PhoneAgents
     from airflow_provider_opencx.waiting import Wait
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 Selector: TypeAlias = "str | Sequence[str] | XComArg | None"
 
 _LONGEST_PAUSE_IN_TROUBLE = 60.0
-_MOST_LOGGED = 10
 
 
 class _StartTriggerArgs:
@@ -78,7 +77,8 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator):
       ``map_indexes`` (-1 for a task that is not mapped). Neither Airflow takes the output of another task as an
       argument (``task.output``), nor mapped tasks; 3.1 and 3.2 start nothing in the triggerer. What cannot be is an
       error while the Dag is parsed. ``pre_execute``, ``on_execute_callback`` and the listeners of a task's start are
-      not called, and the rendered fields are not shown.
+      not called, and the rendered fields are not shown. Pools, ``max_active_tasks`` and ``max_active_tis_per_dag`` do
+      not hold such a task back.
     - Ending there: every Airflow. ``post_execute`` and listeners are not called; with listeners installed, Airflow
       refuses a Dag that has such a task. ``on_success_callback`` is called by the Dag processor. Where a worker has
       more to do in the end, the task ends in a worker by itself: with ``outlets``, whose asset events Airflow would
@@ -132,13 +132,16 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator):
     @classmethod
     def partial(cls, **kwargs: Any) -> OperatorPartial:
         """Return a sensor to be mapped; raises ``OpenCXArgumentError`` for what Airflow does with no mapped task."""
-        if kwargs.get("start_from_trigger"):
+        partial = super().partial(**kwargs)
+        owners = [owner for owner in (partial.kwargs.get("task_group"), partial.kwargs.get("dag")) if owner is not None]
+        defaults = (kwargs.get("default_args") or {}, *(owner.default_args for owner in owners))
+        if ChainMap(kwargs, *defaults).get("start_from_trigger"):
             with naming_task(str(kwargs.get("task_id"))):
                 raise OpenCXArgumentError(
-                    "start_from_trigger: Airflow starts no mapped task in the triggerer; leave it out, or make the"
-                    " tasks in a loop. end_from_trigger works for mapped tasks"
+                    "start_from_trigger: Airflow starts no mapped task in the triggerer; leave it out (or write False,"
+                    " where default_args hold it), or make the tasks in a loop. end_from_trigger works for mapped tasks"
                 )
-        return super().partial(**kwargs)
+        return partial
 
     def execute(self, context: Context) -> JsonValue:
         """Wait for the numbers, or hand the waiting to the triggerer; return the agent or the agents."""
@@ -163,12 +166,7 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator):
         from airflow_provider_opencx.triggers.phone_number import result_of
 
         result = result_of(event)
-        if isinstance(result, dict):
-            self.log.info(
-                "Number %s: phone agent %r (%s) has it.", result["phone_number"], result["name"], result["id"]
-            )
-        elif isinstance(result, list):
-            self.log.info("All %d phone agents have their numbers.", len(result))
+        self._log_success(result)
         if self.end_from_trigger and (reason := self._reason_to_end_in_a_worker()):
             self.log.info("Ended in a worker, and not in the triggerer, because of %s.", reason)
         return result
@@ -204,27 +202,59 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator):
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after deferral, with ``soft_fail`` meaning what it means in the other modes."""
-        with self._errors_not_skipped():
-            return super().resume_execution(next_method, next_kwargs, context)
+        try:
+            with self._errors_not_skipped():
+                return super().resume_execution(next_method, next_kwargs, context)
+        except (Exception, AirflowTaskTimeout) as error:
+            if self.start_from_trigger:
+                self._delete_earlier_result(context)
+            if self.soft_fail and isinstance(error, AirflowSensorTimeout | AirflowTaskTimeout):
+                # Airflow 3.0 lets no timeout after a deferral skip, and no Airflow that of the task itself.
+                raise AirflowSkipException(str(error)) from error
+            raise
+
+    def _delete_earlier_result(self, context: Context) -> None:
+        """Delete what an earlier try returned: Airflow does that when a worker starts a task, and here none did."""
+        from airflow.providers.common.compat.sdk import XCOM_RETURN_KEY, XCom
+
+        instance = context["ti"]
+        try:
+            XCom.delete(
+                key=XCOM_RETURN_KEY,
+                task_id=instance.task_id,
+                dag_id=instance.dag_id,
+                run_id=instance.run_id,
+                map_index=instance.map_index,
+            )
+        except Exception:
+            self.log.warning("What an earlier try of this task returned could not be deleted.", exc_info=True)
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Look once; in mode reschedule, look on while something is wrong, because no count outlives the process."""
         started = time.monotonic()
-        agents = self._look()
-        while agents is None and self._must_look_on() and time.monotonic() - started < self.timeout:
+        result = self._look()
+        while result is None and self._must_look_on() and time.monotonic() - started < self.timeout:
             time.sleep(min(self.poke_interval, _LONGEST_PAUSE_IN_TROUBLE))
-            agents = self._look()
-        if agents is None:
+            result = self._look()
+        if result is None:
             return PokeReturnValue(is_done=False)
-        for agent in agents[:_MOST_LOGGED]:
-            self.log.info("Number %s: %s has it.", agent.phone_number, agent.label)
-        return PokeReturnValue(is_done=True, xcom_value=self._waiting.result(agents))
+        self._log_success(result)
+        return PokeReturnValue(is_done=True, xcom_value=result)
+
+    def _log_success(self, result: JsonValue) -> None:
+        if isinstance(result, dict):
+            self.log.info(
+                "Number %s: phone agent %r (%s) has it.", result["phone_number"], result["name"], result["id"]
+            )
+        elif isinstance(result, list):
+            self.log.info("All %d phone agents have their numbers.", len(result))
 
     def _must_look_on(self) -> bool:
         told_to_wait = isinstance(self._last_poll, OpenCXRateLimitError)
         return self.reschedule and self._waiting.in_trouble and not told_to_wait
 
-    def _look(self) -> list[PhoneAgent] | None:
+    def _look(self) -> JsonValue:
+        """Poll once; return the result, ``None`` if there is none yet."""
         from airflow_provider_opencx.hooks.opencx import OpenCXHook
         from airflow_provider_opencx.reconcile import PhoneAgents
 
@@ -235,10 +265,11 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator):
         except OpenCXError as error:
             self._last_poll = error
             self.log.warning("Polling for the number failed: %s", error)
-        agents = self._waiting.judge(self._last_poll)
-        if agents is None:
+        agent_ids = self._waiting.judge(self._last_poll)
+        if agent_ids is None or isinstance(self._last_poll, OpenCXError):
             self.log.info(self._waiting.progress)
-        return agents
+            return None
+        return self._waiting.result(self._last_poll, agent_ids)
 
     @property
     def _waiting(self) -> Wait:

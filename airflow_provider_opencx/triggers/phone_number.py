@@ -14,9 +14,8 @@ from airflow.triggers.base import BaseEventTrigger, TaskSuccessEvent, TriggerEve
 from asgiref.sync import sync_to_async
 from pydantic import JsonValue
 
-from airflow_provider_opencx.api.models import PhoneAgent
 from airflow_provider_opencx.exceptions import OpenCXError
-from airflow_provider_opencx.triggers.polling import SharedPolls, Snapshot, fresh_poll
+from airflow_provider_opencx.triggers.polling import SharedPolls, Snapshot
 from airflow_provider_opencx.waiting import Wait
 
 SECONDS_TO_SETTLE = 10.0
@@ -26,6 +25,9 @@ Airflow fails a task that resumes before its scheduler has heard that the worker
 seconds: apache/airflow issues 71580 and 72716. An agent that has its number already would be such a task.
 """
 
+MOST_READ_IN_THE_LOOP = 50
+"""The agents of a longer sequence are read in a thread, so that the triggerer goes on meanwhile."""
+
 log = logging.getLogger(__name__)
 
 
@@ -33,7 +35,8 @@ class OpenCXPhoneNumberTrigger(BaseEventTrigger):
     """Fires once, when an agent, or each of several, has its phone number, or when waiting makes no sense any more.
 
     All triggers of one connection and interval in a triggerer share their polls: one ``GET /phone`` an interval,
-    however many tasks wait, whether Airflow shares the stream (3.3 and later) or runs each trigger by itself.
+    however many tasks wait, whether Airflow shares the stream (3.3 and later) or runs each trigger by itself. A
+    result is always of a poll that began after the trigger was made, as it is where a worker polls.
 
     The event is plain JSON: ``{"status": "success", "agent": {...}}``, or ``"agents": [...]`` where several were
     asked for, or ``{"status": "error", ...}`` with the error; it never holds the key.
@@ -67,6 +70,7 @@ class OpenCXPhoneNumberTrigger(BaseEventTrigger):
         self.poll_interval = poll_interval
         self.end_from_trigger = end_from_trigger
         self.started_by_worker = started_by_worker
+        self._made_at = time.monotonic()
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what Airflow makes this trigger again from."""
@@ -126,22 +130,24 @@ class OpenCXPhoneNumberTrigger(BaseEventTrigger):
         """Return the payload of the event, ``None`` if the stream ended without one."""
         try:
             wait = Wait(self.agent_id, self.agent_name)
-            agents = [] if wait.is_for_none else await self._agents(wait, shared_stream)
+            result = [] if wait.is_for_none else await self._result(wait, shared_stream)
         except OpenCXError as error:
             return {"status": "error", **error.to_event()}
-        if agents is None:
+        if result is None:
             return None
-        return {"status": "success", "agent" if wait.is_for_one else "agents": wait.result(agents)}
+        return {"status": "success", "agent" if wait.is_for_one else "agents": result}
 
-    async def _agents(self, wait: Wait, shared_stream: AsyncIterator[Any]) -> list[PhoneAgent] | None:
+    async def _result(self, wait: Wait, shared_stream: AsyncIterator[Any]) -> JsonValue:
+        """Return the result, ``None`` if the stream ended without one."""
         logged: int | None = None
-        # Who joins a stream that is running is judged by its newest poll, which is as good as one made now.
-        joined = fresh_poll(self.opencx_conn_id, self.poll_interval)
-        snapshots = shared_stream if joined is None else _beginning_with(joined, shared_stream)
-        async for snapshot in snapshots:
-            agents = wait.judge(snapshot.poll)
-            if agents is not None:
-                return agents
+        async for snapshot in shared_stream:
+            if snapshot.begun_at < self._made_at:
+                continue  # it may show an agent as it was before the task upstream changed it
+            agent_ids = wait.judge(snapshot.poll)
+            if agent_ids is not None:
+                if len(agent_ids) > MOST_READ_IN_THE_LOOP:
+                    return await asyncio.to_thread(wait.result, snapshot.poll, agent_ids)
+                return wait.result(snapshot.poll, agent_ids)
             if not wait.is_for_one and wait.without_number != logged:
                 logged = wait.without_number
                 log.info(wait.progress)
@@ -156,7 +162,8 @@ class OpenCXPhoneNumberTrigger(BaseEventTrigger):
         if task is None:
             return False
         try:
-            await sync_to_async(XCom.set)(
+            # Not thread-sensitive: a slow XCom backend would hold up what other triggers do in that one thread.
+            await sync_to_async(XCom.set, thread_sensitive=False)(
                 XCOM_RETURN_KEY,
                 result_of(outcome),
                 dag_id=task.dag_id,
@@ -169,13 +176,6 @@ class OpenCXPhoneNumberTrigger(BaseEventTrigger):
             log.warning("The result could not be stored in the triggerer; a worker will do it.", exc_info=True)
             return False
         return True
-
-
-async def _beginning_with(first: Snapshot, stream: AsyncIterator[Snapshot]) -> AsyncGenerator[Snapshot]:
-    yield first
-    async for snapshot in stream:
-        if snapshot is not first:
-            yield snapshot
 
 
 def result_of(event: Mapping[str, Any] | None) -> JsonValue:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from airflow_provider_opencx.api import requests
 from airflow_provider_opencx.api.client import AsyncOpenCXClient
-from airflow_provider_opencx.exceptions import OpenCXAuthenticationError, OpenCXError
+from airflow_provider_opencx.exceptions import OpenCXAuthenticationError, OpenCXError, OpenCXRateLimitError
 from airflow_provider_opencx.hooks.opencx import OpenCXHook
 from airflow_provider_opencx.triggers.packed_agents import PackedAgents, pack
 from airflow_provider_opencx.waiting import next_poll_in
@@ -19,9 +19,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """One poll: all agents or the error for which they could not be read, and when it was made."""
+    """One poll.
+
+    :param poll: all agents, or the error for which they could not be read.
+    :param begun_at: when it began: what was changed before is in it. Of ``time.monotonic()``.
+    :param taken_at: when it ended.
+    """
 
     poll: PackedAgents | OpenCXError
+    begun_at: float
     taken_at: float
 
 
@@ -61,32 +67,26 @@ class SharedPolls:
     async def leave(self) -> None:
         """Wait no longer; the last to leave closes the connection.
 
-        The newest poll is kept until the next would be due, so that tasks that come and go do not poll each anew.
+        Until the next poll would be due, the newest is remembered, so that tasks that come and go do not poll each
+        at once. An error is not, unless it asks for just that: who comes after it may come because it was mended.
         """
         self._waiters -= 1
         if not self._waiters:
+            if self._newest is not None and not _counts_when_left(self._newest.poll):
+                self._newest = None
             loop = asyncio.get_running_loop()
             key = (loop, self._connection.conn_id, float(self._interval))
             self._end = loop.call_later(self._due_in(), _shared.pop, key, None)
             await self._connection.aclose()
-
-    @property
-    def fresh(self) -> Snapshot | None:
-        """The newest poll, if it is as good as one made now: a successful one, younger than the interval."""
-        newest = self._newest
-        if newest is None or isinstance(newest.poll, OpenCXError):
-            return None
-        return newest if time.monotonic() - newest.taken_at < self._interval else None
 
     async def after(self, seen: Snapshot | None) -> Snapshot:
         """Return the next poll after the one seen last, waiting until it is due.
 
         Never raises an error of the poll: that is what the snapshot then holds, for each who waits to judge.
 
-        :param seen: ``None`` for somebody new, who gets a fresh poll at once, and otherwise the next.
+        :param seen: ``None`` for somebody new, who gets the next poll as well: at once if there was none yet.
         """
-        if seen is None and self.fresh is None:
-            seen = self._newest
+        seen = self._newest if seen is None else seen
         if self._newest is None or self._newest is seen:
             async with self._turn:
                 if self._newest is None or self._newest is seen:
@@ -102,16 +102,15 @@ class SharedPolls:
         return max(0.0, due_at - time.monotonic())
 
     async def _poll(self) -> Snapshot:
+        begun_at = time.monotonic()
         poll = await self._connection.poll()
         if isinstance(poll, OpenCXError):
             log.warning("Polling for phone numbers over connection %r failed: %s", self._connection.conn_id, poll)
-        return Snapshot(poll, time.monotonic())
+        return Snapshot(poll, begun_at, time.monotonic())
 
 
-def fresh_poll(conn_id: str, interval: float) -> Snapshot | None:
-    """Return the newest poll of a connection and interval, if it is as good as one made now."""
-    polls = _shared.get((asyncio.get_running_loop(), conn_id, float(interval)))
-    return polls.fresh if polls else None
+def _counts_when_left(poll: PackedAgents | OpenCXError) -> bool:
+    return isinstance(poll, PackedAgents | OpenCXRateLimitError)
 
 
 _shared: dict[tuple[asyncio.AbstractEventLoop, str, float], SharedPolls] = {}
@@ -125,7 +124,6 @@ class _PolledConnection:
         # The next poll is the retry.
         self._hook = OpenCXHook(conn_id, max_retries=0)
         self._client: AsyncOpenCXClient | None = None
-        self._agents: PackedAgents | None = None
 
     async def poll(self) -> PackedAgents | OpenCXError:
         """Return all agents, or the error for which they could not be read."""
@@ -143,16 +141,15 @@ class _PolledConnection:
             # errors of any kind can come from there.
             log.debug("Polling failed", exc_info=True)
             return OpenCXError(
-                f"Polling failed before a request was sent: {type(error).__name__} while connection"
-                f" {self.conn_id!r} was read. The triggerer's log at level DEBUG has the details."
+                f"Polling over connection {self.conn_id!r} failed with {type(error).__name__}. The triggerer's log at"
+                " level DEBUG has the details."
             )
 
     async def _list(self) -> PackedAgents:
         if self._client is None:
             self._client = await self._hook.aget_conn()
         listed = await self._client.run(requests.list_phone_agents_as(pack))
-        self._agents = await asyncio.to_thread(PackedAgents, listed, self._agents)
-        return self._agents
+        return await asyncio.to_thread(PackedAgents, listed)
 
     async def _key_was_replaced(self) -> bool:
         """Read the connection again, and return whether it is another one than that whose key was rejected.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -17,6 +18,8 @@ RENDERS = hasattr(BaseTrigger, "render_template_fields")
 
 STARTS = RENDERS or airflow_version.startswith("3.0.")
 """Whether this Airflow starts tasks in the triggerer: 3.1 and 3.2 take the arguments for it, and ignore them."""
+
+_EVERY_MAP_INDEX = re.compile(r"map_indexes\s*=\s*none\b", re.IGNORECASE)
 
 
 def check_start(**arguments: object) -> None:
@@ -67,7 +70,9 @@ def _pulls_every_map_index(value: object) -> bool:
     # The triggerer does not know the question that xcom_pull asks then, and the task would wait for an answer.
     if isinstance(value, list | tuple):
         return any(map(_pulls_every_map_index, value))
-    return isinstance(value, str) and "xcom_pull" in value and "map_indexes" not in value
+    if not isinstance(value, str):
+        return False
+    return value.count("map_indexes") < value.count("xcom_pull") or _EVERY_MAP_INDEX.search(value) is not None
 
 
 def _is_text(value: object) -> bool:

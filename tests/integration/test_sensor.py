@@ -8,7 +8,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG, task
+from airflow.sdk import DAG, BaseSensorOperator, task
+from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException, AirflowTaskTimeout
 from airflow_standalone import connection_json
 
 from airflow_provider_opencx.exceptions import (
@@ -180,6 +181,21 @@ def test_a_timeout_fails_or_skips_as_asked(
     run = Waiting(MODES[mode], run_dag, dag)(agent_name="a", timeout=0, soft_fail=soft_fail, retries=2)
     assert run.states("await") == [state]
     assert run.tries("await") == 1
+
+
+@pytest.mark.parametrize("timeout", [AirflowSensorTimeout("no event"), AirflowTaskTimeout("too long")], ids=type)
+@pytest.mark.parametrize("soft_fail", [False, True], ids=["", "soft_fail"])
+def test_a_timeout_after_deferral_is_a_skip_where_airflow_itself_makes_it_none(
+    timeout: BaseException, soft_fail: bool, dag: DAG, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def as_in_airflow_3_0(*_: Any) -> None:
+        raise timeout
+
+    monkeypatch.setattr(BaseSensorOperator, "resume_execution", as_in_airflow_3_0)
+    with dag:
+        sensor = OpenCXPhoneNumberSensor(task_id="await", agent_name="a", deferrable=True, soft_fail=soft_fail)
+    with pytest.raises(AirflowSkipException if soft_fail else type(timeout), match=str(timeout)):
+        sensor.resume_execution("__fail__", {"error": "Trigger timeout"}, {})
 
 
 def test_deferrable_the_worker_sends_nothing(dag: DAG, simulator: Simulator) -> None:

@@ -7,12 +7,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG, Asset, task
+from airflow.providers.common.compat.sdk import XCom
+from airflow.sdk import DAG, Asset, TaskGroup, task
 from airflow.serialization.serialized_objects import DagSerialization
 
-from airflow_provider_opencx.exceptions import OpenCXArgumentError
+from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXAuthenticationError
 from airflow_provider_opencx.sensors.phone_number import OpenCXPhoneNumberSensor
-from airflow_provider_opencx.simulator import Simulator
+from airflow_provider_opencx.simulator import Answer, Simulator
 from airflow_provider_opencx.triggers import start
 from airflow_provider_opencx.triggers.phone_number import OpenCXPhoneNumberTrigger
 
@@ -115,12 +116,62 @@ def test_what_airflow_cannot_start_in_the_triggerer_is_an_error_while_the_dag_is
     with dag:
         with pytest.raises(OpenCXArgumentError, match=r"Task 'await': .*does not hand on what another task returns"):
             OpenCXPhoneNumberSensor(task_id="await", agent_id=an_id(), start_from_trigger=True)
-        with pytest.raises(OpenCXArgumentError, match=r"Task 'await_2': .*map_indexes=-1"):
-            OpenCXPhoneNumberSensor(
-                task_id="await_2", agent_id=["{{ ti.xcom_pull('agent')['id'] }}"], start_from_trigger=True
-            )
-        with pytest.raises(OpenCXArgumentError, match=r"Task 'mapped': .*starts no mapped task"):
+        for task_id, pulled in {
+            "plain": "{{ ti.xcom_pull('agent')['id'] }}",
+            "every": "{{ ti.xcom_pull('agent', map_indexes=None)['id'] }}",
+            "half": "{{ ti.xcom_pull('agent') or ti.xcom_pull('other', map_indexes=-1) }}",
+        }.items():
+            with pytest.raises(OpenCXArgumentError, match=rf"Task '{task_id}': .*map_indexes=-1"):
+                OpenCXPhoneNumberSensor(task_id=task_id, agent_id=[pulled], start_from_trigger=True)
+
+
+@pytest.mark.filterwarnings("ignore:.*was never mapped")
+def test_a_mapped_task_that_should_start_in_the_triggerer_is_an_error_wherever_that_is_said(dag: DAG) -> None:
+    starting = {"start_from_trigger": True}
+    refused = pytest.raises(OpenCXArgumentError, match=r"Task 'mapped': .*starts no mapped task")
+    with dag:
+        with refused:
             OpenCXPhoneNumberSensor.partial(task_id="mapped", start_from_trigger=True)
+        with refused:
+            OpenCXPhoneNumberSensor.partial(task_id="mapped", default_args=starting)
+        with TaskGroup("group", default_args=starting), refused:
+            OpenCXPhoneNumberSensor.partial(task_id="mapped")
+        dag.default_args = starting
+        with refused:
+            OpenCXPhoneNumberSensor.partial(task_id="mapped")
+        OpenCXPhoneNumberSensor.partial(task_id="mapped", start_from_trigger=False).expand(agent_name=["a"])
+
+
+@pytest.mark.parametrize("can_be_deleted", [True, False])
+def test_what_an_earlier_try_returned_does_not_outlive_a_failure(
+    can_be_deleted: bool,
+    dag: DAG,
+    run_dag: Callable[..., Any],
+    simulator: Simulator,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    simulator.fail("listPhoneAgents", Answer(401), times=None)
+    errors: list[BaseException] = []
+    if not can_be_deleted:
+        monkeypatch.setattr(XCom, "delete", lambda **_: 1 / 0)
+    with dag:
+        sensor = OpenCXPhoneNumberSensor(
+            task_id="await",
+            agent_name="a",
+            start_from_trigger=True,
+            on_failure_callback=lambda context: errors.append(context["exception"]),
+        )
+    resume = sensor.resume_execution
+
+    def after_an_earlier_try(next_method: str, next_kwargs: dict[str, Any] | None, context: Any) -> Any:
+        context["ti"].xcom_push("return_value", {"id": "of an earlier try"})
+        return resume(next_method, next_kwargs, context)
+
+    sensor.resume_execution = after_an_earlier_try  # type: ignore[method-assign]  # puts there what a worker left
+    run = run_dag(dag)
+    assert run.states("await") == ["failed"]
+    assert [type(error) for error in errors] == [OpenCXAuthenticationError]
+    assert run.xcoms("await") == ([] if can_be_deleted else [{"id": "of an earlier try"}])
 
 
 def test_an_older_airflow_is_told_what_it_cannot_do(dag: DAG, monkeypatch: pytest.MonkeyPatch) -> None:

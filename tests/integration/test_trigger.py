@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
@@ -14,6 +15,7 @@ import pytest
 from airflow.triggers.shared_stream import SharedStreamManager
 from airflow_standalone import connection_json
 
+from airflow_provider_opencx.api.models import PhoneAgentChanges
 from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXError
 from airflow_provider_opencx.hooks.opencx import OpenCXHook
 from airflow_provider_opencx.simulator import Answer, Simulator
@@ -84,6 +86,12 @@ def in_event_loop(test: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(bounded())
 
 
+def newest_poll() -> polling.Snapshot | None:
+    """Return the newest poll that this event loop remembers."""
+    loop = asyncio.get_running_loop()
+    return next((polls._newest for (of_loop, *_), polls in polling._shared.items() if of_loop is loop), None)
+
+
 ON_EACH_AIRFLOW = pytest.mark.parametrize("shares_streams", [True, False], ids=["since 3.3", "before 3.3"])
 
 
@@ -103,36 +111,75 @@ def test_a_thousand_waiting_tasks_cost_one_request_an_interval(shares_streams: b
 
 
 @ON_EACH_AIRFLOW
-def test_a_task_that_joins_is_judged_at_once_by_the_newest_poll(shares_streams: bool, simulator: Simulator) -> None:
+@pytest.mark.parametrize("has_ended", [True, False], ids=["after a poll", "during a poll"])
+def test_a_new_task_is_served_by_the_next_poll_and_not_by_one_from_before_it(
+    has_ended: bool, shares_streams: bool, simulator: Simulator
+) -> None:
     simulator.provision_after = "never"
-    simulator.add_agent("slow")
-    ready = simulator.give_number(str(simulator.add_agent("ready")["id"]))
+    old = simulator.give_number(str(simulator.add_agent("a", first_message="old")["id"]))
+    poll_may_end = threading.Event()
+
+    class Held(Answer):
+        async def answer(self, call: Any, handle: Any) -> Any:
+            await asyncio.to_thread(poll_may_end.wait, WITHIN)
+            return await super().answer(call, handle)
+
+    simulator.fail("listPhoneAgents", Held(200, [old]))
 
     async def test() -> None:
+        hook = OpenCXHook("opencx_default")
         async with triggerer(shares_streams) as running:
-            waiting = running.start(trigger(agent_name="slow"))
+            waiting = running.start(trigger(agent_name="nobody", poll_interval=1))
             await until(lambda: simulator.count("listPhoneAgents") == 1)
-            for _ in range(3):
-                [event] = await ended([running.start(trigger(agent_name="ready"))])
-                assert result_of(event)["phone_number"] == ready["phone_number"]
+            if has_ended:
+                poll_may_end.set()
+                await until(lambda: newest_poll() is not None)
+            await hook.aupdate_phone_agent(old["id"], PhoneAgentChanges.declare({"first_message": "new"}))
+            polls = simulator.count("listPhoneAgents")
+            joined = running.start(trigger(agent_name="a", poll_interval=1))
+            poll_may_end.set()
+            [event] = await ended([joined])
+            assert result_of(event)["first_message"] == "new"
+            assert simulator.count("listPhoneAgents") == polls + 1
             waiting.cancel()
 
     in_event_loop(test)
-    assert simulator.count("listPhoneAgents") == 1
 
 
 @ON_EACH_AIRFLOW
-def test_tasks_that_come_and_go_one_after_the_other_share_a_poll(shares_streams: bool, simulator: Simulator) -> None:
+def test_tasks_that_come_and_go_poll_no_more_often_than_one_that_waits(
+    shares_streams: bool, simulator: Simulator
+) -> None:
     simulator.add_agent("a")
 
     async def test() -> None:
         async with triggerer(shares_streams) as running:
-            for _ in range(5):
-                [event] = await ended([running.start(trigger(agent_name="a"))])
-                assert result_of(event)["name"] == "a"
+            for _ in range(4):
+                events = await ended([running.start(trigger(agent_name="a", poll_interval=0.5)) for _ in range(3)])
+                assert [result_of(event)["name"] for event in events] == ["a"] * 3
 
     in_event_loop(test)
-    assert simulator.count("listPhoneAgents") == 1
+    times = [request.time for request in simulator.requests]
+    assert len(times) == 4
+    assert min(later - earlier for earlier, later in pairwise(times)) > 0.4
+
+
+@ON_EACH_AIRFLOW
+def test_who_comes_after_an_error_was_mended_does_not_wait_for_an_interval(
+    shares_streams: bool, simulator: Simulator
+) -> None:
+    simulator.fail("listPhoneAgents", Answer(401))
+    simulator.add_agent("a")
+
+    async def test() -> None:
+        async with triggerer(shares_streams) as running:
+            [event] = await ended([running.start(trigger(agent_name="a"))])
+            assert event["status"] == "error"
+            await until(lambda: newest_poll() is None)
+            [event] = await ended([running.start(trigger(agent_name="a"))])
+            assert result_of(event)["name"] == "a"
+
+    in_event_loop(test)
 
 
 @ON_EACH_AIRFLOW
@@ -160,7 +207,7 @@ def test_when_the_one_that_polls_is_cancelled_another_takes_its_place(simulator:
     simulator.add_agent("a")
 
     def is_fresh() -> bool:
-        poll = polling.fresh_poll("opencx_default", 0.5)
+        poll = newest_poll()
         return poll is not None and time.monotonic() - poll.taken_at < 0.4
 
     async def test() -> None:
@@ -243,7 +290,7 @@ def test_in_a_triggerer_no_task_resumes_before_the_scheduler_has_heard_of_its_de
 
     async def test() -> None:
         for trigger_id, at_the_earliest in ((7, 1.0), (None, 0.0)):
-            waiting = trigger(agent_name="a")
+            waiting = trigger(agent_name="a", poll_interval=0.01)
             waiting.trigger_id = trigger_id
             async with triggerer() as running:
                 started = asyncio.get_running_loop().time()

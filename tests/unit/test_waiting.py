@@ -33,7 +33,7 @@ def agent(**members: object) -> PhoneAgent:
 def test_ready_is_a_number_that_is_not_empty(number: str | None) -> None:
     wait = Wait(agent_id="1")
     assert wait.judge(listed(agent(id="2", phone_number="+1555"), agent(phone_number=number))) is None
-    assert wait.judge(listed(agent(phone_number="+15550000001"))) == [agent(phone_number="+15550000001")]
+    assert wait.judge(listed(agent(phone_number="+15550000001"))) == ["1"]
 
 
 def test_by_id_an_agent_missing_three_times_in_a_row_is_an_error() -> None:
@@ -51,18 +51,18 @@ def test_many_are_waited_for_until_all_have_their_numbers_in_one_poll() -> None:
     assert wait.progress == "2 of 3 phone agents are still without a number."
     assert wait.judge(listed(agent(), two)) is None
     assert wait.progress == "1 of 3 phone agents is still without a number."
-    agents = wait.judge(listed(one, other, two))
-    assert agents == [two, one, two]
-    assert wait.result(agents) == [two.as_dict(), one.as_dict(), two.as_dict()]
+    poll = listed(one, other, two)
+    assert wait.judge(poll) == ["2", "1", "2"]
+    assert wait.result(poll, ["2", "1", "2"]) == [two.as_dict(), one.as_dict(), two.as_dict()]
 
 
 def test_one_in_a_sequence_is_a_list_of_one_and_none_are_ready_at_once() -> None:
     ready = agent(phone_number="+1555")
     for given, result in (("a", ready.as_dict()), (["a"], [ready.as_dict()]), (("a",), [ready.as_dict()]), ([], [])):
         wait = Wait(agent_name=given)
-        agents = wait.judge(listed(ready))
-        assert agents is not None
-        assert wait.result(agents) == result
+        agent_ids = wait.judge(listed(ready))
+        assert agent_ids is not None
+        assert wait.result(listed(ready), agent_ids) == result
         assert wait.is_for_none == (given == [])
 
 
