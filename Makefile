@@ -4,6 +4,7 @@
 # make check   format, lint, types
 # make faults  what becomes of agents when everything goes wrong: SEED=1 RUNS=300, or FIRST=17 RUNS=1 for run 17 again
 # make audit   looks the pinned dependencies up among the known vulnerabilities (asks PyPI; not part of CI: an advisory should not break a build)
+# make bench   what waiting, fleets, imports and tasks cost, beside the HTTP provider; writes benchmarks/RESULTS.md (25 minutes; QUICK=1: 3, and writes nothing)
 # make bench-import   what importing the operators and the sensor costs
 # PYTHON=python3.12 make ... uses another Python for a new .venv
 
@@ -11,7 +12,7 @@ PYTHON ?= $(firstword $(foreach python,python3.11 python3.12 python3.13 python3,
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test ui check faults audit format bench-import clean
+.PHONY: demo test ui check faults audit format bench bench-import clean
 
 demo: $(INSTALLED)
 	$(BIN)/python dev/demo.py
@@ -39,6 +40,9 @@ audit: $(INSTALLED)
 format: $(INSTALLED)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+bench: $(INSTALLED)
+	$(BIN)/python benchmarks $(if $(QUICK),--quick)
 
 bench-import: $(INSTALLED)
 	$(BIN)/python benchmarks/import_time.py

@@ -1,0 +1,86 @@
+"""The simulator as a process of its own, so that none of its CPU is counted as somebody else's."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+import httpx
+
+API_KEY = "benchmark-key"
+
+
+class SimulatedService:
+    """A running simulator, driven over HTTP.
+
+    :param url: where it listens.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._admin = httpx.Client(base_url=f"{url}/_simulator", timeout=600)
+
+    def connections(self, *, paced: bool = False) -> dict[str, str]:
+        """Return the environment variables of the connections to it: this provider's and the HTTP provider's.
+
+        :param paced: whether this provider keeps to its default of 90 requests a minute.
+        """
+        pace = {} if paced else {"requests_per_minute": 1_000_000}
+        opencx = {"conn_type": "opencx", "host": self.url, "password": API_KEY, "extra": {"timeout": 300, **pace}}
+        http = {"conn_type": "http", "host": self.url, "extra": {"Authorization": f"Bearer {API_KEY}"}}
+        return {"AIRFLOW_CONN_OPENCX_DEFAULT": json.dumps(opencx), "AIRFLOW_CONN_HTTP_DEFAULT": json.dumps(http)}
+
+    def add_agents(self, agents: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Add agents and return them."""
+        answer = self._admin.post("/agents", json={"agents": list(agents)}).raise_for_status()
+        added: list[dict[str, Any]] = answer.json()["agents"]
+        return added
+
+    def limit(self, requests_per_minute: int | None) -> None:
+        """Limit the requests of a minute; ``None`` is without limit."""
+        self._admin.patch("/settings", json={"requests_per_minute": requests_per_minute}).raise_for_status()
+
+    def reset(self) -> None:
+        """Begin anew, without agents."""
+        self._admin.post("/reset", json={}).raise_for_status()
+
+    def forget_requests(self) -> None:
+        """Count from here."""
+        self._admin.request("DELETE", "/journal", json={}).raise_for_status()
+
+    def answers(self, *, within: float = 60) -> dict[str, int] | None:
+        """Count the requests that were answered, by status; ``None`` if it is too busy to say within so many seconds."""
+        try:
+            journal = self._admin.get("/journal", timeout=within).raise_for_status().json()
+        except httpx.ReadTimeout:
+            return None
+        statuses = [str(request["status"]) for request in journal["requests"] if request["status"] is not None]
+        return dict(Counter(statuses))
+
+
+def created_at(agent: dict[str, Any]) -> float:
+    """Return when an agent was created, in seconds of the Unix clock."""
+    return datetime.fromisoformat(agent["created_at"]).timestamp()
+
+
+@contextmanager
+def simulated_service(*, requests_per_minute: int | None = None) -> Iterator[SimulatedService]:
+    """Run a simulator, as long as the block lasts. Its agents get no number but by a progression of their own."""
+    limit = "none" if requests_per_minute is None else str(requests_per_minute)
+    options = ["--port", "0", "--api-key", API_KEY, "--provision-after", "never", "--requests-per-minute", limit]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "airflow_provider_opencx.simulator", *options], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        greeting = process.stdout.readline() if process.stdout else ""
+        url = next(word for word in greeting.split() if word.startswith("http://"))
+        yield SimulatedService(url)
+    finally:
+        process.kill()  # one that is busy would hear of a gentler end too late
+        process.wait()
