@@ -1,4 +1,4 @@
-"""What ``execute`` costs beyond the HTTP exchange itself, at zero latency, and what the first one of a process costs."""
+"""What ``execute`` costs beyond the HTTP exchange, at zero latency, and what the first one of a process costs."""
 
 from __future__ import annotations
 
@@ -16,6 +16,16 @@ from simulated_service import API_KEY, SimulatedService, simulated_service
 
 NAME = "Appointment reminder"
 DECLARED = {"name": NAME, "language": ["en"], "first_message": "Hello!"}
+
+NOTES = """
+- The service holds one agent and listens on this machine. The bare exchange is httpx over one connection that is kept
+  open. The three take turns, so that what disturbs one disturbs all.
+- In the overhead: reading the connection from its environment variable, a client or session and a TCP connection of
+  its own, building and checking the declaration, reading the answer, comparing, the log. In the first one of a
+  process also what is imported then, and this provider's TLS context, which takes the longer the larger the bundle of
+  certificates is (a plain-http exchange has no use for it; one with the real service has).
+- `HttpOperator` compares nothing here: it finds the agent by its name and returns it.
+"""
 
 FIRST = """
 import sys, time
@@ -78,15 +88,7 @@ def measure(quick: bool) -> Section:
                 ],
             ),
         ],
-        [
-            "The service holds one agent and listens on this machine. The bare exchange is httpx with one connection that"
-            " is kept open; the three take turns, so that what disturbs one disturbs all.",
-            "In the overhead: reading the connection from its environment variable, a client or session and a TCP"
-            " connection of its own, building and checking the declaration, reading the answer, comparing, the log. In"
-            " the first one of a process also what is imported then, and this provider's TLS context, which takes as long as the"
-            " certificate bundle is large (a plain-http exchange has no use for it, a real one has).",
-            "HttpOperator compares nothing here: it finds the agent by name and returns it.",
-        ],
+        NOTES,
     )
 
 

@@ -7,7 +7,7 @@ import os
 import platform
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -56,23 +56,17 @@ class Section:
     :param title: what was measured.
     :param ratios: the results in a sentence each, for those who read no further.
     :param tables: the figures.
-    :param notes: how they were measured, and what they do not show.
+    :param notes: how they were measured and what they do not show, in Markdown.
     """
 
     title: str
     ratios: Sequence[str] = ()
     tables: Sequence[Table] = ()
-    notes: Sequence[str] = field(default_factory=list)
+    notes: str = ""
 
     def as_markdown(self) -> str:
         """Return the section without its ratios, which :func:`results` puts before all sections."""
-        tables = [Table(**table) if isinstance(table, dict) else table for table in self.tables]
-        parts = [
-            f"## {self.title}",
-            *(table.as_markdown() for table in tables),
-            "\n".join(f"- {note}" for note in self.notes),
-        ]
-        return "\n\n".join(part for part in parts if part)
+        return "\n\n".join([f"## {self.title}", *(table.as_markdown() for table in self.tables), self.notes.strip()])
 
 
 def show(measure: Callable[[bool], Section]) -> None:
@@ -90,7 +84,8 @@ def show(measure: Callable[[bool], Section]) -> None:
 
 def read(text: str) -> Section:
     """Return the section that :func:`show` has printed as JSON."""
-    return Section(**json.loads(text))
+    section = json.loads(text)
+    return Section(**{**section, "tables": [Table(**table) for table in section["tables"]]})
 
 
 def results(sections: Sequence[Section], *, took: float, quick: bool) -> str:

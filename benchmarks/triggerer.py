@@ -10,6 +10,7 @@ It is given a :class:`Cell` as JSON, and prints a :class:`Waited` as JSON.
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import sys
@@ -25,7 +26,7 @@ import psutil
 import waiting_triggers
 from airflow.executors.workloads import RunTrigger
 from airflow.executors.workloads.task import TaskInstanceDTO
-from airflow.jobs.triggerer_job_runner import TriggerRunnerSupervisor
+from airflow.jobs.triggerer_job_runner import TriggerLoggingFactory, TriggerRunnerSupervisor
 from airflow.models.trigger import Trigger
 from airflow.triggers.base import BaseTrigger
 from simulated_service import created_at, simulated_service
@@ -36,7 +37,7 @@ METER = 1
 LAST_REPORT_WITHIN = 10.0
 """Seconds after the end within which the meter can be expected to say its last; else the loop is blocked."""
 
-ANSWERS_WITHIN = 120.0
+ANSWERS_WITHIN = 60.0
 """Seconds for which a simulator may go on with the requests that it has, before it says how many there were."""
 
 
@@ -119,7 +120,26 @@ class StandInSupervisor(TriggerRunnerSupervisor):
 
     def build_trigger_workloads(self, new_trigger_ids: set[int]) -> list[RunTrigger]:
         """Return what the runner is told of each trigger, as if it had come from the database."""
-        return [_workload(trigger_id, self.waiting[trigger_id]) for trigger_id in sorted(new_trigger_ids)]
+        return [self._workload(trigger_id) for trigger_id in sorted(new_trigger_ids)]
+
+    def _workload(self, trigger_id: int) -> RunTrigger:
+        classpath, arguments = self.waiting[trigger_id].serialize()
+        task_instance = TaskInstanceDTO(
+            id=uuid.uuid4(),
+            task_id="await_number",
+            dag_id="benchmark",
+            run_id="manual__2026-01-01T00:00:00+00:00",
+            try_number=1,
+            dag_version_id=uuid.uuid4(),
+            map_index=trigger_id,
+            pool_slots=1,
+            priority_weight=1,
+        )
+        # Each task has a log file of its own.
+        self.logger_cache[trigger_id] = TriggerLoggingFactory(log_path=f"benchmark/{trigger_id}.log", ti=task_instance)
+        return RunTrigger(
+            id=trigger_id, classpath=classpath, encrypted_kwargs=Trigger.encrypt_kwargs(arguments), ti=task_instance
+        )
 
     def on_trigger_event(self, trigger_id: int, event: Any) -> None:
         """Keep when a trigger fired, and what the meter says."""
@@ -190,7 +210,8 @@ def measure(cell: Cell) -> Waited:
 
 def _trigger(cell: Cell, agent_id: str, number_at: float) -> BaseTrigger:
     if cell.subject == "sleep":
-        return waiting_triggers.SleepingTrigger(number_at)
+        next_look = math.ceil(number_at / cell.interval) * cell.interval
+        return waiting_triggers.SleepingTrigger(next_look)
     if cell.subject == "http":
         return waiting_triggers.HttpNumberTrigger(agent_id, endpoint="phone", poke_interval=cell.interval)
     if cell.subject == "per_task":
@@ -200,24 +221,6 @@ def _trigger(cell: Cell, agent_id: str, number_at: float) -> BaseTrigger:
         "unshared": waiting_triggers.UnsharedTrigger,
     }[cell.subject]
     return ours("opencx_default", agent_id=agent_id, poll_interval=cell.interval)
-
-
-def _workload(trigger_id: int, trigger: BaseTrigger) -> RunTrigger:
-    classpath, arguments = trigger.serialize()
-    task_instance = TaskInstanceDTO(
-        id=uuid.uuid4(),
-        task_id="await_number",
-        dag_id="benchmark",
-        run_id="manual__2026-01-01T00:00:00+00:00",
-        try_number=1,
-        dag_version_id=uuid.uuid4(),
-        map_index=trigger_id,
-        pool_slots=1,
-        priority_weight=1,
-    )
-    return RunTrigger(
-        id=trigger_id, classpath=classpath, encrypted_kwargs=Trigger.encrypt_kwargs(arguments), ti=task_instance
-    )
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Tasks that wait in a triggerer: what they cost, by whose trigger they wait, and what the service's limit does to them."""
+"""Tasks that wait in a triggerer: what they cost by whose trigger, and what the service's limit makes of it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import TypeAlias
 
 from cryptography.fernet import Fernet
+from own_process import run_script
 from report import Section, Table, seconds, show, times
 from triggerer import Cell, Waited
 
@@ -32,31 +32,54 @@ AT_THE_MOST = 600.0
 TIMES = {10: (11, 40), 100: (11, 40), 1000: (16, 60), 10_000: (45, 75)}
 """For a number of tasks: the seconds until the first number comes, and those after which the cell is stopped."""
 
+NOTES = """
+- *Ended*: how many tasks had their event, and when the last had it or, where not all had, when this was stopped.
+  *Delay*: from the moment that an agent has its number to the event in Airflow's supervisor, median and maximum of
+  those that ended; half the interval is in every median. *Longest block*: how long the event loop, which all triggers
+  share, ran nothing else; *over* so much where it never answered again. *CPU* and *memory* are those of the runner's
+  process, beyond what it has before the tasks begin.
+- Real: Airflow's `TriggerRunner` in its process, its supervisor, the sockets between them, encrypted arguments, logs,
+  the HTTP. A stand-in: the database, whose part this benchmark plays. Each row has a process and a simulator of its
+  own. Numbers come evenly over one interval. A trigger's modules are imported before the clock starts; what is made
+  at the first poll, such as this provider's TLS context, is in its longest block.
+- *Airflow alone*: triggers that ask nobody and fire when a look would have shown them their number, all of one interval
+  at the same moment. What they cost, no poll can save.
+- *This provider*: `OpenCXPhoneNumberTrigger` over Airflow's shared stream. *Before Airflow 3.3*: the same without the
+  shared stream, which came with 3.3.
+- *HttpSensorTrigger*: the deferrable `HttpSensor` knows only whether an answer is a 404, and with a `response_check`
+  it does not defer at all. Here its trigger runs as it is, over a hook that says 404 until the agent has its number:
+  the least that a user has to write. After any other error, such as a 429, that trigger asks again without a pause.
+- *A loop and a session a task*: the pattern of the common providers at its best, on the HTTP provider's hook. The
+  session is kept from poll to poll, and a failed poll is followed by the next, an interval later.
+- The list of 10,000 agents has 7.6 MB, and the simulator needs some 60 ms for it: 10,000 tasks that each want it
+  every 5 s cannot have it, whoever serves it. The real service's limit would allow 100 of those lists a minute.
+- Where this provider is worse: it checks every agent of the list, however few are waited for, and keeps the list from
+  poll to poll; its event holds the whole agent, which Airflow logs. So few tasks cost it about as much as they cost
+  the others, and somewhat more memory. A task that a worker deferred ends ten seconds later at the earliest; no
+  number comes sooner here.
+"""
+
 Cells: TypeAlias = Mapping[tuple[str, int], Waited | None]
 
 
 def measure(quick: bool) -> Section:
     """Wait in every way."""
-    sizes = (10, 100) if quick else tuple(TIMES)
+    sizes = (100,) if quick else tuple(TIMES)
     free = {
-        (subject, tasks): _waited(subject, tasks, INTERVAL, *TIMES[tasks])
+        (subject, tasks): _waited(subject, tasks)
         for tasks in sizes
         for subject in SUBJECTS
-        if tasks >= 1000 or subject in (OURS, HTTP, PER_TASK)
+        if subject in (OURS, HTTP, PER_TASK) or tasks == 1000 or (subject == AIRFLOW and tasks > 1000)
     }
     limited = {
-        (subject, tasks): _waited(subject, tasks, INTERVAL_UNDER_LIMIT, 11, STOPPED_AFTER_UNDER_LIMIT, LIMIT)
+        (subject, tasks): _waited_under_limit(subject, tasks)
         for tasks in ((100,) if quick else (10, 100, 1000))
         for subject in (OURS, HTTP, PER_TASK)
     }
     compared = max(tasks for tasks in sizes if tasks <= 1000)
     return Section(
         "Waiting",
-        [
-            ratio
-            for ratio in (_ratio(free, compared), _ratio_of_loops(free, compared), _ratio_limited(limited))
-            if ratio
-        ],
+        [*_ratios(free, compared), *_ratios_under_limit(limited)],
         [
             Table(
                 f"Without a limit, a look every {INTERVAL:.0f} s",
@@ -69,51 +92,32 @@ def measure(quick: bool) -> Section:
                 [_row_limited(subject, tasks, waited) for (subject, tasks), waited in limited.items()],
             ),
         ],
-        [
-            "*Ended*: how many tasks had their event, and when the last had it or, where not all had, when this was stopped."
-            " *Delay*: from the moment that an agent has its number to the event in Airflow's supervisor, median and"
-            f" maximum of those that ended; half the interval, {INTERVAL / 2:.1f} s, is in every median. *Longest block*: how long"
-            " the event loop, which all triggers share, ran nothing else; it is *over* so much where the loop never"
-            " answered again. *CPU* and *memory* are those of the runner's process, beyond what it has before the tasks begin.",
-            "Real: Airflow's `TriggerRunner` in its process, its supervisor, the sockets between them, encrypted arguments,"
-            " logs, the HTTP. A stand-in: the database, whose part this benchmark plays. Each row has a process and a"
-            " simulator of its own; numbers come evenly over one interval. A trigger's modules are imported before"
-            " the clock starts.",
-            f"*{AIRFLOW}*: triggers that ask nobody and sleep until the number is due. What they cost, nobody can save; a poll adds"
-            " that all whose number came in one interval fire at the same moment.",
-            f"*{OURS}*: `OpenCXPhoneNumberTrigger`, over Airflow's shared stream. *{OURS_BEFORE}*: the same without the shared"
-            " stream, which came with 3.3.",
-            f"*{HTTP}*: the deferrable `HttpSensor` knows only whether an answer is a 404, and with a `response_check` does not"
-            " defer at all. Here its trigger runs as it is over a hook that says 404 until the agent has its number:"
-            " the least that a user has to write. After any other error, a 429 for one, that trigger asks again"
-            f" without a pause. *{PER_TASK}*: the pattern of the common providers at its best (the session is"
-            " kept from poll to poll, a failed poll is followed by the next an interval later), on the HTTP provider's hook.",
-            "The list of 10,000 agents has 7.6 MB, and the simulator needs some 60 ms to send it: 10,000 tasks that each want it"
-            " every 5 s cannot have it, whoever serves it. The real service's limit would allow 100 of those lists a minute.",
-            "Where this provider is worse: it checks every agent of the list however few are waited for, it keeps the list from"
-            " poll to poll, and its event holds the whole agent, which Airflow logs. So few tasks cost it about as much as they"
-            " cost the others, and somewhat more memory. A task ends ten seconds after it began to wait at the earliest;"
-            " no number here comes sooner.",
-        ],
+        NOTES,
     )
 
 
-def _waited(
-    subject: str, tasks: int, interval: float, first_number_after: float, stopped_after: float, limit: int | None = None
-) -> Waited | None:
+def _waited(subject: str, tasks: int) -> Waited | None:
+    """Wait without a limit."""
+    first_number_after, stopped_after = TIMES[tasks]
+    return _measured(Cell(SUBJECTS[subject], tasks, INTERVAL, first_number_after, INTERVAL, stopped_after))
+
+
+def _waited_under_limit(subject: str, tasks: int) -> Waited | None:
+    interval = INTERVAL_UNDER_LIMIT
+    return _measured(Cell(SUBJECTS[subject], tasks, interval, 11, interval, STOPPED_AFTER_UNDER_LIMIT, LIMIT))
+
+
+def _measured(cell: Cell) -> Waited | None:
     """Measure a cell in a process of its own; ``None`` if that broke, which the error output explains."""
-    cell = Cell(SUBJECTS[subject], tasks, interval, first_number_after, interval, stopped_after, limit)
     print(cell, file=sys.stderr, flush=True)
     try:
-        measured = subprocess.run(
-            [sys.executable, Path(__file__).with_name("triggerer.py"), json.dumps(asdict(cell))],
-            check=True,
-            stdout=subprocess.PIPE,
-            text=True,
-            timeout=AT_THE_MOST,
-            env={**os.environ, "AIRFLOW__CORE__FERNET_KEY": Fernet.generate_key().decode()},
+        printed = run_script(
+            "triggerer.py",
+            json.dumps(asdict(cell)),
+            within=AT_THE_MOST,
+            variables={**os.environ, "AIRFLOW__CORE__FERNET_KEY": Fernet.generate_key().decode()},
         )
-        waited = Waited(**json.loads(measured.stdout))
+        waited = Waited(**json.loads(printed))
     except (subprocess.SubprocessError, ValueError) as problem:
         print(f"broke: {problem}", file=sys.stderr, flush=True)
         return None
@@ -161,34 +165,31 @@ def _delays(waited: Waited) -> list[str]:
     return [seconds(statistics.median(waited.delays)), seconds(max(waited.delays))] if waited.delays else ["", ""]
 
 
-def _ratio(cells: Cells, tasks: int) -> str:
+def _ratios(cells: Cells, tasks: int) -> list[str]:
     ours, theirs = cells[OURS, tasks], cells[HTTP, tasks]
-    if ours is None or theirs is None or not ours.answers or not theirs.answers:
-        return ""
-    mine, other = sum(ours.answers.values()), sum(theirs.answers.values())
-    return (
-        f"{tasks:,} waiting tasks: {mine:,} requests, {HTTP} {other:,} ({times(other, mine)}), and {seconds(ours.cpu)} of CPU,"
-        f" {HTTP} {seconds(theirs.cpu)} ({times(theirs.cpu, ours.cpu)})."
-    )
+    if ours is None or theirs is None:
+        return []
+    requests = sum((ours.answers or {}).values()), sum((theirs.answers or {}).values())
+    delays = [statistics.median(waited.delays) if waited.delays else 0.0 for waited in (ours, theirs)]
+    return [
+        f"{tasks:,} waiting tasks: {requests[0]:,} requests, with {HTTP} {requests[1]:,}"
+        f" ({times(requests[1], requests[0])}); {seconds(ours.cpu)} of CPU, with {HTTP} {seconds(theirs.cpu)}"
+        f" ({times(theirs.cpu, ours.cpu)}).",
+        f"{tasks:,} waiting tasks: the event loop is blocked for {seconds(ours.longest_block)} at the longest, with"
+        f" {HTTP} for {seconds(theirs.longest_block)}; a number is seen after {seconds(delays[0])}, with {HTTP} after"
+        f" {seconds(delays[1])}, looking every {INTERVAL:.0f} s.",
+    ]
 
 
-def _ratio_of_loops(cells: Cells, tasks: int) -> str:
-    ours, theirs = cells[OURS, tasks], cells[HTTP, tasks]
-    if ours is None or theirs is None or not ours.delays or not theirs.delays:
-        return ""
-    mine, other = statistics.median(ours.delays), statistics.median(theirs.delays)
-    return (
-        f"{tasks:,} waiting tasks: the event loop is blocked for {seconds(ours.longest_block)} at the longest, by {HTTP}"
-        f" {seconds(theirs.longest_block)} ({times(theirs.longest_block, ours.longest_block)}); a number is seen"
-        f" {seconds(mine)} after it came, by {HTTP} {seconds(other)}, with a look every {INTERVAL:.0f} s."
-    )
-
-
-def _ratio_limited(cells: Cells) -> str:
-    tasks = max(tasks for _, tasks in cells)
-    refused = {subject: _refused(waited) for (subject, size), waited in cells.items() if size == tasks and waited}
-    said = ", ".join(f"{subject} {count:,}" for subject, count in refused.items())
-    return f"{tasks:,} waiting tasks under the service's limit, refusals with 429 in {STOPPED_AFTER_UNDER_LIMIT:.0f} s: {said}."
+def _ratios_under_limit(cells: Cells) -> list[str]:
+    most = max(tasks for _, tasks in cells)
+    refused = [
+        f"{subject} {_refused(waited):,}" for (subject, tasks), waited in cells.items() if tasks == most and waited
+    ]
+    return [
+        f"{most:,} waiting tasks under the service's limit, answers 429 in {STOPPED_AFTER_UNDER_LIMIT:.0f} s:"
+        f" {', '.join(refused)}."
+    ]
 
 
 if __name__ == "__main__":

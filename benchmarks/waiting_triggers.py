@@ -24,7 +24,7 @@ TICK = 0.005
 
 
 class SleepingTrigger(BaseTrigger):
-    """Sleeps until a number is due, and asks nobody: what waiting costs of which nothing can be saved.
+    """Sleeps and asks nobody: what waiting costs of which nothing can be saved.
 
     :param until: when it fires, in seconds of the Unix clock.
     """

@@ -31,6 +31,16 @@ TASKS = {
     "http_poke": 'HttpSensor(mode="poke", response_check=...)',
 }
 
+NOTES = """
+- A real `airflow standalone` with its LocalExecutor. Airflow's supervisor logs each worker process when it has ended,
+  with its task instance and its duration; these lines are counted. All tasks wait at the same time, in one run of one
+  Dag.
+- In mode reschedule the number of processes grows with the wait: one for each look. In mode poke there is one, and it
+  is taken for the whole wait. The other figures do not depend on the wait.
+- `HttpSensor` with a `response_check` does not defer, whatever `deferrable` says; without one it takes the first list
+  for the answer. So it has no deferrable wait for a number.
+"""
+
 _COLOR = re.compile(r"\x1b\[[0-9;]*m")
 _DURATION = re.compile(r"duration=([0-9.]+)")
 
@@ -94,12 +104,15 @@ def _durations(log_file: Path, instance_id: str) -> list[float]:
 
 
 def _section(awaited: Mapping[str, Awaited], number_after: float) -> Section:
+    count = {task_id: len(task.durations) for task_id, task in awaited.items()}
     return Section(
         "Worker processes for one awaited agent",
         [
-            f"Worker processes for one awaited agent, whose number comes after {number_after:.0f} s: "
-            + ", ".join(f"{how} {len(awaited[task_id].durations)}" for task_id, how in TASKS.items())
-            + "."
+            f"Worker processes for one agent whose number comes after {number_after:.0f} s:"
+            f" {count['opencx_triggerer']} where the task starts and ends in the triggerer,"
+            f" {count['opencx_deferrable']} where it is deferred; with HttpSensor {count['http_reschedule']} in mode"
+            f" reschedule, or {count['http_poke']} that is taken for the whole wait (mode poke, and `deferrable=True`"
+            " with a `response_check`, which does not defer)."
         ],
         [
             Table(
@@ -108,7 +121,7 @@ def _section(awaited: Mapping[str, Awaited], number_after: float) -> Section:
                 [
                     [
                         f"`{how}`",
-                        str(len(awaited[task_id].durations)),
+                        str(count[task_id]),
                         seconds(sum(awaited[task_id].durations)) if awaited[task_id].durations else "no time",
                         seconds(awaited[task_id].delay),
                         awaited[task_id].state,
@@ -117,15 +130,7 @@ def _section(awaited: Mapping[str, Awaited], number_after: float) -> Section:
                 ],
             )
         ],
-        [
-            "A real `airflow standalone` with its LocalExecutor. Airflow's own supervisor logs each worker process when it has"
-            " ended, with its task instance and its duration; these lines are counted. All tasks wait at the same time in"
-            " one run of one Dag.",
-            "In mode reschedule the number of processes grows with the wait: one for each look. In mode poke there is one, and"
-            " its slot is taken for the whole wait. The other figures do not depend on the wait.",
-            "`HttpSensor` with a `response_check` does not defer, whatever `deferrable` says, and without one it takes the first"
-            " list for an answer: so there is no deferrable wait for a number with it.",
-        ],
+        NOTES,
     )
 
 
