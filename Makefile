@@ -18,6 +18,7 @@ demo: $(INSTALLED)
 	$(BIN)/python dev/demo.py
 
 test: $(INSTALLED)
+	$(BIN)/python dev/debian_packages.py
 	$(BIN)/pytest $(ARGS)
 
 ui: $(INSTALLED)

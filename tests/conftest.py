@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from airflow_standalone import connection_json
+from debian_packages import find, how_to_get
 
 # Before anything imports Airflow, which reads its settings once.
 for name in [name for name in os.environ if name.startswith("AIRFLOW_")]:
@@ -41,3 +42,17 @@ def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
         monkeypatch.setattr(writing, "LOOK_AGAIN_AFTER", (0, 0.01, 0.01))
 
     return connect
+
+
+@pytest.fixture(scope="session")
+def program() -> Callable[[str], Path]:
+    """Finds a program that a test drives. Without it the test is skipped, and in CI, where nothing is skipped, fails."""
+
+    def program(name: str) -> Path:
+        if found := find(name):
+            return found
+        if os.environ.get("CI"):
+            pytest.fail(how_to_get(name))
+        pytest.skip(how_to_get(name))
+
+    return program
