@@ -46,7 +46,7 @@ def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
 
 @pytest.fixture(scope="session")
 def program() -> Callable[[str], Path]:
-    """Finds a program that a test drives. Without it the test is skipped, and in CI, where nothing is skipped, fails."""
+    """Finds a program that a test drives; without it the test is skipped, and in CI, where nothing is, it fails."""
 
     def program(name: str) -> Path:
         if found := find(name):
