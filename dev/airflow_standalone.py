@@ -1,4 +1,4 @@
-"""A real Airflow for the demo, the UI and the system tests: ``airflow standalone`` in an AIRFLOW_HOME of its own.
+"""A real Airflow for the demo, the UI and the tests, in an AIRFLOW_HOME of its own: most often ``airflow standalone``.
 
 It runs on free ports and in sessions of its own, and ends with the ``with`` block that started it.
 """
@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -23,7 +24,7 @@ from httpx_retries import Retry, RetryTransport
 
 EXAMPLE_DAGS = Path(__file__).resolve().parent.parent / "example_dags"
 
-_STARTED_WITHIN = 180.0
+_STARTED_WITHIN = 300.0
 _ENDED_WITHIN = 20.0
 
 _Value = TypeVar("_Value")
@@ -86,17 +87,16 @@ def end(processes: Collection[psutil.Process], sent: signal.Signals = signal.SIG
     )
 
 
-class AirflowStandalone:
-    """A running Airflow: scheduler, Dag processor, triggerer and API server.
+class RunningAirflow(ABC):
+    """A running Airflow: its processes, and what its REST API says. How it is started, its subclasses know.
 
-    :param home: its AIRFLOW_HOME; its log is ``standalone.log`` there.
+    :param home: its AIRFLOW_HOME.
     :param dags: its Dags folder.
     :param variables: environment variables, such as ``AIRFLOW_CONN_OPENCX_DEFAULT``.
     """
 
     def __init__(self, home: Path, dags: Path = EXAMPLE_DAGS, variables: Mapping[str, str] | None = None) -> None:
         self.home = home
-        self.log_file = home / "standalone.log"
         self.url = f"http://127.0.0.1:{free_port()}"
         port = self.url.rpartition(":")[2]
         self._environment = airflow_environment(
@@ -119,8 +119,8 @@ class AirflowStandalone:
 
     def __enter__(self) -> Self:
         self.home.mkdir(parents=True, exist_ok=True)
-        self._start("standalone")
         try:
+            self._start_all()
             wait_for("healthy Airflow", self._healthy, within=_STARTED_WITHIN)
             token = self._api.get("/auth/token").raise_for_status().json()["access_token"]
         except BaseException:
@@ -141,27 +141,26 @@ class AirflowStandalone:
 
     def processes(self) -> set[psutil.Process]:
         """Return all that runs of this Airflow, orphans included: each process of a session that was started here."""
-        sessions = {started.pid for started in self._started}
-        return {process for process in psutil.process_iter() if _session(process) in sessions and _runs(process)}
+        return self._processes_of(*(started.pid for started in self._started))
 
+    @abstractmethod
     def component(self, name: str) -> set[psutil.Process]:
         """Return the processes of a component, such as ``"triggerer"``; none if it does not run."""
-        own = {process for process in self.processes() if _command(process) == ["airflow", name]}
-        return own | {child for process in own for child in process.children(recursive=True)}
 
     def kill_component(self, name: str) -> None:
         """End a component as a power failure would: SIGKILL to all its processes.
 
-        ``airflow standalone`` does not start it again; :meth:`start_component` does.
+        Airflow does not start it again; :meth:`start_component` does.
         """
         processes = self.component(name)
         if not processes:
-            raise RuntimeError(f"There is no {name} to kill; see {self.log_file}")
-        end(processes)
+            raise RuntimeError(f"There is no {name} to kill; the logs are in {self.home}")
+        # Parents first: they would tell Airflow of their children's end.
+        end(sorted(processes, key=psutil.Process.create_time))
 
+    @abstractmethod
     def start_component(self, name: str) -> None:
         """Start a component, such as ``"triggerer"``, beside those that run."""
-        self._start(name)
 
     def run_dag(self, dag_id: str, *, within: float, conf: Mapping[str, object] | None = None) -> str:
         """Run a Dag to its end and return the run's id; raises ``RuntimeError`` unless it ended in success."""
@@ -215,30 +214,66 @@ class AirflowStandalone:
             raise RuntimeError(f"{method} {path}: {answer.status_code} {answer.text[:500]}")
         return answer.json()
 
-    def _start(self, command: str) -> None:
-        with self.log_file.open("ab") as log:
+    @abstractmethod
+    def _start_all(self) -> None:
+        """Start what an Airflow consists of."""
+
+    def _start(
+        self, *command: str, log_file: Path, variables: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Start an ``airflow`` command, with further environment variables, in a session of its own."""
+        with log_file.open("ab") as log:
             started = subprocess.Popen(
-                ["airflow", command],
-                env=self._environment,
+                ["airflow", *command],
+                env={**self._environment, **(variables or {})},
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
         self._started.append(started)
+        return started
+
+    @staticmethod
+    def _processes_of(*sessions: int) -> set[psutil.Process]:
+        return {process for process in psutil.process_iter() if _session(process) in sessions and _runs(process)}
 
     def _known(self, dag_id: str) -> bool | None:
         return True if self._api.get(f"/api/v2/dags/{dag_id}").status_code == 200 else None
 
     def _healthy(self) -> bool | None:
         if any(started.poll() is not None for started in self._started):
-            raise RuntimeError(f"airflow standalone ended by itself; see {self.log_file}")
+            raise RuntimeError(f"Airflow, or a part of it, ended by itself; the logs are in {self.home}")
         try:
             health = self._api.get("/api/v2/monitor/health").json()
         except (httpx.HTTPError, ValueError):
             return None
         parts = ("metadatabase", "scheduler", "triggerer", "dag_processor")
         return True if all(health.get(part, {}).get("status") == "healthy" for part in parts) else None
+
+
+class AirflowStandalone(RunningAirflow):
+    """``airflow standalone``: scheduler, Dag processor, triggerer and API server, on SQLite.
+
+    Its log is ``standalone.log`` in its AIRFLOW_HOME.
+    """
+
+    @property
+    def log_file(self) -> Path:
+        """What all its processes print."""
+        return self.home / "standalone.log"
+
+    def component(self, name: str) -> set[psutil.Process]:
+        """Return the processes of a component, such as ``"triggerer"``; none if it does not run."""
+        own = {process for process in self.processes() if _command(process) == ["airflow", name]}
+        return own | {child for process in own for child in process.children(recursive=True)}
+
+    def start_component(self, name: str) -> None:
+        """Start a component, such as ``"triggerer"``, beside those that run."""
+        self._start(name, log_file=self.log_file)
+
+    def _start_all(self) -> None:
+        self.start_component("standalone")
 
 
 def _said(event: Mapping[str, Any]) -> str:

@@ -1,0 +1,197 @@
+"""CeleryExecutor, two workers, PostgreSQL and Redis: what holds in one process holds across workers."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import re
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from airflow_celery import TASKS_OF_A_WORKER, WORKERS, AirflowCelery, running_postgres, running_redis
+from airflow_standalone import EXAMPLE_DAGS, connection_json, wait_for
+from starlette.responses import Response
+
+from airflow_provider_opencx.simulator import Fault, Simulator, SlowAnswer
+from airflow_provider_opencx.simulator.call import Call
+from airflow_provider_opencx.simulator.faults import Handle
+
+KEY = "test-key"
+DAGS = Path(__file__).parent / "dags"
+CAMPAIGN = "opencx_weekly_campaign"
+DECLARED = [agent["name"] for agent in yaml.safe_load((EXAMPLE_DAGS / "campaign_fleet.yaml").read_text())["agents"]]
+A_MINUTE = TASKS_OF_A_WORKER + 1
+A_SLOW_MACHINE = 300
+
+NOTICED_SOON = {
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
+}
+
+TOLD = re.compile(r"phone agent|DEFERRED|[Tt]rigger")
+NOTICED = re.compile(r"task instance without a heartbeat")
+OF_CELERY = re.compile(r"Task execute_workload\S+ (received|succeeded)")
+
+
+class Together(Fault):
+    """No fault: handles requests when so many have arrived.
+
+    The tasks that sent them run at the same time; if they are more than one worker runs, they are on both.
+    """
+
+    def __init__(self, requests: int) -> None:
+        self.all_here = asyncio.Barrier(requests)
+
+    async def answer(self, call: Call, handle: Handle) -> Response:
+        await self.all_here.wait()
+        return handle(call)
+
+
+@pytest.fixture(scope="module")
+def services() -> Iterator[dict[str, Simulator]]:
+    """A simulator for each connection."""
+    with ExitStack() as running:
+        yield {
+            name: running.enter_context(Simulator(provision_after="5s", requests_per_minute=None))
+            for name in ("default", "paced", "killed")
+        }
+
+
+@pytest.fixture(scope="module")
+def redis(program: Callable[[str], Path]) -> Iterator[str]:
+    """The Redis that Celery and the pacing share, in databases of their own."""
+    with running_redis(program("redis-server")) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def airflow(
+    program: Callable[[str], Path], redis: str, services: dict[str, Simulator], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[AirflowCelery]:
+    """The running Airflow; its Dags are the tests' and the example, without its schedule."""
+    dags = tmp_path_factory.mktemp("dags-celery")
+    shutil.copytree(DAGS, dags, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
+    shutil.copy(EXAMPLE_DAGS / "campaign_fleet.yaml", dags)
+    example = EXAMPLE_DAGS / f"{CAMPAIGN}.py"
+    (dags / example.name).write_text(re.sub(r'schedule="[^"]+"', "schedule=None", example.read_text()))
+
+    pacing = f"{redis}/1"
+    extras: dict[str, dict[str, object]] = {
+        "default": {"timeout": A_SLOW_MACHINE},
+        "paced": {"timeout": A_SLOW_MACHINE, "requests_per_minute": A_MINUTE},
+        "killed": {"timeout": 600},
+    }
+    connections = {
+        f"AIRFLOW_CONN_OPENCX_{name.upper()}": connection_json(services[name].url, KEY, pacing=pacing, **extra)
+        for name, extra in extras.items()
+    }
+    with (
+        running_postgres(program("postgres")) as database,
+        AirflowCelery(
+            tmp_path_factory.mktemp("airflow-celery"), dags, database, redis, connections | NOTICED_SOON
+        ) as running,
+    ):
+        yield running
+
+
+@pytest.fixture(scope="module")
+def paced_run(airflow: AirflowCelery, services: dict[str, Simulator]) -> str:
+    """A run of four tasks that may send three requests a minute, when three are sent."""
+    simulator = services["paced"]
+    for name in ("Monday", "Tuesday", "Wednesday", "Thursday"):
+        simulator.add_agent(name, type="outbound")
+    simulator.fail("listPhoneAgents", Together(A_MINUTE), times=A_MINUTE)
+    run_id = airflow.start_dag("paced")
+    wait_for("three requests", lambda: len(simulator.requests) >= A_MINUTE or None, within=A_SLOW_MACHINE)
+    return run_id
+
+
+@pytest.mark.usefixtures("paced_run")  # it takes a minute, in which this test can run
+def test_a_campaign_runs_on_both_workers_and_makes_each_agent_once(
+    airflow: AirflowCelery, services: dict[str, Simulator], tmp_path: Path
+) -> None:
+    assert len(DECLARED) > TASKS_OF_A_WORKER
+    simulator = services["default"]
+    call_list = tmp_path / "call_list.csv"
+    simulator.fail("createPhoneAgent", Together(len(DECLARED)), times=len(DECLARED))
+    run_id = airflow.start_dag(CAMPAIGN, conf={"call_list": str(call_list)})
+
+    def waiting() -> list[dict[str, Any]] | None:
+        sensors = [ti for ti in airflow.task_instances(CAMPAIGN, run_id) if ti["task_id"] == "await_number"]
+        waiting = [ti for ti in sensors if ti["state"] == "deferred" and ti["triggerer_job"]]
+        return waiting if len(waiting) == len(DECLARED) else None
+
+    wait_for("sensors that wait in the triggerer", waiting, within=A_SLOW_MACHINE)
+    assert airflow.end_state(CAMPAIGN, run_id, within=A_SLOW_MACHINE) == "success"
+
+    agents = simulator.agents()
+    assert sorted(str(agent["name"]) for agent in agents) == sorted(DECLARED)
+    assert all(agent["phone_number"] for agent in agents)
+    assert [write.method for write in simulator.writes] == ["POST"] * len(DECLARED)
+    listed = list(csv.DictReader(call_list.open()))
+    assert sorted(listed, key=str) == sorted(
+        ({"name": agent["name"], "phone_number": agent["phone_number"]} for agent in agents), key=str
+    )
+    ran_by = {(ti["task_id"], ti["map_index"]): ti["hostname"] for ti in airflow.task_instances(CAMPAIGN, run_id)}
+    assert {ran_by["upsert_agent", index] for index in range(len(DECLARED))} == set(WORKERS)
+    report(f"{task_id} {index} ran on {worker}" for (task_id, index), worker in ran_by.items())
+    report(told(airflow, CAMPAIGN, run_id, "upsert_agent", map_index=0))
+    report(told(airflow, CAMPAIGN, run_id, "await_number", map_index=0))
+    for worker in WORKERS:
+        report([f"{worker}:", *printed(airflow, worker, OF_CELERY)])
+
+    call_list.unlink()
+    airflow.run_dag(CAMPAIGN, conf={"call_list": str(call_list)}, within=A_SLOW_MACHINE)
+    assert len(simulator.writes) == len(DECLARED), "the second run wrote something"
+    assert list(csv.DictReader(call_list.open())) == listed
+
+
+def test_two_workers_share_one_pace_over_redis(
+    airflow: AirflowCelery, services: dict[str, Simulator], paced_run: str
+) -> None:
+    assert airflow.end_state("paced", paced_run, within=A_SLOW_MACHINE) == "success"
+    assert {ti["hostname"] for ti in airflow.task_instances("paced", paced_run)} == set(WORKERS)
+    first, _, _, fourth = (request.time for request in services["paced"].requests)
+    assert fourth - first > 60
+    report([f"The fourth request came {fourth - first:.1f} s after the first."])
+
+
+def test_a_worker_killed_while_it_creates_leaves_one_agent_to_the_other(
+    airflow: AirflowCelery, services: dict[str, Simulator]
+) -> None:
+    simulator = services["killed"]
+    simulator.fail("createPhoneAgent", SlowAnswer(600))
+    run_id = airflow.start_dag("killed")
+    wait_for("create under way", lambda: simulator.agents() or None, within=A_SLOW_MACHINE)
+    [instance] = airflow.task_instances("killed", run_id)
+    worker = instance["hostname"]
+    airflow.kill_component(worker)
+    assert airflow.component(worker) == set()
+    assert airflow.end_state("killed", run_id, within=A_SLOW_MACHINE) == "success"
+
+    tries = airflow.call("GET", f"/dags/killed/dagRuns/{run_id}/taskInstances/agent/tries")["task_instances"]
+    [other] = set(WORKERS) - {worker}
+    assert [(one["hostname"], one["state"]) for one in tries[-2:]] == [(worker, "failed"), (other, "success")]
+    [agent] = simulator.agents()
+    assert agent == airflow.xcom("killed", run_id, "agent")
+    assert [write.method for write in simulator.writes] == ["POST"]
+    report([f"{worker} was killed.", *printed(airflow, "scheduler", NOTICED), f"{other} went on:"])
+    report(told(airflow, "killed", run_id, "agent", try_number=len(tries)))
+    airflow.start_component(worker)
+
+
+def told(airflow: AirflowCelery, dag_id: str, run_id: str, task_id: str, **which: int) -> list[str]:
+    return [line for line in airflow.task_log(dag_id, run_id, task_id, **which) if TOLD.search(line)]
+
+
+def printed(airflow: AirflowCelery, component: str, what: re.Pattern[str]) -> list[str]:
+    return [line for line in airflow.log_of(component).read_text().splitlines() if what.search(line)]
+
+
+def report(lines: Iterable[str]) -> None:
+    print(*(line[:250] for line in lines), "", sep="\n")
