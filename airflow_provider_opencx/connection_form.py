@@ -19,7 +19,7 @@ HIDDEN_FIELDS = ["schema", "login", "port"]
 RELABELING = {"password": "API key", "host": "Base URL"}
 PLACEHOLDERS = {
     "host": DEFAULT_BASE_URL,
-    "password": "from the OpenCX dashboard: Settings, Access; scopes phone:read and phone:write",
+    "password": "from the OpenCX dashboard, with phone:read and phone:write",
 }
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import csv
 import re
-import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 from airflow_celery import TASKS_OF_A_WORKER, WORKERS, AirflowCelery, running_postgres, running_redis
-from airflow_standalone import EXAMPLE_DAGS, connection_json, wait_for
+from airflow_standalone import EXAMPLE_DAGS, connection_json, copy_dags, wait_for
 from starlette.responses import Response
 
 from airflow_provider_opencx.simulator import Fault, Simulator, SlowAnswer
@@ -75,11 +74,7 @@ def airflow(
 ) -> Iterator[AirflowCelery]:
     """The running Airflow; its Dags are the tests' and the example, without its schedule."""
     dags = tmp_path_factory.mktemp("dags-celery")
-    shutil.copytree(DAGS, dags, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
-    shutil.copy(EXAMPLE_DAGS / "campaign_fleet.yaml", dags)
-    example = EXAMPLE_DAGS / f"{CAMPAIGN}.py"
-    (dags / example.name).write_text(re.sub(r'schedule="[^"]+"', "schedule=None", example.read_text()))
-
+    copy_dags(DAGS, EXAMPLE_DAGS, into=dags)
     pacing = f"{redis}/1"
     extras: dict[str, dict[str, object]] = {
         "default": {"timeout": A_SLOW_MACHINE},

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from airflow_standalone import EXAMPLE_DAGS, AirflowStandalone, airflow_environment, connection_json
+from airflow_standalone import EXAMPLE_DAGS, AirflowStandalone, airflow_environment, connection_json, copy_dags
 
 from airflow_provider_opencx.simulator import Simulator
 
@@ -51,15 +49,9 @@ def connections(service: Simulator) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def dags(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Dags folder of the running Airflow: the tests' own, and the examples without their schedules.
-
-    A Dag with a schedule runs by itself as soon as it is not paused, and a test wants the run that it has started.
-    """
+    """The Dags folder of the running Airflow: the tests' own, and the examples without their schedules."""
     folder = tmp_path_factory.mktemp("dags")
-    for source in (DAGS, EXAMPLE_DAGS):
-        shutil.copytree(source, folder, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
-    for file in folder.glob("opencx_*.py"):
-        file.write_text(re.sub(r'schedule="[^"]+"', "schedule=None", file.read_text()))
+    copy_dags(DAGS, EXAMPLE_DAGS, into=folder)
     return folder
 
 

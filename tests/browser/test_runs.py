@@ -1,0 +1,105 @@
+"""What a person sees of a run: that it went well, what it made, why it failed, and what it asks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import yaml
+from airflow_standalone import EXAMPLE_DAGS, AirflowStandalone, wait_for
+from playwright.sync_api import expect
+
+from airflow_provider_opencx.simulator import Simulator
+
+from .conftest import API_KEY, REVOKED_KEY
+from .pages import AirflowPages
+
+FLEET = yaml.safe_load((EXAMPLE_DAGS / "campaign_fleet.yaml").read_text())["agents"]
+NAMES = [declared["name"] for declared in FLEET]
+
+
+def wait_for_scheduler(airflow: AirflowStandalone, task_id: str, run_id: str) -> None:
+    """Wait until the scheduler has heard that the worker let go of a task.
+
+    Airflow fails a task that is answered before that; no person is that quick.
+    """
+    told = ("Received executor event", f"task_id='{task_id}'", f"run_id='{run_id}'")
+
+    def heard() -> bool | None:
+        return any(all(part in line for part in told) for line in airflow.log_file.read_text().splitlines()) or None
+
+    wait_for(f"scheduler that knows of {task_id}", heard, within=300)
+
+
+def test_a_campaign_started_by_its_button_gives_each_agent_its_number(
+    pages: AirflowPages,
+    connect: Callable[..., None],
+    airflow: AirflowStandalone,
+    simulator: Simulator,
+    tmp_path: Path,
+) -> None:
+    dag_id, run_id = "opencx_weekly_campaign", "spring-offer"
+    connect()
+    call_list = tmp_path / "call_list.csv"
+    pages.trigger(dag_id, run_id, {"call_list": str(call_list)})
+    assert airflow.end_state(dag_id, run_id, within=400) == "success"
+
+    numbers = {str(agent["name"]): str(agent["phone_number"]) for agent in simulator.agents()}
+    assert sorted(numbers) == sorted(NAMES)
+    assert all(number in call_list.read_text() for number in numbers.values())
+    for map_index, name in enumerate(NAMES):
+        pages.open_task(dag_id, run_id, f"await_number/mapped/{map_index}")
+        expect(pages.page.locator("body")).to_contain_text(f"Number {numbers[name]}: phone agent '{name}'")
+
+    pages.open_task(dag_id, run_id, "upsert_agent/mapped")
+    for name in NAMES:
+        expect(pages.row(name)).to_contain_text("Success")
+    pages.take_picture("mapped-tasks", height=600)
+
+    pages.open(f"dags/{dag_id}/runs/{run_id}")
+    pages.show_graph()
+    for task in ("read_fleet", "upsert_agent [3]", "await_number [3]", "write_call_list"):
+        expect(pages.page.get_by_role("application").get_by_role("link", name=task)).to_be_visible()
+    pages.take_picture("campaign-graph")
+
+
+def test_the_log_of_a_task_that_failed_says_what_to_do(
+    pages: AirflowPages, connect: Callable[..., None], airflow: AirflowStandalone, simulator: Simulator
+) -> None:
+    connect("opencx_rejected", key=REVOKED_KEY)
+    pages.trigger("rejected_key", "revoked-key")
+    assert airflow.end_state("rejected_key", "revoked-key", within=300) == "failed"
+
+    pages.open_task("rejected_key", "revoked-key", "appointment_reminder")
+    error = pages.page.get_by_text("OpenCXAuthenticationError")
+    expect(error).to_contain_text("The API key was rejected: check the connection's password.")
+    assert API_KEY not in pages.page.content()
+    assert len(simulator.requests) == 1
+    error.click()  # folds the traceback up
+    pages.take_picture("failed-task-log", height=600)
+
+
+def test_a_person_sees_what_would_change_in_a_fleet_and_approves_it(
+    pages: AirflowPages, connect: Callable[..., None], airflow: AirflowStandalone, simulator: Simulator
+) -> None:
+    dag_id, run_id = "opencx_approved_fleet", "monday"
+    connect()
+    english, german, turkish = FLEET
+    simulator.add_agent(**{**english, "type": "outbound"})
+    simulator.add_agent(**{**german, "type": "outbound", "language": ["de"], "first_message": "Guten Tag!"})
+    simulator.add_agent(name="Winter offer", type="outbound")
+
+    pages.trigger(dag_id, run_id)
+    wait_for_scheduler(airflow, "approve", run_id)
+    pages.open_required_action("Phone agents: 1 to create, 1 to update, 1 unchanged; 1 not declared and left alone.")
+    expect(pages.row(german["name"])).to_contain_text(f"first_message: 'Guten Tag!' -> '{german['first_message']}'")
+    for created in pages.row(turkish["name"]).all():
+        expect(created).to_contain_text("create")
+    assert simulator.writes == []
+    pages.take_picture("fleet-plan")
+
+    pages.page.get_by_role("button", name="Approve").click()
+    expect(pages.said("approve response successful")).to_be_visible()
+    assert airflow.end_state(dag_id, run_id, within=300) == "success"
+    assert sorted(str(agent["name"]) for agent in simulator.agents()) == sorted([*NAMES, "Winter offer"])
+    assert len(simulator.writes) == 2
