@@ -9,7 +9,8 @@ Run it with ``python -m airflow_provider_opencx.simulator``, or inside a test::
         ...  # talk to simulator.url with the key "test-key"
         assert simulator.count("createPhoneAgent") == 1
 
-A simulator that runs as a process is driven over HTTP, under ``/_simulator/``. ``docs/simulator.md`` tells it all.
+A simulator that runs as a process is driven over HTTP, under ``/_simulator/``. ``docs/simulator.md`` tells it all, and
+``docs/testing.md`` how to test Dags with it.
 
 It is built from the OpenAPI documents in ``openapi/``, one for each generation of the API, and from nothing
 else of this package. The names below are loaded when they are first used, so that importing this module

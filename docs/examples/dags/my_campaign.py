@@ -9,7 +9,13 @@ from airflow.sdk import DAG, task
 from airflow_provider_opencx.operators.phone_agent import OpenCXUpsertPhoneAgentOperator
 from airflow_provider_opencx.sensors.phone_number import OpenCXPhoneNumberSensor
 
-with DAG("my_campaign", schedule="@daily", start_date=datetime(2026, 1, 1), catchup=False, max_active_runs=1) as dag:
+with DAG(
+    "my_campaign",
+    schedule="@daily",
+    start_date=datetime(2026, 1, 1),
+    catchup=False,
+    max_active_runs=1,
+) as dag:
     agent = OpenCXUpsertPhoneAgentOperator(
         task_id="agent",
         name="Appointment reminder",
@@ -19,7 +25,10 @@ with DAG("my_campaign", schedule="@daily", start_date=datetime(2026, 1, 1), catc
         retry_delay=timedelta(minutes=1),
     )
     number = OpenCXPhoneNumberSensor(
-        task_id="number", agent_name="Appointment reminder", deferrable=True, poke_interval=30
+        task_id="number",
+        agent_name="Appointment reminder",
+        deferrable=True,
+        poke_interval=30,
     )
 
     @task

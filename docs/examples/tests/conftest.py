@@ -27,6 +27,10 @@ sys.path.insert(0, str(DAGS))
 @pytest.fixture(scope="session", autouse=True)
 def airflow_database() -> Iterator[None]:
     """Make Airflow's database, and remove everything in the end."""
-    subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "airflow", "db", "migrate"],
+        check=True,
+        capture_output=True,
+    )
     yield
     shutil.rmtree(os.environ["AIRFLOW_HOME"], ignore_errors=True)

@@ -45,5 +45,9 @@ def test_makes_no_second_agent_when_the_answer_is_lost(run, opencx_default: Simu
 def test_waits_for_a_number_that_comes_late(run, opencx_default: Simulator) -> None:
     opencx_default.provision_after = "2reads"
     dag_run = run()
-    assert states(dag_run) == {"agent": "success", "number": "success", "announce": "success"}
+    assert states(dag_run) == {
+        "agent": "success",
+        "number": "success",
+        "announce": "success",
+    }
     assert opencx_default.agents()[0]["phone_number"]

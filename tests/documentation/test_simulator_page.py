@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
 import shutil
@@ -18,19 +17,15 @@ import pytest
 from airflow_provider_opencx.simulator import __all__ as public_names
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
+CONSOLE = DOCS / "examples" / "console"
 PAGE = (DOCS / "simulator.md").read_text()
 ADDRESS = "http://127.0.0.1:8010"
-
-
-def blocks(language: str, holding: str) -> list[str]:
-    """The code blocks of a language that hold a text."""
-    return [block for block in re.findall(rf"```{language}\n(.*?)```", PAGE, re.S) if holding in block]
 
 
 @pytest.fixture
 def documented_simulator() -> Iterator[str]:
     """The address of a simulator that was started by the line in the documentation, but on a free port."""
-    [line] = blocks("console", "python -m airflow_provider_opencx.simulator")
+    [line] = (CONSOLE / "simulator.sh").read_text().splitlines()
     _, *arguments = shlex.split(line.replace("--port 8010", "--port 0"))
     process = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.PIPE, text=True)
     try:
@@ -45,9 +40,8 @@ def documented_simulator() -> Iterator[str]:
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_its_curl_lines_drive_a_simulator_that_was_started_as_it_says(documented_simulator: str) -> None:
-    [lines] = blocks("console", "curl")
     answers = []
-    for line in lines.strip().splitlines():
+    for line in (CONSOLE / "drive_simulator.sh").read_text().splitlines():
         command = shlex.split(line.replace(ADDRESS, documented_simulator))
         if "--json" in command:  # curl had no --json before 7.82
             place = command.index("--json")
@@ -64,21 +58,11 @@ def test_its_curl_lines_drive_a_simulator_that_was_started_as_it_says(documented
     assert httpx.get(f"{documented_simulator}/phone", headers={"Authorization": "Bearer demo-key"}).json() == [agent]
 
 
-@pytest.mark.parametrize("example", blocks("python", "with Simulator("))
-def test_its_python_examples_run(example: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AIRFLOW_CONN_OPENCX_DEFAULT", "")
-    exec(example, {"httpx": httpx, "json": json, "os": os, "__name__": "example"})
-
-
-def test_its_tests_are_those_of_the_example(tmp_path: Path) -> None:
-    [shown] = blocks("python", "opencx_default")
-    assert shown in (DOCS / "examples" / "tests" / "test_my_campaign.py").read_text()
-
-
 def test_the_example_passes_with_pytest_and_the_provider_alone(tmp_path: Path) -> None:
     home = shutil.copytree(DOCS / "examples", tmp_path / "examples", ignore=shutil.ignore_patterns("__pycache__"))
+    [command] = (CONSOLE / "test_dags.sh").read_text().splitlines()
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "tests"], cwd=home, capture_output=True, text=True, check=False
+        [sys.executable, "-m", *shlex.split(command), "-q"], cwd=home, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout[-5000:]
     assert "4 passed" in done.stdout

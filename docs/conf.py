@@ -1,0 +1,105 @@
+"""How Sphinx builds these pages: ``sphinx-build -W -b html docs docs/_build/html``. It needs no network."""
+
+from __future__ import annotations
+
+import atexit
+import inspect
+import os
+import re
+import shutil
+import sys
+import tempfile
+from typing import Any
+
+# Before anything imports Airflow, which makes this folder, and a configuration in it.
+os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="opencx-docs-")
+atexit.register(shutil.rmtree, os.environ["AIRFLOW_HOME"], ignore_errors=True)
+
+from airflow.sdk.bases.operator import BaseOperator  # noqa: E402
+from sphinx.application import Sphinx  # noqa: E402
+
+from airflow_provider_opencx import __version__  # noqa: E402
+from airflow_provider_opencx.connection_form import DEFAULT_CONN_ID  # noqa: E402
+from airflow_provider_opencx.exceptions import OpenCXError  # noqa: E402
+from airflow_provider_opencx.hooks.opencx import OnMismatch  # noqa: E402
+from airflow_provider_opencx.reconcile import IfExists  # noqa: E402
+
+project = "airflow-provider-opencx"
+author = "The authors of airflow-provider-opencx"
+project_copyright = "the authors of airflow-provider-opencx; Apache License 2.0"
+version = release = __version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc"]
+exclude_patterns = ["_build", "examples"]
+myst_heading_anchors = 3
+nitpicky = True
+# Names of other packages, which would be looked up over the network, and of modules that are not public.
+nitpick_ignore_regex = [
+    ("py:.*", r"(?!airflow_provider_opencx\.).*"),
+    ("py:class", r"airflow_provider_opencx\.(api\.client|simulator\.call|simulator\.faults\.Handle).*"),
+]
+
+html_theme = "furo"
+html_title = f"airflow-provider-opencx {release}"
+html_static_path = ["_static"]
+html_css_files = ["pages.css"]
+html_theme_options = {"navigation_with_keys": True}
+html_copy_source = False
+html_show_sphinx = False
+
+add_module_names = False
+autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
+python_maximum_signature_line_length = 130  # module names count, and are not shown
+
+_NAME = re.compile(r"\b[A-Za-z_]\w*\b")
+_DEFAULT_CONN_ID = ("connection_form.DEFAULT_CONN_ID", repr(DEFAULT_CONN_ID))
+_ANNOTATED = re.compile(r"Annotated\[(\w+), [^\]]*\]")
+_IMPORTED_FOR_TYPES_ALONE = {
+    alias: str(choices).removeprefix("typing.")
+    for alias, choices in {"OnMismatch": OnMismatch, "IfExists": IfExists}.items()
+}
+
+
+def setup(app: Sphinx) -> None:
+    """Register what makes the signatures those that an author of a Dag reads and writes."""
+    app.connect("autodoc-process-signature", _signature)
+
+
+def _signature(
+    app: Sphinx, what: str, name: str, documented: object, options: object, *written: str
+) -> tuple[str, str] | None:
+    signature, returns = written
+    if isinstance(documented, type) and issubclass(documented, BaseOperator):
+        return _signature_of_operator(documented), ""
+    if isinstance(documented, type) and issubclass(documented, OpenCXError) and "__init__" not in vars(documented):
+        return "", ""  # that of the class above it
+    return (_readable(signature), returns) if signature else None
+
+
+def _readable(signature: str) -> str:
+    """Return a signature with what its types stand for, and a model's members as an author spells them."""
+    signature = _NAME.sub(lambda name: _IMPORTED_FOR_TYPES_ALONE.get(name[0], name[0]), signature)
+    return _ANNOTATED.sub(r"\1", signature).replace("actionIds", "action_ids").replace(*_DEFAULT_CONN_ID)
+
+
+def _signature_of_operator(operator: type[BaseOperator]) -> str:
+    """Return the arguments of an operator and of its bases in this package; Airflow's own are ``**kwargs``."""
+    written: dict[str, str] = {}
+    for cls in reversed(operator.__mro__):
+        if cls.__module__.startswith("airflow_provider_opencx.") and "__init__" in vars(cls):
+            module = vars(sys.modules[cls.__module__])
+            parameters = inspect.signature(inspect.unwrap(vars(cls)["__init__"])).parameters.values()
+            written |= {p.name: _written(p, module) for p in parameters if p.kind is p.KEYWORD_ONLY}
+    if "deferrable" in written:  # its default is that of the Airflow that builds these pages
+        written["deferrable"] = "deferrable: bool = <[operators] default_deferrable>"
+    return f"({', '.join(['*', *written.values(), '**kwargs'])})"
+
+
+def _written(parameter: inspect.Parameter, module: dict[str, Any]) -> str:
+    """Return a parameter as it is written, with the types that an alias stands for in its place."""
+    aliases = {name: value for name, value in module.items() if isinstance(value, str)}
+    annotation = _NAME.sub(lambda name: aliases.get(name[0], name[0]), str(parameter.annotation))
+    annotation = _readable(annotation).replace("LeftOut | ", "").replace(" | LeftOut", "")
+    default = "" if parameter.default is parameter.empty else f" = {parameter.default!r}"
+    return f"{parameter.name}: {annotation}{default}"

@@ -1,0 +1,1 @@
+airflow connections import connections.yaml

@@ -1,0 +1,1 @@
+AIRFLOW__CORE__TEST_CONNECTION=Enabled airflow connections test opencx_default

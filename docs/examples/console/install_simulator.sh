@@ -1,0 +1,1 @@
+pip install 'airflow-provider-opencx[simulator]'

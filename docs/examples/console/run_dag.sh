@@ -1,0 +1,2 @@
+airflow db migrate
+airflow dags test reminders

@@ -1,0 +1,20 @@
+"""An agent that is made once, and then belongs to the people who change it in the dashboard."""
+
+from datetime import datetime
+
+from airflow.sdk import DAG
+
+from airflow_provider_opencx.operators.phone_agent import OpenCXCreatePhoneAgentOperator
+
+with DAG(
+    "create_agent",
+    schedule=None,
+    start_date=datetime(2026, 1, 1),
+    max_active_runs=1,
+):
+    OpenCXCreatePhoneAgentOperator(
+        task_id="agent",
+        name="Front desk",
+        type="inbound",
+        language="en",
+    )

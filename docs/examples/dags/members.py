@@ -1,0 +1,24 @@
+"""An agent with more of its members, some of them from the Dag run."""
+
+from datetime import datetime
+
+from airflow.sdk import DAG, Param
+
+from airflow_provider_opencx.operators.phone_agent import OpenCXUpsertPhoneAgentOperator
+
+with DAG(
+    "members",
+    schedule=None,
+    start_date=datetime(2026, 1, 1),
+    max_active_runs=1,
+    params={"offer": Param("20 % off", type="string")},
+):
+    OpenCXUpsertPhoneAgentOperator(
+        task_id="agent",
+        name="Spring offer, German",
+        language="de",
+        first_message="Guten Tag! Bis Ostern: {{ params.offer }}.",
+        handoff_phone_number="+49 30 555010",
+        use_org_knowledgebase=True,
+        action_ids=[],  # may call no action; None would mean: every one
+    )

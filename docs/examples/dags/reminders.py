@@ -1,0 +1,28 @@
+"""One agent, kept as declared every day, and its phone number awaited."""
+
+from datetime import datetime
+
+from airflow.sdk import DAG
+
+from airflow_provider_opencx.operators.phone_agent import OpenCXUpsertPhoneAgentOperator
+from airflow_provider_opencx.sensors.phone_number import OpenCXPhoneNumberSensor
+
+with DAG(
+    "reminders",
+    schedule="@daily",
+    start_date=datetime(2026, 1, 1),
+    catchup=False,
+    max_active_runs=1,
+):
+    agent = OpenCXUpsertPhoneAgentOperator(
+        task_id="agent",
+        name="Appointment reminder",
+        language=["en", "es"],
+        first_message="Hello!",
+    )
+    agent >> OpenCXPhoneNumberSensor(
+        task_id="number",
+        agent_name="Appointment reminder",
+        deferrable=True,
+        poke_interval=10,
+    )

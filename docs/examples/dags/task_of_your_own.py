@@ -1,0 +1,34 @@
+"""A task that uses the hook, and handles an error of it."""
+
+from datetime import datetime
+
+from airflow.sdk import DAG, get_current_context, task
+
+from airflow_provider_opencx.exceptions import OpenCXAmbiguousNameError
+
+
+@task(retries=2)
+def keep_agent(name: str) -> dict[str, object]:
+    """Keep an agent as declared, with the first voice that the service has."""
+    # Imported here, so that parsing the Dag does not pay for it.
+    from airflow_provider_opencx.api.models import PhoneAgentSpec
+    from airflow_provider_opencx.hooks.opencx import OpenCXHook
+
+    hook = OpenCXHook("opencx_default")
+    voice = hook.list_voices()[0]
+    spec = PhoneAgentSpec(name=name, language=["en"], voice_id=voice.voice_id)
+    is_retry = get_current_context()["ti"].try_number > 1
+    try:
+        return hook.upsert_phone_agent(spec, tried_before=is_retry).as_dict()
+    except OpenCXAmbiguousNameError as error:
+        print("To be renamed by hand:", error.agent_ids)
+        raise
+
+
+with DAG(
+    "task_of_your_own",
+    schedule=None,
+    start_date=datetime(2026, 1, 1),
+    max_active_runs=1,
+):
+    keep_agent("Support")

@@ -1,0 +1,109 @@
+"""Each way to write the connection that the documentation shows makes the same connection."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_opencx.simulator import Simulator
+
+CONNECTIONS = Path(__file__).resolve().parents[2] / "docs" / "examples" / "connections"
+WANTED = {"base_url": "https://api.open.cx", "api_key": "YOUR-KEY", "timeout": 60.0, "pacing": "machine"}
+PRINT = """
+import json
+print(json.dumps({member: getattr(settings, member) for member in ("base_url", "api_key", "timeout", "pacing")}))
+"""
+READ = f"""
+from airflow_provider_opencx.hooks.opencx import OpenCXHook
+settings = OpenCXHook("opencx_default").get_conn().settings
+{PRINT}"""
+TAKE_FROM_DATABASE = f"""
+from airflow.models import Connection
+from airflow.utils.session import create_session
+from airflow_provider_opencx.connection import client_settings
+with create_session() as session:
+    stored = session.query(Connection).filter_by(conn_id="opencx_default", conn_type="opencx").one()
+    settings = client_settings(stored, user_agent="test")
+    session.delete(stored)
+{PRINT}"""
+
+Shell = Callable[..., str]
+
+
+@pytest.fixture
+def shell(airflow_database: None) -> Shell:
+    """Runs the lines of a file, and further ones, beside the files that they name; returns what they print."""
+
+    def run(file: str, *lines: str, replace: dict[str, str] | None = None) -> str:
+        script = (CONNECTIONS / file).read_text()
+        for written, meant in (replace or {}).items():
+            assert written in script
+            script = script.replace(written, meant)
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_CONN_")}
+        environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+        done = subprocess.run(
+            ["bash", "-euc", "\n".join([script, *lines])],
+            cwd=CONNECTIONS,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return run
+
+
+def printed_by(python: str) -> str:
+    """Return a line that runs a Python program."""
+    return shlex.join(["python", "-c", python])
+
+
+def settings_in(printed: str) -> object:
+    return json.loads(printed.splitlines()[-1])
+
+
+@pytest.mark.parametrize("file", ["environment_json.sh", "environment_uri.sh"])
+def test_a_variable_is_the_connection(file: str, shell: Shell) -> None:
+    assert settings_in(shell(file, printed_by(READ))) == WANTED
+
+
+def test_a_secrets_backend_gives_the_connection(shell: Shell) -> None:
+    replace = {"/opt/airflow/connections.yaml": str(CONNECTIONS / "connections.yaml")}
+    assert settings_in(shell("secrets_backend.sh", printed_by(READ), replace=replace)) == WANTED
+
+
+@pytest.mark.parametrize("file", ["command_line.sh", "command_line_fields.sh", "command_line_import.sh"])
+def test_the_command_line_stores_the_connection(file: str, shell: Shell) -> None:
+    assert settings_in(shell(file, printed_by(TAKE_FROM_DATABASE))) == WANTED
+
+
+def test_the_connection_to_a_simulator_is_tested_with_one_read(shell: Shell) -> None:
+    with Simulator(api_keys=("demo-key",)) as simulator:
+        test = (CONNECTIONS / "test.sh").read_text()
+        printed = shell("simulator.sh", test, replace={"http://127.0.0.1:8010": simulator.url})
+        assert "Connection success!" in printed
+        assert [(request.method, request.status) for request in simulator.requests] == [("GET", 200)]
+
+
+def test_every_file_is_among_them() -> None:
+    assert {file.name for file in CONNECTIONS.iterdir()} == {
+        "command_line.sh",
+        "command_line_fields.sh",
+        "command_line_import.sh",
+        "connections.yaml",
+        "environment_json.sh",
+        "environment_uri.sh",
+        "opencx_default.json",
+        "secrets_backend.sh",
+        "simulator.sh",
+        "test.sh",
+    }

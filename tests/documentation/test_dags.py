@@ -1,0 +1,107 @@
+"""Each Dag of the documentation is parsed without a request, runs, and leaves the agents that its page promises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_opencx.fleet_file import read_fleet_file
+from airflow_provider_opencx.simulator import Simulator
+
+AIRFLOW_THAT_HAS_IT = {"no_worker.py": "3.3", "patient_retries.py": "3.3"}
+
+# What the agents are after a run, member by member; what is not written here is as the service chooses.
+LEFT_BEHIND = {
+    "create_agent": [{"name": "Front desk", "type": "inbound", "language": ["en"]}],
+    "fleet_from_file": [
+        {"name": "Reminder, English and Spanish", "language": ["en", "es"], "handoff_phone_number": "+14155550100"},
+        {"name": "Reminder, Norwegian", "language": ["no"], "type": "outbound"},
+    ],
+    "fleet_in_the_dag": [
+        {"name": "Reminder, en", "first_message": "Hello!"},
+        {"name": "Reminder, de", "first_message": "Guten Tag!"},
+        {"name": "Reminder, fr", "first_message": "Bonjour !"},
+    ],
+    "mapped_agents": [
+        {"name": "Clinic, Boston", "first_message": "Hello, Boston!"},
+        {"name": "Clinic, Austin", "first_message": "Howdy, Austin!"},
+    ],
+    "members": [
+        {
+            "name": "Spring offer, German",
+            "language": ["de"],
+            "first_message": "Guten Tag! Bis Ostern: 20 % off.",
+            "handoff_phone_number": "+4930555010",
+            "use_org_knowledgebase": True,
+            "actionIds": [],
+        }
+    ],
+    "my_campaign": [{"name": "Appointment reminder", "language": ["en", "es"]}],
+    "no_worker": [{"name": "Appointment reminder"}],
+    "one_pool": [{"name": "Appointment reminder", "type": "outbound"}],
+    "operator_of_your_own": [{"name": "Front desk"}],
+    "patient_retries": [{"name": "Appointment reminder"}],
+    "reminders": [{"name": "Appointment reminder", "language": ["en", "es"], "first_message": "Hello!"}],
+    "task_of_your_own": [{"name": "Support", "language": ["en"]}],
+    "update_agent": [{"name": "Front desk", "first_message": "Hello! Our clinic is closed today."}],
+}
+EXIST_BEFORE = {"operator_of_your_own": "Front desk", "update_agent": "Front desk"}
+
+
+@pytest.fixture
+def load(docs: Path, airflow_database: None) -> Callable[[str], Any]:
+    """Parses the file of a Dag as Airflow does, and returns the Dag."""
+
+    def load(dag_id: str) -> Any:
+        from airflow import __version__ as airflow_version
+        from airflow.dag_processing.dagbag import DagBag
+
+        file = docs / "examples" / "dags" / f"{dag_id}.py"
+        needed = AIRFLOW_THAT_HAS_IT.get(file.name, "3.0")
+        if tuple(map(int, airflow_version.split(".")[:2])) < tuple(map(int, needed.split("."))):
+            pytest.skip(f"Airflow {needed} brings what {file.name} shows")
+        bag = DagBag(file)
+        assert bag.import_errors == {}
+        assert list(bag.dags) == [dag_id]
+        return bag.dags[dag_id]
+
+    return load
+
+
+@pytest.mark.parametrize("dag_id", LEFT_BEHIND)
+def test_a_dag_leaves_the_agents_that_it_declares(
+    dag_id: str, load: Callable[[str], Any], run_dag: Callable[..., Any], opencx_default: Simulator
+) -> None:
+    dag = load(dag_id)
+    assert opencx_default.requests == []
+    if dag_id in EXIST_BEFORE:
+        opencx_default.add_agent(EXIST_BEFORE[dag_id])
+    for _ in range(2):  # the second run finds everything done
+        run = run_dag(dag)
+        assert str(run.state) == "success"
+    agents = {agent["name"]: agent for agent in opencx_default.agents()}
+    wanted = {members["name"]: members for members in LEFT_BEHIND[dag_id]}
+    assert len(opencx_default.agents()) == len(agents)
+    assert agents.keys() == wanted.keys()
+    for name, members in wanted.items():
+        assert {member: agents[name][member] for member in members} == members
+    assert len(opencx_default.writes) == (0 if dag_id == "operator_of_your_own" else len(agents))
+
+
+def test_every_dag_is_among_them(docs: Path) -> None:
+    assert {file.stem for file in (docs / "examples" / "dags").glob("*.py")} == LEFT_BEHIND.keys()
+
+
+def test_a_dry_run_writes_nothing(
+    load: Callable[[str], Any], run_dag: Callable[..., Any], opencx_default: Simulator
+) -> None:
+    assert str(run_dag(load("fleet_from_file"), dry_run=True).state) == "success"
+    assert opencx_default.writes == []
+
+
+def test_the_fleet_is_the_same_in_yaml_and_in_json(docs: Path) -> None:
+    dags = docs / "examples" / "dags"
+    assert read_fleet_file(dags / "fleet.yaml") == read_fleet_file(dags / "fleet.json")

@@ -1,0 +1,84 @@
+"""The pages show nothing that no test runs, and what they generate is what an author of a Dag writes."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_opencx import exceptions
+
+PROJECT = Path(__file__).resolve().parents[2]
+DOCS = PROJECT / "docs"
+EXAMPLES = DOCS / "examples"
+PAGES = sorted(page for page in DOCS.rglob("*.md") if "_build" not in page.parts)
+RUN_BY_OTHER_TESTS = PROJECT / "example_dags"
+FENCED = re.compile(r"^```(\S+)[^\n]*\n(.*?)^```$", re.S | re.M)
+
+
+def included(page: Path) -> set[Path]:
+    """The files whose text a page shows."""
+    return {
+        (page.parent / name).resolve() for name in re.findall(r"^```\{literalinclude\} (\S+)$", page.read_text(), re.M)
+    }
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS)))
+def test_a_page_shows_code_only_from_files_that_tests_run(page: Path) -> None:
+    kinds = {kind for kind, _ in FENCED.findall(page.read_text())}
+    assert kinds <= {"{literalinclude}", "{toctree}", "{include}", "{eval-rst}", "text"}
+    for file in included(page):
+        assert file.is_file()
+        assert file.is_relative_to(EXAMPLES) or file.is_relative_to(RUN_BY_OTHER_TESTS)
+
+
+def test_every_example_is_on_a_page() -> None:
+    examples = {file for file in EXAMPLES.rglob("*.*") if file.is_file() and "__pycache__" not in file.parts}
+    assert examples - set().union(*map(included, PAGES)) == set()
+
+
+def test_the_readme_shows_what_the_examples_hold() -> None:
+    examples = [file.read_text() for file in EXAMPLES.rglob("*.*") if file.suffix in (".py", ".sh")]
+    blocks = FENCED.findall((PROJECT / "README.md").read_text())
+    assert len(blocks) >= 4
+    for _, block in blocks:
+        assert any(block in example for example in examples), block
+
+
+def test_the_readme_links_to_what_is_there() -> None:
+    links = re.findall(r"\]\(([^)#]+)[^)]*\)", (PROJECT / "README.md").read_text())
+    local = [link for link in links if "://" not in link]
+    assert [link for link in local if not (PROJECT / link).exists()] == []
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The documentation as text, built as strictly as it is published."""
+    pytest.importorskip("sphinx", reason="the dependency group docs is not installed")
+    folder, home = tmp_path_factory.mktemp("docs"), tmp_path_factory.mktemp("home")
+    command = [sys.executable, "-m", "sphinx", "--quiet", "--fail-on-warning", "--keep-going", "--builder", "text"]
+    done = subprocess.run(
+        [*command, DOCS, folder], env={**os.environ, "HOME": str(home)}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert list(home.iterdir()) == []  # where Airflow would have made a configuration
+    return folder
+
+
+def test_an_operator_has_the_signature_that_an_author_writes(built: Path) -> None:
+    upsert = (built / "operators" / "upsert.txt").read_text()
+    signature = upsert.split("class OpenCXUpsertPhoneAgentOperator(")[1].split("\n)")[0]
+    assert "language: Sequence[str] | str | XComArg | None = LEFT_OUT," in signature
+    assert "on_mismatch: Literal['fail', 'warn'] = 'fail'," in signature
+    assert "opencx_conn_id: str = 'opencx_default'," in signature
+    assert "retry_delay" not in signature
+
+
+def test_every_error_has_its_place(built: Path) -> None:
+    page = (built / "errors.txt").read_text()
+    names = [name for name, value in vars(exceptions).items() if name.startswith("OpenCX") and isinstance(value, type)]
+    assert [name for name in names if f"exception {name}" not in page] == []

@@ -1,0 +1,20 @@
+"""Each script of the documentation does what it asserts, with a simulator behind the connection where it needs one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_opencx.simulator import Simulator
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "docs" / "examples" / "scripts"
+
+
+@pytest.mark.parametrize("script", sorted(SCRIPTS.iterdir()), ids=lambda script: script.name)
+def test_a_script_does_what_it_says(script: Path, airflow_database: None, opencx_default: Simulator) -> None:
+    done = subprocess.run([sys.executable, script], env=os.environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
