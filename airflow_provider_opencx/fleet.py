@@ -10,12 +10,20 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 from typing import TypeVar
 
 from pydantic import JsonValue
 
-from airflow_provider_opencx.api.models import PhoneAgent, PhoneAgentChanges, PhoneAgentSpec, normalize_name, shortened
+from airflow_provider_opencx.api.models import (
+    PhoneAgent,
+    PhoneAgentChanges,
+    PhoneAgentSpec,
+    listed,
+    normalize_name,
+    shortened,
+)
 from airflow_provider_opencx.exceptions import (
     OpenCXArgumentError,
     OpenCXPlanChangedError,
@@ -57,15 +65,12 @@ class Step:
 
     def as_dict(self) -> dict[str, JsonValue]:
         """Return the step as plain JSON."""
-        changes = self.plan.differences if isinstance(self.plan, Create | Update) else ()
         return {
             "name": self.spec.agent_name,
             "id": self.agent_id,
             "action": self.action,
-            "changes": [
-                {"member": change.member, "actual": change.actual, "wanted": change.wanted} for change in changes
-            ],
-            "declaration": sha256(_canonical(self.spec.written).encode()).hexdigest(),
+            "changes": self._changes(),
+            "declaration": self._declaration(),
         }
 
     def is_approved_by(self, approved: Mapping[str, JsonValue] | None) -> bool:
@@ -73,19 +78,22 @@ class Step:
 
         :param approved: the same agent's step as JSON, ``None`` if nothing was approved for it.
         """
-        own = self.as_dict()
-        if approved is None or approved.get("declaration") != own["declaration"]:
+        if approved is None or approved.get("declaration") != self._declaration():
             return False
         if approved.get("id") not in (None, self.agent_id):
             return False
-        if isinstance(self.plan, Unchanged):
+        if isinstance(self.plan, Unchanged) or self._only_asks_for_null_again():
             return True
-        if approved.get("action") != self.action and not self._only_asks_for_null_again():
-            return False
-        approved_changes = approved.get("changes")
-        known = {_canonical(change) for change in approved_changes} if isinstance(approved_changes, list) else set()
-        changes = own["changes"] if isinstance(own["changes"], list) else []
-        return self._only_asks_for_null_again() or all(_canonical(change) in known for change in changes)
+        changes = approved.get("changes")
+        known = {_canonical(change) for change in changes} if isinstance(changes, list) else set()
+        return approved.get("action") == self.action and all(_canonical(change) in known for change in self._changes())
+
+    def _changes(self) -> list[JsonValue]:
+        changes = self.plan.differences if isinstance(self.plan, Create | Update) else ()
+        return [{"member": change.member, "actual": change.actual, "wanted": change.wanted} for change in changes]
+
+    def _declaration(self) -> str:
+        return sha256(_canonical(self.spec.written).encode()).hexdigest()
 
     def _only_asks_for_null_again(self) -> bool:
         """Return whether all that differs is declared as null, where the service put a value of its own: it is done."""
@@ -108,16 +116,21 @@ class FleetPlan:
     connection: str = ""
 
     @property
+    def refused(self) -> int:
+        """The number of agents that cannot be as declared."""
+        return sum(isinstance(step.plan, Refuse) for step in self.steps)
+
+    @property
     def summary(self) -> str:
         """The plan in a sentence."""
         actions = Counter(step.action for step in self.steps)
-        refused = f", {actions['refuse']} refused" if actions["refuse"] else ""
+        refused = f", {self.refused} refused" if self.refused else ""
         return (
             f"{actions['create']} to create, {actions['update']} to update, {actions['unchanged']} unchanged{refused};"
             f" {len(self.undeclared)} not declared and left alone."
         )
 
-    @property
+    @cached_property
     def table(self) -> str:
         """The plan as a table in Markdown, with a row for each member that changes; empty if none does.
 
@@ -156,9 +169,7 @@ class FleetPlan:
 
     def report_of_undeclared(self) -> str:
         """Return the undeclared agents in a sentence, as many of them as a log line should name."""
-        named = ", ".join(agent.label for agent in self.undeclared[:_MOST_NAMED])
-        more = len(self.undeclared) - _MOST_NAMED
-        return f"Not declared, and left alone: {named}{f' and {more} more' if more > 0 else ''}."
+        return f"Not declared, and left alone: {listed([agent.label for agent in self.undeclared], _MOST_NAMED)}."
 
     def check(self, approved: Mapping[str, JsonValue] | None = None) -> None:
         """Check that the plan may be carried out, before the first write.
@@ -171,10 +182,10 @@ class FleetPlan:
         refusals = [step.plan.error for step in self.steps if isinstance(step.plan, Refuse)]
         if refusals:
             ids = [agent_id for error in refusals for agent_id in getattr(error, "agent_ids", [])]
-            more = len(refusals) - _MOST_NAMED
+            reasons = listed([*map(str, refusals)], _MOST_NAMED, separator=" ", more=" {} more are in the log.")
             raise OpenCXPlanRefusedError(
                 f"Nothing was sent for the fleet, because {len(refusals)} of its agents cannot be as declared."
-                f" {' '.join(map(str, refusals[:_MOST_NAMED]))}{f' {more} more are in the log.' if more > 0 else ''}",
+                f" {reasons}",
                 agent_ids=ids,
             )
         if approved is not None:
@@ -191,11 +202,10 @@ class FleetPlan:
         changed = [name for name, step in steps.items() if not step.is_approved_by(approved.get(name))]
         changed += approved.keys() - steps.keys()
         if changed:
-            named = ", ".join(repr(shortened(name)) for name in changed[:_MOST_NAMED])
-            more = f" and {len(changed) - _MOST_NAMED} more" if len(changed) > _MOST_NAMED else ""
+            named = listed([repr(shortened(name)) for name in changed], _MOST_NAMED)
             raise OpenCXPlanChangedError(
                 "Nothing was sent, because the agents or their declarations changed since the plan was approved:"
-                f" {named}{more}. What would be done now is in the log. Start a new Dag run, and have its plan"
+                f" {named}. What would be done now is in the log. Start a new Dag run, and have its plan"
                 " approved.",
                 agent_ids=[steps[name].agent_id or "" for name in changed if name in steps and steps[name].agent_id],
             )
@@ -256,8 +266,7 @@ def _declared(declarations: object, declare: Callable[[Mapping[str, object]], _D
     names = Counter(spec.name for spec in declared if spec.name is not None)
     problems += [f"{shortened(name)!r} is declared {count} times" for name, count in names.items() if count > 1]
     if problems:
-        more = f"; and {len(problems) - _MOST_NAMED} more" if len(problems) > _MOST_NAMED else ""
-        raise OpenCXArgumentError(f"agents: {'; '.join(problems[:_MOST_NAMED])}{more}")
+        raise OpenCXArgumentError(f"agents: {listed(problems, _MOST_NAMED, separator='; ', more='; and {} more')}")
     return declared
 
 

@@ -18,6 +18,7 @@ from airflow_provider_opencx.api.models import (
     PhoneAgentChanges,
     PhoneAgentSpec,
     language_codes,
+    listed,
     normalize_name,
     normalize_phone_number,
     shortened,
@@ -31,7 +32,6 @@ from airflow_provider_opencx.exceptions import (
     OpenCXPlanRefusedError,
 )
 
-_MOST_IDS = 10
 _MOST_SHOWN = 80
 _AROUND = 30
 
@@ -139,14 +139,21 @@ class Update:
 
 @dataclass(frozen=True)
 class Unchanged:
-    """The agent is as it should be, or is adopted as it is: send nothing.
+    """The agent is as it should be: send nothing."""
+
+    agent: PhoneAgent
+
+
+@dataclass(frozen=True)
+class Adopt:
+    """The agent is taken as it is: send nothing.
 
     :param agent: the agent.
-    :param differences: where an adopted agent is not as declared.
+    :param differences: where it is not as declared.
     """
 
     agent: PhoneAgent
-    differences: tuple[Difference, ...] = ()
+    differences: tuple[Difference, ...]
 
 
 @dataclass(frozen=True)
@@ -156,10 +163,10 @@ class Refuse:
     error: OpenCXError
 
 
-Plan: TypeAlias = Create | Update | Unchanged | Refuse
+Plan: TypeAlias = Create | Update | Unchanged | Adopt | Refuse
 
 
-def plan_create(spec: PhoneAgentSpec, agents: PhoneAgents, if_exists: IfExists) -> Plan:
+def plan_create(spec: PhoneAgentSpec, agents: PhoneAgents, if_exists: IfExists) -> Create | Adopt | Refuse:
     """Plan for exactly one agent of the declared name, left as it is if it exists."""
     agent = _the_agent_of(spec, agents)
     if not isinstance(agent, PhoneAgent):
@@ -172,10 +179,10 @@ def plan_create(spec: PhoneAgentSpec, agents: PhoneAgents, if_exists: IfExists) 
                 agent_ids=[agent.id],
             )
         )
-    return _refuse_another_type(spec, agent) or Unchanged(agent, find_differences(spec, agent))
+    return _refuse_another_type(spec, agent) or Adopt(agent, find_differences(spec, agent))
 
 
-def plan_upsert(spec: PhoneAgentSpec, agents: PhoneAgents) -> Plan:
+def plan_upsert(spec: PhoneAgentSpec, agents: PhoneAgents) -> Create | Update | Unchanged | Refuse:
     """Plan for exactly one agent of the declared name, as declared."""
     agent = _the_agent_of(spec, agents)
     if not isinstance(agent, PhoneAgent):
@@ -351,16 +358,12 @@ def _refuse_several(name: str, agents: Sequence[PhoneAgent]) -> Refuse | None:
     ids = [agent.id for agent in agents]
     return Refuse(
         OpenCXAmbiguousNameError(
-            f"{len(agents)} agents are named {shortened(name)!r}: {_listed(ids)}. Rename all but one in the OpenCX"
-            " dashboard, or with OpenCXUpdatePhoneAgentOperator by agent_id; deleting one loses its number.",
+            f"{len(agents)} agents are named {shortened(name)!r}: {listed([*map(shortened, ids)])}. Rename all but one"
+            " in the OpenCX dashboard, or with OpenCXUpdatePhoneAgentOperator by agent_id; deleting one loses its"
+            " number.",
             agent_ids=ids,
         )
     )
-
-
-def _listed(ids: Sequence[str]) -> str:
-    named = ", ".join(shortened(agent_id) for agent_id in ids[:_MOST_IDS])
-    return named if len(ids) <= _MOST_IDS else f"{named} and {len(ids) - _MOST_IDS} more"
 
 
 def _refuse_another_type(spec: PhoneAgentSpec, agent: PhoneAgent) -> Refuse | None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 from pydantic import JsonValue
 
-from airflow_provider_opencx.api.models import shortened
+from airflow_provider_opencx.api.models import listed, shortened
 from airflow_provider_opencx.exceptions import (
     OpenCXAgentNotFoundError,
     OpenCXArgumentError,
@@ -25,8 +25,6 @@ TOLERATED_MISSING_LOOKS = 2
 LONGEST_STRETCH = 3600.0
 """Seconds to which a 429 stretches the wait at the most."""
 
-_MOST_NAMED = 10
-
 
 class Wait:
     """One agent that is waited for, or several of which all must have a number in one poll, and how the polls went.
@@ -35,6 +33,8 @@ class Wait:
     :param agent_name: the agent or agents, by name: one that does not exist yet is waited for. Give one of the two.
     :raises OpenCXArgumentError: if there is not exactly one of the two, or it is neither a string that is not empty
         nor a sequence of such strings.
+
+    ``without_number`` is how many are without a number, and ``made_progress`` whether the last poll has changed that.
     """
 
     def __init__(self, agent_id: object = None, agent_name: object = None) -> None:
@@ -46,6 +46,7 @@ class Wait:
         self._failed_polls = 0
         self._missing_looks: dict[str, int] = {}
         self.without_number = len(self._wanted)
+        self.made_progress = False
 
     def __str__(self) -> str:
         return self._described(self._wanted[0]) if self.is_for_one else f"{len(self._wanted)} phone agents"
@@ -61,6 +62,11 @@ class Wait:
         return self._failed_polls > 0 or bool(self._missing_looks)
 
     @property
+    def goal(self) -> str:
+        """What is waited for, as messages call it."""
+        return f"the {'number' if self.is_for_one else 'numbers'} of {self}"
+
+    @property
     def progress(self) -> str:
         """How far the wait has come, in a sentence for the log."""
         if self.is_for_one:
@@ -68,27 +74,25 @@ class Wait:
         are = "is" if self.without_number == 1 else "are"
         return f"{self.without_number} of {self} {are} still without a number."
 
-    @property
-    def success(self) -> str:
-        """That the wait is over, in a sentence for the log."""
-        return f"{str(self)[0].upper()}{str(self)[1:]} {'has its number' if self.is_for_one else 'have their numbers'}."
-
     def judge(self, poll: PhoneAgents | OpenCXError) -> list[str] | None:
         """Return the agents' ids, in the order given, if all have numbers; ``None`` if they are to be waited for.
 
         :param poll: all agents of the organization, or the error for which they could not be read.
         :raises OpenCXError: if waiting on makes no sense.
         """
+        self.made_progress = False
         if isinstance(poll, OpenCXError):
             self._bear(poll)
             return None
         self._failed_polls = 0
+        before = self.without_number
         found = {wanted: self._pick(poll, wanted) for wanted in dict.fromkeys(self._wanted)}
         if self._by_id:
             self._miss([wanted for wanted, agent_id in found.items() if agent_id is None])
         ids = map(found.__getitem__, self._wanted)
         ready = [agent_id for agent_id in ids if agent_id is not None and poll.is_ready(agent_id)]
         self.without_number = len(self._wanted) - len(ready)
+        self.made_progress = self.without_number != before
         return None if self.without_number else ready
 
     def result(self, poll: PhoneAgents, agent_ids: Sequence[str]) -> JsonValue:
@@ -109,22 +113,35 @@ class Wait:
         return describe_selector(wanted, None) if self._by_id else describe_selector(None, wanted)
 
     def _bear(self, error: OpenCXError) -> None:
-        numbers = "the number" if self.is_for_one else "the numbers"
         if isinstance(error, AirflowFailException):
-            raise error.saying(f"Waiting for {numbers} of {self} makes no sense: {error}")
+            raise error.saying(f"Waiting for {self.goal} makes no sense: {error}")
         if isinstance(error, OpenCXRateLimitError):
             return
         self._failed_polls += 1
         if self._failed_polls > TOLERATED_FAILED_POLLS:
-            raise error.saying(
-                f"Gave up on {numbers} of {self} after {self._failed_polls} failed polls in a row. {error}"
-            )
+            raise error.saying(f"Gave up on {self.goal} after {self._failed_polls} failed polls in a row. {error}")
 
     def _miss(self, missing: Sequence[str]) -> None:
         self._missing_looks = {agent_id: self._missing_looks.get(agent_id, 0) + 1 for agent_id in missing}
         gone = [agent_id for agent_id, looks in self._missing_looks.items() if looks > TOLERATED_MISSING_LOOKS]
         if gone:
             raise OpenCXAgentNotFoundError(_not_found(gone), agent_ids=gone)
+
+
+def success(result: JsonValue) -> str:
+    """Return that the wait is over, in a sentence for the log.
+
+    :param result: the agent that has its number, or the list of agents.
+    """
+    if isinstance(result, dict):
+        return f"Number {result['phone_number']}: {_label(result)} has it."
+    agents = [agent for agent in result if isinstance(agent, dict)] if isinstance(result, list) else []
+    numbers = listed([f"{_label(agent)} {agent['phone_number']}" for agent in agents])
+    return f"All {len(agents)} phone agents have their numbers{': ' if agents else ''}{numbers}."
+
+
+def _label(agent: Mapping[str, JsonValue]) -> str:
+    return f"phone agent {shortened(str(agent['name']))!r} ({agent['id']})"
 
 
 def _not_found(agent_ids: Sequence[str]) -> str:
@@ -134,11 +151,9 @@ def _not_found(agent_ids: Sequence[str]) -> str:
             f"There is no {describe_selector(agent_ids[0], None)} in this organization: it was {times}. Has it been"
             " deleted, or does the connection's API key belong to another organization?"
         )
-    named = ", ".join(map(shortened, agent_ids[:_MOST_NAMED]))
-    more = f" and {len(agent_ids) - _MOST_NAMED} more" if len(agent_ids) > _MOST_NAMED else ""
     return (
-        f"There are no phone agents {named}{more} in this organization: they were {times}. Have they been deleted, or"
-        " does the connection's API key belong to another organization?"
+        f"There are no phone agents {listed([*map(shortened, agent_ids)])} in this organization: they were {times}."
+        " Have they been deleted, or does the connection's API key belong to another organization?"
     )
 
 

@@ -14,6 +14,7 @@ from typing import Literal, TypeAlias
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
+from airflow_provider_opencx import metrics
 from airflow_provider_opencx.api import requests
 from airflow_provider_opencx.api.models import PhoneAgent, PhoneAgentChanges, PhoneAgentSpec, shortened
 from airflow_provider_opencx.api.requests import Flow, Pause, asked_to_wait
@@ -32,11 +33,13 @@ from airflow_provider_opencx.exceptions import (
     OpenCXUnreachableError,
 )
 from airflow_provider_opencx.reconcile import (
+    Adopt,
     Create,
     Difference,
     PhoneAgents,
     Plan,
     Refuse,
+    Unchanged,
     Update,
     find_mismatches,
     pick_agent,
@@ -60,13 +63,11 @@ class Outcome:
 
     :param agent: the agent, as the service describes it now.
     :param action: what was done to it.
-    :param differences: the members that were changed; for an agent left as it is, those not as declared.
     :param mismatches: the members that the service left other than asked.
     """
 
     agent: PhoneAgent
-    action: Literal["created", "updated", "unchanged"]
-    differences: tuple[Difference, ...] = ()
+    action: Literal["created", "updated", "adopted", "unchanged"]
     mismatches: tuple[Difference, ...] = ()
 
 
@@ -102,7 +103,7 @@ def carry_out_all(plans: Sequence[tuple[Plan, PhoneAgentChanges]]) -> Flow[list[
     sent: dict[int, _Sent] = {}
     trouble = _Trouble()
     guard = _CreateGuard()
-    progress = _Progress(sum(isinstance(plan, Create | Update) for plan, _ in plans))
+    report = _Report(len(plans), sum(isinstance(plan, Create | Update) for plan, _ in plans))
     for index in sorted(range(len(plans)), key=lambda index: not isinstance(plans[index][0], Create)):
         plan, declared = plans[index]
         if trouble.error is not None and isinstance(plan, Create | Update):
@@ -115,17 +116,19 @@ def carry_out_all(plans: Sequence[tuple[Plan, PhoneAgentChanges]]) -> Flow[list[
         except OpenCXError as error:
             results[index] = error
             trouble.judge(error)
-            progress.log(plan, error)
+            report.failed(plan, error)
             continue
         if isinstance(written, Outcome):
             results[index] = written
         else:
             sent[index] = written
         if isinstance(plan, Create | Update):
-            error_of_it = written.reason if isinstance(written, _Unanswered) else None
-            trouble.judge(error_of_it)
-            progress.log(plan, error_of_it)
+            trouble.judge(written.reason if isinstance(written, _Unanswered) else None)
+        report.decided(plan, written)
     results |= yield from _look_for(sent, trouble.error)
+    for index, write in sent.items():
+        if isinstance(write, _Unanswered):
+            report.looked_for(results[index])
     return [results[index] for index in range(len(plans))]
 
 
@@ -137,7 +140,7 @@ def _write(plan: Plan, declared: PhoneAgentChanges) -> Flow[Outcome | _Sent]:
         return (yield from _create(plan.spec))
     if isinstance(plan, Update):
         return (yield from _update(plan, declared))
-    return Outcome(plan.agent, "unchanged", plan.differences)
+    return Outcome(plan.agent, "adopted" if isinstance(plan, Adopt) else "unchanged")
 
 
 def _create(spec: PhoneAgentSpec) -> Flow[_Created | _Unanswered]:
@@ -284,7 +287,7 @@ class _Updated:
 
     def outcome(self, agent: PhoneAgent) -> Outcome:
         """Return the outcome if the agent is now as given."""
-        return Outcome(agent, "updated", self.plan.differences, find_mismatches(self.declared, agent))
+        return Outcome(agent, "updated", find_mismatches(self.declared, agent))
 
     def seen_in(self, agents: PhoneAgents) -> Outcome:
         """Return the outcome; raises ``OpenCXAgentNotFoundError`` if the agent is gone."""
@@ -316,25 +319,66 @@ def _outcome_of_create(spec: PhoneAgentSpec, agent: PhoneAgent) -> Outcome:
             agent_id=agent.id,
             members=["name"],
         )
-    return Outcome(agent, "created", mismatches=mismatches)
+    return Outcome(agent, "created", mismatches)
 
 
-class _Progress:
-    """Says of many writes how far they are: a large fleet takes minutes."""
+class _Report:
+    """Tells the log and the metrics what is done for each agent: a line for each, and how far many writes are.
 
-    def __init__(self, writes: int) -> None:
+    :param agents: for how many.
+    :param writes: how many of them are written.
+    """
+
+    def __init__(self, agents: int, writes: int) -> None:
+        self._agents = agents
         self._writes = writes
         self._done = 0
 
-    def log(self, plan: Plan, error: OpenCXError | None) -> None:
-        """Log one write, if it is one of several."""
-        self._done += 1
-        if self._writes < 2:
-            return
-        if error is None:
-            log.info("%d of %d: %s.", self._done, self._writes, plan)
+    def decided(self, plan: Plan, written: Outcome | _Sent) -> None:
+        """Tell of an agent that was written, or left as it is."""
+        if isinstance(written, _Unanswered):
+            name = shortened(written.spec.agent_name)
+            log.warning("%sThe create of phone agent %r was not answered: %s", self._count(), name, written.reason)
+        elif isinstance(written, _Created):
+            log.info("%sCreated %s.", self._count(), written.agent.label)
+            metrics.count_decision("created")
+        elif isinstance(plan, Update):
+            log.info("%sUpdated %s: %s.", self._count(), plan.agent.label, _listed(plan.differences))
+            metrics.count_decision("updated")
+        elif isinstance(plan, Adopt):
+            if plan.differences:
+                differences = _listed(plan.differences)
+                log.warning("Adopted %s as it is. It is not as declared: %s.", plan.agent.label, differences)
+            else:
+                log.info("Adopted %s as it is: nothing differs.", plan.agent.label)
+            metrics.count_decision("adopted")
+        elif isinstance(plan, Unchanged):
+            # Of a fleet, most agents are unchanged on most days: the plan has their number.
+            level = logging.INFO if self._agents == 1 else logging.DEBUG
+            log.log(level, "Left %s as it is: nothing differs.", plan.agent.label)
+            metrics.count_decision("unchanged")
+
+    def looked_for(self, result: Result) -> None:
+        """Tell what the list has shown after a create was not answered."""
+        if isinstance(result, OpenCXError):
+            metrics.count_decision("failed")
         else:
-            log.warning("%d of %d: %s failed: %s", self._done, self._writes, plan, error)
+            log.info("Created %s: it has appeared in the list.", result.agent.label)
+            metrics.count_decision("created")
+
+    def failed(self, plan: Plan, error: OpenCXError) -> None:
+        """Tell of an agent that could not be written; of a single one, Airflow logs the error that is raised."""
+        metrics.count_decision("refused" if isinstance(plan, Refuse) else "failed")
+        if self._writes > 1:
+            log.warning("%s%s failed: %s", self._count(), plan, error)
+
+    def _count(self) -> str:
+        self._done += 1
+        return f"{self._done} of {self._writes}: " if self._writes > 1 else ""
+
+
+def _listed(differences: Sequence[Difference]) -> str:
+    return "; ".join(map(str, differences))
 
 
 def _look_for(sent: Mapping[int, _Sent], trouble: OpenCXError | None) -> Flow[dict[int, Result]]:

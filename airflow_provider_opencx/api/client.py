@@ -1,7 +1,6 @@
 """The sync and the async client: they send what a flow asks for and hand it the answers.
 
-The only module that imports httpx. Its transports are composed, not written: httpx-retries around
-pyrate-limiter's around httpx's own, so a request that is tried again is paced again.
+This module and :mod:`.attempts` are the only ones that import httpx.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ import asyncio
 import os
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -22,18 +21,16 @@ from urllib.request import getproxies, proxy_bypass
 import httpx
 from httpx_retries import Retry, RetryTransport
 from pyrate_limiter import Duration, InMemoryBucket, Limiter, Rate
-from pyrate_limiter.extras.httpx_limiter import AsyncRateLimiterTransport, RateLimiterTransport
 
-from airflow_provider_opencx.api.requests import (
-    MAX_RETRY_AFTER,
-    Answer,
-    Flow,
-    Pause,
-    Request,
-    exchange,
-    retry_after,
-    retry_after_seconds,
+from airflow_provider_opencx.api.attempts import (
+    AsyncPacedTransport,
+    LongRetryAfterError,
+    Observer,
+    PacedTransport,
+    Sending,
+    retry_policies,
 )
+from airflow_provider_opencx.api.requests import Answer, Flow, Pause, Request, exchange
 from airflow_provider_opencx.exceptions import (
     OpenCXAnswerError,
     OpenCXConnectionSettingsError,
@@ -103,12 +100,14 @@ class OpenCXClient:
     Usable as a context manager; safe to use from several threads.
 
     :param settings: where to, with which key, how patiently.
+    :param observer: is told of each attempt to send a request.
     """
 
-    def __init__(self, settings: ClientSettings) -> None:
+    def __init__(self, settings: ClientSettings, observer: Observer | None = None) -> None:
         self.settings = settings
-        self._policies = _retry_policies(settings.max_retries, _read_body)
-        transport = RateLimiterTransport(_limiter_of(settings), **_transport_options(settings))
+        self._observer = observer
+        self._policies = retry_policies(settings.max_retries, _read_body)
+        transport = PacedTransport(_limiter_of(settings), **_transport_options(settings))
         self._http = httpx.Client(transport=RetryTransport(transport), **_client_options(settings))
 
     def run(self, flow: Flow[_Result]) -> _Result:
@@ -130,14 +129,17 @@ class OpenCXClient:
     def _send(self, request: Request) -> Answer:
         with _typed_errors(request, self.settings):
             try:
-                response = self._http.send(_http_request(self._http, request, self._policies), stream=True)
+                response = self._http.send(self._built(request), stream=True)
                 try:
                     _read_body(response)
                 finally:
                     response.close()
-            except _LongRetryAfterError as asked:
+            except LongRetryAfterError as asked:
                 response = asked.response
             return _answer(response, self.settings)
+
+    def _built(self, request: Request) -> httpx.Request:
+        return _http_request(self._http, request, self._policies, Sending(request, self.settings.name, self._observer))
 
     def close(self) -> None:
         """Close the connections."""
@@ -158,13 +160,21 @@ class AsyncOpenCXClient:
     Usable as an async context manager; belongs to the event loop it is first used in.
 
     :param settings: where to, with which key, how patiently.
+    :param observer: is told of each attempt to send a request.
     """
 
-    def __init__(self, settings: ClientSettings) -> None:
+    def __init__(self, settings: ClientSettings, observer: Observer | None = None) -> None:
         self.settings = settings
-        self._policies = _retry_policies(settings.max_retries, _aread_body)
-        transport = AsyncRateLimiterTransport(_limiter_of(settings), **_transport_options(settings))
+        self._observer = observer
+        self._policies = retry_policies(settings.max_retries, _aread_body)
+        transport = AsyncPacedTransport(_limiter_of(settings), **_transport_options(settings))
         self._http = httpx.AsyncClient(transport=RetryTransport(transport), **_client_options(settings))
+
+    @classmethod
+    async def open(cls, settings: ClientSettings, observer: Observer | None = None) -> Self:
+        """Return a client; the process's first takes a tenth of a second, in which the event loop goes on."""
+        await asyncio.to_thread(_tls_context)
+        return cls(settings, observer)
 
     async def run(self, flow: Flow[_Result]) -> _Result:
         """Carry out a flow and return its result; raises what the flow raises."""
@@ -188,14 +198,17 @@ class AsyncOpenCXClient:
     async def _send(self, request: Request) -> Answer:
         with _typed_errors(request, self.settings):
             try:
-                response = await self._http.send(_http_request(self._http, request, self._policies), stream=True)
+                response = await self._http.send(self._built(request), stream=True)
                 try:
                     await _aread_body(response)
                 finally:
                     await response.aclose()
-            except _LongRetryAfterError as asked:
+            except LongRetryAfterError as asked:
                 response = asked.response
             return _answer(response, self.settings)
+
+    def _built(self, request: Request) -> httpx.Request:
+        return _http_request(self._http, request, self._policies, Sending(request, self.settings.name, self._observer))
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -233,63 +246,6 @@ class _Run(Generic[_Result]):
         except StopIteration as end:
             self.step = None
             self.result = end.value
-
-
-class _LongRetryAfterError(Exception):
-    """The service asks for a longer wait than a worker should sleep through."""
-
-    def __init__(self, response: httpx.Response) -> None:
-        super().__init__()
-        self.response = response
-
-
-class _RetryPolicy(Retry):
-    """The library's policy, but for a Retry-After over :data:`MAX_RETRY_AFTER`, which goes to the caller."""
-
-    def parse_retry_after(self, retry_after: str) -> float:
-        seconds = retry_after_seconds(retry_after)
-        if seconds is None:
-            raise ValueError("neither seconds nor a date")
-        return seconds
-
-    def sleep(self, response: httpx.Response | Exception) -> None:
-        _leave_a_long_wait_to_the_caller(response)
-        super().sleep(response)
-
-    async def asleep(self, response: httpx.Response | Exception) -> None:
-        _leave_a_long_wait_to_the_caller(response)
-        await super().asleep(response)
-
-
-def _leave_a_long_wait_to_the_caller(response: httpx.Response | Exception) -> None:
-    if isinstance(response, httpx.Response):
-        asked = retry_after(Answer(response.status_code, response.headers))
-        if asked is not None and asked > MAX_RETRY_AFTER:
-            raise _LongRetryAfterError(response)
-
-
-def _retry_policies(
-    max_retries: int, read_body: Callable[[httpx.Response], Awaitable[None] | None]
-) -> dict[str, Retry]:
-    """Return the policy of each method.
-
-    The body is read as part of the exchange: a truncated answer is then tried again like a dropped connection.
-    """
-    repeatable = _RetryPolicy(
-        total=max_retries,
-        allowed_methods=["GET", "PATCH"],
-        status_forcelist=[408, 429, 500, 502, 503, 504],
-        retry_on_exceptions=[httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProtocolError],
-        backoff_factor=0.5,
-        max_backoff_wait=MAX_RETRY_AFTER,
-        validate_response=read_body,
-    )
-    create = repeatable.copy_with(
-        allowed_methods=["POST"],
-        status_forcelist=[429],
-        retry_on_exceptions=[httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout],
-    )
-    return {"GET": repeatable, "PATCH": repeatable, "POST": create}
 
 
 class _TransportOptions(TypedDict):
@@ -330,7 +286,7 @@ def _client_options(settings: ClientSettings) -> _ClientOptions:
 
 @cache
 def _tls_context() -> ssl.SSLContext:
-    """One context a process: loading the certificate bundle blocks for some 15 ms.
+    """One context a process: loading the certificate bundle takes up to a tenth of a second.
 
     It verifies, always. Whom it trusts, the environment may say: SSL_CERT_FILE or SSL_CERT_DIR.
     """
@@ -392,14 +348,14 @@ def _shared_limiter(base_url: str, api_key: str, requests_per_minute: int, pacin
 
 
 def _http_request(
-    http: httpx.Client | httpx.AsyncClient, request: Request, policies: dict[str, Retry]
+    http: httpx.Client | httpx.AsyncClient, request: Request, policies: dict[str, Retry], sending: Sending
 ) -> httpx.Request:
     return http.build_request(
         request.method,
         request.path,
         params=dict(request.query) or None,
         json=request.body,
-        extensions={"retry": policies[request.method]},
+        extensions={"retry": policies[request.method], **sending.extensions},
     )
 
 
@@ -410,12 +366,13 @@ def _read_body(response: httpx.Response) -> None:
     if _BODY in response.extensions:
         return
     body = _Body(response)
-    try:
-        for chunk in response.iter_bytes():
-            body.add(chunk)
-    except (OpenCXAnswerError, httpx.ReadTimeout):
-        response.close()
-        raise
+    with Sending.of(response.request).reading(response):
+        try:
+            for chunk in response.iter_bytes():
+                body.add(chunk)
+        except (OpenCXAnswerError, httpx.ReadTimeout):
+            response.close()
+            raise
     response.extensions[_BODY] = bytes(body.collected)
 
 
@@ -423,12 +380,13 @@ async def _aread_body(response: httpx.Response) -> None:
     if _BODY in response.extensions:
         return
     body = _Body(response)
-    try:
-        async for chunk in response.aiter_bytes():
-            body.add(chunk)
-    except (OpenCXAnswerError, httpx.ReadTimeout):
-        await response.aclose()
-        raise
+    with Sending.of(response.request).reading(response):
+        try:
+            async for chunk in response.aiter_bytes():
+                body.add(chunk)
+        except (OpenCXAnswerError, httpx.ReadTimeout):
+            await response.aclose()
+            raise
     response.extensions[_BODY] = bytes(body.collected)
 
 

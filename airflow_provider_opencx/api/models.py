@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
+from collections.abc import Sequence
 from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import (
@@ -69,6 +70,18 @@ def language_codes(language: object) -> object:
 def shortened(text: str, longest: int = 100) -> str:
     """Return a text as messages show it: its beginning, if it is longer than so many characters."""
     return text if len(text) <= longest else f"{text[:longest]}..."
+
+
+def listed(texts: Sequence[str], most: int = 10, *, separator: str = ", ", more: str = " and {} more") -> str:
+    """Return texts as messages list them: the first of them, and how many more there are.
+
+    :param texts: the texts.
+    :param most: how many are shown at the most.
+    :param separator: what stands between two.
+    :param more: what stands after the last, where some are not shown; ``{}`` is their number.
+    """
+    shown = separator.join(texts[:most])
+    return shown if len(texts) <= most else shown + more.format(len(texts) - most)
 
 
 class PhoneAgent(BaseModel):

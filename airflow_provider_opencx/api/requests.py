@@ -74,9 +74,11 @@ _REQUEST_ID_HEADERS = ("x-request-id", "request-id", "cf-ray")
 class Request:
     """One HTTP request, without the parts every request has (base URL, key, timeouts).
 
+    :param operation: the API's name of what it does.
     :param about: the agent it is about, for messages.
     """
 
+    operation: Literal["listPhoneAgents", "listPhoneVoices", "createPhoneAgent", "updatePhoneAgent"]
     method: Literal["GET", "POST", "PATCH"]
     path: str
     query: Mapping[str, str] = field(default_factory=dict)
@@ -85,6 +87,9 @@ class Request:
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}{f' for {self.about}' if self.about else ''}"
+
+
+_LIST_AGENTS = Request("listPhoneAgents", "GET", "/phone")
 
 
 @dataclass(frozen=True)
@@ -128,7 +133,7 @@ def list_phone_agents() -> Flow[list[PhoneAgent]]:
 
     An agent that two pages show, because the list moved between them, is one agent.
     """
-    agents = yield from _list("/phone", PhoneAgent.from_answer)
+    agents = yield from _list(_LIST_AGENTS, PhoneAgent.from_answer)
     return list({agent.id: agent for agent in agents}.values())
 
 
@@ -139,28 +144,30 @@ def list_phone_agents_as(read: Callable[[object], _Result]) -> Flow[list[_Result
 
     :param read: is given an agent as decoded JSON; raises ``OpenCXAnswerError`` for what is none.
     """
-    return (yield from _list("/phone", read))
+    return (yield from _list(_LIST_AGENTS, read))
 
 
 def list_voices() -> Flow[list[Voice]]:
     """List the voices that can be given as ``voice_id``: ``GET /phone/voices``."""
-    return (yield from _list("/phone/voices", Voice.from_answer))
+    return (yield from _list(Request("listPhoneVoices", "GET", "/phone/voices"), Voice.from_answer))
 
 
 def create_phone_agent(spec: PhoneAgentSpec) -> Flow[PhoneAgent | None]:
     """Create an agent, once and without looking: ``POST /phone``. Returns ``None`` if the answer has no body."""
     about = f"phone agent {shortened(spec.agent_name)!r}"
-    return (yield from _write(Request("POST", "/phone", body=spec.for_creation().body(), about=about)))
+    body = spec.for_creation().body()
+    return (yield from _write(Request("createPhoneAgent", "POST", "/phone", body=body, about=about)))
 
 
 def update_phone_agent(agent_id: str, changes: PhoneAgentChanges) -> Flow[PhoneAgent | None]:
     """Change an agent: ``PATCH /phone/{id}``. Returns ``None`` if the answer has no body (2024, 2025)."""
-    return (yield from _write(Request("PATCH", f"/phone/{quote(agent_id, safe='')}", body=changes.body())))
+    path = f"/phone/{quote(agent_id, safe='')}"
+    return (yield from _write(Request("updatePhoneAgent", "PATCH", path, body=changes.body())))
 
 
 def ping() -> Flow[None]:
     """Send one authenticated request that changes nothing, and read no more than its status."""
-    yield from _send(Request("GET", "/phone"))
+    yield from _send(_LIST_AGENTS)
 
 
 def exchange(request: Request, over: str) -> str:
@@ -195,13 +202,11 @@ def asked_to_wait(error: OpenCXError | None) -> float | None:
     return seconds if isinstance(seconds, int | float) and seconds > MAX_RETRY_AFTER else None
 
 
-def _list(path: str, read: Callable[[object], _Result]) -> Flow[list[_Result]]:
+def _list(request: Request, read: Callable[[object], _Result]) -> Flow[list[_Result]]:
     items: list[_Result] = []
     seen: set[str] = set()
-    query: dict[str, str] = {}
     received = 0
     for _ in range(MAX_PAGES):
-        request = Request("GET", path, query)
         answer = yield from _send(request)
         with _naming(request, answer):
             received += len(answer.body)
@@ -214,8 +219,8 @@ def _list(path: str, read: Callable[[object], _Result]) -> Flow[list[_Result]]:
             if cursor in seen:
                 raise OpenCXAnswerError("the service's list does not end: it repeats a cursor.")
         seen.add(cursor)
-        query = {"cursor": cursor}
-    raise OpenCXAnswerError(f"GET {path}: the service's list does not end: over {MAX_PAGES} pages.")
+        request = replace(request, query={"cursor": cursor})
+    raise OpenCXAnswerError(f"{request}: the service's list does not end: over {MAX_PAGES} pages.")
 
 
 def _page(answer: Answer) -> tuple[Iterable[object], str | None]:

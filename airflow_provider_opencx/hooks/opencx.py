@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowNotFoundException, BaseHook, mask_secret
 
-from airflow_provider_opencx import __version__, connection_form, procedures, reconcile
+from airflow_provider_opencx import __version__, connection_form, metrics, procedures, reconcile
 from airflow_provider_opencx.api import requests
 from airflow_provider_opencx.api.client import AsyncOpenCXClient, ClientSettings, OpenCXClient
 from airflow_provider_opencx.api.models import PhoneAgent, PhoneAgentChanges, PhoneAgentSpec, Voice, shortened
@@ -77,7 +77,7 @@ class OpenCXHook(BaseHook):
         settings = self._settings(connection)
         for secret in settings.secrets:
             mask_secret(secret)
-        return OpenCXClient(settings)
+        return OpenCXClient(settings, metrics.count_attempt)
 
     async def aget_conn(self) -> AsyncOpenCXClient:
         """Return a new async client, for the caller to close (``async with await hook.aget_conn() as client``).
@@ -95,7 +95,8 @@ class OpenCXHook(BaseHook):
         # Airflow tells the process that writes the log, over a line that must not be waited for in the event loop.
         for secret in settings.secrets:
             await sync_to_async(mask_secret)(secret)
-        return AsyncOpenCXClient(settings)
+        await sync_to_async(metrics.prepare, thread_sensitive=False)()
+        return await AsyncOpenCXClient.open(settings, metrics.count_attempt)
 
     def list_phone_agents(self) -> list[PhoneAgent]:
         """Return all agents of the organization."""
@@ -145,7 +146,7 @@ class OpenCXHook(BaseHook):
         :raises OpenCXPlanRefusedError: if several agents have the name, or the one that has it is inbound.
         """
         flow = procedures.create(spec, if_exists, tried_before=tried_before)
-        return self._told(self.get_conn().run(flow), on_mismatch, OpenCXCreateMismatchError)
+        return self._checked(self.get_conn().run(flow), on_mismatch, OpenCXCreateMismatchError)
 
     async def acreate_phone_agent(
         self,
@@ -157,7 +158,7 @@ class OpenCXHook(BaseHook):
     ) -> PhoneAgent:
         """Async twin of :meth:`create_phone_agent`."""
         flow = procedures.create(spec, if_exists, tried_before=tried_before)
-        return self._told(await self._arun(flow), on_mismatch, OpenCXCreateMismatchError)
+        return self._checked(await self._arun(flow), on_mismatch, OpenCXCreateMismatchError)
 
     def update_phone_agent(
         self,
@@ -176,7 +177,7 @@ class OpenCXHook(BaseHook):
         :raises OpenCXPlanRefusedError: if there is no such agent, or several, or ``model`` would change.
         """
         flow = procedures.update(changes, agent_id=agent_id, agent_name=agent_name)
-        return self._told(self.get_conn().run(flow), on_mismatch)
+        return self._checked(self.get_conn().run(flow), on_mismatch)
 
     async def aupdate_phone_agent(
         self,
@@ -188,7 +189,7 @@ class OpenCXHook(BaseHook):
     ) -> PhoneAgent:
         """Async twin of :meth:`update_phone_agent`."""
         flow = procedures.update(changes, agent_id=agent_id, agent_name=agent_name)
-        return self._told(await self._arun(flow), on_mismatch)
+        return self._checked(await self._arun(flow), on_mismatch)
 
     def upsert_phone_agent(
         self, spec: PhoneAgentSpec, *, on_mismatch: OnMismatch = "fail", tried_before: bool = False
@@ -203,13 +204,13 @@ class OpenCXHook(BaseHook):
         :raises OpenCXPlanRefusedError: if several agents have the name, ``model`` would change, or an inbound
             agent has the name and no ``type`` is written.
         """
-        return self._told(self.get_conn().run(procedures.upsert(spec, tried_before=tried_before)), on_mismatch)
+        return self._checked(self.get_conn().run(procedures.upsert(spec, tried_before=tried_before)), on_mismatch)
 
     async def aupsert_phone_agent(
         self, spec: PhoneAgentSpec, *, on_mismatch: OnMismatch = "fail", tried_before: bool = False
     ) -> PhoneAgent:
         """Async twin of :meth:`upsert_phone_agent`."""
-        return self._told(await self._arun(procedures.upsert(spec, tried_before=tried_before)), on_mismatch)
+        return self._checked(await self._arun(procedures.upsert(spec, tried_before=tried_before)), on_mismatch)
 
     def plan_phone_agents(self, specs: Sequence[PhoneAgentSpec], *, tried_before: bool = False) -> FleetPlan:
         """Return what is to be done for exactly one agent of each declared name, as declared; writes nothing.
@@ -241,15 +242,15 @@ class OpenCXHook(BaseHook):
             plan is not the approved one.
         :raises OpenCXFleetError: naming each agent that failed, after the others were written.
         """
-        plan.check(approved)
-        return self._told_of_fleet(plan, self.get_conn().run(procedures.apply_fleet(plan)), on_mismatch)
+        _check(plan, approved)
+        return self._fleet(plan, self.get_conn().run(procedures.apply_fleet(plan)), on_mismatch)
 
     async def aapply_plan(
         self, plan: FleetPlan, *, approved: Mapping[str, JsonValue] | None = None, on_mismatch: OnMismatch = "fail"
     ) -> list[PhoneAgent]:
         """Async twin of :meth:`apply_plan`."""
-        plan.check(approved)
-        return self._told_of_fleet(plan, await self._arun(procedures.apply_fleet(plan)), on_mismatch)
+        _check(plan, approved)
+        return self._fleet(plan, await self._arun(procedures.apply_fleet(plan)), on_mismatch)
 
     def list_voices(self) -> list[Voice]:
         """Return the voices that can be given as ``voice_id``."""
@@ -308,30 +309,15 @@ class OpenCXHook(BaseHook):
             " API key as its password."
         )
 
-    def _told(
+    def _checked(
         self,
         outcome: Outcome,
         on_mismatch: OnMismatch,
         mismatch_error: type[OpenCXMismatchError] = OpenCXMismatchError,
     ) -> PhoneAgent:
-        agent = outcome.agent
-        listed = "; ".join(map(str, outcome.differences))
-        if outcome.action == "created":
-            self.log.info("Created %s.", agent.label)
-        elif outcome.action == "updated":
-            self.log.info("Updated %s: %s.", agent.label, listed)
-        elif outcome.differences:
-            self.log.warning("Adopted %s as it is. It is not as declared: %s.", agent.label, listed)
-        else:
-            self.log.info("Left %s as it is: nothing differs.", agent.label)
-        self._check_mismatches(outcome, on_mismatch, mismatch_error)
-        return agent
-
-    def _check_mismatches(
-        self, outcome: Outcome, on_mismatch: OnMismatch, mismatch_error: type[OpenCXMismatchError]
-    ) -> None:
+        """Return the agent of an outcome, if the service has stored it as asked."""
         if not outcome.mismatches:
-            return
+            return outcome.agent
         message = (
             f"OpenCX {outcome.action} {outcome.agent.label}, but not as asked:"
             f" {'; '.join(map(str, outcome.mismatches))}. The service may not know the member, or not take the"
@@ -341,21 +327,26 @@ class OpenCXHook(BaseHook):
             members = [mismatch.member for mismatch in outcome.mismatches]
             raise mismatch_error(message, agent_id=outcome.agent.id, members=members)
         self.log.warning(message)
+        return outcome.agent
 
-    def _told_of_fleet(self, plan: FleetPlan, results: Sequence[Result], on_mismatch: OnMismatch) -> list[PhoneAgent]:
+    def _fleet(self, plan: FleetPlan, results: Sequence[Result], on_mismatch: OnMismatch) -> list[PhoneAgent]:
         agents: list[PhoneAgent] = []
         failures: dict[str, OpenCXError] = {}
         for step, result in zip(plan.steps, results, strict=True):
             try:
                 if isinstance(result, OpenCXError):
                     raise result
-                self._check_mismatches(result, on_mismatch, OpenCXMismatchError)
-                agents.append(result.agent)
+                agents.append(self._checked(result, on_mismatch))
             except OpenCXError as error:
                 failures[step.spec.agent_name] = error
         if failures:
             raise _fleet_error(failures, len(plan.steps))
         return agents
+
+
+def _check(plan: FleetPlan, approved: Mapping[str, JsonValue] | None) -> None:
+    metrics.count_decision("refused", plan.refused)
+    plan.check(approved)
 
 
 def _fleet_error(failures: Mapping[str, OpenCXError], declared: int) -> OpenCXFleetError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import ChainMap
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -18,6 +19,7 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
+from airflow_provider_opencx import metrics
 from airflow_provider_opencx.connection_form import DEFAULT_CONN_ID
 from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXError, OpenCXRateLimitError
 from airflow_provider_opencx.parse_time import is_final, naming_task
@@ -148,15 +150,20 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator):
         wait = self._waiting
         if wait.is_for_none:
             return []
+        if not context.get("task_reschedule_count"):
+            self.log.info("Waiting for %s.", wait.goal)
         if not self.deferrable:
+            began = self._began_at(context)
             with self._errors_not_skipped():
                 result: JsonValue = super().execute(context)
-                return result
+            metrics.time_to_number(time.time() - began)
+            return result
 
         from airflow_provider_opencx.triggers.phone_number import OpenCXPhoneNumberTrigger
 
+        arguments = self._trigger_arguments(wait.agent_id, wait.agent_name)
         self.defer(
-            trigger=OpenCXPhoneNumberTrigger(**self._trigger_arguments(wait.agent_id, wait.agent_name)),
+            trigger=OpenCXPhoneNumberTrigger(**arguments, waiting_since=time.time()),
             method_name=self.execute_complete.__name__,
             timeout=timedelta(seconds=self.timeout),
         )
@@ -164,9 +171,10 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator):
     def execute_complete(self, context: Context, event: Mapping[str, Any] | None = None) -> JsonValue:
         """Go on after the trigger has fired: return the agent or the agents, or raise the error that it met."""
         from airflow_provider_opencx.triggers.phone_number import result_of
+        from airflow_provider_opencx.waiting import success
 
         result = result_of(event)
-        self._log_success(result)
+        self.log.info(success(result))
         if self.end_from_trigger and (reason := self._reason_to_end_in_a_worker()):
             self.log.info("Ended in a worker, and not in the triggerer, because of %s.", reason)
         return result
@@ -231,6 +239,8 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator):
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Look once; in mode reschedule, look on while something is wrong, because no count outlives the process."""
+        from airflow_provider_opencx.waiting import success
+
         started = time.monotonic()
         result = self._look()
         while result is None and self._must_look_on() and time.monotonic() - started < self.timeout:
@@ -238,16 +248,13 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator):
             result = self._look()
         if result is None:
             return PokeReturnValue(is_done=False)
-        self._log_success(result)
+        self.log.info(success(result))
         return PokeReturnValue(is_done=True, xcom_value=result)
 
-    def _log_success(self, result: JsonValue) -> None:
-        if isinstance(result, dict):
-            self.log.info(
-                "Number %s: phone agent %r (%s) has it.", result["phone_number"], result["name"], result["id"]
-            )
-        elif isinstance(result, list):
-            self.log.info("All %d phone agents have their numbers.", len(result))
+    def _began_at(self, context: Context) -> float:
+        """Return when the wait began: in mode reschedule, that may have been in an earlier process."""
+        first = context["ti"].get_first_reschedule_date(context) if self.reschedule else None
+        return time.time() if first is None else first.timestamp()
 
     def _must_look_on(self) -> bool:
         told_to_wait = isinstance(self._last_poll, OpenCXRateLimitError)
@@ -267,7 +274,7 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator):
             self.log.warning("Polling for the number failed: %s", error)
         agent_ids = self._waiting.judge(self._last_poll)
         if agent_ids is None or isinstance(self._last_poll, OpenCXError):
-            self.log.info(self._waiting.progress)
+            self.log.log(logging.INFO if self._waiting.made_progress else logging.DEBUG, self._waiting.progress)
             return None
         return self._waiting.result(self._last_poll, agent_ids)
 

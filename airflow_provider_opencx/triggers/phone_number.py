@@ -14,9 +14,10 @@ from airflow.triggers.base import BaseEventTrigger, TaskSuccessEvent, TriggerEve
 from asgiref.sync import sync_to_async
 from pydantic import JsonValue
 
+from airflow_provider_opencx import metrics
 from airflow_provider_opencx.exceptions import OpenCXError
-from airflow_provider_opencx.triggers.polling import SharedPolls, Snapshot
-from airflow_provider_opencx.waiting import Wait
+from airflow_provider_opencx.triggers.polling import SharedPolls, Snapshot, waited_for
+from airflow_provider_opencx.waiting import Wait, success
 
 SECONDS_TO_SETTLE = 10.0
 """How soon after its start a trigger at the earliest sends a task back to a worker which has just let go of it.
@@ -48,6 +49,7 @@ class OpenCXPhoneNumberTrigger(BaseEventTrigger):
     :param end_from_trigger: end the task in the triggerer where it succeeds, with the agent, or the list, as its XCom.
         An error always goes to a worker, where retries, callbacks and ``soft_fail`` are.
     :param started_by_worker: whether a worker deferred the task, so that it must not come back too soon.
+    :param waiting_since: when the task began to wait, in seconds since the epoch; by default now.
     """
 
     # Made for deferred tasks, which go to the triggerer of their queue.
@@ -62,6 +64,7 @@ class OpenCXPhoneNumberTrigger(BaseEventTrigger):
         *,
         end_from_trigger: bool = False,
         started_by_worker: bool = True,
+        waiting_since: float | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow does not annotate it
         self.opencx_conn_id = opencx_conn_id
@@ -70,6 +73,7 @@ class OpenCXPhoneNumberTrigger(BaseEventTrigger):
         self.poll_interval = poll_interval
         self.end_from_trigger = end_from_trigger
         self.started_by_worker = started_by_worker
+        self.waiting_since = time.time() if waiting_since is None else waiting_since
         self._made_at = time.monotonic()
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -83,6 +87,7 @@ class OpenCXPhoneNumberTrigger(BaseEventTrigger):
                 "poll_interval": self.poll_interval,
                 "end_from_trigger": self.end_from_trigger,
                 "started_by_worker": self.started_by_worker,
+                "waiting_since": self.waiting_since,
             },
         )
 
@@ -114,6 +119,7 @@ class OpenCXPhoneNumberTrigger(BaseEventTrigger):
         # Without an id, this runs in ``dag.test()``, which knows no end in the triggerer and no scheduler either.
         in_triggerer = self.trigger_id is not None
         if in_triggerer and self.end_from_trigger and outcome["status"] == "success" and await self._store(outcome):
+            log.info(success(result_of(outcome)))
             yield TaskSuccessEvent()
             return
         if in_triggerer and self.started_by_worker:
@@ -130,27 +136,36 @@ class OpenCXPhoneNumberTrigger(BaseEventTrigger):
         """Return the payload of the event, ``None`` if the stream ended without one."""
         try:
             wait = Wait(self.agent_id, self.agent_name)
-            result = [] if wait.is_for_none else await self._result(wait, shared_stream)
+            result = [] if wait.is_for_none else await self._waited(wait, shared_stream)
         except OpenCXError as error:
             return {"status": "error", **error.to_event()}
         if result is None:
             return None
         return {"status": "success", "agent" if wait.is_for_one else "agents": result}
 
+    async def _waited(self, wait: Wait, shared_stream: AsyncIterator[Any]) -> JsonValue:
+        """Return the result, ``None`` if the stream ended without one; tell the log and the metrics of the wait."""
+        if not self.started_by_worker:
+            log.info("Waiting for %s.", wait.goal)
+        with waited_for(self.opencx_conn_id, wait.without_number):
+            result = await self._result(wait, shared_stream)
+        if result is not None:
+            metrics.time_to_number(time.time() - self.waiting_since)
+        return result
+
     async def _result(self, wait: Wait, shared_stream: AsyncIterator[Any]) -> JsonValue:
         """Return the result, ``None`` if the stream ended without one."""
-        logged: int | None = None
         async for snapshot in shared_stream:
             if snapshot.begun_at < self._made_at:
                 continue  # it may show an agent as it was before the task upstream changed it
-            agent_ids = wait.judge(snapshot.poll)
-            if agent_ids is not None:
-                if len(agent_ids) > MOST_READ_IN_THE_LOOP:
+            async with snapshot.turns:
+                await asyncio.sleep(0)  # to let others have theirs
+                agent_ids = wait.judge(snapshot.poll)
+                if agent_ids is not None and len(agent_ids) > MOST_READ_IN_THE_LOOP:
                     return await asyncio.to_thread(wait.result, snapshot.poll, agent_ids)
-                return wait.result(snapshot.poll, agent_ids)
-            if not wait.is_for_one and wait.without_number != logged:
-                logged = wait.without_number
-                log.info(wait.progress)
+                if agent_ids is not None:
+                    return wait.result(snapshot.poll, agent_ids)
+            log.log(logging.INFO if wait.made_progress else logging.DEBUG, wait.progress)
         return None
 
     async def _store(self, outcome: Mapping[str, Any]) -> bool:

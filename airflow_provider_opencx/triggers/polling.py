@@ -5,14 +5,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TypeAlias
 
+from airflow_provider_opencx import metrics
 from airflow_provider_opencx.api import requests
 from airflow_provider_opencx.api.client import AsyncOpenCXClient
 from airflow_provider_opencx.exceptions import OpenCXAuthenticationError, OpenCXError, OpenCXRateLimitError
 from airflow_provider_opencx.hooks.opencx import OpenCXHook
 from airflow_provider_opencx.triggers.packed_agents import PackedAgents, pack
 from airflow_provider_opencx.waiting import next_poll_in
+
+_AT_ONCE = 50
 
 log = logging.getLogger(__name__)
 
@@ -24,11 +31,26 @@ class Snapshot:
     :param poll: all agents, or the error for which they could not be read.
     :param begun_at: when it began: what was changed before is in it. Of ``time.monotonic()``.
     :param taken_at: when it ended.
+    :param turns: those who have waited for it take turns with it, and leave some to others: they may be ten thousand.
     """
 
     poll: PackedAgents | OpenCXError
     begun_at: float
     taken_at: float
+    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
+
+
+@contextmanager
+def waited_for(conn_id: str, agents: int) -> Generator[None]:
+    """Count agents as waited for over a connection, for the metrics."""
+    _waited_for[conn_id] += agents
+    try:
+        yield
+    finally:
+        _waited_for[conn_id] -= agents
+
+
+_waited_for: Counter[str] = Counter()
 
 
 class SharedPolls:
@@ -42,6 +64,7 @@ class SharedPolls:
     """
 
     def __init__(self, conn_id: str, interval: float) -> None:
+        self._key = _key(conn_id, interval)
         self._connection = _PolledConnection(conn_id)
         self._interval = interval
         self._newest: Snapshot | None = None
@@ -52,8 +75,7 @@ class SharedPolls:
     @classmethod
     def join(cls, conn_id: str, interval: float) -> SharedPolls:
         """Return the polls of a connection and an interval, to be left again with :meth:`leave`."""
-        loop = asyncio.get_running_loop()
-        key = (loop, conn_id, float(interval))
+        key = _key(conn_id, interval)
         if key not in _shared:
             for ended in [other for other in _shared if other[0].is_closed()]:
                 del _shared[ended]
@@ -74,9 +96,8 @@ class SharedPolls:
         if not self._waiters:
             if self._newest is not None and not _counts_when_left(self._newest.poll):
                 self._newest = None
-            loop = asyncio.get_running_loop()
-            key = (loop, self._connection.conn_id, float(self._interval))
-            self._end = loop.call_later(self._due_in(), _shared.pop, key, None)
+            self._tell_metrics()
+            self._end = asyncio.get_running_loop().call_later(self._due_in(), _shared.pop, self._key, None)
             await self._connection.aclose()
 
     async def after(self, seen: Snapshot | None) -> Snapshot:
@@ -106,14 +127,25 @@ class SharedPolls:
         poll = await self._connection.poll()
         if isinstance(poll, OpenCXError):
             log.warning("Polling for phone numbers over connection %r failed: %s", self._connection.conn_id, poll)
+        self._tell_metrics()
         return Snapshot(poll, begun_at, time.monotonic())
+
+    def _tell_metrics(self) -> None:
+        conn_id = self._connection.conn_id
+        metrics.gauge_waiting_agents(conn_id, _waited_for[conn_id])
 
 
 def _counts_when_left(poll: PackedAgents | OpenCXError) -> bool:
     return isinstance(poll, PackedAgents | OpenCXRateLimitError)
 
 
-_shared: dict[tuple[asyncio.AbstractEventLoop, str, float], SharedPolls] = {}
+_Key: TypeAlias = tuple[asyncio.AbstractEventLoop, str, float]
+
+_shared: dict[_Key, SharedPolls] = {}
+
+
+def _key(conn_id: str, interval: float) -> _Key:
+    return asyncio.get_running_loop(), conn_id, float(interval)
 
 
 class _PolledConnection:

@@ -67,7 +67,7 @@ def with_a_lie(agent: PhoneAgent, dump: Callable[[PhoneAgent], Any] = PhoneAgent
     [
         ("duplicates", 0, "procedures._list_before_creating", without_looking),
         ("duplicates", 74, "procedures._list_before_creating", with_one_look),
-        ("lost writes", 21, "writing.find_mismatches", without_a_comparison),
+        ("lost writes", 117, "writing.find_mismatches", without_a_comparison),
         ("untyped errors", 0, "procedures.plan_upsert", with_a_bug),
         ("untrue results", 0, "api.models.PhoneAgent.as_dict", with_a_lie),
         ("needless requests", 0, "writing.list_agents", with_two_looks),

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import ssl
 import subprocess
 import sys
+import threading
 import time
 import tracemalloc
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -15,8 +17,10 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
+from airflow_provider_opencx.api import client as client_module
 from airflow_provider_opencx.api.models import PhoneAgent
 from airflow_provider_opencx.exceptions import OpenCXAnswerError, OpenCXError
+from airflow_provider_opencx.hooks.opencx import OpenCXHook
 from airflow_provider_opencx.reconcile import PhoneAgents
 from airflow_provider_opencx.simulator import Simulator
 from airflow_provider_opencx.triggers.packed_agents import PackedAgents, pack
@@ -134,6 +138,56 @@ def test_a_sequence_of_thousands_does_not_hold_up_the_event_loop() -> None:
         blocks.append(asyncio.run(wait_for_all()))
     print(f"{AGENTS} waited for: longest block {1000 * min(blocks):.0f} ms, of at most {1000 * bound:.0f} ms")
     assert min(blocks) <= bound
+
+
+def test_tasks_whose_numbers_come_in_one_poll_leave_turns_to_others() -> None:
+    agents = [{"id": f"pa_{number}", "name": f"agent {number}", "phone_number": "+1555"} for number in range(WAITING)]
+    poll = PackedAgents(map(pack, agents))
+
+    async def turns_of_others() -> int:
+        snapshot = asyncio.get_running_loop().create_future()
+        turns = 0
+
+        async def polls() -> AsyncIterator[Snapshot]:
+            yield await asyncio.shield(snapshot)
+
+        async def wait_for_one(number: int) -> None:
+            trigger = OpenCXPhoneNumberTrigger("opencx_default", agent_id=f"pa_{number}")
+            [event] = [event async for event in trigger.filter_shared_stream(polls())]
+            assert event.payload["agent"]["id"] == f"pa_{number}"
+
+        async def others() -> None:
+            nonlocal turns
+            while True:
+                await asyncio.sleep(0)
+                turns += 1
+
+        waiting = [asyncio.create_task(wait_for_one(number)) for number in range(WAITING)]
+        await asyncio.sleep(0)
+        taking_turns = asyncio.create_task(others())
+        snapshot.set_result(Snapshot(poll, begun_at=time.monotonic(), taken_at=time.monotonic()))
+        await asyncio.gather(*waiting)
+        taking_turns.cancel()
+        return turns
+
+    assert asyncio.run(turns_of_others()) >= WAITING / 50
+
+
+def test_the_first_client_of_a_process_reads_certificates_outside_of_the_event_loop(
+    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create, made_in = client_module.httpx.create_ssl_context, []
+
+    def noted() -> ssl.SSLContext:
+        made_in.append(threading.current_thread())
+        return create()
+
+    monkeypatch.setattr(client_module.httpx, "create_ssl_context", noted)
+    client_module._tls_context.cache_clear()
+    for _ in range(2):
+        assert asyncio.run(OpenCXHook().alist_phone_agents()) == []
+    [thread] = made_in
+    assert thread is not threading.current_thread()
 
 
 def test_packed_agents_are_the_agents() -> None:

@@ -12,7 +12,9 @@ from airflow_provider_opencx.exceptions import (
     OpenCXArgumentError,
     OpenCXPlanRefusedError,
 )
+from airflow_provider_opencx.fleet import Step
 from airflow_provider_opencx.reconcile import (
+    Adopt,
     Create,
     PhoneAgents,
     Refuse,
@@ -136,11 +138,20 @@ def test_an_inbound_line_becomes_outbound_only_where_that_is_written() -> None:
 def test_an_existing_agent_is_adopted_as_it_is_or_refused_as_asked() -> None:
     existing = agent(first_message="Hello")
     adopted = plan_create(spec(first_message="Hi"), listed(existing), "adopt")
-    assert isinstance(adopted, Unchanged)
+    assert isinstance(adopted, Adopt)
     assert [difference.member for difference in adopted.differences] == ["first_message"]
     refused = plan_create(spec(), listed(existing), "fail")
     assert isinstance(refused, Refuse)
     assert isinstance(refused.error, OpenCXAgentExistsError)
+
+
+def test_a_create_that_was_approved_is_no_leave_to_update() -> None:
+    declared = spec(first_message="Hi")
+    approved = Step(declared, plan_upsert(declared, listed())).as_dict()
+    assert Step(declared, plan_upsert(declared, listed())).is_approved_by(approved)
+    update = Step(declared, plan_upsert(declared, listed(agent(first_message=None))))
+    assert update.action == "update"
+    assert not update.is_approved_by(approved)
 
 
 def test_a_rename_to_a_name_in_use_is_refused() -> None:

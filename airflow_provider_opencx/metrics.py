@@ -1,0 +1,82 @@
+"""What Airflow's metrics are told of this provider. The only module that knows of them.
+
+A metric whose tags say more is sent twice, as Airflow does with its own: under its name with tags, and, for a statsd
+that knows no tags, under a name that ends with their values. Airflow's option ``[metrics] legacy_names_on`` leaves
+out the second. Names and values are few: no agent, key or address is in them.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import socket
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+# Airflow's metrics are imported where they are used: parsing a Dag should not pay for them.
+if TYPE_CHECKING:
+    from airflow.sdk.observability.stats import Stats
+
+    from airflow_provider_opencx.api.attempts import Attempt
+
+Decision: TypeAlias = Literal["created", "updated", "adopted", "unchanged", "refused", "failed"]
+
+_NOT_FOR_A_NAME = re.compile("[^a-zA-Z0-9_-]")
+
+log = logging.getLogger(__name__)
+
+
+def prepare() -> None:
+    """Let Airflow look up where metrics go, which may take a while: not to be called in an event loop."""
+    _tell("", lambda stats, name, tags: stats.timer())
+
+
+def count_attempt(attempt: Attempt) -> None:
+    """Count an attempt to send a request, and time it."""
+    _count("opencx.requests", operation=attempt.operation, status=attempt.outcome)
+    if attempt.is_retry:
+        _count("opencx.retries", operation=attempt.operation)
+    if attempt.outcome == "429":
+        _count("opencx.rate_limited", operation=attempt.operation)
+    _time("opencx.request_duration", attempt.seconds, operation=attempt.operation)
+
+
+def count_decision(decision: Decision, agents: int = 1) -> None:
+    """Count what was decided for an agent, or for several."""
+    if agents:
+        _count("opencx.agents", agents, decision=decision)
+
+
+def time_to_number(seconds: float) -> None:
+    """Record the seconds from the beginning of a wait to the poll that ended it."""
+    _time("opencx.time_to_number", seconds)
+
+
+def gauge_waiting_agents(conn_id: str, agents: int) -> None:
+    """Record how many agents this triggerer waits for over a connection."""
+
+    def send(stats: type[Stats], name: str, tags: dict[str, str]) -> None:
+        stats.gauge(name, agents, tags=tags)
+
+    _tell("opencx.waiting_agents", send, conn_id=conn_id, hostname=socket.gethostname())
+
+
+def _count(name: str, count: int = 1, **tags: str) -> None:
+    _tell(name, lambda stats, name, tags: stats.incr(name, count, tags=tags), **tags)
+
+
+def _time(name: str, seconds: float, **tags: str) -> None:
+    _tell(name, lambda stats, name, tags: stats.timing(name, timedelta(seconds=seconds), tags=tags), **tags)
+
+
+def _tell(name: str, send: Callable[[type[Stats], str, dict[str, str]], object], **tags: str) -> None:
+    try:
+        from airflow.providers.common.compat.sdk import Stats, conf
+
+        send(Stats, name, tags)
+        if tags and conf.getboolean("metrics", "legacy_names_on", fallback=True):
+            send(Stats, ".".join([name, *(_NOT_FOR_A_NAME.sub("_", value) for value in tags.values())]), {})
+    except Exception:
+        # Whatever is wrong with the metrics, no task is to suffer for it.
+        log.debug("The metric %s could not be sent.", name, exc_info=True)

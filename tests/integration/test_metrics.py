@@ -1,0 +1,279 @@
+"""What Airflow's metrics are told: of each attempt, each decision and each wait, by workers and by triggerers."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow_standalone import AirflowStandalone, connection_json
+
+from airflow_provider_opencx import metrics
+from airflow_provider_opencx.api import requests
+from airflow_provider_opencx.api.attempts import Attempt
+from airflow_provider_opencx.api.client import AsyncOpenCXClient, ClientSettings, OpenCXClient
+from airflow_provider_opencx.api.models import PhoneAgentChanges, PhoneAgentSpec
+from airflow_provider_opencx.exceptions import OpenCXError
+from airflow_provider_opencx.hooks.opencx import OpenCXHook
+from airflow_provider_opencx.simulator import (
+    Answer,
+    CloseBeforeHandling,
+    Fault,
+    LoseAnswer,
+    Simulator,
+    SlowAnswer,
+    TruncateAnswer,
+)
+
+API_KEY = "ocx_live_integrati0n-s3cret"
+SPEC = PhoneAgentSpec.declare({"name": "a"})
+HOST = metrics._NOT_FOR_A_NAME.sub("_", socket.gethostname())
+
+DAGS = """
+from datetime import datetime, timedelta
+from airflow.sdk import DAG
+from airflow_provider_opencx.operators.phone_agent import OpenCXUpsertPhoneAgentOperator
+from airflow_provider_opencx.sensors.phone_number import OpenCXPhoneNumberSensor
+
+with DAG("measured", schedule=None, start_date=datetime(2026, 1, 1)):
+    agent = OpenCXUpsertPhoneAgentOperator(task_id="agent", name="Secret name", language="en")
+    agent >> [
+        OpenCXPhoneNumberSensor(task_id="poke", agent_name="Secret name", poke_interval=1),
+        OpenCXPhoneNumberSensor(
+            task_id="deferred", agent_name="Secret name", poke_interval=1, deferrable=True, end_from_trigger=True
+        ),
+    ]
+"""
+
+
+class Statsd:
+    """Receives what a statsd client sends."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 0))
+        self._socket.settimeout(0.1)
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._receive)
+        self.port = self._socket.getsockname()[1]
+        self.received: list[tuple[str, float, str]] = []
+
+    def __enter__(self) -> Statsd:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+        self._socket.close()
+
+    def counts(self) -> Counter[str]:
+        """Return the counters of this provider."""
+        counts: Counter[str] = Counter()
+        for name, value, kind in self.received:
+            if kind == "c":
+                counts[name] += int(value)
+        return counts
+
+    def values(self, name: str, kind: str) -> list[float]:
+        """Return the values of a timer (``ms``), in milliseconds, or of a gauge (``g``)."""
+        return [value for of, value, of_kind in self.received if (of, of_kind) == (name, kind)]
+
+    def _receive(self) -> None:
+        while not self._over.is_set():
+            with suppress(TimeoutError):
+                for line in self._socket.recv(65536).decode().splitlines():
+                    name, _, rest = line.partition(":")
+                    value, kind, *_ = rest.split("|")
+                    if name.startswith("airflow.opencx."):
+                        self.received.append((name.removeprefix("airflow."), float(value), kind))
+
+
+@pytest.fixture
+def statsd() -> Iterator[Statsd]:
+    with Statsd() as running:
+        yield running
+
+
+def test_workers_and_triggerers_send_what_happens_to_a_plain_statsd(
+    simulator: Simulator, statsd: Statsd, tmp_path: Path
+) -> None:
+    simulator.provision_after = "5s"
+    simulator.fail("listPhoneAgents", Answer(429, headers={"Retry-After": "1"}))
+    simulator.fail("listPhoneAgents", Answer(503))
+    (tmp_path / "dags").mkdir()
+    (tmp_path / "dags" / "measured.py").write_text(DAGS)
+    variables = {
+        "AIRFLOW_CONN_OPENCX_DEFAULT": connection_json(simulator.url, API_KEY),
+        "AIRFLOW__METRICS__STATSD_ON": "True",
+        "AIRFLOW__METRICS__STATSD_HOST": "127.0.0.1",
+        "AIRFLOW__METRICS__STATSD_PORT": str(statsd.port),
+    }
+    with AirflowStandalone(tmp_path / "airflow", tmp_path / "dags", variables) as airflow:
+        airflow.run_dag("measured", within=300)
+    counts = statsd.counts()
+    statuses = Counter((request.operation, str(request.status)) for request in simulator.requests)
+    assert counts == {
+        "opencx.requests": len(simulator.requests),
+        **{f"opencx.requests.{operation}.{status}": count for (operation, status), count in statuses.items()},
+        "opencx.retries": 2,
+        "opencx.retries.listPhoneAgents": 2,
+        "opencx.rate_limited": 1,
+        "opencx.rate_limited.listPhoneAgents": 1,
+        "opencx.agents": 1,
+        "opencx.agents.created": 1,
+    }
+    durations = statsd.values("opencx.request_duration", "ms")
+    assert len(durations) == len(simulator.requests)
+    assert len(statsd.values("opencx.request_duration.createPhoneAgent", "ms")) == 1
+    poked, deferred = statsd.values("opencx.time_to_number", "ms")
+    assert 0 < poked < 300_000
+    assert 0 < deferred < 300_000
+    waiting = statsd.values(f"opencx.waiting_agents.opencx_default.{HOST}", "g")
+    assert waiting == statsd.values("opencx.waiting_agents", "g")
+    assert set(waiting) == {1.0, 0.0}
+    assert waiting[-1] == 0
+    assert "ecret" not in str(statsd.received)
+
+
+CREATE = "createPhoneAgent"
+LIST = "listPhoneAgents"
+
+
+@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
+@pytest.mark.parametrize(
+    ("operation", "faults", "expected"),
+    [
+        (LIST, [], ["200"]),
+        (LIST, [Answer(429), Answer(503), Answer(408)], ["429", "503", "408", "200"]),
+        (LIST, [Answer(503)] * 5, ["503"] * 4),
+        (LIST, [Answer(401)], ["401"]),
+        (LIST, [CloseBeforeHandling(), TruncateAnswer()], ["connection_error", "broken_answer", "200"]),
+        (LIST, [SlowAnswer(3)], ["timeout", "200"]),
+        (LIST, [Answer(429, headers={"Retry-After": "900"})], ["429"]),
+        (CREATE, [], ["200"]),
+        (CREATE, [LoseAnswer()], ["connection_error"]),
+        (CREATE, [Answer(429), Answer(500)], ["429", "500"]),
+    ],
+)
+def test_every_attempt_counts_once_with_what_it_came_to(
+    operation: str,
+    faults: list[Fault],
+    expected: list[str],
+    asynchronous: bool,
+    simulator: Simulator,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("httpx_retries.Retry.backoff_strategy", lambda self: 0.01)
+    for fault in faults:
+        simulator.fail(operation, fault)
+    settings = ClientSettings(simulator.url, API_KEY, timeout=1, max_retries=3, requests_per_minute=100_000)
+    attempts: list[Attempt] = []
+    flow: Any = requests.create_phone_agent(SPEC) if operation == CREATE else requests.list_phone_agents()
+
+    async def arun() -> None:
+        async with await AsyncOpenCXClient.open(settings, attempts.append) as client:
+            await client.run(flow)
+
+    with suppress(OpenCXError):
+        if asynchronous:
+            asyncio.run(arun())
+        else:
+            with OpenCXClient(settings, attempts.append) as client:
+                client.run(flow)
+    assert [(attempt.operation, attempt.outcome) for attempt in attempts] == [(operation, end) for end in expected]
+    assert [attempt.is_retry for attempt in attempts] == [number > 0 for number in range(len(expected))]
+    assert all(0 < attempt.seconds < 60 for attempt in attempts)
+
+
+def test_a_poll_that_is_cancelled_counts_as_such(simulator: Simulator) -> None:
+    simulator.fail(LIST, SlowAnswer(60))
+    attempts: list[Attempt] = []
+    settings = ClientSettings(simulator.url, API_KEY, requests_per_minute=100_000)
+
+    async def cancelled() -> None:
+        async with await AsyncOpenCXClient.open(settings, attempts.append) as client:
+            polling = asyncio.create_task(client.run(requests.list_phone_agents()))
+            async with asyncio.timeout(30):
+                while not simulator.requests:
+                    await asyncio.sleep(0.01)
+            polling.cancel()
+            await asyncio.wait([polling])
+
+    asyncio.run(cancelled())
+    assert [attempt.outcome for attempt in attempts] == ["cancelled"]
+
+
+OLD = "pa_000001"
+
+Told = list[tuple[str, int]]
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> Told:
+    """What is decided, as Airflow is told it."""
+    from airflow.providers.common.compat.sdk import Stats
+
+    counted: Told = []
+
+    def incr(stat: str, count: int = 1, rate: float = 1, *, tags: dict[str, str] | None = None) -> None:
+        if stat == "opencx.agents":
+            counted.append(((tags or {})["decision"], count))
+
+    monkeypatch.setattr(Stats, "incr", incr, raising=False)
+    return counted
+
+
+def fleet(hook: OpenCXHook, *names: str) -> None:
+    hook.apply_plan(hook.plan_phone_agents([PhoneAgentSpec.declare({"name": n, "language": "en"}) for n in names]))
+
+
+@pytest.mark.parametrize(
+    ("faults", "act", "expected"),
+    [
+        ([], lambda hook: hook.create_phone_agent(SPEC), ["created"]),
+        ([LoseAnswer()], lambda hook: hook.create_phone_agent(SPEC), ["created"]),
+        ([CloseBeforeHandling()], lambda hook: hook.create_phone_agent(SPEC), ["failed"]),
+        ([Answer(422)], lambda hook: hook.create_phone_agent(SPEC), ["failed"]),
+        ([], lambda hook: hook.create_phone_agent(PhoneAgentSpec.declare({"name": "old"})), ["adopted"]),
+        ([], lambda hook: hook.upsert_phone_agent(PhoneAgentSpec.declare({"name": "old"})), ["unchanged"]),
+        ([], lambda hook: hook.upsert_phone_agent(PhoneAgentSpec.declare({"name": "twice"})), ["refused"]),
+        ([], lambda hook: hook.update_phone_agent(OLD, PhoneAgentChanges.declare({"language": "fr"})), ["updated"]),
+        ([], lambda hook: fleet(hook, "a", "old", "b"), ["created", "created", "updated"]),
+        ([], lambda hook: fleet(hook, "a", "twice"), ["refused"]),
+    ],
+)
+def test_each_decision_counts_once(
+    faults: list[Fault],
+    act: Callable[[OpenCXHook], None],
+    expected: list[str],
+    simulator: Simulator,
+    told: Told,
+) -> None:
+    old = simulator.add_agent("old", type="outbound", language="de")
+    assert old["id"] == OLD
+    for _ in range(2):
+        simulator.add_agent("twice", type="outbound", language="en")
+    for fault in faults:
+        simulator.fail(CREATE, fault)
+    with suppress(OpenCXError):
+        act(OpenCXHook())
+    assert told == [(decision, 1) for decision in expected]
+
+
+def test_metrics_that_fail_fail_nothing(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow.providers.common.compat.sdk import Stats
+
+    def broken(*_: object, **__: object) -> None:
+        raise OSError("no statsd")
+
+    for method in ("incr", "timing", "gauge", "timer"):
+        monkeypatch.setattr(Stats, method, broken, raising=False)
+    assert OpenCXHook().upsert_phone_agent(SPEC).name == "a"
+    assert asyncio.run(OpenCXHook().alist_phone_agents())[0].name == "a"
