@@ -1,7 +1,11 @@
 # make demo    the campaign example on a real Airflow against the simulator: ends with a table of phone numbers
 # make test    every test
 # make ui      Airflow's UI with the simulator, a connection and the examples; prints the address
-# make check   format, lint, types
+# make check   format, lint, types, documentation
+# make docs    the documentation, in docs/_build/html; a warning is an error
+# make matrix  the tests on every supported Airflow and Python; ARGS="--list" names the pairs
+# make screenshots   the pictures in docs/images, taken by the browser tests
+# make dist    the wheel and the sdist, checked
 # make faults  what becomes of agents when everything goes wrong: SEED=1 RUNS=300, or FIRST=17 RUNS=1 for run 17 again
 # make audit   looks the pinned dependencies up among the known vulnerabilities (asks PyPI; not part of CI: an advisory should not break a build)
 # make bench   what waiting, fleets, imports and tasks cost, beside the HTTP provider; writes benchmarks/RESULTS.md (some 25 minutes; QUICK=1: 7, and writes nothing)
@@ -12,7 +16,7 @@ PYTHON ?= $(firstword $(foreach python,python3.11 python3.12 python3.13 python3,
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test ui check faults audit format bench bench-import clean
+.PHONY: demo test ui check lint docs matrix screenshots dist faults audit format bench bench-import clean
 
 demo: $(INSTALLED)
 	$(BIN)/python dev/demo.py
@@ -24,10 +28,27 @@ test: $(INSTALLED)
 ui: $(INSTALLED)
 	$(BIN)/python dev/ui.py
 
-check: $(INSTALLED)
+check: lint docs
+
+lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+docs: $(INSTALLED)
+	$(BIN)/sphinx-build --quiet --fresh-env --fail-on-warning --keep-going --builder html docs docs/_build/html
+
+matrix: $(INSTALLED)
+	$(BIN)/nox $(ARGS)
+
+screenshots: $(INSTALLED)
+	$(BIN)/python dev/debian_packages.py
+	SCREENSHOTS=$(CURDIR)/docs/images $(BIN)/pytest tests/browser $(ARGS)
+
+dist: $(INSTALLED)
+	rm -rf dist
+	$(BIN)/hatchling build
+	$(BIN)/twine check --strict dist/*
 
 SEED ?= 1
 RUNS ?= 300
@@ -49,7 +70,7 @@ bench-import: $(INSTALLED)
 	$(BIN)/python benchmarks/import_time.py
 
 clean:
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .nox .mypy_cache .pytest_cache .ruff_cache dist docs/_build
 
 # Bytecode is compiled once here: Airflow starts a process for every task.
 $(INSTALLED): pyproject.toml constraints.txt

@@ -1,8 +1,10 @@
 """A fleet that is changed only after a person has seen what would change: plan, approve, apply.
 
-The plan of a dry run is shown as a table among the Dag run's required actions (Airflow 3.1 and later). The task
-``apply`` does what was approved and nothing else: it refuses if the agents, or the file that declares them, changed
-meanwhile. Where nothing would change, nobody is asked.
+The plan of a dry run is shown as a table among the Dag run's required actions. The task ``apply`` does what was
+approved and nothing else: it refuses if the agents, or the file that declares them, changed meanwhile. Where nothing
+would change, nobody is asked.
+
+Required actions came with Airflow 3.1. On Airflow 3.0 this file, and no other, is an import error that says so.
 """
 
 from __future__ import annotations
@@ -10,7 +12,6 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from airflow.providers.common.compat.sdk import AirflowFailException
-from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import DAG, task
 
 from airflow_provider_opencx.operators.phone_agent import OpenCXSyncPhoneAgentsOperator
@@ -39,6 +40,9 @@ with DAG(
     default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
     tags=["opencx"],
 ):
+    # Not at the top, where the Dag processor of Airflow 3.0 imports it ahead of the file, and ends with the error.
+    from airflow.providers.standard.operators.hitl import ApprovalOperator
+
     plan = OpenCXSyncPhoneAgentsOperator(task_id="plan", agents=FLEET, dry_run=True)
     approve = ApprovalOperator(
         task_id="approve",

@@ -10,14 +10,19 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from airflow.api_fastapi.core_api.services.ui.connections import HookMetaService
 from airflow.exceptions import AirflowProviderDeprecationWarning
-from airflow.providers_manager import ProvidersManager
-from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime
 from jsonschema import Draft7Validator
+from wtforms import BooleanField, IntegerField, StringField
 
 from airflow_provider_opencx import __version__, connection_form
 from airflow_provider_opencx.get_provider_info import get_provider_info
 from airflow_provider_opencx.hooks.opencx import OpenCXHook
+
+try:
+    from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime as Hooks
+except ImportError:  # before Airflow 3.2
+    from airflow.providers_manager import ProvidersManager as Hooks
 
 AIRFLOW = Path(sys.executable).with_name("airflow")
 
@@ -44,32 +49,49 @@ def test_every_module_that_airflow_is_told_of_exists() -> None:
 def test_the_form_shows_the_key_the_url_and_the_extras_without_a_warning() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error", AirflowProviderDeprecationWarning)
-        manager = ProvidersManager()
-        hook = ProvidersManagerTaskRuntime().hooks["opencx"]
-        assert hook is not None
-        assert (hook.hook_name, hook.connection_testable) == ("OpenCX", True)
-        behaviour = manager.field_behaviours["opencx"]
-        fields = {
-            name.removeprefix("extra__opencx__"): widget.field
-            for name, widget in manager.connection_form_widgets.items()
-            if name.startswith("extra__opencx__")
-        }
-    assert behaviour["relabeling"] == {"password": "API key", "host": "Base URL"}
-    assert behaviour["hidden_fields"] == ["schema", "login", "port"]
-    assert {name: (field["schema"]["title"], field["value"]) for name, field in fields.items()} == {
+        [form] = [kind for kind in HookMetaService.hook_meta_data() if kind.connection_type == "opencx"]
+    assert form.hook_name == "OpenCX"
+    assert form.standard_fields is not None
+    shown = {name: field for name, field in form.standard_fields.model_dump().items() if field}
+    assert {name: field["title"] for name, field in shown.items() if not field["hidden"]} == {
+        "password": "API key",
+        "host": "Base URL",
+    }
+    assert {name for name, field in shown.items() if field["hidden"]} == {"url_schema", "login", "port"}
+    assert shown["host"]["placeholder"] == "https://api.open.cx"
+    assert "phone:write" in shown["password"]["placeholder"]
+    assert form.extra_fields is not None
+    assert {name: (field["schema"]["title"], field["value"]) for name, field in form.extra_fields.items()} == {
         "timeout": ("Timeout (seconds)", 30),
         "max_retries": ("Retries of a request", 4),
         "requests_per_minute": ("Requests a minute", 90),
         "pacing": ("Pacing", "process"),
         "allow_insecure_http": ("Allow plain http", False),
     }
-    assert all(field["description"] for field in fields.values())
+    assert all(field["description"] for field in form.extra_fields.values())
 
 
-def test_the_hook_declares_the_same_form_to_older_airflow() -> None:
+def test_the_form_has_a_test_button() -> None:
+    hook = Hooks().hooks["opencx"]
+    assert hook is not None
+    assert hook.connection_testable
+
+
+def test_the_hook_declares_to_airflow_3_0_and_3_1_the_form_that_later_ones_find_in_the_provider_info() -> None:
     widgets = OpenCXHook.get_connection_form_widgets()
-    assert list(widgets) == list(connection_form.conn_fields())
-    assert OpenCXHook.get_ui_field_behaviour()["relabeling"] == connection_form.RELABELING
+    fields = connection_form.conn_fields()
+    kinds = {"number": StringField, "string": StringField, "integer": IntegerField, "boolean": BooleanField}
+    assert {
+        name: (widget.field_class, *widget.args, widget.kwargs["description"], widget.kwargs["default"])
+        for name, widget in widgets.items()
+    } == {
+        name: (kinds[field["schema"]["type"][0]], field["label"], field["description"], field["schema"]["default"])
+        for name, field in fields.items()
+    }
+    assert list(widgets) == list(fields)
+    [kind] = get_provider_info()["connection-types"]
+    declared = {name.replace("-", "_"): value for name, value in kind["ui-field-behaviour"].items()}
+    assert OpenCXHook.get_ui_field_behaviour() == declared
 
 
 @pytest.mark.parametrize("module", ["operators.phone_agent", "sensors.phone_number", "get_provider_info"])

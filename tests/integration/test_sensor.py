@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import (
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    AirflowTaskTimeout,
+    TaskDeferred,
+)
 from airflow.sdk import DAG, BaseSensorOperator, task
-from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException, AirflowTaskTimeout
 from airflow_standalone import connection_json
 
 from airflow_provider_opencx.exceptions import (
@@ -199,16 +205,16 @@ def test_a_timeout_after_deferral_is_a_skip_where_airflow_itself_makes_it_none(
 
 
 def test_deferrable_the_worker_sends_nothing(dag: DAG, simulator: Simulator) -> None:
-    from airflow.sdk.exceptions import TaskDeferred
-
     with dag:
         sensor = OpenCXPhoneNumberSensor(
             task_id="await", agent_name="a", deferrable=True, poke_interval=7, timeout=timedelta(hours=1)
         )
+    before = time.time()
     with pytest.raises(TaskDeferred) as deferred:
         sensor.execute({})
     assert deferred.value.timeout == timedelta(hours=1)
     classpath, arguments = deferred.value.trigger.serialize()
+    assert before <= arguments.pop("waiting_since") <= time.time()
     assert classpath == "airflow_provider_opencx.triggers.phone_number.OpenCXPhoneNumberTrigger"
     assert arguments == {
         "opencx_conn_id": "opencx_default",

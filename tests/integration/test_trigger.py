@@ -12,7 +12,6 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from airflow.triggers.shared_stream import SharedStreamManager
 from airflow_standalone import connection_json
 
 from airflow_provider_opencx.api.models import PhoneAgentChanges
@@ -21,6 +20,11 @@ from airflow_provider_opencx.hooks.opencx import OpenCXHook
 from airflow_provider_opencx.simulator import Answer, Simulator
 from airflow_provider_opencx.triggers import phone_number, polling
 from airflow_provider_opencx.triggers.phone_number import OpenCXPhoneNumberTrigger, result_of
+
+try:
+    from airflow.triggers.shared_stream import SharedStreamManager
+except ImportError:
+    SharedStreamManager = None
 
 API_KEY = "ocx_live_integrati0n-s3cret"
 WITHIN = 30
@@ -33,12 +37,11 @@ def trigger(**arguments: Any) -> OpenCXPhoneNumberTrigger:
 class Triggerer:
     """Runs triggers as Airflow's TriggerRunner does.
 
-    :param shares_streams: over a SharedStreamManager, as since 3.3, and not each by itself.
+    :param shares_streams: over a SharedStreamManager, as since 3.3, and not each by itself; by default as this Airflow.
     """
 
-    def __init__(self, shares_streams: bool = True) -> None:
-        self._streams = SharedStreamManager()
-        self._shares_streams = shares_streams
+    def __init__(self, shares_streams: bool = SharedStreamManager is not None) -> None:
+        self._streams = SharedStreamManager() if shares_streams else None
         self._started = 0
 
     def start(self, waiting: OpenCXPhoneNumberTrigger) -> asyncio.Task[Any]:
@@ -46,7 +49,7 @@ class Triggerer:
         return asyncio.create_task(self._event(self._started, waiting))
 
     async def _event(self, trigger_id: int, waiting: OpenCXPhoneNumberTrigger) -> Any:
-        if not self._shares_streams:
+        if self._streams is None:
             async with aclosing(waiting.run()) as events:
                 return (await anext(events)).payload
         key = waiting.shared_stream_key()
@@ -57,14 +60,18 @@ class Triggerer:
         finally:
             await self._streams.unsubscribe(trigger_id, key)
 
+    async def stop(self) -> None:
+        if self._streams is not None:
+            await self._streams.stop_all()
+
 
 @asynccontextmanager
-async def triggerer(shares_streams: bool = True) -> AsyncIterator[Triggerer]:
-    running = Triggerer(shares_streams)
+async def triggerer(**how: bool) -> AsyncIterator[Triggerer]:
+    running = Triggerer(**how)
     try:
         yield running
     finally:
-        await running._streams.stop_all()
+        await running.stop()
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -92,7 +99,10 @@ def newest_poll() -> polling.Snapshot | None:
     return next((polls._newest for (of_loop, *_), polls in polling._shared.items() if of_loop is loop), None)
 
 
-ON_EACH_AIRFLOW = pytest.mark.parametrize("shares_streams", [True, False], ids=["since 3.3", "before 3.3"])
+SHARED_STREAMS = pytest.mark.skipif(SharedStreamManager is None, reason="Airflow shares streams since 3.3")
+ON_EACH_AIRFLOW = pytest.mark.parametrize(
+    "shares_streams", [pytest.param(True, id="since 3.3", marks=SHARED_STREAMS), pytest.param(False, id="before 3.3")]
+)
 
 
 @ON_EACH_AIRFLOW
@@ -101,7 +111,7 @@ def test_a_thousand_waiting_tasks_cost_one_request_an_interval(shares_streams: b
     ids = [simulator.add_agent(f"agent {number}")["id"] for number in range(1000)]
 
     async def test() -> None:
-        async with triggerer(shares_streams) as running:
+        async with triggerer(shares_streams=shares_streams) as running:
             events = await ended([running.start(trigger(agent_id=id, poll_interval=1)) for id in ids])
         assert [result_of(event)["id"] for event in events] == ids
         assert all(result_of(event)["phone_number"] for event in events)
@@ -128,7 +138,7 @@ def test_a_new_task_is_served_by_the_next_poll_and_not_by_one_from_before_it(
 
     async def test() -> None:
         hook = OpenCXHook("opencx_default")
-        async with triggerer(shares_streams) as running:
+        async with triggerer(shares_streams=shares_streams) as running:
             waiting = running.start(trigger(agent_name="nobody", poll_interval=1))
             await until(lambda: simulator.count("listPhoneAgents") == 1)
             if has_ended:
@@ -153,7 +163,7 @@ def test_tasks_that_come_and_go_poll_no_more_often_than_one_that_waits(
     simulator.add_agent("a")
 
     async def test() -> None:
-        async with triggerer(shares_streams) as running:
+        async with triggerer(shares_streams=shares_streams) as running:
             for _ in range(4):
                 events = await ended([running.start(trigger(agent_name="a", poll_interval=0.5)) for _ in range(3)])
                 assert [result_of(event)["name"] for event in events] == ["a"] * 3
@@ -172,7 +182,7 @@ def test_who_comes_after_an_error_was_mended_does_not_wait_for_an_interval(
     simulator.add_agent("a")
 
     async def test() -> None:
-        async with triggerer(shares_streams) as running:
+        async with triggerer(shares_streams=shares_streams) as running:
             [event] = await ended([running.start(trigger(agent_name="a"))])
             assert event["status"] == "error"
             await until(lambda: newest_poll() is None)
@@ -190,7 +200,7 @@ def test_a_429_slows_the_poll_down_also_for_tasks_that_come_later(
     simulator.add_agent("a")
 
     async def test() -> None:
-        async with triggerer(shares_streams) as running:
+        async with triggerer(shares_streams=shares_streams) as running:
             waiting = running.start(trigger(agent_name="a", poll_interval=0.01))
             await until(lambda: "429" in caplog.text)
             waiting.cancel()
@@ -244,7 +254,7 @@ def test_a_task_may_wait_for_many(shares_streams: bool, simulator: Simulator) ->
     ids = [simulator.add_agent(f"agent {number}")["id"] for number in range(50)]
 
     async def test() -> None:
-        async with triggerer(shares_streams) as running:
+        async with triggerer(shares_streams=shares_streams) as running:
             waiting = [
                 running.start(trigger(agent_id=ids[::-1], poll_interval=0.5)),
                 running.start(trigger(agent_name=[])),

@@ -4,54 +4,18 @@ from __future__ import annotations
 
 import configparser
 import email
-import shutil
 import subprocess
 import sys
 import tarfile
 import zipfile
+from collections.abc import Callable
 from email.message import Message
 from pathlib import Path, PurePosixPath
 
-import pytest
-
 from airflow_provider_opencx import __version__
 
-PROJECT = Path(__file__).resolve().parents[2]
-PACKAGE = PROJECT / "airflow_provider_opencx"
 DIST_INFO = f"airflow_provider_opencx-{__version__}.dist-info"
 SDIST_ROOT = f"airflow_provider_opencx-{__version__}"
-SOURCES = ("pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE", "Makefile", "constraints.txt", ".gitignore")
-FOLDERS = ("airflow_provider_opencx", "benchmarks", "dev", "docs", "example_dags", "tests")
-LEAVE_OUT = shutil.ignore_patterns("__pycache__", "*.pyc")
-
-
-def build(source: Path, into: Path) -> tuple[Path, Path]:
-    """Build the wheel and the sdist of a source tree."""
-    subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "-d", str(into)], cwd=source, check=True, capture_output=True
-    )
-    return next(into.glob("*.whl")), next(into.glob("*.tar.gz"))
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the project, with such litter in the package as work on it leaves behind."""
-    copy = tmp_path_factory.mktemp("source") / "project"
-    copy.mkdir()
-    for name in SOURCES:
-        shutil.copy(PROJECT / name, copy)
-    for name in FOLDERS:
-        shutil.copytree(PROJECT / name, copy / name, ignore=LEAVE_OUT)
-    cache = copy / "airflow_provider_opencx" / "__pycache__"
-    cache.mkdir()
-    (cache / "connection.cpython-311.pyc").write_bytes(b"")
-    return copy
-
-
-@pytest.fixture(scope="module")
-def built(source: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """The wheel and the sdist."""
-    return build(source, tmp_path_factory.mktemp("dist"))
 
 
 def names_in(wheel: Path) -> set[str]:
@@ -69,12 +33,8 @@ def metadata(wheel: Path) -> Message:
         return email.message_from_bytes(archive.read(f"{DIST_INFO}/METADATA"))
 
 
-def test_the_wheel_holds_the_package_and_nothing_else(built: tuple[Path, Path]) -> None:
-    package = {
-        str(PurePosixPath(file.relative_to(PROJECT)))
-        for file in PACKAGE.rglob("*")
-        if file.is_file() and "__pycache__" not in file.parts
-    }
+def test_the_wheel_holds_the_package_and_nothing_else(published: set[str], built: tuple[Path, Path]) -> None:
+    package = {name for name in published if name.startswith("airflow_provider_opencx/")}
     information = {
         f"{DIST_INFO}/{name}" for name in ("METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE")
     }
@@ -119,22 +79,26 @@ def test_the_metadata_names_what_is_needed_and_nothing_of_the_development(built:
         "pyrate-limiter",
         "pyyaml",
     }
+    assert {"Framework :: Apache Airflow", "Framework :: Apache Airflow :: Provider"} <= set(told.get_all("Classifier"))
+    assert {"airflow-provider", "integration", "opencx"} <= set(told["Keywords"].split(","))
     assert not any(tool in requirement for requirement in requirements for tool in ("pytest", "ruff", "hypothesis"))
 
 
-def test_the_sdist_holds_the_sources_and_nothing_of_the_workshop(source: Path, built: tuple[Path, Path]) -> None:
-    names = names_in_sdist(built[1])
-    sources = {
-        str(PurePosixPath(file.relative_to(source)))
-        for folder in FOLDERS
-        for file in (source / folder).rglob("*")
-        if file.is_file() and "__pycache__" not in file.parts
-    }
-    assert names == sources | set(SOURCES) | {"PKG-INFO"}
+def test_the_sdist_holds_the_sources_and_nothing_of_the_workshop(published: set[str], built: tuple[Path, Path]) -> None:
+    assert names_in_sdist(built[1]) == published | {"PKG-INFO"}
 
 
-def test_the_sdist_builds_the_same_wheel(built: tuple[Path, Path], tmp_path: Path) -> None:
+def test_the_sdist_builds_the_same_wheel(
+    built: tuple[Path, Path], build: Callable[[Path, Path], tuple[Path, Path]], tmp_path: Path
+) -> None:
     with tarfile.open(built[1]) as archive:
         archive.extractall(tmp_path, filter="data")
     again, _ = build(tmp_path / SDIST_ROOT, tmp_path / "dist")
     assert again.read_bytes() == built[0].read_bytes()
+
+
+def test_an_index_takes_both_and_shows_the_readme(built: tuple[Path, Path]) -> None:
+    command = [sys.executable, "-m", "twine", "--no-color", "check", "--strict", *map(str, built)]
+    checked = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout
+    assert checked.stdout.count("PASSED") == 2

@@ -8,6 +8,7 @@ import json
 import logging
 import uuid
 from collections.abc import Callable
+from inspect import signature
 from typing import Any
 
 import pytest
@@ -21,7 +22,10 @@ from airflow_provider_opencx.triggers.phone_number import OpenCXPhoneNumberTrigg
 def logged(line: str) -> str:
     """What Airflow writes to a task's log for a line."""
     written = io.StringIO()
-    processors = logging_processors(json_output=False, colors=False)
+    if "json_output" in signature(logging_processors).parameters:
+        processors = logging_processors(json_output=False, colors=False)
+    else:  # Airflow 3.0
+        processors, _ = logging_processors(enable_pretty_log=True, colored_console_log=False)
     logger = structlog.wrap_logger(structlog.PrintLogger(written), processors=processors)
     logger.info(line)
     return written.getvalue()

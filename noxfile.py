@@ -1,0 +1,125 @@
+"""The tests on every supported Airflow and Python, each pair in an environment of its own: ``nox``, or ``make matrix``.
+
+``nox --list`` names the pairs. Tags choose among them: ``nox --tags oldest newest`` runs the two ends of the range,
+``nox --tags airflow-3.1.8`` all Pythons of an Airflow. What was run stands in a table at the end.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import time
+from pathlib import Path
+from xml.etree import ElementTree
+
+import nox
+
+AIRFLOWS = {
+    "3.0.6": ("3.11", "3.12"),
+    "3.1.8": ("3.11", "3.12", "3.13"),
+    "3.2.2": ("3.11", "3.12", "3.13"),
+    "3.3.2": ("3.11", "3.12", "3.13"),
+}
+"""The Pythons that each Airflow and this provider run on."""
+
+TAGS = {("3.0.6", "3.11"): "oldest", ("3.3.2", "3.13"): "newest"}
+
+PACKAGES_UNTIL = {"3.0.6": "2025-09-15", "3.1.8": "2026-03-31", "3.2.2": "2026-06-15"}
+"""The day whose packages an older Airflow is run with: two weeks after its release. It does not run with today's."""
+
+TESTS = ("tests/unit", "tests/contract", "tests/security", "tests/integration")
+TESTS_OF_THE_ENDS = ("tests/system/test_deferrable_run.py",)
+
+nox.needs_version = ">=2026.2"
+nox.options.default_venv_backend = "uv"
+nox.options.download_python = "never"
+nox.options.error_on_missing_interpreters = True
+nox.options.sessions = ["tests"]
+
+# Where pyenv keeps its interpreters; those on the PATH come first.
+os.environ["PATH"] = os.pathsep.join(
+    [os.environ["PATH"], *(str(path) for path in sorted(Path.home().glob(".pyenv/versions/3.*/bin")))]
+)
+
+table = [("Airflow", "Python", "passed", "failed", "skipped", "seconds")]
+
+
+def pairs() -> list[nox.param]:
+    """Return each pair of an Airflow and a Python, with its name and its tags."""
+    return [
+        nox.param(
+            python,
+            airflow,
+            id=f"airflow-{airflow}, python-{python}",
+            tags=[f"airflow-{airflow}", f"python-{python}", *filter(None, [TAGS.get((airflow, python))])],
+        )
+        for airflow, pythons in AIRFLOWS.items()
+        for python in pythons
+    ]
+
+
+@nox.session
+@nox.parametrize(("python", "airflow"), pairs())
+def tests(session: nox.Session, airflow: str) -> None:
+    """Run the tests on an Airflow and a Python, at the two ends of the range with a Dag on a whole Airflow."""
+    began = time.monotonic()
+    report = Path(session.create_tmp()) / "junit.xml"
+    report.unlink(missing_ok=True)
+    at_an_end = (airflow, str(session.python)) in TAGS
+    try:
+        session.install(
+            *("--compile-bytecode", "--constraint", constraints_of(airflow)),
+            *("--editable", ".[simulator,redis]", "--group", "test", f"apache-airflow=={airflow}"),
+        )
+        session.run(
+            *("python", "-m", "pytest", "--quiet", "-p", "no:cacheprovider", f"--junit-xml={report}"),
+            *("--numprocesses", "2", "--durations", "10"),
+            *TESTS,
+            *(TESTS_OF_THE_ENDS if at_an_end else ()),
+            *session.posargs,
+        )
+    finally:
+        table.append((airflow, str(session.python), *counts(report), f"{time.monotonic() - began:.0f}"))
+
+
+@nox.session(default=False)
+def constraints(session: nox.Session) -> None:
+    """Choose again which packages the older Airflows are run with."""
+    for airflow, until in PACKAGES_UNTIL.items():
+        file = Path(constraints_of(airflow))
+        file.unlink(missing_ok=True)
+        requirement = Path(session.create_tmp()) / "airflow.in"
+        requirement.write_text(f"apache-airflow=={airflow}\n")
+        compile_into = (
+            *("uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.11"),
+            *("--no-header", "--no-annotate", "--output-file", str(file), str(requirement)),
+        )
+        session.run(*compile_into, "--exclude-newer", until, external=True)
+        # What the provider and its tests need is newer. Of what is in the file already, uv changes what it has to.
+        needs = ("pyproject.toml", "--extra", "simulator", "--extra", "redis", "--group", "test")
+        session.run(*compile_into, *needs, external=True)
+
+
+def constraints_of(airflow: str) -> str:
+    """Return the name of the file with the versions of the packages that an Airflow is run with."""
+    return f"constraints/airflow-{airflow}.txt" if airflow in PACKAGES_UNTIL else "constraints.txt"
+
+
+def counts(report: Path) -> tuple[str, str, str]:
+    """Return how many tests passed, failed and were skipped, by pytest's report."""
+    if not report.exists():
+        return ("-", "not run", "-")
+    suite = ElementTree.parse(report).getroot()[0]  # noqa: S314 - pytest has just written it
+    ran, failed, skipped = (
+        sum(int(suite.get(name, 0)) for name in names) for names in (["tests"], ["failures", "errors"], ["skipped"])
+    )
+    return (str(ran - failed - skipped), str(failed), str(skipped))
+
+
+@atexit.register
+def print_table() -> None:
+    """Print what was run, after nox has."""
+    if len(table) > 1:
+        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+        for row in table:
+            print("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
