@@ -188,7 +188,7 @@ class OpenCXNameMismatchError(OpenCXMismatchError, AirflowFailException):
 
 
 class OpenCXPlanRefusedError(OpenCXError, AirflowFailException):
-    """What is declared cannot be reached from what exists; nothing was sent.
+    """What is declared cannot be reached from what exists; the message says whether anything was sent.
 
     :param message: what is in the way, and what to do.
     :param agent_ids: ids of the agents in question.
@@ -204,7 +204,7 @@ class OpenCXPlanChangedError(OpenCXPlanRefusedError):
 
 
 class OpenCXAmbiguousNameError(OpenCXPlanRefusedError):
-    """Several agents have the name; ``agent_ids`` names them."""
+    """Several agents have the name; ``agent_ids`` names them. One may have been created just now, beside another."""
 
 
 class OpenCXAgentExistsError(OpenCXPlanRefusedError):

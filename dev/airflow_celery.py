@@ -41,8 +41,8 @@ def running_postgres(program: Path) -> Iterator[str]:
         if user:
             shutil.chown(folder, user, user)
         data = f"{folder}/data"
-        initdb = [os.fspath(program.with_name("initdb")), "-U", "airflow", "-A", "trust", "-E", "UTF8", "-N", data]
-        subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, **_as_user(user, folder))
+        initdb = [os.fspath(program.with_name("initdb")), "-U", "airflow", "-A", "trust", "-E", "UTF8", "--no-locale"]
+        subprocess.run([*initdb, "--no-sync", data], check=True, stdout=subprocess.DEVNULL, **_as_user(user, folder))
         settings = ("listen_addresses=127.0.0.1", "unix_socket_directories=", "fsync=off", "full_page_writes=off")
         options = [option for setting in settings for option in ("-c", setting)]
         is_ready: list[str | Path] = [program.with_name("pg_isready"), "--quiet", "--host=127.0.0.1", f"--port={port}"]

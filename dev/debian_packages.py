@@ -1,4 +1,4 @@
-"""The programs that some tests drive, a browser and two databases: where they are, and how to get them.
+"""The programs that some tests drive, a browser, curl and two databases: where they are, and how to get them.
 
 They come from Debian's packages. ``python dev/debian_packages.py`` installs what is missing where it may, as root on
 a Debian machine; elsewhere it says what to do, and the tests that need a program are skipped.
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 # The package that brings each program.
-PACKAGES = {"chromium": "chromium", "redis-server": "redis-server", "postgres": "postgresql"}
+PACKAGES = {"chromium": "chromium", "curl": "curl", "redis-server": "redis-server", "postgres": "postgresql"}
 
 # Debian keeps the servers of PostgreSQL, of which several versions may be there, out of the PATH.
 _OFF_THE_PATH = {"postgres": ("/usr/lib/postgresql", "*/bin/postgres")}
@@ -23,7 +23,7 @@ def find(program: str) -> Path | None:
     """Return where a program is, or ``None``."""
     if program in _OFF_THE_PATH:
         folder, pattern = _OFF_THE_PATH[program]
-        return max(Path(folder).glob(pattern), default=None)
+        return max(Path(folder).glob(pattern), key=lambda path: float(path.parts[-3]), default=None)
     found = shutil.which(program)
     return Path(found) if found else None
 
@@ -48,11 +48,13 @@ def _missing() -> list[str]:
 
 
 def _install(packages: Sequence[str]) -> None:
-    # In runlevel 1 no package starts its service: the tests start servers of their own.
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
+    # No package starts its service, by init or by systemd: the tests start servers of their own.
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1", "SYSTEMD_OFFLINE": "1"}
     print("Installing", *packages, flush=True)
-    for command in (["update"], ["install", "--yes", "--no-install-recommends", *packages]):
-        subprocess.run(["apt-get", "--quiet=2", *command], env=environment, check=False, stdout=subprocess.DEVNULL)
+    # One by one: what one release of Debian does not have should not keep the others away.
+    for command in (["update"], *(["install", "--yes", "--no-install-recommends", package] for package in packages)):
+        patiently = ["apt-get", "--quiet=2", "--option", "DPkg::Lock::Timeout=300"]
+        subprocess.run([*patiently, *command], env=environment, check=False, stdout=subprocess.DEVNULL)
 
 
 if __name__ == "__main__":

@@ -52,19 +52,20 @@ def simulator(service: Simulator) -> Simulator:
     return service
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium(program: Callable[[str], Path]) -> Iterator[Browser]:
-    """The browser of the session."""
+    """The browser of a module: as long as it is open, nothing else can run an event loop in this thread."""
+    executable = program("chromium")
     expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program("chromium"), args=QUIETLY)
+        browser = playwright.chromium.launch(executable_path=executable, args=QUIETLY)
         yield browser
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def running_airflow(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowStandalone]:
-    """The Airflow of the session, with no connection, the tests' own Dags, and the examples without their schedules."""
+    """The Airflow of a module, with no connection, the tests' own Dags, and the examples without their schedules."""
     dags = tmp_path_factory.mktemp("dags")
     copy_dags(DAGS, EXAMPLE_DAGS, into=dags)
     with AirflowStandalone(tmp_path_factory.mktemp("airflow"), dags, SETTINGS) as airflow:

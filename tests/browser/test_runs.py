@@ -93,6 +93,7 @@ def test_a_person_sees_what_would_change_in_a_fleet_and_approves_it(
     wait_for_scheduler(airflow, "approve", run_id)
     pages.open_required_action("Phone agents: 1 to create, 1 to update, 1 unchanged; 1 not declared and left alone.")
     expect(pages.row(german["name"])).to_contain_text(f"first_message: 'Guten Tag!' -> '{german['first_message']}'")
+    expect(pages.row(turkish["name"])).not_to_have_count(0)
     for created in pages.row(turkish["name"]).all():
         expect(created).to_contain_text("create")
     assert simulator.writes == []

@@ -56,12 +56,12 @@ def test_a_dag_runs_against_a_simulator_that_was_started_as_the_quick_start_says
             ["bash", "-euc", script], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-        [agent] = httpx.get(f"{found[0]}/phone", headers={"Authorization": "Bearer demo-key"}).json()
+        [agent] = httpx.get(f"{found[0]}/phone", headers={"Authorization": "Bearer demo-key"}, trust_env=False).json()
         assert agent["name"] == "Appointment reminder"
         assert agent["phone_number"]
     finally:
-        process.terminate()
-        process.communicate(timeout=30)
+        process.kill()
+        process.communicate()
 
 
 def test_a_pool_lets_one_task_at_a_time(airflow_database: None) -> None:

@@ -17,6 +17,7 @@ DOCS = PROJECT / "docs"
 EXAMPLES = DOCS / "examples"
 PAGES = sorted(page for page in DOCS.rglob("*.md") if "_build" not in page.parts)
 RUN_BY_OTHER_TESTS = PROJECT / "example_dags"
+LITTER = {"__pycache__", ".pytest_cache"}
 FENCED = re.compile(r"^```(\S+)[^\n]*\n(.*?)^```$", re.S | re.M)
 
 
@@ -37,7 +38,7 @@ def test_a_page_shows_code_only_from_files_that_tests_run(page: Path) -> None:
 
 
 def test_every_example_is_on_a_page() -> None:
-    examples = {file for file in EXAMPLES.rglob("*.*") if file.is_file() and "__pycache__" not in file.parts}
+    examples = {file for file in EXAMPLES.rglob("*.*") if file.is_file() and not LITTER & {*file.parts}}
     assert examples - set().union(*map(included, PAGES)) == set()
 
 
@@ -61,8 +62,9 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("sphinx", reason="the dependency group docs is not installed")
     folder, home = tmp_path_factory.mktemp("docs"), tmp_path_factory.mktemp("home")
     command = [sys.executable, "-m", "sphinx", "--quiet", "--fail-on-warning", "--keep-going", "--builder", "text"]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
     done = subprocess.run(
-        [*command, DOCS, folder], env={**os.environ, "HOME": str(home)}, capture_output=True, text=True, check=False
+        [*command, DOCS, folder], env=environment | {"HOME": str(home)}, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     assert list(home.iterdir()) == []  # where Airflow would have made a configuration

@@ -8,7 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -19,6 +19,7 @@ from airflow_provider_opencx.simulator import __all__ as public_names
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 CONSOLE = DOCS / "examples" / "console"
 PAGE = (DOCS / "simulator.md").read_text()
+KEY = {"Authorization": "Bearer demo-key"}
 ADDRESS = "http://127.0.0.1:8010"
 
 
@@ -34,12 +35,14 @@ def documented_simulator() -> Iterator[str]:
         assert found
         yield found[0]
     finally:
-        process.terminate()
-        process.communicate(timeout=30)
+        process.kill()
+        process.communicate()
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-def test_its_curl_lines_drive_a_simulator_that_was_started_as_it_says(documented_simulator: str) -> None:
+def test_its_curl_lines_drive_a_simulator_that_was_started_as_it_says(
+    documented_simulator: str, program: Callable[[str], Path]
+) -> None:
+    program("curl")
     answers = []
     for line in (CONSOLE / "drive_simulator.sh").read_text().splitlines():
         command = shlex.split(line.replace(ADDRESS, documented_simulator))
@@ -55,7 +58,7 @@ def test_its_curl_lines_drive_a_simulator_that_was_started_as_it_says(documented
     [agent] = json.loads(answers[-3])["agents"]
     assert (agent["name"], agent["first_message"], agent["phone_number"]) == ("Support", "Hallo!", "+15550123")
     assert json.loads(answers[-2]) == {"requests": [], "faults_met": {}}
-    assert httpx.get(f"{documented_simulator}/phone", headers={"Authorization": "Bearer demo-key"}).json() == [agent]
+    assert httpx.get(f"{documented_simulator}/phone", headers=KEY, trust_env=False).json() == [agent]
 
 
 def test_the_example_passes_with_pytest_and_the_provider_alone(tmp_path: Path) -> None:

@@ -113,6 +113,7 @@ def test_a_campaign_runs_on_both_workers_and_makes_each_agent_once(
     assert len(DECLARED) > TASKS_OF_A_WORKER
     simulator = services["default"]
     call_list = tmp_path / "call_list.csv"
+    simulator.provision_after = "never"
     simulator.fail("createPhoneAgent", Together(len(DECLARED)), times=len(DECLARED))
     run_id = airflow.start_dag(CAMPAIGN, conf={"call_list": str(call_list)})
 
@@ -122,6 +123,8 @@ def test_a_campaign_runs_on_both_workers_and_makes_each_agent_once(
         return waiting if len(waiting) == len(DECLARED) else None
 
     wait_for("sensors that wait in the triggerer", waiting, within=A_SLOW_MACHINE)
+    for agent in simulator.agents():
+        simulator.give_number(str(agent["id"]))
     assert airflow.end_state(CAMPAIGN, run_id, within=A_SLOW_MACHINE) == "success"
 
     agents = simulator.agents()

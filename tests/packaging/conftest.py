@@ -21,9 +21,11 @@ FILES = (
     "noxfile.py",
     "pyproject.toml",
     ".gitignore",
+    ".pre-commit-config.yaml",
+    ".readthedocs.yaml",
 )
-FOLDERS = ("airflow_provider_opencx", "benchmarks", "constraints", "dev", "docs", "example_dags", "tests")
-LEAVE_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", "_build")
+FOLDERS = (".ci", "airflow_provider_opencx", "benchmarks", "constraints", "dev", "docs", "example_dags", "tests")
+LEAVE_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", "_build", ".pytest_cache")
 
 
 @pytest.fixture(scope="session")
