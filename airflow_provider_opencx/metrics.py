@@ -59,7 +59,14 @@ def gauge_waiting_agents(conn_id: str, agents: int) -> None:
     def send(stats: type[Stats], name: str, tags: dict[str, str]) -> None:
         stats.gauge(name, agents, tags=tags)
 
-    _tell("opencx.waiting_agents", send, conn_id=conn_id, hostname=socket.gethostname())
+    _tell("opencx.waiting_agents", send, conn_id=conn_id, hostname=_hostname())
+
+
+def _hostname() -> str:
+    try:
+        return socket.gethostname()
+    except OSError:
+        return "unknown"
 
 
 def _count(name: str, count: int = 1, **tags: str) -> None:

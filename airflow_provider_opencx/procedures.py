@@ -10,10 +10,13 @@ from collections.abc import Sequence
 from airflow_provider_opencx import fleet, writing
 from airflow_provider_opencx.api.models import PhoneAgentChanges, PhoneAgentSpec
 from airflow_provider_opencx.api.requests import Flow, Pause
+from airflow_provider_opencx.exceptions import OpenCXPlanRefusedError
 from airflow_provider_opencx.fleet import FleetPlan
 from airflow_provider_opencx.reconcile import (
     IfExists,
     PhoneAgents,
+    Plan,
+    Refuse,
     pick_agent,
     plan_create,
     plan_update,
@@ -44,11 +47,16 @@ def upsert(spec: PhoneAgentSpec, *, tried_before: bool = False) -> Flow[Outcome]
 def update(changes: PhoneAgentChanges, *, agent_id: str | None = None, agent_name: str | None = None) -> Flow[Outcome]:
     """Bring an existing agent to the declared members; one that an earlier try has renamed is found again."""
     agents = yield from list_agents()
-    agent = pick_agent(agents, agent_id=agent_id, agent_name=agent_name)
-    if agent is None and agent_name is not None and changes.name is not None:
-        agent = pick_agent(agents, agent_name=changes.name)
-    agent = agent or require_agent(agents, agent_id=agent_id, agent_name=agent_name)
-    return (yield from writing.carry_out(plan_update(changes, agent, agents), changes))
+    plan: Plan
+    try:
+        agent = pick_agent(agents, agent_id=agent_id, agent_name=agent_name)
+        if agent is None and agent_name is not None and changes.name is not None:
+            agent = pick_agent(agents, agent_name=changes.name)
+        agent = agent or require_agent(agents, agent_id=agent_id, agent_name=agent_name)
+        plan = plan_update(changes, agent, agents)
+    except OpenCXPlanRefusedError as refusal:
+        plan = Refuse(refusal)
+    return (yield from writing.carry_out(plan, changes))
 
 
 def plan_fleet(specs: Sequence[PhoneAgentSpec], *, tried_before: bool = False) -> Flow[FleetPlan]:

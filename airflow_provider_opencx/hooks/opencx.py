@@ -87,6 +87,8 @@ class OpenCXHook(BaseHook):
         from airflow.providers.common.compat.connection import get_async_connection
         from asgiref.sync import sync_to_async
 
+        # First, because the metrics are told of what fails here as well.
+        await sync_to_async(metrics.prepare, thread_sensitive=False)()
         try:
             connection = await get_async_connection(self.opencx_conn_id, hook=self)
         except AirflowNotFoundException:
@@ -95,7 +97,6 @@ class OpenCXHook(BaseHook):
         # Airflow tells the process that writes the log, over a line that must not be waited for in the event loop.
         for secret in settings.secrets:
             await sync_to_async(mask_secret)(secret)
-        await sync_to_async(metrics.prepare, thread_sensitive=False)()
         return await AsyncOpenCXClient.open(settings, metrics.count_attempt)
 
     def list_phone_agents(self) -> list[PhoneAgent]:

@@ -153,10 +153,10 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator):
         if not context.get("task_reschedule_count"):
             self.log.info("Waiting for %s.", wait.goal)
         if not self.deferrable:
-            began = self._began_at(context)
+            started = time.time()
             with self._errors_not_skipped():
                 result: JsonValue = super().execute(context)
-            metrics.time_to_number(time.time() - began)
+            metrics.time_to_number(time.time() - self._began_at(context, started))
             return result
 
         from airflow_provider_opencx.triggers.phone_number import OpenCXPhoneNumberTrigger
@@ -251,10 +251,17 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator):
         self.log.info(success(result))
         return PokeReturnValue(is_done=True, xcom_value=result)
 
-    def _began_at(self, context: Context) -> float:
+    def _began_at(self, context: Context, started: float) -> float:
         """Return when the wait began: in mode reschedule, that may have been in an earlier process."""
-        first = context["ti"].get_first_reschedule_date(context) if self.reschedule else None
-        return time.time() if first is None else first.timestamp()
+        if not self.reschedule:
+            return started
+        try:
+            first = context["ti"].get_first_reschedule_date(context)
+        except Exception as error:
+            # The number has come, and this is for the metrics alone.
+            self.log.debug("Airflow did not say when the wait began: %s", error)
+            return started
+        return first.timestamp() if isinstance(first, datetime) else started
 
     def _must_look_on(self) -> bool:
         told_to_wait = isinstance(self._last_poll, OpenCXRateLimitError)

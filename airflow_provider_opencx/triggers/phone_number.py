@@ -119,7 +119,7 @@ class OpenCXPhoneNumberTrigger(BaseEventTrigger):
         # Without an id, this runs in ``dag.test()``, which knows no end in the triggerer and no scheduler either.
         in_triggerer = self.trigger_id is not None
         if in_triggerer and self.end_from_trigger and outcome["status"] == "success" and await self._store(outcome):
-            log.info(success(result_of(outcome)))
+            log.info(await asyncio.to_thread(success, result_of(outcome)))
             yield TaskSuccessEvent()
             return
         if in_triggerer and self.started_by_worker:

@@ -21,6 +21,7 @@ from airflow_provider_opencx.api.client import AsyncOpenCXClient, ClientSettings
 from airflow_provider_opencx.api.models import PhoneAgentChanges, PhoneAgentSpec
 from airflow_provider_opencx.exceptions import OpenCXError
 from airflow_provider_opencx.hooks.opencx import OpenCXHook
+from airflow_provider_opencx.sensors.phone_number import OpenCXPhoneNumberSensor
 from airflow_provider_opencx.simulator import (
     Answer,
     CloseBeforeHandling,
@@ -244,6 +245,7 @@ def fleet(hook: OpenCXHook, *names: str) -> None:
         ([], lambda hook: hook.create_phone_agent(PhoneAgentSpec.declare({"name": "old"})), ["adopted"]),
         ([], lambda hook: hook.upsert_phone_agent(PhoneAgentSpec.declare({"name": "old"})), ["unchanged"]),
         ([], lambda hook: hook.upsert_phone_agent(PhoneAgentSpec.declare({"name": "twice"})), ["refused"]),
+        ([], lambda hook: hook.update_phone_agent("gone", PhoneAgentChanges.declare({"language": "fr"})), ["refused"]),
         ([], lambda hook: hook.update_phone_agent(OLD, PhoneAgentChanges.declare({"language": "fr"})), ["updated"]),
         ([], lambda hook: fleet(hook, "a", "old", "b"), ["created", "created", "updated"]),
         ([], lambda hook: fleet(hook, "a", "twice"), ["refused"]),
@@ -277,3 +279,24 @@ def test_metrics_that_fail_fail_nothing(simulator: Simulator, monkeypatch: pytes
         monkeypatch.setattr(Stats, method, broken, raising=False)
     assert OpenCXHook().upsert_phone_agent(SPEC).name == "a"
     assert asyncio.run(OpenCXHook().alist_phone_agents())[0].name == "a"
+
+
+@pytest.mark.parametrize(
+    "answer", ["2026-01-01T00:00:00Z", None, OSError("no API server")], ids=["text", "none", "error"]
+)
+def test_a_wait_that_airflow_cannot_date_has_its_result_all_the_same(answer: object, simulator: Simulator) -> None:
+    asked: list[object] = []
+
+    class Instance:
+        def get_first_reschedule_date(self, context: object) -> object:
+            asked.append(context)
+            if len(asked) > 1 and isinstance(answer, Exception):  # the first to ask is Airflow itself
+                raise answer
+            return answer
+
+    agent = simulator.add_agent("a", type="outbound")
+    sensor = OpenCXPhoneNumberSensor(task_id="number", agent_name="a", mode="reschedule")
+    context: Any = {"ti": Instance(), "task_reschedule_count": 1}
+    result: Any = sensor.execute(context)
+    assert result["id"] == agent["id"]
+    assert len(asked) == 2

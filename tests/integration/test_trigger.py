@@ -116,8 +116,10 @@ def test_a_thousand_waiting_tasks_cost_one_request_an_interval(shares_streams: b
         assert [result_of(event)["id"] for event in events] == ids
         assert all(result_of(event)["phone_number"] for event in events)
 
+    began = time.monotonic()
     in_event_loop(test)
-    assert simulator.count("listPhoneAgents") == 5
+    intervals = time.monotonic() - began
+    assert 5 <= simulator.count("listPhoneAgents") <= intervals + 1
 
 
 @ON_EACH_AIRFLOW
