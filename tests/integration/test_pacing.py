@@ -10,7 +10,6 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -18,7 +17,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fakeredis import TcpFakeServer
 from redis import Redis
 
 from airflow_provider_opencx.api import pacing as pacing_module
@@ -28,6 +26,13 @@ from airflow_provider_opencx.simulator import Simulator
 
 KEY = "ocx_live_s3cret-of-the-pacing-tests"
 PASSWORD = "r3dis-s3cret"
+
+REDIS = """
+from fakeredis import TcpFakeServer
+server = TcpFakeServer(("127.0.0.1", 0), server_type="redis")
+print(server.server_address[1], flush=True)
+server.serve_forever()
+"""
 
 WORKERS = """
 import asyncio, os, sys
@@ -83,14 +88,11 @@ def temporary_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 
 @pytest.fixture
 def redis_address() -> Iterator[str]:
-    """The address of a running Redis."""
-    server = TcpFakeServer(("127.0.0.1", 0), server_type="redis")
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"redis://127.0.0.1:{server.server_address[1]}/0"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    """The address of a running Redis, in a process of its own: it fails in one that has a thousand files open."""
+    with subprocess.Popen([sys.executable, "-c", REDIS], stdout=subprocess.PIPE) as server:
+        assert server.stdout is not None
+        yield f"redis://127.0.0.1:{int(server.stdout.readline())}/0"
+        server.kill()
 
 
 @pytest.fixture(params=["machine", "redis"])
