@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,6 +29,18 @@ def airflow_home() -> Iterator[Path]:
     home = Path(os.environ["AIRFLOW_HOME"])
     yield home
     shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def airflow_database(airflow_home: Path) -> None:
+    """A database in the AIRFLOW_HOME of this test session."""
+    airflow = Path(sys.executable).with_name("airflow")
+    subprocess.run([airflow, "db", "migrate"], check=True, capture_output=True)
+    (airflow_home / "dags").mkdir(exist_ok=True)
+
+    from airflow.dag_processing.bundles.manager import DagBundlesManager
+
+    DagBundlesManager().sync_bundles_to_db()
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,18 +15,6 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 def docs() -> Path:
     """The folder of the documentation."""
     return DOCS
-
-
-@pytest.fixture(scope="session")
-def airflow_database(airflow_home: Path) -> None:
-    """A database in the AIRFLOW_HOME of this test session."""
-    airflow = Path(sys.executable).with_name("airflow")
-    subprocess.run([airflow, "db", "migrate"], check=True, capture_output=True)
-    (airflow_home / "dags").mkdir(exist_ok=True)
-
-    from airflow.dag_processing.bundles.manager import DagBundlesManager
-
-    DagBundlesManager().sync_bundles_to_db()
 
 
 @pytest.fixture

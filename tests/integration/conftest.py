@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,17 +24,6 @@ DAG_BAG = "airflow.dag_processing.dagbag" if MAJOR_MINOR >= (3, 2) else "airflow
 def airflow_version() -> tuple[int, ...]:
     """The major and the minor version of Airflow."""
     return MAJOR_MINOR
-
-
-@pytest.fixture(scope="session")
-def airflow_database(airflow_home: Path) -> None:
-    airflow = Path(sys.executable).with_name("airflow")
-    subprocess.run([airflow, "db", "migrate"], check=True, capture_output=True)
-    (airflow_home / "dags").mkdir(exist_ok=True)
-
-    from airflow.dag_processing.bundles.manager import DagBundlesManager
-
-    DagBundlesManager().sync_bundles_to_db()
 
 
 @pytest.fixture
