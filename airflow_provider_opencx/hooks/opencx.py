@@ -270,7 +270,8 @@ class OpenCXHook(BaseHook):
             with type(self)(self.opencx_conn_id, max_retries=0).get_conn() as client:
                 client.run(requests.ping())
         except OpenCXError as error:
-            return False, str(error)
+            # Behind the form's button, Airflow gives the connection a random id for the while.
+            return False, str(error).replace(f" {self.opencx_conn_id!r}", "")
         return True, "OpenCX accepted the API key, and its phone agents can be read."
 
     @classmethod
