@@ -281,9 +281,9 @@ class OpenCXSyncPhoneAgentsOperator(BaseOperator):
         ``"warn"``.
     :param opencx_conn_id: the connection. Default ``opencx_default``.
     :return: the agents in the order of their declarations, each as a dict with the API's member names. From a dry run,
-        the plan: a dict of ``agents`` (each with ``name``, ``id``, ``action`` and ``changes``, which have ``member``,
-        ``actual`` and ``wanted``), ``undeclared`` (each with ``id`` and ``name``), ``changes`` (the number of writes),
-        ``summary`` (a sentence) and ``table`` (Markdown).
+        the plan: a dict of ``connection`` (its id), ``agents`` (each with ``name``, ``id``, ``action``, ``changes``,
+        which have ``member``, ``actual`` and ``wanted``, and ``declaration``, a digest), ``undeclared`` (each with
+        ``id`` and ``name``), ``changes`` (the number of writes), ``summary`` (a sentence) and ``table`` (Markdown).
     :raises OpenCXError: see :mod:`airflow_provider_opencx.exceptions`; ``OpenCXFleetError`` if some agents failed.
     """
 
