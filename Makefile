@@ -1,5 +1,5 @@
 # make demo    the campaign example on a real Airflow against the simulator: ends with a table of phone numbers
-# make test    every test
+# make test    every test, two at a time; ARGS="tests/system -n0" chooses among them
 # make ui      Airflow's UI with the simulator, a connection and the examples; prints the address
 # make check   format, lint, types, documentation
 # make docs    the documentation, in docs/_build/html; a warning is an error
@@ -23,7 +23,7 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(BIN)/python dev/debian_packages.py
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest --numprocesses 2 $(ARGS)
 
 ui: $(INSTALLED)
 	$(BIN)/python dev/ui.py
@@ -70,7 +70,7 @@ bench-import: $(INSTALLED)
 	$(BIN)/python benchmarks/import_time.py
 
 clean:
-	rm -rf .venv .nox .mypy_cache .pytest_cache .ruff_cache dist docs/_build
+	rm -rf .venv .nox .hypothesis .mypy_cache .pytest_cache .ruff_cache .schemathesis dist docs/_build
 
 # Bytecode is compiled once here: Airflow starts a process for every task.
 $(INSTALLED): pyproject.toml constraints.txt

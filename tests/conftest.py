@@ -8,11 +8,15 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 from airflow_standalone import connection_json
 from debian_packages import find, how_to_get
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 # Before anything imports Airflow, which reads its settings once.
 for name in [name for name in os.environ if name.startswith("AIRFLOW_")]:
@@ -21,6 +25,19 @@ os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="opencx-tests-")
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 os.environ["AIRFLOW__CORE__TEST_CONNECTION"] = "Enabled"
 os.environ["AIRFLOW__USAGE_DATA_COLLECTION__ENABLED"] = "False"
+
+
+class OneWholeAirflow(LoadScopeScheduling):
+    """Runs tests side by side, and those that start a scheduler, a triggerer and more one after another among them."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        """Return the name of the tests that must run after one another in one process."""
+        return "airflow" if nodeid.startswith(("tests/browser", "tests/executors", "tests/system")) else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneWholeAirflow:
+    """Tell pytest-xdist which process runs which test."""
+    return OneWholeAirflow(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -41,6 +58,40 @@ def airflow_database(airflow_home: Path) -> None:
     from airflow.dag_processing.bundles.manager import DagBundlesManager
 
     DagBundlesManager().sync_bundles_to_db()
+
+
+@pytest.fixture(scope="session")
+def airflow_version() -> tuple[int, ...]:
+    """The major and the minor version of Airflow."""
+    from airflow import __version__
+
+    return tuple(int(part) for part in __version__.split(".")[:2])
+
+
+@pytest.fixture(scope="session")
+def read_dags(airflow_database: None, airflow_version: tuple[int, ...]) -> Callable[[Path], Any]:
+    """Reads a file or a folder of Dags as Airflow does."""
+    return import_module(
+        "airflow.dag_processing.dagbag" if airflow_version >= (3, 2) else "airflow.models.dagbag"
+    ).DagBag
+
+
+@pytest.fixture(scope="session")
+def store_dag(
+    read_dags: Callable[[Path], Any], airflow_home: Path, airflow_version: tuple[int, ...]
+) -> Callable[[Any], None]:
+    """Stores a Dag as Airflow's Dag processor does, which ``dag.test()`` expects."""
+
+    def store(dag: Any) -> None:
+        bag = read_dags(airflow_home / "dags")
+        bag.bag_dag(dag)
+        if airflow_version >= (3, 1):
+            import_module(type(bag).__module__).sync_bag_to_db(bag, "dags-folder", None)
+        else:
+            dag.relative_fileloc = dag.relative_fileloc or Path(dag.fileloc).name
+            bag.sync_to_db("dags-folder", None)
+
+    return store
 
 
 @pytest.fixture

@@ -18,15 +18,11 @@ def docs() -> Path:
 
 
 @pytest.fixture
-def run_dag(airflow_database: None, airflow_home: Path) -> Callable[..., Any]:
+def run_dag(store_dag: Callable[[Any], None]) -> Callable[..., Any]:
     """Runs a Dag once, in this process, and returns the Dag run."""
 
     def run(dag: Any, **conf: object) -> Any:
-        from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
-
-        bag = DagBag(airflow_home / "dags")
-        bag.bag_dag(dag)
-        sync_bag_to_db(bag, "dags-folder", None)
+        store_dag(dag)
         return dag.test(run_conf=conf)
 
     return run

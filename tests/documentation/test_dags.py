@@ -52,18 +52,15 @@ EXIST_BEFORE = {"operator_of_your_own": "Front desk", "update_agent": "Front des
 
 
 @pytest.fixture
-def load(docs: Path, airflow_database: None) -> Callable[[str], Any]:
+def load(docs: Path, read_dags: Callable[[Path], Any], airflow_version: tuple[int, ...]) -> Callable[[str], Any]:
     """Parses the file of a Dag as Airflow does, and returns the Dag."""
 
     def load(dag_id: str) -> Any:
-        from airflow import __version__ as airflow_version
-        from airflow.dag_processing.dagbag import DagBag
-
         file = docs / "examples" / "dags" / f"{dag_id}.py"
         needed = AIRFLOW_THAT_HAS_IT.get(file.name, "3.0")
-        if tuple(map(int, airflow_version.split(".")[:2])) < tuple(map(int, needed.split("."))):
+        if airflow_version < tuple(map(int, needed.split("."))):
             pytest.skip(f"Airflow {needed} brings what {file.name} shows")
-        bag = DagBag(file)
+        bag = read_dags(file)
         assert bag.import_errors == {}
         assert list(bag.dags) == [dag_id]
         return bag.dags[dag_id]

@@ -7,23 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow import __version__
 
 from airflow_provider_opencx.simulator import Simulator
 
 API_KEY = "ocx_live_integrati0n-s3cret"
-MAJOR_MINOR = tuple(int(part) for part in __version__.split(".")[:2])
-DAG_BAG = "airflow.dag_processing.dagbag" if MAJOR_MINOR >= (3, 2) else "airflow.models.dagbag"
-
-
-@pytest.fixture(scope="session")
-def airflow_version() -> tuple[int, ...]:
-    """The major and the minor version of Airflow."""
-    return MAJOR_MINOR
 
 
 @pytest.fixture
@@ -35,16 +25,10 @@ def simulator(connect: Callable[[str, str], None]) -> Iterator[Simulator]:
 
 
 @pytest.fixture(scope="session")
-def read_dags(airflow_database: None) -> Callable[[Path], Any]:
-    """Reads a folder of Dags as Airflow does."""
-    return import_module(DAG_BAG).DagBag
-
-
-@pytest.fixture(scope="session")
-def in_scheduler() -> Callable[[Any, str], Any]:
+def in_scheduler(airflow_version: tuple[int, ...]) -> Callable[[Any, str], Any]:
     """Returns a task as the scheduler has it."""
     serialization = import_module("airflow.serialization.serialized_objects")
-    kind = serialization.DagSerialization if MAJOR_MINOR >= (3, 2) else serialization.SerializedDAG
+    kind = serialization.DagSerialization if airflow_version >= (3, 2) else serialization.SerializedDAG
     return lambda dag, task_id: kind.from_dict(kind.to_dict(dag)).get_task(task_id)
 
 
@@ -114,9 +98,9 @@ def one_api_server() -> None:
 
 
 @pytest.fixture(autouse=True)
-def as_in_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+def as_in_a_worker(airflow_version: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     """Mends what ``dag.test()`` does otherwise than a worker, before Airflow 3.3."""
-    if MAJOR_MINOR >= (3, 3):
+    if airflow_version >= (3, 3):
         return
     task_runner = import_module("airflow.sdk.execution_time.task_runner")
     finalize = task_runner.finalize
@@ -135,15 +119,9 @@ def as_in_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def run_dag(read_dags: Callable[[Path], Any], airflow_home: Path, simulator: Simulator) -> Callable[..., Run]:
+def run_dag(store_dag: Callable[[Any], None], simulator: Simulator) -> Callable[..., Run]:
     def run(dag: Any, conf: Mapping[str, object] | None = None) -> Run:
-        bag = read_dags(airflow_home / "dags")
-        bag.bag_dag(dag)
-        if MAJOR_MINOR >= (3, 1):
-            import_module(DAG_BAG).sync_bag_to_db(bag, "dags-folder", None)
-        else:
-            dag.relative_fileloc = dag.relative_fileloc or Path(dag.fileloc).name
-            bag.sync_to_db("dags-folder", None)
+        store_dag(dag)
         return Run(dag.test(run_conf=dict(conf or {})))
 
     return run

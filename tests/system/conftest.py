@@ -25,15 +25,25 @@ def service() -> Iterator[Simulator]:
         yield simulator
 
 
+@pytest.fixture(scope="session")
+def start_over(service: Simulator) -> Callable[[], Simulator]:
+    """Returns the simulator sound, without agents and without a past."""
+
+    def start_over() -> Simulator:
+        service.heal()
+        service.provision_after = "now"
+        for agent in service.agents():
+            service.remove_agent(str(agent["id"]))
+        service.forget_requests()
+        return service
+
+    return start_over
+
+
 @pytest.fixture
-def simulator(service: Simulator) -> Simulator:
-    """The simulator as a test finds it: sound, without agents and without a past."""
-    service.heal()
-    service.provision_after = "now"
-    for agent in service.agents():
-        service.remove_agent(str(agent["id"]))
-    service.forget_requests()
-    return service
+def simulator(start_over: Callable[[], Simulator]) -> Simulator:
+    """The simulator as a test finds it."""
+    return start_over()
 
 
 @pytest.fixture(scope="session")

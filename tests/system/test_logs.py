@@ -1,0 +1,128 @@
+"""What a task's log says: one line for each decision, and none for polls that decide nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow_standalone import AirflowStandalone, wait_for
+
+from airflow_provider_opencx.simulator import Answer, LoseAnswer, Simulator
+from airflow_provider_opencx.triggers.start import STARTS
+
+OLD, NEW, OTHER, NEWEST = (f"phone agent {name!r} ({{{name}_id}})" for name in ("old", "new", "other", "newest"))
+LISTED = "GET /phone over connection 'opencx_default'"
+WAITING = "info: Waiting for the number of phone agent named 'new'."
+SEEN = f"info: Number {{new_number}}: {NEW} has it."
+
+EXPECTED = {
+    "lost": [
+        f"info: {LISTED}: 429. Sent again in 1.0 s, retry 1 of 4.",
+        "warning: The create of phone agent 'new' was not answered: POST /phone for phone agent 'new' over"
+        " connection 'opencx_default': no answer from {url}: RemoteProtocolError (Server disconnected without sending a"
+        " response.). Check the network and the Base URL; another try may succeed.",
+        f"info: Created {NEW}: it has appeared in the list.",
+    ],
+    "created": [f"info: Created {OTHER}."],
+    "adopted": [f"info: Adopted {OTHER} as it is: nothing differs."],
+    "adopted_as_it_is": [
+        f"warning: Adopted {OTHER} as it is. It is not as declared: language: ['en'] -> ['fr'].",
+    ],
+    "updated": [f"info: Updated {OTHER}: language: ['en'] -> ['es']; first_message: 'Hello?' -> 'Hi'."],
+    "unchanged": [f"info: Left {OTHER} as it is: nothing differs."],
+    "fleet": [
+        """\
+info: Plan: 1 to create, 1 to update, 1 unchanged; 1 not declared and left alone.
+| agent      | action | member: old -> new           |
+| ---------- | ------ | ---------------------------- |
+| `'other'`  | update | `language: ['es'] -> ['de']` |
+| `'newest'` | create | `type: None -> 'outbound'`   |
+| `'newest'` | create | `language: None -> ['en']`   |""",
+        f"info: Not declared, and left alone: {OLD}.",
+        f"info: 1 of 2: Created {NEWEST}.",
+        f"info: 2 of 2: Updated {OTHER}: language: ['es'] -> ['de'].",
+    ],
+    "poke": [WAITING, SEEN],
+    "reschedule": [WAITING, SEEN],
+    "deferred": [WAITING, SEEN],
+    "ended_in_triggerer": [WAITING, SEEN],
+    "no_worker": [WAITING, SEEN],
+    "several": [
+        "info: Waiting for the numbers of 2 phone agents.",
+        "info: 1 of 2 phone agents is still without a number.",
+        f"info: All 2 phone agents have their numbers: {OLD} {{old_number}}, {NEW} {{new_number}}.",
+    ],
+}
+
+
+WAITING_TASKS = [task_id for task_id in EXPECTED if "Waiting" in EXPECTED[task_id][0]]
+if not STARTS:
+    WAITING_TASKS.remove("no_worker")
+
+
+def all_wait(airflow: AirflowStandalone, run_id: str) -> bool:
+    """Return whether each task that waits has begun, and the one for several agents has seen the number of one."""
+    logs = {task_id: "".join(airflow.task_log("logged", run_id, task_id)) for task_id in WAITING_TASKS}
+    return all("Waiting for" in log for log in logs.values()) and "1 of 2" in logs["several"]
+
+
+@dataclass
+class Ended:
+    """The run, after its end.
+
+    :param logs: the folder of its logs.
+    :param tries: how often each task was tried.
+    :param says: what stands in the lines for what only a run knows.
+    """
+
+    logs: Path
+    tries: dict[str, int]
+    says: dict[str, str]
+
+    def events(self, task_id: str) -> list[dict[str, Any]]:
+        """Return the events in the log of the last try of a task, in order of time."""
+        files = (self.logs / f"task_id={task_id}").glob(f"attempt={max(self.tries[task_id], 1)}.log*")
+        lines = [json.loads(line) for file in files for line in file.read_text().splitlines()]
+        return sorted(lines, key=lambda event: str(event["timestamp"]))
+
+
+@pytest.fixture(scope="module")
+def ended(airflow: AirflowStandalone, start_over: Callable[[], Simulator]) -> Ended:
+    simulator = start_over()
+    simulator.give_number(str(simulator.add_agent("old", type="outbound")["id"]))
+    simulator.provision_after = "never"
+    simulator.fail("listPhoneAgents", Answer(429, headers={"Retry-After": "1"}))
+    simulator.fail("createPhoneAgent", LoseAnswer())
+    run_id = airflow.start_dag("logged")
+    wait_for("tasks that wait", lambda: all_wait(airflow, run_id) or None, within=300)
+    [new] = [agent for agent in simulator.agents() if agent["name"] == "new"]
+    simulator.give_number(str(new["id"]))
+    assert airflow.end_state("logged", run_id, within=400) == "success"
+    says = {"url": simulator.url}
+    for agent in simulator.agents():
+        says |= {f"{agent['name']}_id": str(agent["id"]), f"{agent['name']}_number": str(agent["phone_number"])}
+    return Ended(
+        airflow.home / "logs" / "dag_id=logged" / f"run_id={run_id}",
+        {ti["task_id"]: ti["try_number"] for ti in airflow.task_instances("logged", run_id)},
+        says,
+    )
+
+
+@pytest.mark.parametrize("task_id", EXPECTED)
+def test_each_decision_is_one_line(task_id: str, ended: Ended) -> None:
+    if task_id == "no_worker" and not STARTS:
+        pytest.skip("needs Airflow 3.0 or 3.3, which start tasks in the triggerer")
+    written = [event for event in ended.events(task_id) if "opencx" in str(event.get("logger"))]
+    said = [f"{event['level']}: {event['event']}" for event in written if event["level"] != "debug"]
+    of_airflow = "info: Success criteria met. Exiting."
+    assert [line for line in said if line != of_airflow] == [line.format(**ended.says) for line in EXPECTED[task_id]]
+
+
+@pytest.mark.parametrize("task_id", EXPECTED)
+def test_the_http_library_says_nothing(task_id: str, ended: Ended) -> None:
+    if task_id != "no_worker" or STARTS:
+        assert not [event for event in ended.events(task_id) if str(event.get("logger")).startswith("http")]

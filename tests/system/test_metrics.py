@@ -1,0 +1,106 @@
+"""What workers and triggerers send to a statsd."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from airflow_standalone import AirflowStandalone
+
+from airflow_provider_opencx import metrics
+from airflow_provider_opencx.simulator import Answer, Simulator
+
+HOST = metrics._NOT_FOR_A_NAME.sub("_", socket.gethostname())
+
+
+class Statsd:
+    """Receives what a statsd client sends."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 0))
+        self._socket.settimeout(0.1)
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._receive)
+        self.port = self._socket.getsockname()[1]
+        self.received: list[tuple[str, float, str]] = []
+
+    def __enter__(self) -> Statsd:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+        self._socket.close()
+
+    def counts(self) -> Counter[str]:
+        """Return the counters of this provider."""
+        counts: Counter[str] = Counter()
+        for name, value, kind in self.received:
+            if kind == "c":
+                counts[name] += int(value)
+        return counts
+
+    def values(self, name: str, kind: str) -> list[float]:
+        """Return the values of a timer (``ms``), in milliseconds, or of a gauge (``g``)."""
+        return [value for of, value, of_kind in self.received if (of, of_kind) == (name, kind)]
+
+    def _receive(self) -> None:
+        while not self._over.is_set():
+            with suppress(TimeoutError):
+                for line in self._socket.recv(65536).decode().splitlines():
+                    name, _, rest = line.partition(":")
+                    value, kind, *_ = rest.split("|")
+                    if name.startswith("airflow.opencx."):
+                        self.received.append((name.removeprefix("airflow."), float(value), kind))
+
+
+@pytest.fixture
+def statsd() -> Iterator[Statsd]:
+    with Statsd() as running:
+        yield running
+
+
+def test_workers_and_triggerers_send_what_happens_to_a_plain_statsd(
+    simulator: Simulator, statsd: Statsd, connections: Mapping[str, str], dags: Path, tmp_path: Path
+) -> None:
+    simulator.provision_after = "5s"
+    simulator.fail("listPhoneAgents", Answer(429, headers={"Retry-After": "1"}))
+    simulator.fail("listPhoneAgents", Answer(503))
+    variables = {
+        **connections,
+        "AIRFLOW__METRICS__STATSD_ON": "True",
+        "AIRFLOW__METRICS__STATSD_HOST": "127.0.0.1",
+        "AIRFLOW__METRICS__STATSD_PORT": str(statsd.port),
+    }
+    with AirflowStandalone(tmp_path / "airflow", dags, variables) as airflow:
+        airflow.run_dag("measured", within=300)
+    counts = statsd.counts()
+    statuses = Counter((request.operation, str(request.status)) for request in simulator.requests)
+    assert counts == {
+        "opencx.requests": len(simulator.requests),
+        **{f"opencx.requests.{operation}.{status}": count for (operation, status), count in statuses.items()},
+        "opencx.retries": 2,
+        "opencx.retries.listPhoneAgents": 2,
+        "opencx.rate_limited": 1,
+        "opencx.rate_limited.listPhoneAgents": 1,
+        "opencx.agents": 1,
+        "opencx.agents.created": 1,
+    }
+    durations = statsd.values("opencx.request_duration", "ms")
+    assert len(durations) == len(simulator.requests)
+    assert len(statsd.values("opencx.request_duration.createPhoneAgent", "ms")) == 1
+    poked, deferred = statsd.values("opencx.time_to_number", "ms")
+    assert 0 < poked < 300_000
+    assert 0 < deferred < 300_000
+    waiting = statsd.values(f"opencx.waiting_agents.opencx_default.{HOST}", "g")
+    assert waiting == statsd.values("opencx.waiting_agents", "g")
+    assert set(waiting) == {1.0, 0.0}
+    assert waiting[-1] == 0
+    assert "ecret" not in str(statsd.received)
