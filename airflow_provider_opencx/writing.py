@@ -49,7 +49,10 @@ LOOK_AGAIN_AFTER: Sequence[float] = (0, 1, 2, 4, 8)
 """Seconds before each look at the list for an agent whose create was not answered, in this try or in an earlier one."""
 
 LIST_IS_OLD_AFTER = 10.0
-"""Seconds after which many creates do not go on without a new list: somebody else may have created one of the names."""
+"""Seconds after which many creates do not go on without a new list: somebody else may have created one of the names.
+
+The wait of a create for its turn in the pace, or after a 429, comes on top.
+"""
 
 FAILURES_IN_A_ROW = 5
 """After so many failed writes in a row the rest is left for the next try: the service is in trouble."""
@@ -123,7 +126,7 @@ def carry_out_all(plans: Sequence[tuple[Plan, PhoneAgentChanges]]) -> Flow[list[
         else:
             sent[index] = written
         if isinstance(plan, Create | Update):
-            trouble.judge(written.reason if isinstance(written, _Unanswered) else None)
+            trouble.judge(written.reason if isinstance(written, _Unanswered) and not written.accepted else None)
         report.decided(plan, written)
     results |= yield from _look_for(sent, trouble.error)
     for index, write in sent.items():
@@ -151,7 +154,7 @@ def _create(spec: PhoneAgentSpec) -> Flow[_Created | _Unanswered]:
             raise
         return _Unanswered(spec, error)
     if agent is None:
-        return _Unanswered(spec, OpenCXError("The service accepted it with an empty answer."))
+        return _Unanswered(spec, OpenCXError("The service accepted it with an empty answer."), accepted=True)
     return _Created(spec, agent)
 
 
@@ -232,19 +235,31 @@ class _Created:
     spec: PhoneAgentSpec
     agent: PhoneAgent
 
-    def seen_in(self, agents: PhoneAgents) -> Outcome:
-        """Return the outcome; raises ``OpenCXAmbiguousNameError`` if several agents have the name now."""
+    def seen_in(self, agents: PhoneAgents) -> Outcome | None:
+        """Return the outcome, ``None`` while neither the answer nor the list shows the agent as declared.
+
+        :raises OpenCXAmbiguousNameError: if several agents have the name now.
+        """
         try:
             pick_agent(agents, agent_name=self.spec.agent_name)
         except OpenCXAmbiguousNameError as several:
             raise several.saying(
                 f"The {self.agent.label} was created while another of its name was. {several}"
             ) from None
-        return _outcome_of_create(self.spec, agents.with_id(self.agent.id) or self.agent)
+        listed = agents.with_id(self.agent.id)
+        outcome = _outcome_of_create(self.spec, listed or self.agent)
+        return None if listed is None and outcome.mismatches else outcome
 
     def unseen(self, failure: OpenCXError | None) -> Outcome:
-        """Return the outcome where no list was to be had: it exists, and the next run looks again."""
-        return _outcome_of_create(self.spec, self.agent)
+        """Return the outcome where no list showed the agent: it exists, and the next run looks again.
+
+        :raises OpenCXError: if the answer alone does not show it as declared.
+        """
+        outcome = _outcome_of_create(self.spec, self.agent)
+        if outcome.mismatches:
+            failure = failure or OpenCXError("The list does not show it.")
+            raise failure.saying(f"The {self.agent.label} was created, and could not be read back: {failure}")
+        return outcome
 
 
 @dataclass(frozen=True)
@@ -252,10 +267,12 @@ class _Unanswered:
     """A create that may have been carried out, and was not answered.
 
     :param reason: why there was no answer.
+    :param accepted: whether there was one, which said no more than that the create is taken.
     """
 
     spec: PhoneAgentSpec
     reason: OpenCXError
+    accepted: bool = False
 
     def seen_in(self, agents: PhoneAgents) -> Outcome | None:
         """Return the outcome if the agent has shown up."""
@@ -287,7 +304,9 @@ class _Updated:
 
     def outcome(self, agent: PhoneAgent) -> Outcome:
         """Return the outcome if the agent is now as given."""
-        return Outcome(agent, "updated", find_mismatches(self.declared, agent))
+        # OpenCX fixes the model at creation: no update sends it.
+        declared = self.declared.only(self.declared.written.keys() - {"model"})
+        return Outcome(agent, "updated", find_mismatches(declared, agent))
 
     def seen_in(self, agents: PhoneAgents) -> Outcome:
         """Return the outcome; raises ``OpenCXAgentNotFoundError`` if the agent is gone."""
@@ -311,7 +330,7 @@ _Sent: TypeAlias = _Created | _Unanswered | _Updated
 
 def _outcome_of_create(spec: PhoneAgentSpec, agent: PhoneAgent) -> Outcome:
     mismatches = find_mismatches(spec.for_creation(), agent)
-    if any(mismatch.member == "name" for mismatch in mismatches):
+    if agent.name is not None and any(mismatch.member == "name" for mismatch in mismatches):
         raise OpenCXNameMismatchError(
             f"OpenCX created {agent.label}, though the name {shortened(spec.agent_name)!r} was declared. Declare the"
             " name as OpenCX stores it: under another name the agent is not found again, and each run would create one"

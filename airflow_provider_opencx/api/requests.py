@@ -166,8 +166,11 @@ def update_phone_agent(agent_id: str, changes: PhoneAgentChanges) -> Flow[PhoneA
 
 
 def ping() -> Flow[None]:
-    """Send one authenticated request that changes nothing, and read no more than its status."""
-    yield from _send(_LIST_AGENTS)
+    """Send one authenticated request that changes nothing: the first page of the list of agents."""
+    answer = yield from _send(_LIST_AGENTS)
+    with _naming(_LIST_AGENTS, answer):
+        for item in _page(answer)[0]:
+            PhoneAgent.from_answer(item)
 
 
 def exchange(request: Request, over: str) -> str:

@@ -84,19 +84,22 @@ class OpenCXHook(BaseHook):
 
         :raises OpenCXConnectionSettingsError: if the connection is missing, or something in it is wrong.
         """
+        from asyncio import shield
+
         from airflow.providers.common.compat.connection import get_async_connection
         from asgiref.sync import sync_to_async
 
-        # First, because the metrics are told of what fails here as well.
+        # What asks Airflow is shielded: a call that is cancelled half-way ends the triggerers of Airflow 3.0 and 3.1.
+        # The metrics come first, because they are told of what fails here as well.
         await sync_to_async(metrics.prepare, thread_sensitive=False)()
         try:
-            connection = await get_async_connection(self.opencx_conn_id, hook=self)
+            connection = await shield(get_async_connection(self.opencx_conn_id, hook=self))
         except AirflowNotFoundException:
             raise self._missing() from None
         settings = self._settings(connection)
         # Airflow tells the process that writes the log, over a line that must not be waited for in the event loop.
         for secret in settings.secrets:
-            await sync_to_async(mask_secret)(secret)
+            await shield(sync_to_async(mask_secret)(secret))
         return await AsyncOpenCXClient.open(settings, metrics.count_attempt)
 
     def list_phone_agents(self) -> list[PhoneAgent]:

@@ -218,7 +218,7 @@ class OpenCXUpsertPhoneAgentOperator(OpenCXDeclarationOperator):
 
 
 class OpenCXUpdatePhoneAgentOperator(OpenCXDeclarationOperator):
-    """Change an existing phone agent: ``PATCH /phone/{id}`` with the members that differ; none differ, no request.
+    """Change an existing phone agent: ``PATCH /phone/{id}`` with the members that differ, if any do.
 
     Takes the members of a declaration, see :class:`OpenCXDeclarationOperator`; ``name`` is a new name.
 
@@ -275,8 +275,8 @@ class OpenCXSyncPhoneAgentsOperator(BaseOperator):
         it is: nothing in it is a template. (templated)
     :param dry_run: return the plan and write nothing. Default: ``False``. (templated)
     :param approved_plan: what a dry run returned and somebody approved, handed over as the output of that task. Nothing
-        else is then done: if the agents or their declarations have changed since, or if there is no such output, the
-        task refuses. (templated)
+        else is then done: if the agents or their declarations have changed since, or if there is no such output
+        (``None``), the task refuses. Left out, nobody has to approve. (templated)
     :param on_mismatch: if the service accepts a write and leaves a member other than asked: ``"fail"`` (default) or
         ``"warn"``.
     :param opencx_conn_id: the connection. Default ``opencx_default``.
@@ -296,7 +296,7 @@ class OpenCXSyncPhoneAgentsOperator(BaseOperator):
         *,
         agents: Sequence[Mapping[str, object]] | str | os.PathLike[str] | XComArg,
         dry_run: bool | str | XComArg = False,
-        approved_plan: Mapping[str, JsonValue] | XComArg | None = None,
+        approved_plan: Mapping[str, JsonValue] | XComArg | LeftOut | None = LEFT_OUT,
         on_mismatch: OnMismatch = "fail",
         opencx_conn_id: str = DEFAULT_CONN_ID,
         **kwargs: Any,
@@ -305,8 +305,9 @@ class OpenCXSyncPhoneAgentsOperator(BaseOperator):
         self.agents = os.fspath(agents) if isinstance(agents, os.PathLike) else agents
         # Airflow 3 calls the method that this shadows nowhere.
         self.dry_run = dry_run  # type: ignore[assignment,method-assign]  # a template field is named as its argument
-        self.approved_plan = approved_plan
-        self._needs_approval = approved_plan is not None
+        self.approved_plan = None if isinstance(approved_plan, LeftOut) else approved_plan
+        # None is what a mapped task gets where the plan that was to be approved is missing.
+        self._needs_approval = not isinstance(approved_plan, LeftOut)
         self.on_mismatch = on_mismatch
         self.opencx_conn_id = opencx_conn_id
         with naming_task(self.task_id):
@@ -329,7 +330,7 @@ class OpenCXSyncPhoneAgentsOperator(BaseOperator):
         if self._needs_approval and self.approved_plan is None:
             raise OpenCXArgumentError(
                 "approved_plan: is missing. The task that should have returned it was skipped, or marked as success, or"
-                " does not push its result; nothing was sent."
+                " does not push its result; nothing was sent. Leave the argument out where nobody has to approve."
             )
         if "ti" in context and self.do_xcom_push:
             context["ti"].xcom_push(key="plan", value=plan.as_dict())

@@ -178,7 +178,7 @@ class OpenCXPhoneNumberTrigger(BaseEventTrigger):
             return False
         try:
             # Not thread-sensitive: a slow XCom backend would hold up what other triggers do in that one thread.
-            await sync_to_async(XCom.set, thread_sensitive=False)(
+            stored = sync_to_async(XCom.set, thread_sensitive=False)(
                 XCOM_RETURN_KEY,
                 result_of(outcome),
                 dag_id=task.dag_id,
@@ -186,6 +186,7 @@ class OpenCXPhoneNumberTrigger(BaseEventTrigger):
                 run_id=task.run_id,
                 map_index=-1 if task.map_index is None else task.map_index,
             )
+            await asyncio.shield(stored)  # a call that is cancelled half-way ends the triggerers of Airflow 3.0 and 3.1
         except Exception:
             # It is stored over Airflow's own API, so errors of any kind can come from there.
             log.warning("The result could not be stored in the triggerer; a worker will do it.", exc_info=True)

@@ -22,7 +22,14 @@ from airflow_provider_opencx.exceptions import (
     OpenCXPlanRefusedError,
 )
 from airflow_provider_opencx.operators.phone_agent import OpenCXSyncPhoneAgentsOperator
-from airflow_provider_opencx.simulator import Answer, CloseBeforeHandling, IgnoreMembers, LoseAnswer, Simulator
+from airflow_provider_opencx.simulator import (
+    Answer,
+    CloseBeforeHandling,
+    EmptyAnswer,
+    IgnoreMembers,
+    LoseAnswer,
+    Simulator,
+)
 
 FLEET: list[dict[str, Any]] = [
     {"name": "new", "language": ["en", "es"]},
@@ -395,6 +402,23 @@ def test_without_the_plan_that_was_to_be_approved_nothing_is_sent(how: str, sync
     assert sync(approved_plan=plan.output, trigger_rule="none_failed").state == "failed"
     assert "approved_plan: is missing" in str(sync.errors[0])
     assert simulator.writes == []
+
+
+def test_a_mapped_task_without_the_plan_that_was_to_be_approved_sends_nothing(
+    dag: DAG, run_dag: Callable[..., Any], simulator: Simulator
+) -> None:
+    with dag:
+        arguments = [{"agents": FLEET, "approved_plan": None}]
+        OpenCXSyncPhoneAgentsOperator.partial(task_id="fleet").expand_kwargs(arguments)
+    assert run_dag(dag).state == "failed"
+    assert simulator.writes == []
+
+
+def test_a_service_that_answers_creates_with_no_body_gets_the_whole_fleet(sync: Fleet, simulator: Simulator) -> None:
+    names = [f"agent {number}" for number in range(writing.FAILURES_IN_A_ROW + 2)]
+    simulator.fail("createPhoneAgent", EmptyAnswer(), times=len(names))
+    assert sync([{"name": name} for name in names]).state == "success"
+    assert [agent["name"] for agent in simulator.agents()] == names
 
 
 LONG = "You are a polite agent. " * 20

@@ -32,6 +32,7 @@ from airflow_provider_opencx.simulator import (
     EmptyAnswer,
     IgnoreMembers,
     LoseAnswer,
+    ProxyPage,
     Simulator,
 )
 
@@ -297,7 +298,13 @@ class TestTheConnectionTest:
 
     @pytest.mark.parametrize(
         ("answer", "says"),
-        [(Answer(401), "rejected"), (Answer(403), "phone:read"), (Answer(503), "could not answer now")],
+        [
+            (Answer(401), "rejected"),
+            (Answer(403), "phone:read"),
+            (Answer(503), "could not answer now"),
+            (ProxyPage(200), "not JSON"),
+            (Answer(200, {"status": "fine"}), "neither a list nor a page"),
+        ],
     )
     def test_it_says_what_is_wrong(self, answer: Answer, says: str, connected: Simulator) -> None:
         connected.fail("listPhoneAgents", answer)
