@@ -16,7 +16,7 @@ from airflow.sdk import DAG, task
 
 from airflow_provider_opencx.operators.phone_agent import OpenCXSyncPhoneAgentsOperator
 
-FLEET = "campaign_fleet.yaml"  # beside this file
+FLEET = "approved_fleet.yaml"  # beside this file
 
 
 @task.short_circuit

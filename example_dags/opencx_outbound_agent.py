@@ -1,6 +1,7 @@
 """One outbound agent, kept as declared every day, and its phone number awaited.
 
 The first run creates the agent. Later runs change what differs from this file, and write nothing if nothing does.
+``first_message`` is left out, and so left as it is: ``opencx_update_greeting.py`` writes it.
 """
 
 from __future__ import annotations
@@ -25,7 +26,6 @@ with DAG(
         task_id="appointment_reminder",
         name="Appointment reminder",
         language=["en", "es"],
-        first_message="Hello, I am calling about your appointment.",
         handoff_phone_number="+14155550100",
         use_org_knowledgebase=True,
     )

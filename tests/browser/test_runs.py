@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 from airflow_standalone import EXAMPLE_DAGS, AirflowStandalone, wait_for
@@ -14,8 +15,14 @@ from airflow_provider_opencx.simulator import Simulator
 from .conftest import API_KEY, REVOKED_KEY
 from .pages import AirflowPages
 
-FLEET = yaml.safe_load((EXAMPLE_DAGS / "campaign_fleet.yaml").read_text())["agents"]
-NAMES = [declared["name"] for declared in FLEET]
+
+def names_of(fleet: Sequence[Mapping[str, object]]) -> list[str]:
+    return [str(declared["name"]) for declared in fleet]
+
+
+def declared_in(file: str) -> list[dict[str, Any]]:
+    """Return the fleet of a file of the examples."""
+    return list(yaml.safe_load((EXAMPLE_DAGS / file).read_text())["agents"])
 
 
 def wait_for_scheduler(airflow: AirflowStandalone, task_id: str, run_id: str) -> None:
@@ -39,20 +46,21 @@ def test_a_campaign_started_by_its_button_gives_each_agent_its_number(
     tmp_path: Path,
 ) -> None:
     dag_id, run_id = "opencx_weekly_campaign", "spring-offer"
+    names = names_of(declared_in("campaign_fleet.yaml"))
     connect()
     call_list = tmp_path / "call_list.csv"
     pages.trigger(dag_id, run_id, {"call_list": str(call_list)})
     assert airflow.end_state(dag_id, run_id, within=400) == "success"
 
     numbers = {str(agent["name"]): str(agent["phone_number"]) for agent in simulator.agents()}
-    assert sorted(numbers) == sorted(NAMES)
+    assert sorted(numbers) == sorted(names)
     assert all(number in call_list.read_text() for number in numbers.values())
-    for map_index, name in enumerate(NAMES):
+    for map_index, name in enumerate(names):
         pages.open_task(dag_id, run_id, f"await_number/mapped/{map_index}")
         expect(pages.page.locator("body")).to_contain_text(f"Number {numbers[name]}: phone agent '{name}'")
 
     pages.open_task(dag_id, run_id, "upsert_agent/mapped")
-    for name in NAMES:
+    for name in names:
         expect(pages.row(name)).to_contain_text("Success")
     pages.take_picture("mapped-tasks", height=600)
 
@@ -84,7 +92,8 @@ def test_a_person_sees_what_would_change_in_a_fleet_and_approves_it(
 ) -> None:
     dag_id, run_id = "opencx_approved_fleet", "monday"
     connect()
-    english, german, turkish = FLEET
+    fleet = declared_in("approved_fleet.yaml")
+    english, german, turkish = fleet
     simulator.add_agent(**{**english, "type": "outbound"})
     simulator.add_agent(**{**german, "type": "outbound", "language": ["de"], "first_message": "Guten Tag!"})
     simulator.add_agent(name="Winter offer", type="outbound")
@@ -102,5 +111,5 @@ def test_a_person_sees_what_would_change_in_a_fleet_and_approves_it(
     pages.page.get_by_role("button", name="Approve").click()
     expect(pages.said("approve response successful")).to_be_visible()
     assert airflow.end_state(dag_id, run_id, within=300) == "success"
-    assert sorted(str(agent["name"]) for agent in simulator.agents()) == sorted([*NAMES, "Winter offer"])
+    assert sorted(str(agent["name"]) for agent in simulator.agents()) == sorted([*names_of(fleet), "Winter offer"])
     assert len(simulator.writes) == 2

@@ -42,10 +42,19 @@ def test_one_outbound_agent_is_kept_as_declared_and_awaited(
     run = run_dag(dag)
     assert run.xcom("await_number") == simulator.agents()[0]
     assert [write.method for write in simulator.writes] == ["POST"]
-    simulator.change_agent(str(simulator.agents()[0]["id"]), first_message="Changed by hand")
+    agent_id = str(simulator.agents()[0]["id"])
+    simulator.change_agent(agent_id, first_message="Changed by hand", handoff_phone_number="+15550000000")
     assert run_dag(dag).state == "success"
-    assert simulator.agents()[0]["first_message"] == "Hello, I am calling about your appointment."
+    assert simulator.agents()[0]["handoff_phone_number"] == "+14155550100"
+    assert simulator.agents()[0]["first_message"] == "Changed by hand"
     assert [write.method for write in simulator.writes] == ["POST", "PATCH"]
+
+
+def test_no_two_of_them_declare_the_same_agent() -> None:
+    fleets = [yaml.safe_load(file.read_text())["agents"] for file in EXAMPLE_DAGS.glob("*.yaml")]
+    names = [agent["name"] for fleet in fleets for agent in fleet]
+    assert len(fleets) == 2
+    assert len(set(names)) == len(names)
 
 
 def test_a_campaign_becomes_a_call_list(

@@ -9,7 +9,7 @@ from airflow_standalone import EXAMPLE_DAGS, AirflowStandalone, wait_for
 from airflow_provider_opencx.simulator import Simulator
 
 DAG_ID = "opencx_approved_fleet"
-FLEET = yaml.safe_load((EXAMPLE_DAGS / "campaign_fleet.yaml").read_text())["agents"]
+FLEET = yaml.safe_load((EXAMPLE_DAGS / "approved_fleet.yaml").read_text())["agents"]
 
 
 def asked(airflow: AirflowStandalone, run_id: str) -> str:

@@ -1,6 +1,6 @@
 """An agent that is made once, and then belongs to the people who change it in the dashboard."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from airflow.sdk import DAG
 
@@ -11,6 +11,7 @@ with DAG(
     schedule=None,
     start_date=datetime(2026, 1, 1),
     max_active_runs=1,
+    default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
 ):
     OpenCXCreatePhoneAgentOperator(
         task_id="agent",

@@ -1,6 +1,6 @@
 """An agent with more of its members, some of them from the Dag run."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from airflow.sdk import DAG, Param
 
@@ -11,6 +11,7 @@ with DAG(
     schedule=None,
     start_date=datetime(2026, 1, 1),
     max_active_runs=1,
+    default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
     params={"offer": Param("20 % off", type="string")},
 ):
     OpenCXUpsertPhoneAgentOperator(

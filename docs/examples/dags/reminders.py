@@ -1,6 +1,6 @@
 """One agent, kept as declared every day, and its phone number awaited."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from airflow.sdk import DAG
 
@@ -13,6 +13,7 @@ with DAG(
     start_date=datetime(2026, 1, 1),
     catchup=False,
     max_active_runs=1,
+    default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
 ):
     agent = OpenCXUpsertPhoneAgentOperator(
         task_id="agent",

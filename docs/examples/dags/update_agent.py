@@ -1,6 +1,6 @@
 """A greeting that another task writes: of the agent, only that member is changed."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from airflow.sdk import DAG, task
 
@@ -18,6 +18,7 @@ with DAG(
     schedule=None,
     start_date=datetime(2026, 1, 1),
     max_active_runs=1,
+    default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
 ):
     OpenCXUpdatePhoneAgentOperator(
         task_id="greet",
