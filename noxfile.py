@@ -1,7 +1,8 @@
-"""The tests on every supported Airflow and Python, each pair in an environment of its own: ``nox``, or ``make matrix``.
+"""The tests that depend on them on every supported Airflow and Python: ``nox``, or ``make matrix``.
 
-``nox --list`` names the pairs. Tags choose among them: ``nox --tags oldest newest`` runs the two ends of the range,
-``nox --tags airflow-3.1.8`` all Pythons of an Airflow. What was run stands in a table at the end.
+Each pair has an environment of its own. ``nox --list`` names the pairs. Tags choose among them: ``nox --tags oldest
+newest`` runs the two ends of the range, ``nox --tags airflow-3.1.8`` all Pythons of an Airflow. What was run stands in
+a table at the end.
 """
 
 from __future__ import annotations

@@ -115,10 +115,7 @@ def machine() -> Table:
         ("Date", f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"),
         ("Processor", f"{_processor()}, {psutil.cpu_count()} cores"),
         ("Memory", f"{psutil.virtual_memory().total / 2**30:.0f} GiB"),
-        (
-            "System",
-            f"{_distribution()}, Linux {platform.release()}" if sys.platform == "linux" else platform.platform(),
-        ),
+        ("System", _system()),
         ("Python", platform.python_version()),
         *((package, _version(package)) for package in PACKAGES),
     ]
@@ -134,11 +131,12 @@ def _processor() -> str:
     return models[0] if models else platform.processor() or platform.machine()
 
 
-def _distribution() -> str:
+def _system() -> str:
+    kernel = " ".join([platform.system(), ".".join(platform.release().split(".")[:2])])
     try:
-        return platform.freedesktop_os_release()["PRETTY_NAME"]
+        return f"{platform.freedesktop_os_release()['PRETTY_NAME']}, {kernel}"
     except (OSError, KeyError):
-        return "an unknown distribution"
+        return kernel
 
 
 def _version(package: str) -> str:
