@@ -28,6 +28,7 @@ EXAMPLE_DAGS = Path(__file__).resolve().parent.parent / "example_dags"
 
 _STARTED_WITHIN = 300.0
 _ENDED_WITHIN = 20.0
+_TIDIED_UP_WITHIN = 5.0
 
 _Value = TypeVar("_Value")
 
@@ -89,7 +90,9 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def end(processes: Collection[psutil.Process], sent: signal.Signals = signal.SIGKILL) -> None:
+def end(
+    processes: Collection[psutil.Process], sent: signal.Signals = signal.SIGKILL, *, within: float = _ENDED_WITHIN
+) -> None:
     """Send processes a signal and return when they have ended; raises ``TimeoutError`` if they do not."""
     for process in processes:
         with suppress(psutil.NoSuchProcess):
@@ -97,7 +100,7 @@ def end(processes: Collection[psutil.Process], sent: signal.Signals = signal.SIG
     wait_for(
         f"end of {len(processes)} processes",
         lambda: None if any(map(_runs, processes)) else True,
-        within=_ENDED_WITHIN,
+        within=within,
         every=0.05,
     )
 
@@ -148,7 +151,8 @@ class RunningAirflow(ABC):
     def __exit__(self, *_: object) -> None:
         leaders = {process for process in self.processes() if process.pid == _session(process)}
         with suppress(TimeoutError):
-            end(leaders, signal.SIGINT)  # each ends what it has started; a second signal would disturb them
+            # Each ends what it has started. Airflow may take half a minute for it, and nobody needs its home any more.
+            end(leaders, signal.SIGINT, within=_TIDIED_UP_WITHIN)
         end(self.processes())
         for started in self._started:
             started.wait()
