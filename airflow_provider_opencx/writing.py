@@ -253,10 +253,10 @@ class _Created:
     def unseen(self, failure: OpenCXError | None) -> Outcome:
         """Return the outcome where no list showed the agent: it exists, and the next run looks again.
 
-        :raises OpenCXError: if the answer alone does not show it as declared.
+        :raises OpenCXError: if the answer left out what was declared, so that nothing is known of it.
         """
         outcome = _outcome_of_create(self.spec, self.agent)
-        if outcome.mismatches:
+        if outcome.mismatches and all(mismatch.actual is None for mismatch in outcome.mismatches):
             failure = failure or OpenCXError("The list does not show it.")
             raise failure.saying(f"The {self.agent.label} was created, and could not be read back: {failure}")
         return outcome

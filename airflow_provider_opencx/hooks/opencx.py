@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -84,8 +85,6 @@ class OpenCXHook(BaseHook):
 
         :raises OpenCXConnectionSettingsError: if the connection is missing, or something in it is wrong.
         """
-        from asyncio import shield
-
         from airflow.providers.common.compat.connection import get_async_connection
         from asgiref.sync import sync_to_async
 
@@ -93,13 +92,13 @@ class OpenCXHook(BaseHook):
         # The metrics come first, because they are told of what fails here as well.
         await sync_to_async(metrics.prepare, thread_sensitive=False)()
         try:
-            connection = await shield(get_async_connection(self.opencx_conn_id, hook=self))
+            connection = await asyncio.shield(get_async_connection(self.opencx_conn_id, hook=self))
         except AirflowNotFoundException:
             raise self._missing() from None
         settings = self._settings(connection)
         # Airflow tells the process that writes the log, over a line that must not be waited for in the event loop.
         for secret in settings.secrets:
-            await shield(sync_to_async(mask_secret)(secret))
+            await asyncio.shield(sync_to_async(mask_secret)(secret))
         return await AsyncOpenCXClient.open(settings, metrics.count_attempt)
 
     def list_phone_agents(self) -> list[PhoneAgent]:

@@ -44,6 +44,11 @@ def test_a_created_agent_that_no_list_shows_is_known_by_its_id_and_may_be_looked
     assert type(error.value) is OpenCXError
 
 
+def test_what_the_answer_to_a_create_shows_otherwise_is_told_though_no_list_shows_the_agent() -> None:
+    outcome = run(carry_out(Create(SPEC), SPEC), {**STORED, "first_message": "Hello"}, [], [], [], [], [])
+    assert [str(mismatch) for mismatch in outcome.mismatches] == ["first_message: 'Hello' -> 'Hi'"]
+
+
 def test_an_update_is_not_held_to_a_model_that_the_service_does_not_tell() -> None:
     untold = {name: value for name, value in STORED.items() if name != "model"}
     plan = plan_upsert(SPEC, PhoneAgents([PhoneAgent.from_answer({**untold, "first_message": "Hello"})]))
