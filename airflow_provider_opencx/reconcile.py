@@ -197,12 +197,7 @@ def plan_update(changes: PhoneAgentChanges, agent: PhoneAgent, agents: PhoneAgen
 
     :param agents: all agents, so that a new name does not make a second agent of that name.
     """
-    differences = tuple(
-        difference
-        for difference in find_differences(changes, agent)
-        # A service that does not tell the model gives nothing to compare, and null asks for no model in particular.
-        if difference.member != "model" or None not in (difference.wanted, difference.actual)
-    )
+    differences = tuple(filter(is_comparable, find_differences(changes, agent)))
     members = {difference.member for difference in differences}
     if "model" in members:
         return _refuse_model(changes, agent)
@@ -272,6 +267,14 @@ def find_differences(declared: PhoneAgentChanges, agent: PhoneAgent) -> tuple[Di
         for member, wanted in declared.written.items()
         if not _means_the_same(member, wanted, agent.member(member))
     )
+
+
+def is_comparable(difference: Difference) -> bool:
+    """Return whether a difference from an agent that existed before says anything.
+
+    A service that does not tell the model gives nothing to compare, and null asks for no model in particular.
+    """
+    return difference.member != "model" or None not in (difference.wanted, difference.actual)
 
 
 def find_mismatches(declared: PhoneAgentChanges, answered: PhoneAgent) -> tuple[Difference, ...]:

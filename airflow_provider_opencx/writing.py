@@ -42,6 +42,7 @@ from airflow_provider_opencx.reconcile import (
     Unchanged,
     Update,
     find_mismatches,
+    is_comparable,
     pick_agent,
 )
 
@@ -304,9 +305,7 @@ class _Updated:
 
     def outcome(self, agent: PhoneAgent) -> Outcome:
         """Return the outcome if the agent is now as given."""
-        # OpenCX fixes the model at creation: no update sends it.
-        declared = self.declared.only(self.declared.written.keys() - {"model"})
-        return Outcome(agent, "updated", find_mismatches(declared, agent))
+        return Outcome(agent, "updated", tuple(filter(is_comparable, find_mismatches(self.declared, agent))))
 
     def seen_in(self, agents: PhoneAgents) -> Outcome:
         """Return the outcome; raises ``OpenCXAgentNotFoundError`` if the agent is gone."""

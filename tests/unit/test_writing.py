@@ -55,3 +55,5 @@ def test_an_update_is_not_held_to_a_model_that_the_service_does_not_tell() -> No
     assert isinstance(plan, Update)
     assert plan.changes.body() == {"first_message": "Hi"}
     assert run(carry_out(plan, SPEC), untold).mismatches == ()
+    [mismatch] = run(carry_out(plan, SPEC), {**untold, "model": "another"}, [{**untold, "model": "another"}]).mismatches
+    assert mismatch.member == "model"
