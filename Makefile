@@ -3,7 +3,7 @@
 # make ui      Airflow's UI with the simulator, a connection and the examples; prints the address
 # make check   format, lint, types, documentation
 # make docs    the documentation, in docs/_build/html; a warning is an error
-# make matrix  the tests that depend on them on every supported Airflow and Python; ARGS="--list" names the pairs
+# make matrix  the tests that depend on Airflow and Python, on every supported pair of them; ARGS="--list" names the pairs
 # make screenshots   the pictures in docs/images, taken by the browser tests
 # make dist    the wheel and the sdist, checked
 # make faults  what becomes of agents when everything goes wrong: SEED=1 RUNS=300, or FIRST=17 RUNS=1 for run 17 again

@@ -1,4 +1,4 @@
-"""The tests that depend on them on every supported Airflow and Python: ``nox``, or ``make matrix``.
+"""The tests that depend on Airflow and Python, on every supported pair of them: ``nox``, or ``make matrix``.
 
 Each pair has an environment of its own. ``nox --list`` names the pairs. Tags choose among them: ``nox --tags oldest
 newest`` runs the two ends of the range, ``nox --tags airflow-3.1.8`` all Pythons of an Airflow. What was run stands in

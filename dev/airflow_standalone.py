@@ -220,12 +220,19 @@ class RunningAirflow(ABC):
         self, dag_id: str, run_id: str, task_id: str, *, try_number: int = 1, map_index: int = -1
     ) -> list[str]:
         """Return what a try of a task logged, in the worker and in triggerers: a line an event, in order of time."""
+        events = self.task_events(dag_id, run_id, task_id, try_number=try_number, map_index=map_index)
+        return sorted(f"{event['timestamp']} {event['level']}: {_said(event)}" for event in events)
+
+    def task_events(
+        self, dag_id: str, run_id: str, task_id: str, *, try_number: int = 1, map_index: int = -1
+    ) -> list[dict[str, Any]]:
+        """Return the same events with all that Airflow keeps of them."""
         folder = self.home / "logs" / f"dag_id={dag_id}" / f"run_id={run_id}" / f"task_id={task_id}"
         if map_index >= 0:
             folder /= f"map_index={map_index}"
         files = folder.glob(f"attempt={try_number}.log*")
         events = [json.loads(line) for file in files for line in file.read_text().splitlines()]
-        return sorted(f"{event['timestamp']} {event['level']}: {_said(event)}" for event in events)
+        return sorted(events, key=lambda event: str(event["timestamp"]))
 
     def call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:
         """Call Airflow's REST API, or with a path under ``/ui/`` what its pages call, and return the decoded answer."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import yaml
 from airflow_standalone import EXAMPLE_DAGS, AirflowStandalone, wait_for
@@ -15,14 +14,10 @@ from airflow_provider_opencx.simulator import Simulator
 from .conftest import API_KEY, REVOKED_KEY
 from .pages import AirflowPages
 
-
-def names_of(fleet: Sequence[Mapping[str, object]]) -> list[str]:
-    return [str(declared["name"]) for declared in fleet]
-
-
-def declared_in(file: str) -> list[dict[str, Any]]:
-    """Return the fleet of a file of the examples."""
-    return list(yaml.safe_load((EXAMPLE_DAGS / file).read_text())["agents"])
+CAMPAIGN, APPROVED = (
+    yaml.safe_load((EXAMPLE_DAGS / file).read_text())["agents"]
+    for file in ("campaign_fleet.yaml", "approved_fleet.yaml")
+)
 
 
 def wait_for_scheduler(airflow: AirflowStandalone, task_id: str, run_id: str) -> None:
@@ -46,7 +41,7 @@ def test_a_campaign_started_by_its_button_gives_each_agent_its_number(
     tmp_path: Path,
 ) -> None:
     dag_id, run_id = "opencx_weekly_campaign", "spring-offer"
-    names = names_of(declared_in("campaign_fleet.yaml"))
+    names = [declared["name"] for declared in CAMPAIGN]
     connect()
     call_list = tmp_path / "call_list.csv"
     pages.trigger(dag_id, run_id, {"call_list": str(call_list)})
@@ -92,8 +87,7 @@ def test_a_person_sees_what_would_change_in_a_fleet_and_approves_it(
 ) -> None:
     dag_id, run_id = "opencx_approved_fleet", "monday"
     connect()
-    fleet = declared_in("approved_fleet.yaml")
-    english, german, turkish = fleet
+    english, german, turkish = APPROVED
     simulator.add_agent(**{**english, "type": "outbound"})
     simulator.add_agent(**{**german, "type": "outbound", "language": ["de"], "first_message": "Guten Tag!"})
     simulator.add_agent(name="Winter offer", type="outbound")
@@ -111,5 +105,7 @@ def test_a_person_sees_what_would_change_in_a_fleet_and_approves_it(
     pages.page.get_by_role("button", name="Approve").click()
     expect(pages.said("approve response successful")).to_be_visible()
     assert airflow.end_state(dag_id, run_id, within=300) == "success"
-    assert sorted(str(agent["name"]) for agent in simulator.agents()) == sorted([*names_of(fleet), "Winter offer"])
+    assert sorted(str(agent["name"]) for agent in simulator.agents()) == sorted(
+        [*(declared["name"] for declared in APPROVED), "Winter offer"]
+    )
     assert len(simulator.writes) == 2

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -74,20 +72,18 @@ def all_wait(airflow: AirflowStandalone, run_id: str) -> bool:
 class Ended:
     """The run, after its end.
 
-    :param logs: the folder of its logs.
     :param tries: how often each task was tried.
     :param says: what stands in the lines for what only a run knows.
     """
 
-    logs: Path
+    airflow: AirflowStandalone
+    run_id: str
     tries: dict[str, int]
     says: dict[str, str]
 
     def events(self, task_id: str) -> list[dict[str, Any]]:
         """Return the events in the log of the last try of a task, in order of time."""
-        files = (self.logs / f"task_id={task_id}").glob(f"attempt={max(self.tries[task_id], 1)}.log*")
-        lines = [json.loads(line) for file in files for line in file.read_text().splitlines()]
-        return sorted(lines, key=lambda event: str(event["timestamp"]))
+        return self.airflow.task_events("logged", self.run_id, task_id, try_number=max(self.tries[task_id], 1))
 
 
 @pytest.fixture(scope="module")
@@ -105,11 +101,8 @@ def ended(airflow: AirflowStandalone, start_over: Callable[[], Simulator]) -> En
     says = {"url": simulator.url}
     for agent in simulator.agents():
         says |= {f"{agent['name']}_id": str(agent["id"]), f"{agent['name']}_number": str(agent["phone_number"])}
-    return Ended(
-        airflow.home / "logs" / "dag_id=logged" / f"run_id={run_id}",
-        {ti["task_id"]: ti["try_number"] for ti in airflow.task_instances("logged", run_id)},
-        says,
-    )
+    tries = {ti["task_id"]: ti["try_number"] for ti in airflow.task_instances("logged", run_id)}
+    return Ended(airflow, run_id, tries, says)
 
 
 @pytest.mark.parametrize("task_id", EXPECTED)
