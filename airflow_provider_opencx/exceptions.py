@@ -68,7 +68,7 @@ def _family(cls: type[OpenCXError]) -> list[type[OpenCXError]]:
     return [cls, *(member for child in cls.__subclasses__() for member in _family(child))]
 
 
-class OpenCXConnectionSettingsError(OpenCXError, AirflowFailException):
+class OpenCXConfigError(OpenCXError, AirflowFailException):
     """The Airflow connection is missing, or something in it is wrong; the message names the field."""
 
 
@@ -128,7 +128,7 @@ class OpenCXServerError(OpenCXAPIError):
     """408 or 5xx: the service, or a proxy before it, could not answer now."""
 
 
-class OpenCXAnswerError(OpenCXAPIError):
+class OpenCXResponseError(OpenCXAPIError):
     """A successful status with a body that cannot be read: not JSON, not an agent, or far too large."""
 
 
@@ -233,5 +233,5 @@ class OpenCXFleetError(OpenCXError):
         self.retry_after = retry_after
 
 
-class OpenCXFleetFailedError(OpenCXFleetError, AirflowFailException):
+class OpenCXFleetPermanentError(OpenCXFleetError, AirflowFailException):
     """The same, where another try cannot mend any of them, or would create an agent twice."""

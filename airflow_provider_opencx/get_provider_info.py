@@ -5,7 +5,8 @@ Airflow calls this while it reads its own configuration: it imports nothing heav
 
 from __future__ import annotations
 
-from airflow_provider_opencx import __version__, connection_form
+from airflow_provider_opencx import __version__
+from airflow_provider_opencx.connection import form
 
 _INTEGRATION = "OpenCX"
 
@@ -35,15 +36,15 @@ def get_provider_info() -> dict[str, object]:
         "triggers": modules("triggers.phone_number"),
         "connection-types": [
             {
-                "connection-type": connection_form.CONN_TYPE,
+                "connection-type": form.CONN_TYPE,
                 "hook-class-name": "airflow_provider_opencx.hooks.opencx.OpenCXHook",
-                "hook-name": connection_form.HOOK_NAME,
+                "hook-name": form.HOOK_NAME,
                 "ui-field-behaviour": {
-                    "hidden-fields": connection_form.HIDDEN_FIELDS,
-                    "relabeling": connection_form.RELABELING,
-                    "placeholders": connection_form.PLACEHOLDERS,
+                    "hidden-fields": form.HIDDEN_FIELDS,
+                    "relabeling": form.RELABELING,
+                    "placeholders": form.PLACEHOLDERS,
                 },
-                "conn-fields": connection_form.conn_fields(),
+                "conn-fields": form.conn_fields(),
             }
         ],
     }

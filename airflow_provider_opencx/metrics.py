@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 if TYPE_CHECKING:
     from airflow.sdk.observability.stats import Stats
 
-    from airflow_provider_opencx.api.attempts import Attempt
+    from airflow_provider_opencx.client.transport import Attempt
 
 Decision: TypeAlias = Literal["created", "updated", "adopted", "unchanged", "refused", "failed"]
 

@@ -53,7 +53,7 @@ class OpenCXRetryPolicy(RetryPolicy):
         self, exception: BaseException, try_number: int, max_tries: int, context: Context | None = None
     ) -> RetryDecision:
         """Decide by the first error of this provider among an exception and its causes."""
-        from airflow_provider_opencx.api.requests import asked_to_wait
+        from airflow_provider_opencx.client.requests import asked_to_wait
 
         error = _opencx_error_of(exception)
         if isinstance(error, AirflowFailException):

@@ -19,10 +19,10 @@ from airflow.sdk.bases.operator import BaseOperator  # noqa: E402
 from sphinx.application import Sphinx  # noqa: E402
 
 from airflow_provider_opencx import __version__  # noqa: E402
-from airflow_provider_opencx.connection_form import DEFAULT_CONN_ID  # noqa: E402
+from airflow_provider_opencx.connection.form import DEFAULT_CONN_ID  # noqa: E402
 from airflow_provider_opencx.exceptions import OpenCXError  # noqa: E402
 from airflow_provider_opencx.hooks.opencx import OnMismatch  # noqa: E402
-from airflow_provider_opencx.reconcile import IfExists  # noqa: E402
+from airflow_provider_opencx.phone_agents.plan import IfExists  # noqa: E402
 
 project = "airflow-provider-opencx"
 author = "The authors of airflow-provider-opencx"
@@ -36,7 +36,7 @@ nitpicky = True
 # Names of other packages, which would be looked up over the network, and of modules that are not public.
 nitpick_ignore_regex = [
     ("py:.*", r"(?!airflow_provider_opencx\.).*"),
-    ("py:class", r"airflow_provider_opencx\.(api\.client|simulator\.call|simulator\.faults\.Handle).*"),
+    ("py:class", r"airflow_provider_opencx\.(client\.client|simulator\.call|simulator\.faults\.Handle).*"),
 ]
 
 html_theme = "furo"
@@ -53,7 +53,7 @@ autodoc_preserve_defaults = True
 python_maximum_signature_line_length = 130  # module names count, and are not shown
 
 _NAME = re.compile(r"\b[A-Za-z_]\w*\b")
-_DEFAULT_CONN_ID = ("connection_form.DEFAULT_CONN_ID", repr(DEFAULT_CONN_ID))
+_DEFAULT_CONN_ID = ("form.DEFAULT_CONN_ID", repr(DEFAULT_CONN_ID))
 _ANNOTATED = re.compile(r"Annotated\[(\w+), [^\]]*\]")
 _IMPORTED_FOR_TYPES_ALONE = {
     alias: str(choices).removeprefix("typing.")

@@ -10,24 +10,32 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowNotFoundException, BaseHook, mask_secret
 
-from airflow_provider_opencx import __version__, connection_form, metrics, procedures, reconcile
-from airflow_provider_opencx.api import requests
-from airflow_provider_opencx.api.client import AsyncOpenCXClient, ClientSettings, OpenCXClient
-from airflow_provider_opencx.api.models import PhoneAgent, PhoneAgentChanges, PhoneAgentSpec, Voice, shortened
-from airflow_provider_opencx.api.requests import Flow
-from airflow_provider_opencx.connection import client_settings
+from airflow_provider_opencx import __version__, metrics
+from airflow_provider_opencx.client import requests
+from airflow_provider_opencx.client.client import AsyncOpenCXClient, ClientSettings, OpenCXClient
+from airflow_provider_opencx.client.requests import Flow
+from airflow_provider_opencx.connection import form
+from airflow_provider_opencx.connection.settings import client_settings
 from airflow_provider_opencx.exceptions import (
-    OpenCXConnectionSettingsError,
+    OpenCXConfigError,
     OpenCXCreateMismatchError,
     OpenCXError,
     OpenCXFleetError,
-    OpenCXFleetFailedError,
+    OpenCXFleetPermanentError,
     OpenCXMismatchError,
     OpenCXNameMismatchError,
 )
-from airflow_provider_opencx.fleet import FleetPlan
-from airflow_provider_opencx.reconcile import IfExists, PhoneAgents
-from airflow_provider_opencx.writing import Outcome, Result
+from airflow_provider_opencx.phone_agents import reconcile
+from airflow_provider_opencx.phone_agents.apply import Outcome, Result
+from airflow_provider_opencx.phone_agents.fleet import FleetPlan
+from airflow_provider_opencx.phone_agents.plan import IfExists, PhoneAgents, pick_agent, require_agent
+from airflow_provider_opencx.resources.phone_agents import (
+    PhoneAgent,
+    PhoneAgentChanges,
+    PhoneAgentSpec,
+    Voice,
+    shortened,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -51,13 +59,11 @@ class OpenCXHook(BaseHook):
     """
 
     conn_name_attr = "opencx_conn_id"
-    default_conn_name = connection_form.DEFAULT_CONN_ID
-    conn_type = connection_form.CONN_TYPE
-    hook_name = connection_form.HOOK_NAME
+    default_conn_name = form.DEFAULT_CONN_ID
+    conn_type = form.CONN_TYPE
+    hook_name = form.HOOK_NAME
 
-    def __init__(
-        self, opencx_conn_id: str = connection_form.DEFAULT_CONN_ID, *, max_retries: int | None = None
-    ) -> None:
+    def __init__(self, opencx_conn_id: str = form.DEFAULT_CONN_ID, *, max_retries: int | None = None) -> None:
         super().__init__()
         self.opencx_conn_id = opencx_conn_id
         self._max_retries = max_retries
@@ -65,7 +71,7 @@ class OpenCXHook(BaseHook):
     def get_conn(self) -> OpenCXClient:
         """Return the client of this hook; one for its whole life, so that its connections are kept alive.
 
-        :raises OpenCXConnectionSettingsError: if the connection is missing, or something in it is wrong.
+        :raises OpenCXConfigError: if the connection is missing, or something in it is wrong.
         """
         return self._client
 
@@ -83,7 +89,7 @@ class OpenCXHook(BaseHook):
     async def aget_conn(self) -> AsyncOpenCXClient:
         """Return a new async client, for the caller to close (``async with await hook.aget_conn() as client``).
 
-        :raises OpenCXConnectionSettingsError: if the connection is missing, or something in it is wrong.
+        :raises OpenCXConfigError: if the connection is missing, or something in it is wrong.
         """
         from airflow.providers.common.compat.connection import get_async_connection
         from asgiref.sync import sync_to_async
@@ -111,22 +117,22 @@ class OpenCXHook(BaseHook):
 
     def get_phone_agent(self, agent_id: str) -> PhoneAgent:
         """Return the agent of an id; raises ``OpenCXAgentNotFoundError`` if there is none."""
-        return reconcile.require_agent(PhoneAgents(self.list_phone_agents()), agent_id=agent_id)
+        return require_agent(PhoneAgents(self.list_phone_agents()), agent_id=agent_id)
 
     async def aget_phone_agent(self, agent_id: str) -> PhoneAgent:
         """Async twin of :meth:`get_phone_agent`."""
-        return reconcile.require_agent(PhoneAgents(await self.alist_phone_agents()), agent_id=agent_id)
+        return require_agent(PhoneAgents(await self.alist_phone_agents()), agent_id=agent_id)
 
     def find_phone_agent(self, name: str) -> PhoneAgent | None:
         """Return the agent of a name, ``None`` if there is none.
 
         :raises OpenCXAmbiguousNameError: if several have the name.
         """
-        return reconcile.pick_agent(PhoneAgents(self.list_phone_agents()), agent_name=name)
+        return pick_agent(PhoneAgents(self.list_phone_agents()), agent_name=name)
 
     async def afind_phone_agent(self, name: str) -> PhoneAgent | None:
         """Async twin of :meth:`find_phone_agent`."""
-        return reconcile.pick_agent(PhoneAgents(await self.alist_phone_agents()), agent_name=name)
+        return pick_agent(PhoneAgents(await self.alist_phone_agents()), agent_name=name)
 
     def create_phone_agent(
         self,
@@ -134,21 +140,21 @@ class OpenCXHook(BaseHook):
         *,
         if_exists: IfExists = "adopt",
         on_mismatch: OnMismatch = "fail",
-        tried_before: bool = False,
+        is_retry: bool = False,
     ) -> PhoneAgent:
         """Make sure that exactly one agent has the declared name, and return it.
 
         :param spec: the declaration; ``type``, left out, is ``"outbound"``.
         :param if_exists: ``"adopt"`` returns an agent of that name as it is, ``"fail"`` raises.
         :param on_mismatch: what to do if the service stores a member other than asked: ``"fail"`` or ``"warn"``.
-        :param tried_before: whether an earlier try may have sent the create without learning what became of it. An
+        :param is_retry: whether an earlier try may have sent the create without learning what became of it. An
             agent that is not there yet is then looked for with patience, some 15 s, before it is created.
         :raises OpenCXUnknownOutcomeError: if the create was not answered and no agent has appeared.
         :raises OpenCXCreateMismatchError: if the new agent is not as asked. The next try would take it as it is;
             :meth:`upsert_phone_agent` changes it.
         :raises OpenCXPlanRefusedError: if several agents have the name, or the one that has it is inbound.
         """
-        flow = procedures.create(spec, if_exists, tried_before=tried_before)
+        flow = reconcile.create(spec, if_exists, is_retry=is_retry)
         return self._checked(self.get_conn().run(flow), on_mismatch, OpenCXCreateMismatchError)
 
     async def acreate_phone_agent(
@@ -157,10 +163,10 @@ class OpenCXHook(BaseHook):
         *,
         if_exists: IfExists = "adopt",
         on_mismatch: OnMismatch = "fail",
-        tried_before: bool = False,
+        is_retry: bool = False,
     ) -> PhoneAgent:
         """Async twin of :meth:`create_phone_agent`."""
-        flow = procedures.create(spec, if_exists, tried_before=tried_before)
+        flow = reconcile.create(spec, if_exists, is_retry=is_retry)
         return self._checked(await self._arun(flow), on_mismatch, OpenCXCreateMismatchError)
 
     def update_phone_agent(
@@ -179,7 +185,7 @@ class OpenCXHook(BaseHook):
         :param on_mismatch: what to do if the service stores a member other than asked: ``"fail"`` or ``"warn"``.
         :raises OpenCXPlanRefusedError: if there is no such agent, or several, or ``model`` would change.
         """
-        flow = procedures.update(changes, agent_id=agent_id, agent_name=agent_name)
+        flow = reconcile.update(changes, agent_id=agent_id, agent_name=agent_name)
         return self._checked(self.get_conn().run(flow), on_mismatch)
 
     async def aupdate_phone_agent(
@@ -191,43 +197,43 @@ class OpenCXHook(BaseHook):
         on_mismatch: OnMismatch = "fail",
     ) -> PhoneAgent:
         """Async twin of :meth:`update_phone_agent`."""
-        flow = procedures.update(changes, agent_id=agent_id, agent_name=agent_name)
+        flow = reconcile.update(changes, agent_id=agent_id, agent_name=agent_name)
         return self._checked(await self._arun(flow), on_mismatch)
 
     def upsert_phone_agent(
-        self, spec: PhoneAgentSpec, *, on_mismatch: OnMismatch = "fail", tried_before: bool = False
+        self, spec: PhoneAgentSpec, *, on_mismatch: OnMismatch = "fail", is_retry: bool = False
     ) -> PhoneAgent:
         """Make sure that exactly one agent has the declared name and is as declared, and return it.
 
         :param spec: the declaration; ``type``, left out, is ``"outbound"`` for a new agent.
         :param on_mismatch: what to do if the service stores a member other than asked: ``"fail"`` or ``"warn"``.
-        :param tried_before: whether an earlier try may have sent the create without learning what became of it. An
+        :param is_retry: whether an earlier try may have sent the create without learning what became of it. An
             agent that is not there yet is then looked for with patience, some 15 s, before it is created.
         :raises OpenCXUnknownOutcomeError: if a create was not answered and no agent has appeared.
         :raises OpenCXPlanRefusedError: if several agents have the name, ``model`` would change, or an inbound
             agent has the name and no ``type`` is written.
         """
-        return self._checked(self.get_conn().run(procedures.upsert(spec, tried_before=tried_before)), on_mismatch)
+        return self._checked(self.get_conn().run(reconcile.upsert(spec, is_retry=is_retry)), on_mismatch)
 
     async def aupsert_phone_agent(
-        self, spec: PhoneAgentSpec, *, on_mismatch: OnMismatch = "fail", tried_before: bool = False
+        self, spec: PhoneAgentSpec, *, on_mismatch: OnMismatch = "fail", is_retry: bool = False
     ) -> PhoneAgent:
         """Async twin of :meth:`upsert_phone_agent`."""
-        return self._checked(await self._arun(procedures.upsert(spec, tried_before=tried_before)), on_mismatch)
+        return self._checked(await self._arun(reconcile.upsert(spec, is_retry=is_retry)), on_mismatch)
 
-    def plan_phone_agents(self, specs: Sequence[PhoneAgentSpec], *, tried_before: bool = False) -> FleetPlan:
+    def plan_phone_agents(self, specs: Sequence[PhoneAgentSpec], *, is_retry: bool = False) -> FleetPlan:
         """Return what is to be done for exactly one agent of each declared name, as declared; writes nothing.
 
         :param specs: the declarations of a fleet, no name twice.
-        :param tried_before: whether an earlier try may have sent creates without learning what became of them. Agents
+        :param is_retry: whether an earlier try may have sent creates without learning what became of them. Agents
             that are not there yet are then looked for with patience, some 15 s.
         """
-        plan = self.get_conn().run(procedures.plan_fleet(specs, tried_before=tried_before))
+        plan = self.get_conn().run(reconcile.plan_fleet(specs, is_retry=is_retry))
         return replace(plan, connection=self.opencx_conn_id)
 
-    async def aplan_phone_agents(self, specs: Sequence[PhoneAgentSpec], *, tried_before: bool = False) -> FleetPlan:
+    async def aplan_phone_agents(self, specs: Sequence[PhoneAgentSpec], *, is_retry: bool = False) -> FleetPlan:
         """Async twin of :meth:`plan_phone_agents`."""
-        plan = await self._arun(procedures.plan_fleet(specs, tried_before=tried_before))
+        plan = await self._arun(reconcile.plan_fleet(specs, is_retry=is_retry))
         return replace(plan, connection=self.opencx_conn_id)
 
     def apply_plan(
@@ -246,14 +252,14 @@ class OpenCXHook(BaseHook):
         :raises OpenCXFleetError: naming each agent that failed, after the others were written.
         """
         _check(plan, approved)
-        return self._fleet(plan, self.get_conn().run(procedures.apply_fleet(plan)), on_mismatch)
+        return self._fleet(plan, self.get_conn().run(reconcile.apply_fleet(plan)), on_mismatch)
 
     async def aapply_plan(
         self, plan: FleetPlan, *, approved: Mapping[str, JsonValue] | None = None, on_mismatch: OnMismatch = "fail"
     ) -> list[PhoneAgent]:
         """Async twin of :meth:`apply_plan`."""
         _check(plan, approved)
-        return self._fleet(plan, await self._arun(procedures.apply_fleet(plan)), on_mismatch)
+        return self._fleet(plan, await self._arun(reconcile.apply_fleet(plan)), on_mismatch)
 
     def list_voices(self) -> list[Voice]:
         """Return the voices that can be given as ``voice_id``."""
@@ -280,9 +286,9 @@ class OpenCXHook(BaseHook):
     def get_ui_field_behaviour(cls) -> dict[str, object]:
         """Return how the form shows Airflow's own fields; asked by Airflow 3.0 and 3.1 only."""
         return {
-            "hidden_fields": connection_form.HIDDEN_FIELDS,
-            "relabeling": connection_form.RELABELING,
-            "placeholders": connection_form.PLACEHOLDERS,
+            "hidden_fields": form.HIDDEN_FIELDS,
+            "relabeling": form.RELABELING,
+            "placeholders": form.PLACEHOLDERS,
         }
 
     @classmethod
@@ -293,7 +299,7 @@ class OpenCXHook(BaseHook):
         widgets = {"number": StringField, "integer": IntegerField, "boolean": BooleanField, "string": StringField}
         return {
             field.name: widgets[field.type](field.label, description=field.description, default=field.default)
-            for field in connection_form.EXTRA_FIELDS
+            for field in form.EXTRA_FIELDS
         }
 
     async def _arun(self, flow: Flow[_Result]) -> _Result:
@@ -307,8 +313,8 @@ class OpenCXHook(BaseHook):
         settings = client_settings(connection, user_agent=user_agent)
         return settings if self._max_retries is None else replace(settings, max_retries=self._max_retries)
 
-    def _missing(self) -> OpenCXConnectionSettingsError:
-        return OpenCXConnectionSettingsError(
+    def _missing(self) -> OpenCXConfigError:
+        return OpenCXConfigError(
             f"Connection {self.opencx_conn_id!r} is not defined, or cannot be read. Add one of type OpenCX, with the"
             " API key as its password."
         )
@@ -366,7 +372,7 @@ def _fleet_error(failures: Mapping[str, OpenCXError], declared: int) -> OpenCXFl
     # An agent under another name than declared is not found again: another try would create one more.
     created_otherwise = any(isinstance(error, OpenCXNameMismatchError) for error in failures.values())
     hopeless = all(isinstance(error, AirflowFailException) for error in failures.values())
-    return (OpenCXFleetFailedError if created_otherwise or hopeless else OpenCXFleetError)(
+    return (OpenCXFleetPermanentError if created_otherwise or hopeless else OpenCXFleetError)(
         message,
         failures={name: str(error) for name, error in failures.items()},
         retry_after=max(filter(None, map(requests.asked_to_wait, failures.values())), default=None),

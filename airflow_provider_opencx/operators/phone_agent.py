@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeAlias, cast
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_opencx.connection_form import DEFAULT_CONN_ID
+from airflow_provider_opencx.connection.form import DEFAULT_CONN_ID
 from airflow_provider_opencx.exceptions import OpenCXArgumentError
-from airflow_provider_opencx.parse_time import is_final, naming_task
+from airflow_provider_opencx.templates import has_no_template, naming_task
 
 # The API's models and the hook are imported where they are used: parsing a Dag should not pay for them.
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
     from pydantic import JsonValue
 
-    from airflow_provider_opencx.fleet import FleetPlan
     from airflow_provider_opencx.hooks.opencx import OnMismatch, OpenCXHook
-    from airflow_provider_opencx.reconcile import IfExists
+    from airflow_provider_opencx.phone_agents.fleet import FleetPlan
+    from airflow_provider_opencx.phone_agents.plan import IfExists
 
 
 class LeftOut(Enum):
@@ -47,7 +47,7 @@ Texts: TypeAlias = "Sequence[str] | str | XComArg | LeftOut | None"
 Flag: TypeAlias = "bool | str | XComArg | LeftOut | None"
 
 
-class OpenCXDeclarationOperator(BaseOperator):
+class PhoneAgentBaseOperator(BaseOperator):
     """Base of the operators that are given a declaration of one agent.
 
     Every member may be left out, and left out, ``None`` and empty are three different things: only what was
@@ -139,7 +139,7 @@ class OpenCXDeclarationOperator(BaseOperator):
         self.opencx_conn_id = opencx_conn_id
         with naming_task(self.task_id):
             _check_choice("on_mismatch", on_mismatch, ("fail", "warn"))
-            self._check_final_members()
+            self._check_literal_fields()
 
     @property
     def hook(self) -> OpenCXHook:
@@ -148,10 +148,10 @@ class OpenCXDeclarationOperator(BaseOperator):
 
         return OpenCXHook(self.opencx_conn_id)
 
-    def _check_final_members(self) -> None:
-        from airflow_provider_opencx.api.models import PhoneAgentChanges
+    def _check_literal_fields(self) -> None:
+        from airflow_provider_opencx.resources.phone_agents import PhoneAgentChanges
 
-        PhoneAgentChanges.declare({member: value for member, value in self.agent.items() if is_final(value)})
+        PhoneAgentChanges.parse({member: value for member, value in self.agent.items() if has_no_template(value)})
 
     def _check_name_is_written(self) -> None:
         if "name" not in self.agent:
@@ -159,13 +159,13 @@ class OpenCXDeclarationOperator(BaseOperator):
                 raise OpenCXArgumentError("name: is required")
 
 
-class OpenCXCreatePhoneAgentOperator(OpenCXDeclarationOperator):
+class OpenCXCreatePhoneAgentOperator(PhoneAgentBaseOperator):
     """Create a phone agent, unless one of that name exists: ``POST /phone``.
 
     However often the task is tried, there is one agent: each try begins with a look at the list, and a create
     that was not answered is looked for and not sent again.
 
-    Takes the members of a declaration, see :class:`OpenCXDeclarationOperator`; ``name`` is required.
+    Takes the members of a declaration, see :class:`PhoneAgentBaseOperator`; ``name`` is required.
 
     :param if_exists: what to do with an agent of that name: ``"adopt"`` (default) returns it as it is, ``"fail"``
         fails the task. A task that was killed between creating and finishing finds its own agent in the next
@@ -183,22 +183,22 @@ class OpenCXCreatePhoneAgentOperator(OpenCXDeclarationOperator):
 
     def execute(self, context: Context) -> dict[str, JsonValue]:
         """Create the agent or adopt it, and return it."""
-        from airflow_provider_opencx.api.models import PhoneAgentSpec
+        from airflow_provider_opencx.resources.phone_agents import PhoneAgentSpec
 
-        spec = PhoneAgentSpec.declare(self.agent)
+        spec = PhoneAgentSpec.parse(self.agent)
         agent = self.hook.create_phone_agent(
-            spec, if_exists=self.if_exists, on_mismatch=self.on_mismatch, tried_before=_tried_before(context)
+            spec, if_exists=self.if_exists, on_mismatch=self.on_mismatch, is_retry=_is_retry(context)
         )
         return agent.as_dict()
 
 
-class OpenCXUpsertPhoneAgentOperator(OpenCXDeclarationOperator):
+class OpenCXUpsertPhoneAgentOperator(PhoneAgentBaseOperator):
     """Keep a phone agent as declared: create it, update what differs, or do nothing. The one to recommend.
 
     No agent of that name: create it. One: ``PATCH /phone/{id}`` with the members that differ, or nothing. Several:
     refuse, naming their ids. An agent is never deleted or replaced, because its number would be lost.
 
-    Takes the members of a declaration, see :class:`OpenCXDeclarationOperator`; ``name`` is required.
+    Takes the members of a declaration, see :class:`PhoneAgentBaseOperator`; ``name`` is required.
 
     :return: the agent, as a dict with the API's member names.
     :raises OpenCXError: see :mod:`airflow_provider_opencx.exceptions`.
@@ -210,17 +210,17 @@ class OpenCXUpsertPhoneAgentOperator(OpenCXDeclarationOperator):
 
     def execute(self, context: Context) -> dict[str, JsonValue]:
         """Create or update the agent as needed, and return it."""
-        from airflow_provider_opencx.api.models import PhoneAgentSpec
+        from airflow_provider_opencx.resources.phone_agents import PhoneAgentSpec
 
-        spec = PhoneAgentSpec.declare(self.agent)
-        agent = self.hook.upsert_phone_agent(spec, on_mismatch=self.on_mismatch, tried_before=_tried_before(context))
+        spec = PhoneAgentSpec.parse(self.agent)
+        agent = self.hook.upsert_phone_agent(spec, on_mismatch=self.on_mismatch, is_retry=_is_retry(context))
         return agent.as_dict()
 
 
-class OpenCXUpdatePhoneAgentOperator(OpenCXDeclarationOperator):
+class OpenCXUpdatePhoneAgentOperator(PhoneAgentBaseOperator):
     """Change an existing phone agent: ``PATCH /phone/{id}`` with the members that differ, if any do.
 
-    Takes the members of a declaration, see :class:`OpenCXDeclarationOperator`; ``name`` is a new name.
+    Takes the members of a declaration, see :class:`PhoneAgentBaseOperator`; ``name`` is a new name.
 
     :param agent_id: the agent, by its id. (templated)
     :param agent_name: the agent, by its present name. Give one of the two. (templated)
@@ -236,21 +236,21 @@ class OpenCXUpdatePhoneAgentOperator(OpenCXDeclarationOperator):
         super().__init__(**kwargs)
         self.agent_id = agent_id
         self.agent_name = agent_name
-        if is_final(agent_id) and is_final(agent_name):
+        if has_no_template(agent_id) and has_no_template(agent_name):
             with naming_task(self.task_id):
                 self._check_selector()
 
     def execute(self, context: Context) -> dict[str, JsonValue]:
         """Change what differs, and return the agent."""
-        from airflow_provider_opencx.api.models import PhoneAgentChanges
+        from airflow_provider_opencx.resources.phone_agents import PhoneAgentChanges
 
         agent_id, agent_name = self._check_selector()
-        changes = PhoneAgentChanges.declare(self.agent)
+        changes = PhoneAgentChanges.parse(self.agent)
         agent = self.hook.update_phone_agent(agent_id, changes, agent_name=agent_name, on_mismatch=self.on_mismatch)
         return agent.as_dict()
 
     def _check_selector(self) -> tuple[str | None, str | None]:
-        from airflow_provider_opencx.reconcile import checked_selector
+        from airflow_provider_opencx.phone_agents.plan import checked_selector
 
         if not self.agent:
             raise OpenCXArgumentError("give at least one member to change")
@@ -269,7 +269,7 @@ class OpenCXSyncPhoneAgentsOperator(BaseOperator):
     next try plans anew, and so does only what is left. Where a failure says that the others would fail as well (a
     rejected key, a service that asks to wait, five failures in a row), nothing more is sent in this try.
 
-    :param agents: the declarations, each a mapping of the members that :class:`OpenCXDeclarationOperator` takes,
+    :param agents: the declarations, each a mapping of the members that :class:`PhoneAgentBaseOperator` takes,
         ``name`` among them; or the path of a YAML or JSON file that holds such a list, alone or under the key
         ``agents``. A relative path begins at the folder of the Dag file. The file is read when the task runs, and as
         it is: nothing in it is a template. (templated)
@@ -312,17 +312,17 @@ class OpenCXSyncPhoneAgentsOperator(BaseOperator):
         self.opencx_conn_id = opencx_conn_id
         with naming_task(self.task_id):
             _check_choice("on_mismatch", on_mismatch, ("fail", "warn"))
-            self._check_final_declarations()
+            self._check_literal_declarations()
 
     def execute(self, context: Context) -> JsonValue:
         """Plan, and unless this is a dry run, do what is planned; return the agents, or the plan."""
-        from airflow_provider_opencx.fleet import declare_fleet
         from airflow_provider_opencx.hooks.opencx import OpenCXHook
+        from airflow_provider_opencx.phone_agents.fleet import declare_fleet
 
         specs = declare_fleet(self._declarations())
         is_dry_run = _truth("dry_run", self.dry_run)
         hook = OpenCXHook(self.opencx_conn_id)
-        plan = hook.plan_phone_agents(specs, tried_before=not is_dry_run and _tried_before(context))
+        plan = hook.plan_phone_agents(specs, is_retry=not is_dry_run and _is_retry(context))
         self._log(plan)
         if is_dry_run:
             plan.check()
@@ -341,7 +341,7 @@ class OpenCXSyncPhoneAgentsOperator(BaseOperator):
     def _declarations(self) -> object:
         if not isinstance(self.agents, str):
             return self.agents
-        from airflow_provider_opencx.fleet_file import read_fleet_file
+        from airflow_provider_opencx.phone_agents.fleet_file import read_fleet_file
 
         has_dag = self.has_dag()  # type: ignore[no-untyped-call]  # Airflow does not annotate it
         folder = Path(self.dag.folder) if has_dag else Path()
@@ -358,15 +358,15 @@ class OpenCXSyncPhoneAgentsOperator(BaseOperator):
         if plan.undeclared:
             self.log.info(plan.report_of_undeclared())
 
-    def _check_final_declarations(self) -> None:
-        from airflow_provider_opencx.fleet import check_final_declarations
-        from airflow_provider_opencx.fleet_file import check_path
+    def _check_literal_declarations(self) -> None:
+        from airflow_provider_opencx.phone_agents.fleet import check_literal_declarations
+        from airflow_provider_opencx.phone_agents.fleet_file import check_path
 
         if isinstance(self.agents, str):
-            if is_final(self.agents):
+            if has_no_template(self.agents):
                 check_path(Path(self.agents))
         elif isinstance(self.agents, list | tuple):
-            check_final_declarations(self.agents)
+            check_literal_declarations(self.agents)
 
 
 def _truth(argument: str, value: object) -> bool:
@@ -377,7 +377,7 @@ def _truth(argument: str, value: object) -> bool:
     raise OpenCXArgumentError(f"{argument}: must be true or false")
 
 
-def _tried_before(context: Context) -> bool:
+def _is_retry(context: Context) -> bool:
     """Return whether an earlier try of the task may have been killed with its create on the way."""
     task_instance = context.get("ti")
     return task_instance is not None and task_instance.try_number > 1

@@ -20,9 +20,9 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_opencx import metrics
-from airflow_provider_opencx.connection_form import DEFAULT_CONN_ID
+from airflow_provider_opencx.connection.form import DEFAULT_CONN_ID
 from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXError, OpenCXRateLimitError
-from airflow_provider_opencx.parse_time import is_final, naming_task
+from airflow_provider_opencx.templates import has_no_template, naming_task
 
 # The API's models, the hook and the trigger are imported where they are used: parsing a Dag should not pay for them.
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from airflow_provider_opencx.hooks.opencx import OpenCXHook
-    from airflow_provider_opencx.reconcile import PhoneAgents
-    from airflow_provider_opencx.waiting import Wait
+    from airflow_provider_opencx.phone_agents.plan import PhoneAgents
+    from airflow_provider_opencx.phone_agents.waiting import Wait
 
 Selector: TypeAlias = "str | Sequence[str] | XComArg | None"
 
@@ -124,7 +124,7 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator):
         self._wait: Wait | None = None
         self._last_poll: PhoneAgents | OpenCXError | None = None
         with naming_task(self.task_id):
-            if is_final(agent_id) and is_final(agent_name):
+            if has_no_template(agent_id) and has_no_template(agent_name):
                 self._check_selectors()
             if start_from_trigger:
                 from airflow_provider_opencx.triggers.start import check_start
@@ -170,8 +170,8 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator):
 
     def execute_complete(self, context: Context, event: Mapping[str, Any] | None = None) -> JsonValue:
         """Go on after the trigger has fired: return the agent or the agents, or raise the error that it met."""
+        from airflow_provider_opencx.phone_agents.waiting import success
         from airflow_provider_opencx.triggers.phone_number import result_of
-        from airflow_provider_opencx.waiting import success
 
         result = result_of(event)
         self.log.info(success(result))
@@ -239,7 +239,7 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator):
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Look once; in mode reschedule, look on while something is wrong, because no count outlives the process."""
-        from airflow_provider_opencx.waiting import success
+        from airflow_provider_opencx.phone_agents.waiting import success
 
         started = time.monotonic()
         result = self._look()
@@ -270,7 +270,7 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator):
     def _look(self) -> JsonValue:
         """Poll once; return the result, ``None`` if there is none yet."""
         from airflow_provider_opencx.hooks.opencx import OpenCXHook
-        from airflow_provider_opencx.reconcile import PhoneAgents
+        from airflow_provider_opencx.phone_agents.plan import PhoneAgents
 
         # The next poll is the retry.
         self._hook = self._hook or OpenCXHook(self.opencx_conn_id, max_retries=0)
@@ -287,7 +287,7 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator):
 
     @property
     def _waiting(self) -> Wait:
-        from airflow_provider_opencx.waiting import Wait
+        from airflow_provider_opencx.phone_agents.waiting import Wait
 
         self._wait = self._wait or Wait(self.agent_id, self.agent_name)
         return self._wait
@@ -296,14 +296,14 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator):
         self, started_at: datetime | float, run_duration: Callable[[], float], poke_count: int
     ) -> float:
         # Airflow has no public place for an interval that an answer stretches.
-        from airflow_provider_opencx.waiting import next_poll_in
+        from airflow_provider_opencx.phone_agents.waiting import next_poll_in
 
         interval = super()._get_next_poke_interval(started_at, run_duration, poke_count)
         remaining = max(self.timeout - run_duration(), 0.0)
         return max(interval, min(next_poll_in(interval, self._last_poll), remaining))
 
     def _check_selectors(self) -> None:
-        from airflow_provider_opencx.waiting import checked_selectors
+        from airflow_provider_opencx.phone_agents.waiting import checked_selectors
 
         checked_selectors(self.agent_id, self.agent_name)
 

@@ -2,10 +2,10 @@
 
 Run it with ``python -m airflow_provider_opencx.simulator``, or inside a test::
 
-    from airflow_provider_opencx.simulator import LoseAnswer, Simulator
+    from airflow_provider_opencx.simulator import LoseResponse, Simulator
 
     with Simulator(provision_after="2reads") as simulator:
-        simulator.fail("createPhoneAgent", LoseAnswer())
+        simulator.fail("createPhoneAgent", LoseResponse())
         ...  # talk to simulator.url with the key "test-key"
         assert simulator.count("createPhoneAgent") == 1
 
@@ -24,41 +24,41 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from airflow_provider_opencx.simulator.faults import (
-        Answer,
-        AnswerInGeneration,
         CloseBeforeHandling,
-        EmptyAnswer,
+        EmptyResponse,
         Fault,
         HandleLate,
-        IgnoreMembers,
-        LoseAnswer,
-        MalformedAnswer,
+        IgnoreFields,
+        LoseResponse,
+        MalformedResponse,
         ProxyPage,
         RefuseConnections,
-        SlowAnswer,
+        Respond,
+        RespondInGeneration,
         SlowBody,
+        SlowResponse,
         TooManyRequests,
-        TruncateAnswer,
+        TruncateResponse,
     )
     from airflow_provider_opencx.simulator.server import Simulator
 
 __all__ = [
-    "Answer",
-    "AnswerInGeneration",
     "CloseBeforeHandling",
-    "EmptyAnswer",
+    "EmptyResponse",
     "Fault",
     "HandleLate",
-    "IgnoreMembers",
-    "LoseAnswer",
-    "MalformedAnswer",
+    "IgnoreFields",
+    "LoseResponse",
+    "MalformedResponse",
     "ProxyPage",
     "RefuseConnections",
+    "Respond",
+    "RespondInGeneration",
     "Simulator",
-    "SlowAnswer",
     "SlowBody",
+    "SlowResponse",
     "TooManyRequests",
-    "TruncateAnswer",
+    "TruncateResponse",
 ]
 
 

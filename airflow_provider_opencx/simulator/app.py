@@ -63,7 +63,7 @@ def _endpoint(service: Service, operations: dict[str, str]) -> Callable[[Request
         fault = service.fault_plan.take(operation)
         record.fault = type(fault).__name__ if fault else None
         try:
-            response = await fault.answer(call, handle) if fault else handle(call)
+            response = await fault.respond(call, handle) if fault else handle(call)
         except Exception as mistake:  # in a fault of a test's own, which would otherwise never hear of it
             service.bugs.append(f"{record.fault}: {mistake!r}")
             raise

@@ -34,7 +34,7 @@ class RefusedConnections(DroppedConnection):
         await _disconnected(receive)
 
 
-class TruncatedAnswer(Response):
+class TruncatedResponse(Response):
     """The headers of an answer and half of its body; then the connection is closed."""
 
     def __init__(self, whole: Response) -> None:
@@ -50,7 +50,7 @@ class TruncatedAnswer(Response):
         await _disconnected(receive)
 
 
-class DribblingAnswer(Response):
+class SlowBodyResponse(Response):
     """An answer whose headers come at once, and whose body in dribs over so many seconds."""
 
     def __init__(self, whole: Response, seconds: float) -> None:
@@ -61,7 +61,7 @@ class DribblingAnswer(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send one drib after the other."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        dribs = list(_dribs(bytes(self.body), math.ceil(self.seconds / _SECONDS_BETWEEN_DRIBS)))
+        dribs = list(_chunks(bytes(self.body), math.ceil(self.seconds / _SECONDS_BETWEEN_DRIBS)))
         for drib in dribs:
             await asyncio.sleep(self.seconds / len(dribs))
             await send({"type": "http.response.body", "body": drib, "more_body": True})
@@ -73,7 +73,7 @@ async def _disconnected(receive: Receive) -> None:
         pass
 
 
-def _dribs(body: bytes, number: int) -> Iterator[bytes]:
+def _chunks(body: bytes, number: int) -> Iterator[bytes]:
     size = max(1, math.ceil(len(body) / max(1, number)))
     for start in range(0, len(body), size):
         yield body[start : start + size]

@@ -20,10 +20,10 @@ from starlette.responses import Response
 from airflow_provider_opencx.simulator.call import Call
 from airflow_provider_opencx.simulator.contract import load_contract
 from airflow_provider_opencx.simulator.delivery import (
-    DribblingAnswer,
     DroppedConnection,
     RefusedConnections,
-    TruncatedAnswer,
+    SlowBodyResponse,
+    TruncatedResponse,
 )
 from airflow_provider_opencx.simulator.json_values import Json, write_json
 
@@ -53,7 +53,7 @@ class Fault(ABC):
     __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid"}
 
     @abstractmethod
-    async def answer(self, call: Call, handle: Handle) -> Response:
+    async def respond(self, call: Call, handle: Handle) -> Response:
         """Answer a request; ``handle(call)`` does what a sound service would, and may be left out or altered."""
 
 
@@ -73,7 +73,7 @@ class RefuseConnections(_Lasting):
     The port is really closed, and all that was connected is cut off. ``heal()`` opens it before the time.
     """
 
-    async def answer(self, call: Call, handle: Handle) -> Response:
+    async def respond(self, call: Call, handle: Handle) -> Response:
         """Answer nothing, nobody."""
         return RefusedConnections(self.seconds)
 
@@ -82,16 +82,16 @@ class RefuseConnections(_Lasting):
 class CloseBeforeHandling(Fault):
     """Drop the connection, having done nothing."""
 
-    async def answer(self, call: Call, handle: Handle) -> Response:
+    async def respond(self, call: Call, handle: Handle) -> Response:
         """Answer nothing."""
         return DroppedConnection()
 
 
 @dataclass(frozen=True)
-class LoseAnswer(Fault):
+class LoseResponse(Fault):
     """Do all that was asked, then drop the connection without a byte of the answer."""
 
-    async def answer(self, call: Call, handle: Handle) -> Response:
+    async def respond(self, call: Call, handle: Handle) -> Response:
         """Handle the request and answer nothing."""
         handle(call)
         return DroppedConnection()
@@ -104,30 +104,30 @@ class HandleLate(_Lasting):
     It is as if it had been done at just that time, whenever one looks.
     """
 
-    async def answer(self, call: Call, handle: Handle) -> Response:
+    async def respond(self, call: Call, handle: Handle) -> Response:
         """Answer nothing, and put the request off."""
         handle.later(call, self.seconds)
         return DroppedConnection()
 
 
 @dataclass(frozen=True)
-class TruncateAnswer(Fault):
+class TruncateResponse(Fault):
     """Do all that was asked, but let the connection break in the middle of the body.
 
     The headers tell the length of the whole body. An answer that has no body is lost altogether.
     """
 
-    async def answer(self, call: Call, handle: Handle) -> Response:
+    async def respond(self, call: Call, handle: Handle) -> Response:
         """Handle the request and answer half."""
         answer = handle(call)
-        return TruncatedAnswer(answer) if answer.body else DroppedConnection()
+        return TruncatedResponse(answer) if answer.body else DroppedConnection()
 
 
 @dataclass(frozen=True)
-class MalformedAnswer(Fault):
+class MalformedResponse(Fault):
     """Do all that was asked, and say so with the right status, but with JSON that breaks off."""
 
-    async def answer(self, call: Call, handle: Handle) -> Response:
+    async def respond(self, call: Call, handle: Handle) -> Response:
         """Handle the request and answer what nobody can parse; a refusal stays what it is."""
         answer = handle(call)
         if answer.status_code >= 400:
@@ -137,10 +137,10 @@ class MalformedAnswer(Fault):
 
 
 @dataclass(frozen=True)
-class EmptyAnswer(Fault):
+class EmptyResponse(Fault):
     """Do all that was asked, and say so with the right status but without the body."""
 
-    async def answer(self, call: Call, handle: Handle) -> Response:
+    async def respond(self, call: Call, handle: Handle) -> Response:
         """Handle the request and answer the status alone; a refusal keeps its body."""
         answer = handle(call)
         return answer if answer.status_code >= 400 else Response(status_code=answer.status_code)
@@ -156,7 +156,7 @@ class ProxyPage(Fault):
     def __post_init__(self) -> None:
         _check_status(self.status)
 
-    async def answer(self, call: Call, handle: Handle) -> Response:
+    async def respond(self, call: Call, handle: Handle) -> Response:
         """Answer the page, and handle the request if that is wanted."""
         if self.handled:
             handle(call)
@@ -164,7 +164,7 @@ class ProxyPage(Fault):
 
 
 @dataclass(frozen=True)
-class Answer(Fault):
+class Respond(Fault):
     """Answer this, having done nothing.
 
     A body of text or bytes is sent as it is, as HTML unless the headers say otherwise, so that an error page or
@@ -180,7 +180,7 @@ class Answer(Fault):
         for name, value in self.headers.items():
             _check_header(name, value)
 
-    async def answer(self, call: Call, handle: Handle) -> Response:
+    async def respond(self, call: Call, handle: Handle) -> Response:
         """Answer what was ordered."""
         if isinstance(self.body, str | bytes):
             return Response(self.body, self.status, self.headers, media_type="text/html")
@@ -203,7 +203,7 @@ class TooManyRequests(Fault):
         if self.as_date and not isinstance(self.retry_after, int | float):
             raise ValueError(f"as_date needs the seconds until then, not {self.retry_after!r}.")
 
-    async def answer(self, call: Call, handle: Handle) -> Response:
+    async def respond(self, call: Call, handle: Handle) -> Response:
         """Answer that it is too much."""
         body: dict[str, Json] = {"statusCode": 429, "message": "Too many requests", "error": "Too Many Requests"}
         return Response(write_json(body), 429, self._headers(), media_type="application/json")
@@ -218,10 +218,10 @@ class TooManyRequests(Fault):
 
 
 @dataclass(frozen=True)
-class SlowAnswer(_Lasting):
+class SlowResponse(_Lasting):
     """Do at once what was asked, but let not even the headers of the answer go before so many seconds."""
 
-    async def answer(self, call: Call, handle: Handle) -> Response:
+    async def respond(self, call: Call, handle: Handle) -> Response:
         """Handle the request, then hold the answer back."""
         answer = handle(call)
         await asyncio.sleep(self.seconds)
@@ -232,13 +232,13 @@ class SlowAnswer(_Lasting):
 class SlowBody(_Lasting):
     """Do at once what was asked and send the headers, but the body in dribs over so many seconds."""
 
-    async def answer(self, call: Call, handle: Handle) -> Response:
+    async def respond(self, call: Call, handle: Handle) -> Response:
         """Handle the request, and let the answer dribble."""
-        return DribblingAnswer(handle(call), self.seconds)
+        return SlowBodyResponse(handle(call), self.seconds)
 
 
 @dataclass(frozen=True, init=False)
-class IgnoreMembers(Fault):
+class IgnoreFields(Fault):
     """Do what was asked but for some members, and answer as if all were well."""
 
     members: frozenset[str]
@@ -246,13 +246,13 @@ class IgnoreMembers(Fault):
     def __init__(self, *members: str) -> None:
         object.__setattr__(self, "members", frozenset(members))
 
-    async def answer(self, call: Call, handle: Handle) -> Response:
+    async def respond(self, call: Call, handle: Handle) -> Response:
         """Handle the request without these members."""
         return handle(call.without_members(self.members))
 
 
 @dataclass(frozen=True)
-class AnswerInGeneration(Fault):
+class RespondInGeneration(Fault):
     """Do what was asked as ever, but answer as another generation of the API does: ``2024``, ``2025`` or ``2026``.
 
     What a body may hold is for the simulator's own generation to say; status, body and pages of the answer are the
@@ -264,7 +264,7 @@ class AnswerInGeneration(Fault):
     def __post_init__(self) -> None:
         load_contract(self.generation)
 
-    async def answer(self, call: Call, handle: Handle) -> Response:
+    async def respond(self, call: Call, handle: Handle) -> Response:
         """Handle the request and answer in the other spelling."""
         return handle(call, generation=self.generation)
 
@@ -272,20 +272,20 @@ class AnswerInGeneration(Fault):
 FAULTS: Mapping[str, type[Fault]] = {
     fault.__name__: fault
     for fault in (
-        Answer,
-        AnswerInGeneration,
+        Respond,
+        RespondInGeneration,
         CloseBeforeHandling,
-        EmptyAnswer,
+        EmptyResponse,
         HandleLate,
-        IgnoreMembers,
-        LoseAnswer,
-        MalformedAnswer,
+        IgnoreFields,
+        LoseResponse,
+        MalformedResponse,
         ProxyPage,
         RefuseConnections,
-        SlowAnswer,
+        SlowResponse,
         SlowBody,
         TooManyRequests,
-        TruncateAnswer,
+        TruncateResponse,
     )
 }
 """The faults that are here, by name."""

@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
-from airflow_provider_opencx.api.models import PhoneAgent, normalize_name
-from airflow_provider_opencx.reconcile import PhoneAgents, has_number
+from airflow_provider_opencx.phone_agents.plan import PhoneAgents, has_number
+from airflow_provider_opencx.resources.phone_agents import PhoneAgent, normalize_name
 
 PackedAgent: TypeAlias = tuple[str, str | None, bool, str]
 """An agent's id, its name, whether it has its number, and the whole of it as JSON."""
@@ -16,9 +16,9 @@ PackedAgent: TypeAlias = tuple[str, str | None, bool, str]
 def pack(item: object) -> PackedAgent:
     """Return an agent of a decoded answer packed.
 
-    :raises OpenCXAnswerError: if it is not an agent.
+    :raises OpenCXResponseError: if it is not an agent.
     """
-    agent = PhoneAgent.from_answer(item)
+    agent = PhoneAgent.from_response(item)
     return agent.id, agent.name, has_number(agent), json.dumps(item)
 
 
@@ -44,7 +44,7 @@ class PackedAgents(PhoneAgents):
     def with_id(self, agent_id: str) -> PhoneAgent | None:
         """Return the agent of an id, ``None`` if there is none."""
         packed = self._packed.get(agent_id)
-        return None if packed is None else PhoneAgent.from_answer(json.loads(packed[3]))
+        return None if packed is None else PhoneAgent.from_response(json.loads(packed[3]))
 
     def named(self, name: str) -> list[PhoneAgent]:
         """Return the agents of a name; nothing says that the service keeps names unique."""

@@ -16,8 +16,8 @@ from pydantic import JsonValue
 
 from airflow_provider_opencx import metrics
 from airflow_provider_opencx.exceptions import OpenCXError
+from airflow_provider_opencx.phone_agents.waiting import Wait, success
 from airflow_provider_opencx.triggers.polling import SharedPolls, Snapshot, waited_for
-from airflow_provider_opencx.waiting import Wait, success
 
 SECONDS_TO_SETTLE = 10.0
 """How soon after its start a trigger at the earliest sends a task back to a worker which has just let go of it.

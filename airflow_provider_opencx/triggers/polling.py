@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from airflow_provider_opencx import metrics
-from airflow_provider_opencx.api import requests
-from airflow_provider_opencx.api.client import AsyncOpenCXClient
+from airflow_provider_opencx.client import requests
+from airflow_provider_opencx.client.client import AsyncOpenCXClient
 from airflow_provider_opencx.exceptions import OpenCXAuthenticationError, OpenCXError, OpenCXRateLimitError
 from airflow_provider_opencx.hooks.opencx import OpenCXHook
+from airflow_provider_opencx.phone_agents.waiting import next_poll_in
 from airflow_provider_opencx.triggers.packed_agents import PackedAgents, pack
-from airflow_provider_opencx.waiting import next_poll_in
 
 _AT_ONCE = 50
 

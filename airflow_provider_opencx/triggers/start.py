@@ -11,7 +11,7 @@ from airflow import __version__ as airflow_version
 from airflow.triggers.base import BaseTrigger, StartTriggerArgs
 
 from airflow_provider_opencx.exceptions import OpenCXArgumentError
-from airflow_provider_opencx.parse_time import is_final
+from airflow_provider_opencx.templates import has_no_template
 
 RENDERS = hasattr(BaseTrigger, "render_template_fields")
 """Whether this Airflow renders templates in the triggerer; since 3.3, which also made starting there work again."""
@@ -43,7 +43,7 @@ def check_start(**arguments: object) -> None:
                 f"{name}: in the triggerer, Airflow answers xcom_pull only where map_indexes is given; write"
                 " \"{{ ti.xcom_pull('agent', map_indexes=-1)['id'] }}\" (-1: not a mapped task), or use deferrable=True"
             )
-        if not RENDERS and not is_final(value):
+        if not RENDERS and not has_no_template(value):
             raise OpenCXArgumentError(
                 f"{name}: Airflow {airflow_version} renders no template in the triggerer, which 3.3 does; with"
                 " start_from_trigger, give it as it is, or use deferrable=True"

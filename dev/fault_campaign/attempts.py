@@ -38,11 +38,11 @@ SENSOR_TIMEOUT = 300.0
 _TELLS_TIME = (
     "airflow.sdk.bases.sensor",
     "airflow_provider_opencx.sensors.phone_number",
-    "airflow_provider_opencx.writing",
+    "airflow_provider_opencx.phone_agents.apply",
     "airflow_provider_opencx.triggers.phone_number",
     "airflow_provider_opencx.triggers.polling",
 )
-_PAUSES = ("airflow_provider_opencx.api.client", "httpx_retries.retry")
+_PAUSES = ("airflow_provider_opencx.client.client", "httpx_retries.retry")
 
 
 @dataclass

@@ -9,20 +9,20 @@ from random import Random
 from typing import Literal, TypeAlias
 
 from airflow_provider_opencx.simulator import (
-    Answer,
-    AnswerInGeneration,
     CloseBeforeHandling,
-    EmptyAnswer,
+    EmptyResponse,
     Fault,
     HandleLate,
-    IgnoreMembers,
-    LoseAnswer,
-    MalformedAnswer,
+    IgnoreFields,
+    LoseResponse,
+    MalformedResponse,
     ProxyPage,
-    SlowAnswer,
+    Respond,
+    RespondInGeneration,
     SlowBody,
+    SlowResponse,
     TooManyRequests,
-    TruncateAnswer,
+    TruncateResponse,
 )
 
 Members: TypeAlias = Mapping[str, object]
@@ -194,7 +194,7 @@ def _any_status(draws: Random, generation: str) -> Fault:
     status = draws.choice((302, 400, 401, 403, 404, 408, 409, 422, 500, 500, 502, 503, 503, 504, 599))
     retry_after = draws.choice(({}, {}, {"Retry-After": "30"}, {"Retry-After": "900"}))
     body = draws.choice(({"statusCode": status, "message": "no"}, "", "<html>", [], {"message": ["a"]}))
-    return Answer(status, body, retry_after)
+    return Respond(status, body, retry_after)
 
 
 def _too_many_requests(draws: Random, generation: str) -> Fault:
@@ -208,15 +208,15 @@ def _close_before_handling(draws: Random, generation: str) -> Fault:
 
 
 def _lose_answer(draws: Random, generation: str) -> Fault:
-    return LoseAnswer()
+    return LoseResponse()
 
 
 def _truncate_answer(draws: Random, generation: str) -> Fault:
-    return TruncateAnswer()
+    return TruncateResponse()
 
 
 def _malformed_answer(draws: Random, generation: str) -> Fault:
-    return MalformedAnswer()
+    return MalformedResponse()
 
 
 def _proxy_page(draws: Random, generation: str) -> Fault:
@@ -224,11 +224,11 @@ def _proxy_page(draws: Random, generation: str) -> Fault:
 
 
 def _another_generation(draws: Random, generation: str) -> Fault:
-    return AnswerInGeneration(draws.choice([other for other in GENERATIONS if other != generation]))
+    return RespondInGeneration(draws.choice([other for other in GENERATIONS if other != generation]))
 
 
 def _slow_headers(draws: Random, generation: str) -> Fault:
-    return SlowAnswer(1.3 * TIMEOUT)
+    return SlowResponse(1.3 * TIMEOUT)
 
 
 def _slow_body(draws: Random, generation: str) -> Fault:
@@ -236,12 +236,12 @@ def _slow_body(draws: Random, generation: str) -> Fault:
 
 
 def _empty_answer(draws: Random, generation: str) -> Fault:
-    return EmptyAnswer()
+    return EmptyResponse()
 
 
 def _ignore_members(draws: Random, generation: str) -> Fault:
     names = ("first_message", "language", "handoff_phone_number", "instructions", "voice_id", "actionIds")
-    return IgnoreMembers(*draws.sample(names, 2))
+    return IgnoreFields(*draws.sample(names, 2))
 
 
 def _handle_late(draws: Random, generation: str) -> Fault:

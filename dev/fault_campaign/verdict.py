@@ -10,8 +10,8 @@ from typing import Any, Literal, TypeAlias
 from airflow.sdk.exceptions import AirflowSensorTimeout
 
 from airflow_provider_opencx import exceptions
+from airflow_provider_opencx.phone_agents.apply import LIST_AGAIN_AFTER
 from airflow_provider_opencx.simulator import Simulator
-from airflow_provider_opencx.writing import LOOK_AGAIN_AFTER
 from fault_campaign.attempts import POKE_INTERVAL, Attempt
 from fault_campaign.scenario import Scenario, Task
 from fault_campaign.wire import Killed, Sent
@@ -183,11 +183,11 @@ class Judge:
 
     def _most_requests(self, attempt: Attempt) -> int:
         pages = 1 + sum(self._witness.most_of_a_name.values()) // self._scenario.page_size
-        looks = 2 + (len(LOOK_AGAIN_AFTER) - 1 if attempt.number > 1 else 0)
+        looks = 2 + (len(LIST_AGAIN_AFTER) - 1 if attempt.number > 1 else 0)
         writes = 2
         for sent in attempt.sent:
             if sent.method == "POST" and not sent.is_sound:
-                looks += len(LOOK_AGAIN_AFTER)
+                looks += len(LIST_AGAIN_AFTER)
                 writes += 1
             elif not sent.is_sound:
                 writes += 2
@@ -200,7 +200,7 @@ def needed_requests(task: Task, attempt: Attempt, generation: str) -> list[str]:
     A list counts once, however many pages it has. Before 2026 a language has another form, which is found out by
     a refusal, and an update is answered without the agent.
     """
-    patience = ["GET"] * (len(LOOK_AGAIN_AFTER) - 1) if attempt.number > 1 else []
+    patience = ["GET"] * (len(LIST_AGAIN_AFTER) - 1) if attempt.number > 1 else []
     forms = 2 if generation != "2026" and "language" in task.members else 1
     if not attempt.existing:
         return ["GET"] if task.verb == "update" else ["GET", *patience, *["POST"] * forms, "GET"]
@@ -240,7 +240,7 @@ def _may_adopt(task: Task, attempts: Sequence[Attempt]) -> bool:
     That is what a create does with one that it finds: one from before, or one that the service made otherwise than
     asked for a try that did not live to see it.
     """
-    made_otherwise = any(sent.fault == "IgnoreMembers" for attempt in attempts for sent in attempt.sent)
+    made_otherwise = any(sent.fault == "IgnoreFields" for attempt in attempts for sent in attempt.sent)
     return task.verb == "create" and (bool(attempts[0].existing) or (made_otherwise and len(attempts) > 1))
 
 

@@ -10,7 +10,7 @@ import pytest
 from airflow_standalone import AirflowStandalone
 from playwright.sync_api import expect
 
-from airflow_provider_opencx.connection_form import EXTRA_FIELDS
+from airflow_provider_opencx.connection.form import EXTRA_FIELDS
 from airflow_provider_opencx.simulator import Simulator
 
 from .conftest import API_KEY, REVOKED_KEY

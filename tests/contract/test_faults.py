@@ -13,22 +13,22 @@ import httpx
 import pytest
 
 from airflow_provider_opencx.simulator import (
-    Answer,
-    AnswerInGeneration,
     CloseBeforeHandling,
-    EmptyAnswer,
+    EmptyResponse,
     Fault,
     HandleLate,
-    IgnoreMembers,
-    LoseAnswer,
-    MalformedAnswer,
+    IgnoreFields,
+    LoseResponse,
+    MalformedResponse,
     ProxyPage,
     RefuseConnections,
+    Respond,
+    RespondInGeneration,
     Simulator,
-    SlowAnswer,
     SlowBody,
+    SlowResponse,
     TooManyRequests,
-    TruncateAnswer,
+    TruncateResponse,
 )
 
 GENERATIONS = ("2024", "2025", "2026")
@@ -47,7 +47,7 @@ def refuses(url: str) -> bool:
 
 
 class TestConnections:
-    @pytest.mark.parametrize("fault", [LoseAnswer(), TruncateAnswer()])
+    @pytest.mark.parametrize("fault", [LoseResponse(), TruncateResponse()])
     @every_generation
     def test_break_after_the_work_is_done(
         self, simulator: Simulator, client: Any, generation: str, fault: Fault
@@ -68,7 +68,7 @@ class TestConnections:
         for number in range(500):
             simulator.add_agent(f"Agent {number}")
         whole = client.get("/phone").content
-        simulator.fail("listPhoneAgents", TruncateAnswer())
+        simulator.fail("listPhoneAgents", TruncateResponse())
         with client.stream("GET", "/phone") as answer:
             pieces: list[bytes] = []
             with pytest.raises(DROPPED):
@@ -79,7 +79,7 @@ class TestConnections:
     @pytest.mark.parametrize("generation", ["2024"])
     def test_break_without_a_byte_where_an_answer_has_no_body_to_cut(self, simulator: Simulator, client: Any) -> None:
         agent = client.create()
-        simulator.fail("updatePhoneAgent", TruncateAnswer())
+        simulator.fail("updatePhoneAgent", TruncateResponse())
         with pytest.raises(DROPPED):
             client.patch(f"/phone/{agent['id']}", json={"name": "Sales"})
         assert client.listed()[0]["name"] == "Sales"
@@ -164,13 +164,13 @@ class TestAnswers:
     @pytest.mark.parametrize(
         ("answer", "content_type", "content"),
         [
-            (Answer(502, "<html>Bad gateway</html>"), "text/html; charset=utf-8", b"<html>Bad gateway</html>"),
-            (Answer(200, b'{"id": ', {"Content-Type": "application/json"}), "application/json", b'{"id": '),
-            (Answer(422, {"message": ["name is taken"]}), "application/json", b'{"message": ["name is taken"]}'),
+            (Respond(502, "<html>Bad gateway</html>"), "text/html; charset=utf-8", b"<html>Bad gateway</html>"),
+            (Respond(200, b'{"id": ', {"Content-Type": "application/json"}), "application/json", b'{"id": '),
+            (Respond(422, {"message": ["name is taken"]}), "application/json", b'{"message": ["name is taken"]}'),
         ],
     )
     def test_may_be_any(
-        self, simulator: Simulator, client: Any, answer: Answer, content_type: str, content: bytes
+        self, simulator: Simulator, client: Any, answer: Respond, content_type: str, content: bytes
     ) -> None:
         simulator.fail("createPhoneAgent", answer)
         got = client.post("/phone", json={"name": "Not made"})
@@ -178,7 +178,7 @@ class TestAnswers:
         assert simulator.agents() == []
 
     def test_may_carry_headers(self, simulator: Simulator, client: Any) -> None:
-        simulator.fail("listPhoneAgents", Answer(429, headers={"Retry-After": "7"}))
+        simulator.fail("listPhoneAgents", Respond(429, headers={"Retry-After": "7"}))
         assert client.get("/phone").headers["retry-after"] == "7"
 
     @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ class TestAnswers:
     @every_generation
     def test_may_be_broken_json_though_all_went_well(self, simulator: Simulator, client: Any, generation: str) -> None:
         for operation in ("createPhoneAgent", "listPhoneAgents", "updatePhoneAgent"):
-            simulator.fail(operation, MalformedAnswer())
+            simulator.fail(operation, MalformedResponse())
         created = client.post("/phone", json={"name": "Made"})
         listed = client.get("/phone")
         changed = client.patch("/phone/pa_000001", json={"name": "Changed"})
@@ -208,12 +208,12 @@ class TestAnswers:
 
     @every_generation
     def test_may_be_empty_though_all_went_well(self, simulator: Simulator, client: Any, generation: str) -> None:
-        simulator.fail("createPhoneAgent", EmptyAnswer())
+        simulator.fail("createPhoneAgent", EmptyResponse())
         answer = client.post("/phone", json={"name": "Made"})
         assert (answer.status_code, answer.content) == (200 if generation == "2026" else 201, b"")
         assert len(client.listed()) == 1
 
-    @pytest.mark.parametrize("fault", [EmptyAnswer(), MalformedAnswer()])
+    @pytest.mark.parametrize("fault", [EmptyResponse(), MalformedResponse()])
     def test_that_refuse_are_left_as_they_are(self, simulator: Simulator, client: Any, fault: Fault) -> None:
         simulator.fail("createPhoneAgent", fault)
         answer = client.post("/phone", json={})
@@ -221,7 +221,7 @@ class TestAnswers:
 
     def test_may_leave_members_ignored_in_silence(self, simulator: Simulator, client: Any) -> None:
         agent = client.create(first_message="Good morning")
-        simulator.fail("updatePhoneAgent", IgnoreMembers("first_message", "language"))
+        simulator.fail("updatePhoneAgent", IgnoreFields("first_message", "language"))
         changes = {"first_message": "Good evening", "language": ["fr"], "name": "Night"}
         answer = client.patch(f"/phone/{agent['id']}", json=changes)
         assert answer.status_code == 200
@@ -240,7 +240,7 @@ class TestAnswers:
             "listPhoneVoices": ("GET", "/phone/voices", None),
         }
         for operation, (method, path, body) in calls.items():
-            simulator.fail(operation, AnswerInGeneration(other), times=2)
+            simulator.fail(operation, RespondInGeneration(other), times=2)
             answer = client.request(method, path, json=body)
             assert answer.is_success
             assert_as_documented(answer, operation, other)
@@ -253,7 +253,7 @@ class TestAnswers:
     def test_of_another_generation_have_its_pages(self, simulator: Simulator, client: Any) -> None:
         for number in range(3):
             simulator.add_agent(f"Agent {number}")
-        simulator.fail("listPhoneAgents", AnswerInGeneration("2024"), times=2)
+        simulator.fail("listPhoneAgents", RespondInGeneration("2024"), times=2)
         first = client.get("/phone").json()
         second = client.get("/phone", params={"cursor": first["next"]}).json()
         assert [len(page["items"]) for page in (first, second)] == [2, 1]
@@ -289,11 +289,11 @@ class TestSlowness:
     def test_may_come_before_the_headers_though_the_work_is_done_at_once(
         self, simulator: Simulator, client: Any
     ) -> None:
-        simulator.fail("createPhoneAgent", SlowAnswer(60))
+        simulator.fail("createPhoneAgent", SlowResponse(60))
         with pytest.raises(httpx.ReadTimeout):
             client.post("/phone", json={"name": "Made"}, timeout=0.2)
         assert [agent["name"] for agent in client.listed()] == ["Made"]
-        simulator.fail("listPhoneAgents", SlowAnswer(0.05))
+        simulator.fail("listPhoneAgents", SlowResponse(0.05))
         began = time.monotonic()
         assert len(client.listed()) == 1
         assert time.monotonic() - began >= 0.05
@@ -314,14 +314,14 @@ class TestSlowness:
 
 class TestOrder:
     def test_is_that_in_which_they_were_asked_for_and_each_as_often(self, simulator: Simulator, client: Any) -> None:
-        simulator.fail("listPhoneAgents", Answer(503), times=2)
-        simulator.fail("listPhoneAgents", Answer(500))
+        simulator.fail("listPhoneAgents", Respond(503), times=2)
+        simulator.fail("listPhoneAgents", Respond(500))
         assert client.get("/phone/voices").status_code == 200
         assert [client.get("/phone").status_code for _ in range(4)] == [503, 503, 500, 200]
 
     def test_has_no_end_until_healed_where_none_is_given(self, simulator: Simulator, client: Any) -> None:
-        simulator.fail("listPhoneVoices", Answer(503), times=None)
-        simulator.fail("listPhoneVoices", Answer(500), times=None, probability=1)
+        simulator.fail("listPhoneVoices", Respond(503), times=None)
+        simulator.fail("listPhoneVoices", Respond(500), times=None, probability=1)
         assert {client.get("/phone/voices").status_code for _ in range(5)} == {503}
         simulator.heal()
         assert client.get("/phone/voices").status_code == 200
@@ -331,8 +331,8 @@ class TestOrder:
     ) -> None:
         def fallen(seed: int) -> list[int]:
             simulator.heal()
-            simulator.fail("listPhoneAgents", Answer(503), times=None, probability=0.3, seed=seed)
-            simulator.fail("listPhoneAgents", Answer(500), times=None, probability=0.3, seed=seed + 1)
+            simulator.fail("listPhoneAgents", Respond(503), times=None, probability=0.3, seed=seed)
+            simulator.fail("listPhoneAgents", Respond(500), times=None, probability=0.3, seed=seed + 1)
             return [client.get("/phone").status_code for _ in range(100)]
 
         first = fallen(7)
@@ -340,12 +340,12 @@ class TestOrder:
         assert all(15 < first.count(status) < 65 for status in (200, 500, 503))
 
     def test_of_chance_ends_when_it_has_happened_often_enough(self, simulator: Simulator, client: Any) -> None:
-        simulator.fail("listPhoneAgents", Answer(503), times=2, probability=0.5, seed=1)
+        simulator.fail("listPhoneAgents", Respond(503), times=2, probability=0.5, seed=1)
         assert [client.get("/phone").status_code for _ in range(50)].count(503) == 2
 
     def test_puts_the_certain_before_those_of_chance(self, simulator: Simulator, client: Any) -> None:
-        simulator.fail("listPhoneAgents", Answer(500), probability=1)
-        simulator.fail("listPhoneAgents", Answer(503))
+        simulator.fail("listPhoneAgents", Respond(500), probability=1)
+        simulator.fail("listPhoneAgents", Respond(503))
         assert [client.get("/phone").status_code for _ in range(3)] == [503, 500, 200]
 
     @pytest.mark.parametrize(
@@ -360,12 +360,12 @@ class TestOrder:
     )
     def test_that_makes_no_sense_is_refused(self, simulator: Simulator, order: dict[str, Any], said: str) -> None:
         with pytest.raises(ValueError, match=said):
-            simulator.fail(**{"operation": "listPhoneAgents", "fault": LoseAnswer(), **order})
+            simulator.fail(**{"operation": "listPhoneAgents", "fault": LoseResponse(), **order})
 
     @pytest.mark.parametrize(
         ("make", "said"),
         [
-            (lambda: AnswerInGeneration("2023"), "2023"),
+            (lambda: RespondInGeneration("2023"), "2023"),
             (lambda: TooManyRequests("soon", as_date=True), "as_date"),
         ],
     )
@@ -375,19 +375,19 @@ class TestOrder:
 
 
 def test_each_fault_that_happened_stands_in_the_journal_and_is_counted(simulator: Simulator, client: Any) -> None:
-    simulator.fail("listPhoneAgents", EmptyAnswer(), times=2)
-    simulator.fail("createPhoneAgent", LoseAnswer())
+    simulator.fail("listPhoneAgents", EmptyResponse(), times=2)
+    simulator.fail("createPhoneAgent", LoseResponse())
     for _ in range(3):
         client.get("/phone")
     with pytest.raises(DROPPED):
         client.post("/phone", json={"name": "Made"})
     assert [(record.operation, record.fault, record.status) for record in simulator.requests] == [
-        ("listPhoneAgents", "EmptyAnswer", 200),
-        ("listPhoneAgents", "EmptyAnswer", 200),
+        ("listPhoneAgents", "EmptyResponse", 200),
+        ("listPhoneAgents", "EmptyResponse", 200),
         ("listPhoneAgents", None, 200),
-        ("createPhoneAgent", "LoseAnswer", None),
+        ("createPhoneAgent", "LoseResponse", None),
     ]
-    assert simulator.faults_met() == {"EmptyAnswer": 2, "LoseAnswer": 1}
+    assert simulator.faults_met() == {"EmptyResponse": 2, "LoseResponse": 1}
 
 
 def test_a_reset_leaves_nothing_of_before_but_the_port_and_the_settings_of_the_start(
@@ -398,7 +398,7 @@ def test_a_reset_leaves_nothing_of_before_but_the_port_and_the_settings_of_the_s
         return agent["id"], agent["phone_number"]
 
     url, first = simulator.url, first_agent()
-    simulator.fail("listPhoneAgents", Answer(503), times=None)
+    simulator.fail("listPhoneAgents", Respond(503), times=None)
     simulator.provision_after, simulator.generation, simulator.page_size = "never", "2024", 1
     simulator.advance(3600)
     simulator.reset()
@@ -424,7 +424,7 @@ def test_the_clock_cannot_be_moved_by_what_is_no_duration(simulator: Simulator, 
 
 def test_a_mistake_in_a_fault_of_ones_own_does_not_pass_unheard() -> None:
     class Mistaken(Fault):
-        async def answer(self, call: Any, handle: Any) -> Any:
+        async def respond(self, call: Any, handle: Any) -> Any:
             raise KeyError("phone_numbre")
 
     def test_of_a_user() -> None:

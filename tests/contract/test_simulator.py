@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from airflow_provider_opencx.simulator import Simulator, SlowAnswer
+from airflow_provider_opencx.simulator import Simulator, SlowResponse
 
 
 class TestServer:
@@ -21,7 +21,7 @@ class TestServer:
         simulator = Simulator()
         with simulator, httpx.Client(base_url=simulator.url) as kept_alive:
             assert kept_alive.get("/phone").status_code == 401
-            simulator.fail("listPhoneAgents", SlowAnswer(60))
+            simulator.fail("listPhoneAgents", SlowResponse(60))
             with suppress(httpx.ReadTimeout):
                 kept_alive.get("/phone", timeout=0.05)
             began = time.monotonic()

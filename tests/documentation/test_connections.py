@@ -27,7 +27,7 @@ settings = OpenCXHook("opencx_default").get_conn().settings
 TAKE_FROM_DATABASE = f"""
 from airflow.models import Connection
 from airflow.utils.session import create_session
-from airflow_provider_opencx.connection import client_settings
+from airflow_provider_opencx.connection.settings import client_settings
 with create_session() as session:
     stored = session.query(Connection).filter_by(conn_id="opencx_default", conn_type="opencx").one()
     settings = client_settings(stored, user_agent="test")

@@ -16,7 +16,7 @@ from airflow_celery import TASKS_OF_A_WORKER, WORKERS, AirflowCelery, running_po
 from airflow_standalone import EXAMPLE_DAGS, connection_json, copy_dags, wait_for
 from starlette.responses import Response
 
-from airflow_provider_opencx.simulator import Fault, Simulator, SlowAnswer
+from airflow_provider_opencx.simulator import Fault, Simulator, SlowResponse
 from airflow_provider_opencx.simulator.call import Call
 from airflow_provider_opencx.simulator.faults import Handle
 
@@ -46,7 +46,7 @@ class Together(Fault):
     def __init__(self, requests: int) -> None:
         self.all_here = asyncio.Barrier(requests)
 
-    async def answer(self, call: Call, handle: Handle) -> Response:
+    async def respond(self, call: Call, handle: Handle) -> Response:
         await self.all_here.wait()
         return handle(call)
 
@@ -163,7 +163,7 @@ def test_a_worker_killed_while_it_creates_leaves_one_agent_to_the_other(
     airflow: AirflowCelery, services: dict[str, Simulator]
 ) -> None:
     simulator = services["killed"]
-    simulator.fail("createPhoneAgent", SlowAnswer(600))
+    simulator.fail("createPhoneAgent", SlowResponse(600))
     run_id = airflow.start_dag("killed")
     wait_for("create under way", lambda: simulator.agents() or None, within=A_SLOW_MACHINE)
     [instance] = airflow.task_instances("killed", run_id)

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from fault_campaign.campaign import run_many
 
-from airflow_provider_opencx import writing
-from airflow_provider_opencx.api.models import PhoneAgent
-from airflow_provider_opencx.reconcile import PhoneAgents
+from airflow_provider_opencx.phone_agents import apply
+from airflow_provider_opencx.phone_agents.plan import PhoneAgents
+from airflow_provider_opencx.resources.phone_agents import PhoneAgent
 from airflow_provider_opencx.simulator.faults import FAULTS
 
 DEV = Path(__file__).resolve().parents[2] / "dev"
@@ -42,10 +42,10 @@ def without_looking(*_: object) -> Generator[None, None, PhoneAgents]:
 
 
 def with_one_look(*_: object) -> Generator[object, object, PhoneAgents]:
-    return (yield from writing.list_agents())
+    return (yield from apply.list_agents())
 
 
-def with_two_looks(*_: object, look: Callable[[], Any] = writing.list_agents) -> Generator[object, object, PhoneAgents]:
+def with_two_looks(*_: object, look: Callable[[], Any] = apply.list_agents) -> Generator[object, object, PhoneAgents]:
     yield from look()
     return (yield from look())
 
@@ -65,12 +65,12 @@ def with_a_lie(agent: PhoneAgent, dump: Callable[[PhoneAgent], Any] = PhoneAgent
 @pytest.mark.parametrize(
     ("promise", "run", "place", "mistake"),
     [
-        ("duplicates", 0, "procedures._list_before_creating", without_looking),
-        ("duplicates", 74, "procedures._list_before_creating", with_one_look),
-        ("lost writes", 117, "writing.find_mismatches", without_a_comparison),
-        ("untyped errors", 0, "procedures.plan_upsert", with_a_bug),
-        ("untrue results", 0, "api.models.PhoneAgent.as_dict", with_a_lie),
-        ("needless requests", 0, "writing.list_agents", with_two_looks),
+        ("duplicates", 0, "phone_agents.reconcile._list_before_creating", without_looking),
+        ("duplicates", 74, "phone_agents.reconcile._list_before_creating", with_one_look),
+        ("lost writes", 117, "phone_agents.apply.find_mismatches", without_a_comparison),
+        ("untyped errors", 0, "phone_agents.reconcile.plan_upsert", with_a_bug),
+        ("untrue results", 0, "resources.phone_agents.PhoneAgent.as_dict", with_a_lie),
+        ("needless requests", 0, "phone_agents.apply.list_agents", with_two_looks),
     ],
 )
 def test_a_mistake_in_the_provider_is_noticed(

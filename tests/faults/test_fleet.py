@@ -38,7 +38,7 @@ def test_a_fleet_is_whole_however_much_of_it_fails() -> None:
             for seed in range(RUNS):
                 endings += run_once(Random(seed), simulator, stage)
     print(endings)
-    assert set(endings) > {"success", "Killed", "OpenCXFleetError", "OpenCXFleetFailedError"}, (
+    assert set(endings) > {"success", "Killed", "OpenCXFleetError", "OpenCXFleetPermanentError"}, (
         "these must have happened"
     )
 

@@ -13,21 +13,21 @@ import pytest
 import yaml
 from airflow.sdk import DAG, Param, task
 
-from airflow_provider_opencx import writing
 from airflow_provider_opencx.exceptions import (
     OpenCXArgumentError,
     OpenCXFleetError,
-    OpenCXFleetFailedError,
+    OpenCXFleetPermanentError,
     OpenCXPlanChangedError,
     OpenCXPlanRefusedError,
 )
 from airflow_provider_opencx.operators.phone_agent import OpenCXSyncPhoneAgentsOperator
+from airflow_provider_opencx.phone_agents import apply
 from airflow_provider_opencx.simulator import (
-    Answer,
     CloseBeforeHandling,
-    EmptyAnswer,
-    IgnoreMembers,
-    LoseAnswer,
+    EmptyResponse,
+    IgnoreFields,
+    LoseResponse,
+    Respond,
     Simulator,
 )
 
@@ -140,8 +140,8 @@ def test_what_fails_does_not_hold_up_the_others_and_a_retry_does_only_what_is_le
 ) -> None:
     for name in "abcd":
         simulator.add_agent(name, type="outbound")
-    simulator.fail("updatePhoneAgent", IgnoreMembers())  # the first is carried out
-    simulator.fail("updatePhoneAgent", Answer(503), times=5)  # the second, and each time it is sent again
+    simulator.fail("updatePhoneAgent", IgnoreFields())  # the first is carried out
+    simulator.fail("updatePhoneAgent", Respond(503), times=5)  # the second, and each time it is sent again
     run = sync([{"name": name, "first_message": "Hello"} for name in "abcd"], retries=1)
     assert (run.state, run.tries("fleet")) == ("success", 2)
     [error] = sync.errors
@@ -156,18 +156,18 @@ def test_what_fails_does_not_hold_up_the_others_and_a_retry_does_only_what_is_le
 def test_every_agent_that_failed_is_named_and_what_another_try_cannot_mend_is_not_tried_again(
     sync: Fleet, simulator: Simulator
 ) -> None:
-    simulator.fail("createPhoneAgent", Answer(422, {"message": "no such voice"}), times=2)
+    simulator.fail("createPhoneAgent", Respond(422, {"message": "no such voice"}), times=2)
     run = sync([{"name": name} for name in "abc"], retries=3)
     assert (run.state, run.tries("fleet")) == ("failed", 1)
     [error] = sync.errors
-    assert type(error) is OpenCXFleetFailedError
+    assert type(error) is OpenCXFleetPermanentError
     assert list(error.failures) == ["a", "b"]
     assert all(text in str(error) for text in ("2 of 3 agents", "'a': POST", "'b': POST", "no such voice"))
     assert [agent["name"] for agent in simulator.agents()] == ["c"]
 
 
 def test_lost_answers_make_no_second_agent_and_cost_one_more_look_for_all(sync: Fleet, simulator: Simulator) -> None:
-    simulator.fail("createPhoneAgent", LoseAnswer(), times=3)
+    simulator.fail("createPhoneAgent", LoseResponse(), times=3)
     run = sync([{"name": name} for name in "abcde"])
     assert run.state == "success"
     assert run.xcom("fleet") == simulator.agents()
@@ -177,10 +177,10 @@ def test_lost_answers_make_no_second_agent_and_cost_one_more_look_for_all(sync: 
 def test_a_retry_looks_for_what_an_earlier_try_may_have_created_before_it_creates(
     sync: Fleet, simulator: Simulator
 ) -> None:
-    class AppearsLater(LoseAnswer):
-        async def answer(self, call: Any, handle: Any) -> Any:
-            dropped = await super().answer(call, handle)
-            simulator.fail("listPhoneAgents", Answer(200, []), times=4)
+    class AppearsLater(LoseResponse):
+        async def respond(self, call: Any, handle: Any) -> Any:
+            dropped = await super().respond(call, handle)
+            simulator.fail("listPhoneAgents", Respond(200, []), times=4)
             return dropped
 
     simulator.fail("createPhoneAgent", AppearsLater())
@@ -192,12 +192,12 @@ def test_a_retry_looks_for_what_an_earlier_try_may_have_created_before_it_create
 def test_an_agent_that_appears_while_a_large_fleet_is_created_is_not_created_once_more(
     sync: Fleet, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Impostor(IgnoreMembers):
-        async def answer(self, call: Any, handle: Any) -> Any:
+    class Impostor(IgnoreFields):
+        async def respond(self, call: Any, handle: Any) -> Any:
             simulator.add_agent("d", type="outbound")
-            return await super().answer(call, handle)
+            return await super().respond(call, handle)
 
-    monkeypatch.setattr(writing, "LIST_IS_OLD_AFTER", 0)
+    monkeypatch.setattr(apply, "LIST_IS_STALE_AFTER", 0)
     simulator.fail("createPhoneAgent", Impostor())
     run = sync([{"name": name} for name in "abcd"], retries=1)
     assert (run.state, run.tries("fleet")) == ("success", 2)
@@ -208,15 +208,15 @@ def test_an_agent_that_appears_while_a_large_fleet_is_created_is_not_created_onc
 @pytest.mark.parametrize(
     ("fault", "writes", "tries"),
     [
-        (Answer(401), 1, 1),
-        (Answer(403), 1, 1),
-        (Answer(429, headers={"Retry-After": "3600"}), 1, 2),
-        (Answer(503), 5, 2),
+        (Respond(401), 1, 1),
+        (Respond(403), 1, 1),
+        (Respond(429, headers={"Retry-After": "3600"}), 1, 2),
+        (Respond(503), 5, 2),
     ],
     ids=["401", "403", "asked to wait", "five in a row"],
 )
 def test_nothing_more_is_sent_where_the_others_would_fail_as_well(
-    fault: Answer, writes: int, tries: int, sync: Fleet, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+    fault: Respond, writes: int, tries: int, sync: Fleet, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in range(20):
         simulator.add_agent(f"{name}", type="outbound")
@@ -231,14 +231,14 @@ def test_nothing_more_is_sent_where_the_others_would_fail_as_well(
 def test_an_agent_that_was_stored_under_another_name_is_not_created_once_more(
     sync: Fleet, simulator: Simulator
 ) -> None:
-    class Renamed(IgnoreMembers):
-        async def answer(self, call: Any, handle: Any) -> Any:
-            answer = await super().answer(call, handle)
+    class Renamed(IgnoreFields):
+        async def respond(self, call: Any, handle: Any) -> Any:
+            answer = await super().respond(call, handle)
             simulator.change_agent("pa_000001", name="A")
             return answer
 
     simulator.fail("createPhoneAgent", Renamed())
-    simulator.fail("createPhoneAgent", Answer(503))
+    simulator.fail("createPhoneAgent", Respond(503))
     run = sync([{"name": "a"}, {"name": "b"}], retries=3)
     assert (run.state, run.tries("fleet"), len(simulator.agents())) == ("failed", 1, 1)
 
@@ -247,7 +247,7 @@ def test_an_agent_that_was_stored_under_another_name_is_not_created_once_more(
 def test_a_member_that_the_service_left_as_it_was_is_told(
     on_mismatch: str, state: str, sync: Fleet, simulator: Simulator
 ) -> None:
-    simulator.fail("createPhoneAgent", IgnoreMembers("first_message"))
+    simulator.fail("createPhoneAgent", IgnoreFields("first_message"))
     run = sync([{"name": "a", "first_message": "Hi"}, {"name": "b"}], on_mismatch=on_mismatch)
     assert run.state == state
     assert len(simulator.agents()) == 2
@@ -307,7 +307,7 @@ def approved(sync: Fleet, agents: Any = FLEET) -> Any:
 @pytest.mark.usefixtures("three_exist")
 def test_a_retry_of_an_approved_plan_does_what_is_left_of_it(sync: Fleet, simulator: Simulator) -> None:
     plan = approved(sync)
-    simulator.fail("updatePhoneAgent", Answer(503), times=5)
+    simulator.fail("updatePhoneAgent", Respond(503), times=5)
     run = sync(approved_plan=plan, retries=1)
     assert (run.state, run.tries("fleet")) == ("success", 2)
     assert simulator.count("createPhoneAgent") == 1
@@ -379,7 +379,7 @@ def test_a_null_for_which_the_service_chose_a_value_is_no_change_since_the_appro
 ) -> None:
     fleet = [{"name": "a", "voice_id": None}, {"name": "b"}]
     plan = approved(sync, fleet)
-    simulator.fail("createPhoneAgent", IgnoreMembers())
+    simulator.fail("createPhoneAgent", IgnoreFields())
     simulator.fail("createPhoneAgent", CloseBeforeHandling())
     run = sync(fleet, approved_plan=plan, retries=1)
     assert (run.state, run.tries("fleet")) == ("success", 2)
@@ -415,8 +415,8 @@ def test_a_mapped_task_without_the_plan_that_was_to_be_approved_sends_nothing(
 
 
 def test_a_service_that_answers_creates_with_no_body_gets_the_whole_fleet(sync: Fleet, simulator: Simulator) -> None:
-    names = [f"agent {number}" for number in range(writing.FAILURES_IN_A_ROW + 2)]
-    simulator.fail("createPhoneAgent", EmptyAnswer(), times=len(names))
+    names = [f"agent {number}" for number in range(apply.FAILURES_IN_A_ROW + 2)]
+    simulator.fail("createPhoneAgent", EmptyResponse(), times=len(names))
     assert sync([{"name": name} for name in names]).state == "success"
     assert [agent["name"] for agent in simulator.agents()] == names
 
@@ -450,7 +450,7 @@ def test_the_table_shows_a_new_value_whole(sync: Fleet) -> None:
 
 
 def test_a_fleet_that_fails_as_a_whole_is_told_in_few_words(sync: Fleet, simulator: Simulator) -> None:
-    simulator.fail("createPhoneAgent", Answer(422, {"message": "no such voice" * 10}), times=None)
+    simulator.fail("createPhoneAgent", Respond(422, {"message": "no such voice" * 10}), times=None)
     names = [f"agent {number}" for number in range(200)]
     sync([{"name": name} for name in names])
     assert all(repr(name) in str(sync.errors[0]) for name in names)
@@ -561,7 +561,7 @@ def test_the_plan_of_a_run_is_there_for_other_tasks_even_if_it_failed(sync: Flee
     from airflow.utils.session import create_session
     from sqlalchemy import select
 
-    simulator.fail("createPhoneAgent", Answer(422), times=None)
+    simulator.fail("createPhoneAgent", Respond(422), times=None)
     run = sync([{"name": "a"}])
     with create_session() as session:
         query = select(XComModel.value).where(XComModel.run_id == run.dag_run.run_id, XComModel.key == "plan")

@@ -9,25 +9,25 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_opencx.api import requests
-from airflow_provider_opencx.api.attempts import Attempt
-from airflow_provider_opencx.api.client import AsyncOpenCXClient, ClientSettings, OpenCXClient
-from airflow_provider_opencx.api.models import PhoneAgentChanges, PhoneAgentSpec
+from airflow_provider_opencx.client import requests
+from airflow_provider_opencx.client.client import AsyncOpenCXClient, ClientSettings, OpenCXClient
+from airflow_provider_opencx.client.transport import Attempt
 from airflow_provider_opencx.exceptions import OpenCXError
 from airflow_provider_opencx.hooks.opencx import OpenCXHook
+from airflow_provider_opencx.resources.phone_agents import PhoneAgentChanges, PhoneAgentSpec
 from airflow_provider_opencx.sensors.phone_number import OpenCXPhoneNumberSensor
 from airflow_provider_opencx.simulator import (
-    Answer,
     CloseBeforeHandling,
     Fault,
-    LoseAnswer,
+    LoseResponse,
+    Respond,
     Simulator,
-    SlowAnswer,
-    TruncateAnswer,
+    SlowResponse,
+    TruncateResponse,
 )
 
 API_KEY = "ocx_live_integrati0n-s3cret"
-SPEC = PhoneAgentSpec.declare({"name": "a"})
+SPEC = PhoneAgentSpec.parse({"name": "a"})
 
 CREATE = "createPhoneAgent"
 LIST = "listPhoneAgents"
@@ -38,15 +38,15 @@ LIST = "listPhoneAgents"
     ("operation", "faults", "expected"),
     [
         (LIST, [], ["200"]),
-        (LIST, [Answer(429), Answer(503), Answer(408)], ["429", "503", "408", "200"]),
-        (LIST, [Answer(503)] * 5, ["503"] * 4),
-        (LIST, [Answer(401)], ["401"]),
-        (LIST, [CloseBeforeHandling(), TruncateAnswer()], ["connection_error", "broken_answer", "200"]),
-        (LIST, [SlowAnswer(3)], ["timeout", "200"]),
-        (LIST, [Answer(429, headers={"Retry-After": "900"})], ["429"]),
+        (LIST, [Respond(429), Respond(503), Respond(408)], ["429", "503", "408", "200"]),
+        (LIST, [Respond(503)] * 5, ["503"] * 4),
+        (LIST, [Respond(401)], ["401"]),
+        (LIST, [CloseBeforeHandling(), TruncateResponse()], ["connection_error", "broken_answer", "200"]),
+        (LIST, [SlowResponse(3)], ["timeout", "200"]),
+        (LIST, [Respond(429, headers={"Retry-After": "900"})], ["429"]),
         (CREATE, [], ["200"]),
-        (CREATE, [LoseAnswer()], ["connection_error"]),
-        (CREATE, [Answer(429), Answer(500)], ["429", "500"]),
+        (CREATE, [LoseResponse()], ["connection_error"]),
+        (CREATE, [Respond(429), Respond(500)], ["429", "500"]),
     ],
 )
 def test_every_attempt_counts_once_with_what_it_came_to(
@@ -80,7 +80,7 @@ def test_every_attempt_counts_once_with_what_it_came_to(
 
 
 def test_a_poll_that_is_cancelled_counts_as_such(simulator: Simulator) -> None:
-    simulator.fail(LIST, SlowAnswer(60))
+    simulator.fail(LIST, SlowResponse(60))
     attempts: list[Attempt] = []
     settings = ClientSettings(simulator.url, API_KEY, requests_per_minute=100_000)
 
@@ -118,21 +118,21 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Told:
 
 
 def fleet(hook: OpenCXHook, *names: str) -> None:
-    hook.apply_plan(hook.plan_phone_agents([PhoneAgentSpec.declare({"name": n, "language": "en"}) for n in names]))
+    hook.apply_plan(hook.plan_phone_agents([PhoneAgentSpec.parse({"name": n, "language": "en"}) for n in names]))
 
 
 @pytest.mark.parametrize(
     ("faults", "act", "expected"),
     [
         ([], lambda hook: hook.create_phone_agent(SPEC), ["created"]),
-        ([LoseAnswer()], lambda hook: hook.create_phone_agent(SPEC), ["created"]),
+        ([LoseResponse()], lambda hook: hook.create_phone_agent(SPEC), ["created"]),
         ([CloseBeforeHandling()], lambda hook: hook.create_phone_agent(SPEC), ["failed"]),
-        ([Answer(422)], lambda hook: hook.create_phone_agent(SPEC), ["failed"]),
-        ([], lambda hook: hook.create_phone_agent(PhoneAgentSpec.declare({"name": "old"})), ["adopted"]),
-        ([], lambda hook: hook.upsert_phone_agent(PhoneAgentSpec.declare({"name": "old"})), ["unchanged"]),
-        ([], lambda hook: hook.upsert_phone_agent(PhoneAgentSpec.declare({"name": "twice"})), ["refused"]),
-        ([], lambda hook: hook.update_phone_agent("gone", PhoneAgentChanges.declare({"language": "fr"})), ["refused"]),
-        ([], lambda hook: hook.update_phone_agent(OLD, PhoneAgentChanges.declare({"language": "fr"})), ["updated"]),
+        ([Respond(422)], lambda hook: hook.create_phone_agent(SPEC), ["failed"]),
+        ([], lambda hook: hook.create_phone_agent(PhoneAgentSpec.parse({"name": "old"})), ["adopted"]),
+        ([], lambda hook: hook.upsert_phone_agent(PhoneAgentSpec.parse({"name": "old"})), ["unchanged"]),
+        ([], lambda hook: hook.upsert_phone_agent(PhoneAgentSpec.parse({"name": "twice"})), ["refused"]),
+        ([], lambda hook: hook.update_phone_agent("gone", PhoneAgentChanges.parse({"language": "fr"})), ["refused"]),
+        ([], lambda hook: hook.update_phone_agent(OLD, PhoneAgentChanges.parse({"language": "fr"})), ["updated"]),
         ([], lambda hook: fleet(hook, "a", "old", "b"), ["created", "created", "updated"]),
         ([], lambda hook: fleet(hook, "a", "twice"), ["refused"]),
     ],

@@ -16,7 +16,7 @@ from airflow_provider_opencx.operators.phone_agent import (
     OpenCXUpsertPhoneAgentOperator,
 )
 from airflow_provider_opencx.sensors.phone_number import OpenCXPhoneNumberSensor
-from airflow_provider_opencx.simulator import Answer, LoseAnswer, Simulator
+from airflow_provider_opencx.simulator import LoseResponse, Respond, Simulator
 
 WRITING_OPERATORS = pytest.mark.parametrize(
     "operator", [OpenCXCreatePhoneAgentOperator, OpenCXUpsertPhoneAgentOperator], ids=["create", "upsert"]
@@ -64,7 +64,7 @@ def test_a_second_run_writes_nothing(
 def test_a_lost_answer_leaves_one_agent_and_a_task_that_succeeded(
     operator: Any, dag: DAG, run_dag: Callable[..., Any], simulator: Simulator
 ) -> None:
-    simulator.fail("createPhoneAgent", LoseAnswer())
+    simulator.fail("createPhoneAgent", LoseResponse())
     with dag:
         operator(task_id="agent", name="a")
     run = run_dag(dag)
@@ -78,10 +78,10 @@ def test_a_lost_answer_leaves_one_agent_and_a_task_that_succeeded(
 def test_a_retry_looks_for_what_an_earlier_try_may_have_created_before_it_creates(
     empty_lists: int, operator: Any, dag: DAG, run_dag: Callable[..., Any], simulator: Simulator
 ) -> None:
-    class AppearsLater(LoseAnswer):
-        async def answer(self, call: Any, handle: Any) -> Any:
-            dropped = await super().answer(call, handle)
-            simulator.fail("listPhoneAgents", Answer(200, []), times=empty_lists)
+    class AppearsLater(LoseResponse):
+        async def respond(self, call: Any, handle: Any) -> Any:
+            dropped = await super().respond(call, handle)
+            simulator.fail("listPhoneAgents", Respond(200, []), times=empty_lists)
             return dropped
 
     simulator.fail("createPhoneAgent", AppearsLater())
@@ -93,10 +93,10 @@ def test_a_retry_looks_for_what_an_earlier_try_may_have_created_before_it_create
 
 
 @pytest.mark.parametrize(
-    ("fault", "tries"), [(Answer(401), 1), (Answer(403), 1), (Answer(404), 1), (Answer(503), 3)], ids=str
+    ("fault", "tries"), [(Respond(401), 1), (Respond(403), 1), (Respond(404), 1), (Respond(503), 3)], ids=str
 )
 def test_only_what_may_pass_is_retried(
-    fault: Answer, tries: int, dag: DAG, run_dag: Callable[..., Any], simulator: Simulator
+    fault: Respond, tries: int, dag: DAG, run_dag: Callable[..., Any], simulator: Simulator
 ) -> None:
     simulator.fail("listPhoneAgents", fault, times=None)
     with dag:

@@ -19,9 +19,9 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from airflow_provider_opencx.api import pacing as pacing_module
-from airflow_provider_opencx.api import requests
-from airflow_provider_opencx.api.client import AsyncOpenCXClient, ClientSettings, OpenCXClient
+from airflow_provider_opencx.client import coordination as pacing_module
+from airflow_provider_opencx.client import requests
+from airflow_provider_opencx.client.client import AsyncOpenCXClient, ClientSettings, OpenCXClient
 from airflow_provider_opencx.simulator import Simulator
 
 KEY = "ocx_live_s3cret-of-the-pacing-tests"
@@ -36,8 +36,8 @@ server.serve_forever()
 
 WORKERS = """
 import asyncio, os, sys
-from airflow_provider_opencx.api import requests
-from airflow_provider_opencx.api.client import AsyncOpenCXClient, ClientSettings, OpenCXClient
+from airflow_provider_opencx.client import requests
+from airflow_provider_opencx.client.client import AsyncOpenCXClient, ClientSettings, OpenCXClient
 
 url, key, pacing = sys.argv[1:4]
 requests_per_minute, workers, requests_of_each = map(int, sys.argv[4:])
@@ -154,7 +154,7 @@ def test_the_file_is_of_this_user_alone_and_does_not_tell_the_key(
 def test_a_process_of_its_own_pace_has_no_file(
     temporary_directory: Path, opencx_simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "airflow_provider_opencx.api.pacing", None)  # which cannot be imported now
+    monkeypatch.setitem(sys.modules, "airflow_provider_opencx.client.coordination", None)  # cannot be imported
     ping(ClientSettings(opencx_simulator.url, "test-key"))
     assert list(temporary_directory.iterdir()) == []
 

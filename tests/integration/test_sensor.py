@@ -23,13 +23,13 @@ from airflow_provider_opencx.exceptions import (
     OpenCXAmbiguousNameError,
     OpenCXArgumentError,
     OpenCXAuthenticationError,
-    OpenCXConnectionSettingsError,
+    OpenCXConfigError,
     OpenCXError,
     OpenCXPermissionError,
     OpenCXServerError,
 )
 from airflow_provider_opencx.sensors.phone_number import OpenCXPhoneNumberSensor
-from airflow_provider_opencx.simulator import Answer, CloseBeforeHandling, Simulator
+from airflow_provider_opencx.simulator import CloseBeforeHandling, Respond, Simulator
 
 MODES: dict[str, dict[str, Any]] = {
     "poke": {"mode": "poke", "deferrable": False},
@@ -111,19 +111,19 @@ def test_many_agents_may_come_from_another_task_and_none_are_done_at_once(wait: 
 
 
 def test_an_agent_that_does_not_exist_yet_is_waited_for_by_name(wait: Waiting, simulator: Simulator) -> None:
-    class AppearsNow(Answer):
-        async def answer(self, call: Any, handle: Any) -> Any:
+    class AppearsNow(Respond):
+        async def respond(self, call: Any, handle: Any) -> Any:
             simulator.add_agent("a")
-            return await super().answer(call, handle)
+            return await super().respond(call, handle)
 
-    simulator.fail("listPhoneAgents", Answer(200, []), times=5)
+    simulator.fail("listPhoneAgents", Respond(200, []), times=5)
     simulator.fail("listPhoneAgents", AppearsNow(200, []))
     assert wait(agent_name="a").xcom("await")["name"] == "a"
 
 
 @pytest.mark.parametrize(
     "fault",
-    [Answer(503), CloseBeforeHandling(), Answer(200, "<html>"), Answer(429, headers={"Retry-After": "0"})],
+    [Respond(503), CloseBeforeHandling(), Respond(200, "<html>"), Respond(429, headers={"Retry-After": "0"})],
     ids=["503", "dropped", "HTML", "429"],
 )
 def test_five_failed_polls_in_a_row_are_borne(fault: Any, wait: Waiting, simulator: Simulator) -> None:
@@ -143,9 +143,9 @@ def two_of_a_name(simulator: Simulator) -> None:
     [
         (lambda _: None, {"agent_id": "gone"}, OpenCXAgentNotFoundError, "phone agent gone", 3),
         (two_of_a_name, {"agent_name": "a"}, OpenCXAmbiguousNameError, "pa_000001, pa_000002", 1),
-        (lambda s: s.fail("listPhoneAgents", Answer(401), None), {}, OpenCXAuthenticationError, "rejected", 1),
-        (lambda s: s.fail("listPhoneAgents", Answer(403), None), {}, OpenCXPermissionError, "phone:read", 1),
-        (lambda s: s.fail("listPhoneAgents", Answer(503), None), {}, OpenCXServerError, "503", 6),
+        (lambda s: s.fail("listPhoneAgents", Respond(401), None), {}, OpenCXAuthenticationError, "rejected", 1),
+        (lambda s: s.fail("listPhoneAgents", Respond(403), None), {}, OpenCXPermissionError, "phone:read", 1),
+        (lambda s: s.fail("listPhoneAgents", Respond(503), None), {}, OpenCXServerError, "503", 6),
     ],
     ids=["missing", "ambiguous", "401", "403", "503"],
 )
@@ -173,7 +173,7 @@ def test_a_bad_connection_fails_before_any_request(
 ) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_OPENCX_DEFAULT", connection_json(simulator.url, "", timeout=1))
     assert wait(agent_name="a", soft_fail=True).states("await") == ["failed"]
-    assert [type(met) for met in wait.errors] == [OpenCXConnectionSettingsError]
+    assert [type(met) for met in wait.errors] == [OpenCXConfigError]
     assert simulator.requests == []
 
 
@@ -230,7 +230,7 @@ def test_deferrable_the_worker_sends_nothing(dag: DAG, simulator: Simulator) -> 
 def test_a_429_stretches_the_wait_up_to_the_timeout(dag: DAG, simulator: Simulator) -> None:
     with dag:
         sensor = OpenCXPhoneNumberSensor(task_id="await", agent_name="a", poke_interval=60, timeout=3600)
-    simulator.fail("listPhoneAgents", Answer(429, headers={"Retry-After": "900"}), times=None)
+    simulator.fail("listPhoneAgents", Respond(429, headers={"Retry-After": "900"}), times=None)
     assert not sensor.poke({})
     assert sensor._get_next_poke_interval(0.0, lambda: 10.0, 1) == 900
     assert sensor._get_next_poke_interval(0.0, lambda: 3500.0, 1) == 100
@@ -240,8 +240,8 @@ def test_a_429_stretches_the_wait_up_to_the_timeout(dag: DAG, simulator: Simulat
 def test_in_mode_reschedule_a_429_frees_the_worker_even_in_trouble(dag: DAG, simulator: Simulator) -> None:
     with dag:
         sensor = OpenCXPhoneNumberSensor(task_id="await", agent_name="a", mode="reschedule", poke_interval=0)
-    simulator.fail("listPhoneAgents", Answer(503), times=2)
-    simulator.fail("listPhoneAgents", Answer(429, headers={"Retry-After": "900"}), times=None)
+    simulator.fail("listPhoneAgents", Respond(503), times=2)
+    simulator.fail("listPhoneAgents", Respond(429, headers={"Retry-After": "900"}), times=None)
     assert not sensor.poke({})
     assert simulator.count("listPhoneAgents") == 3
     assert sensor._get_next_poke_interval(0.0, lambda: 0.0, 1) == 900
@@ -250,7 +250,7 @@ def test_in_mode_reschedule_a_429_frees_the_worker_even_in_trouble(dag: DAG, sim
 def test_in_mode_reschedule_trouble_does_not_outlast_the_timeout(dag: DAG, simulator: Simulator) -> None:
     with dag:
         sensor = OpenCXPhoneNumberSensor(task_id="await", agent_name="a", mode="reschedule", poke_interval=0, timeout=0)
-    simulator.fail("listPhoneAgents", Answer(503), times=None)
+    simulator.fail("listPhoneAgents", Respond(503), times=None)
     assert not sensor.poke({})
     assert simulator.count("listPhoneAgents") == 1
 

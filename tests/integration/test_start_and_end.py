@@ -13,7 +13,7 @@ from airflow.sdk import DAG, Asset, TaskGroup, task
 
 from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXAuthenticationError
 from airflow_provider_opencx.sensors.phone_number import OpenCXPhoneNumberSensor
-from airflow_provider_opencx.simulator import Answer, Simulator
+from airflow_provider_opencx.simulator import Respond, Simulator
 from airflow_provider_opencx.triggers import start
 from airflow_provider_opencx.triggers.phone_number import OpenCXPhoneNumberTrigger
 
@@ -186,7 +186,7 @@ def test_what_an_earlier_try_returned_does_not_outlive_a_failure(
     simulator: Simulator,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    simulator.fail("listPhoneAgents", Answer(401), times=None)
+    simulator.fail("listPhoneAgents", Respond(401), times=None)
     errors: list[BaseException] = []
     if not can_be_deleted:
         monkeypatch.setattr(XCom, "delete", lambda **_: 1 / 0)

@@ -17,11 +17,11 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from airflow_provider_opencx.api import client as client_module
-from airflow_provider_opencx.api.models import PhoneAgent
-from airflow_provider_opencx.exceptions import OpenCXAnswerError, OpenCXError
+from airflow_provider_opencx.client import client as client_module
+from airflow_provider_opencx.exceptions import OpenCXError, OpenCXResponseError
 from airflow_provider_opencx.hooks.opencx import OpenCXHook
-from airflow_provider_opencx.reconcile import PhoneAgents
+from airflow_provider_opencx.phone_agents.plan import PhoneAgents
+from airflow_provider_opencx.resources.phone_agents import PhoneAgent
 from airflow_provider_opencx.simulator import Simulator
 from airflow_provider_opencx.triggers.packed_agents import PackedAgents, pack
 from airflow_provider_opencx.triggers.phone_number import OpenCXPhoneNumberTrigger
@@ -196,7 +196,7 @@ def test_packed_agents_are_the_agents() -> None:
         {"id": "2", "name": None, "language": "en", "actionIds": [], "phone_number": " "},
         {"id": "3", "name": "a", "phone_number": "+1555"},
     ]
-    agents = [PhoneAgent.from_answer(item) for item in items]
+    agents = [PhoneAgent.from_response(item) for item in items]
     packed = PackedAgents(map(pack, [items[1], *items]))
     for poll in (packed, PhoneAgents(agents)):
         assert [(poll.has_id(id), poll.is_ready(id)) for id in "1234"] == [
@@ -219,12 +219,12 @@ def test_an_agent_as_deep_as_can_be_read_can_be_packed() -> None:
     while True:
         item: dict[str, object] = {"id": "1", "flow": deepest}
         try:
-            agent = PhoneAgent.from_answer(item)
+            agent = PhoneAgent.from_response(item)
         except OpenCXError:
             break
         assert PackedAgents([pack(item)]).with_id("1") == agent
         deepest = [deepest]
-    with pytest.raises(OpenCXAnswerError):
+    with pytest.raises(OpenCXResponseError):
         pack(item)
 
 

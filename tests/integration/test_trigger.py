@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from airflow_standalone import connection_json
 
-from airflow_provider_opencx.api.models import PhoneAgentChanges
 from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXError
 from airflow_provider_opencx.hooks.opencx import OpenCXHook
-from airflow_provider_opencx.simulator import Answer, Simulator
+from airflow_provider_opencx.resources.phone_agents import PhoneAgentChanges
+from airflow_provider_opencx.simulator import Respond, Simulator
 from airflow_provider_opencx.triggers import phone_number, polling
 from airflow_provider_opencx.triggers.phone_number import OpenCXPhoneNumberTrigger, result_of
 
@@ -131,10 +131,10 @@ def test_a_new_task_is_served_by_the_next_poll_and_not_by_one_from_before_it(
     old = simulator.give_number(str(simulator.add_agent("a", first_message="old")["id"]))
     poll_may_end = threading.Event()
 
-    class Held(Answer):
-        async def answer(self, call: Any, handle: Any) -> Any:
+    class Held(Respond):
+        async def respond(self, call: Any, handle: Any) -> Any:
             await asyncio.to_thread(poll_may_end.wait, WITHIN)
-            return await super().answer(call, handle)
+            return await super().respond(call, handle)
 
     simulator.fail("listPhoneAgents", Held(200, [old]))
 
@@ -146,7 +146,7 @@ def test_a_new_task_is_served_by_the_next_poll_and_not_by_one_from_before_it(
             if has_ended:
                 poll_may_end.set()
                 await until(lambda: newest_poll() is not None)
-            await hook.aupdate_phone_agent(old["id"], PhoneAgentChanges.declare({"first_message": "new"}))
+            await hook.aupdate_phone_agent(old["id"], PhoneAgentChanges.parse({"first_message": "new"}))
             polls = simulator.count("listPhoneAgents")
             joined = running.start(trigger(agent_name="a", poll_interval=1))
             poll_may_end.set()
@@ -180,7 +180,7 @@ def test_tasks_that_come_and_go_poll_no_more_often_than_one_that_waits(
 def test_who_comes_after_an_error_was_mended_does_not_wait_for_an_interval(
     shares_streams: bool, simulator: Simulator
 ) -> None:
-    simulator.fail("listPhoneAgents", Answer(401))
+    simulator.fail("listPhoneAgents", Respond(401))
     simulator.add_agent("a")
 
     async def test() -> None:
@@ -196,7 +196,7 @@ def test_who_comes_after_an_error_was_mended_does_not_wait_for_an_interval(
 
 @ON_EACH_AIRFLOW
 def test_a_429_slows_the_poll_down_also_for_tasks_that_come_later(shares_streams: bool, simulator: Simulator) -> None:
-    simulator.fail("listPhoneAgents", Answer(429, headers={"Retry-After": "2"}))
+    simulator.fail("listPhoneAgents", Respond(429, headers={"Retry-After": "2"}))
     simulator.add_agent("a")
 
     async def test() -> None:
@@ -328,12 +328,12 @@ def test_a_replaced_key_is_taken_up_while_tasks_wait(simulator: Simulator, monke
     monkeypatch.setenv("AIRFLOW_CONN_OPENCX_DEFAULT", connection_json(simulator.url, "an-old-key"))
 
     async def test() -> None:
-        class Replaced(Answer):
-            async def answer(self, call: Any, handle: Any) -> Any:
+        class Replaced(Respond):
+            async def respond(self, call: Any, handle: Any) -> Any:
                 monkeypatch.setenv("AIRFLOW_CONN_OPENCX_DEFAULT", connection_json(simulator.url, API_KEY))
-                return await super().answer(call, handle)
+                return await super().respond(call, handle)
 
-        simulator.fail("listPhoneAgents", Answer(200, []))
+        simulator.fail("listPhoneAgents", Respond(200, []))
         simulator.fail("listPhoneAgents", Replaced(401))
         async with triggerer() as running:
             [event] = await ended([running.start(trigger(agent_name="a", poll_interval=0.05))])

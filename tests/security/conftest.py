@@ -22,9 +22,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from airflow_provider_opencx.api import client as client_module
-from airflow_provider_opencx.api.client import AsyncOpenCXClient, ClientSettings, OpenCXClient
-from airflow_provider_opencx.api.requests import Flow
+from airflow_provider_opencx.client import client as client_module
+from airflow_provider_opencx.client.client import AsyncOpenCXClient, ClientSettings, OpenCXClient
+from airflow_provider_opencx.client.requests import Flow
 
 KEY = "ocx_live_s3cret-of-the-security-tests"
 

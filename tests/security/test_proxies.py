@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_opencx.api import requests
-from airflow_provider_opencx.exceptions import OpenCXConnectionSettingsError, OpenCXUnreachableError
+from airflow_provider_opencx.client import requests
+from airflow_provider_opencx.exceptions import OpenCXConfigError, OpenCXUnreachableError
 
 KEY = "ocx_live_s3cret-of-the-security-tests"
 
@@ -70,6 +70,6 @@ def test_a_proxy_whose_address_cannot_be_read_is_said_without_its_password(
     address: str, send: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", address)
-    with pytest.raises(OpenCXConnectionSettingsError, match="HTTPS_PROXY") as error:
+    with pytest.raises(OpenCXConfigError, match="HTTPS_PROXY") as error:
         send(requests.ping(), "https://api.open.cx")
     assert "pa55word" not in str(error.value)

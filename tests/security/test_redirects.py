@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_opencx.api import requests
-from airflow_provider_opencx.api.models import PhoneAgentChanges, PhoneAgentSpec
+from airflow_provider_opencx.client import requests
 from airflow_provider_opencx.exceptions import OpenCXRedirectError
+from airflow_provider_opencx.resources.phone_agents import PhoneAgentChanges, PhoneAgentSpec
 
-SPEC = PhoneAgentSpec.declare({"name": "a"})
+SPEC = PhoneAgentSpec.parse({"name": "a"})
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -20,7 +20,7 @@ SPEC = PhoneAgentSpec.declare({"name": "a"})
     [
         requests.list_phone_agents,
         lambda: requests.create_phone_agent(SPEC),
-        lambda: requests.update_phone_agent("pa_1", PhoneAgentChanges.declare({"first_message": "Hi"})),
+        lambda: requests.update_phone_agent("pa_1", PhoneAgentChanges.parse({"first_message": "Hi"})),
     ],
     ids=["GET", "POST", "PATCH"],
 )

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_opencx.api import requests
+from airflow_provider_opencx.client import requests
 from airflow_provider_opencx.exceptions import OpenCXError
 from airflow_provider_opencx.hooks.opencx import OpenCXHook
 
@@ -70,7 +70,7 @@ def test_no_traceback_shows_the_key_not_even_one_with_the_values_of_its_variable
     with pytest.raises(OpenCXError) as raised:
         read(OpenCXHook(), asynchronous)
     told = "".join(traceback.TracebackException.from_exception(raised.value, capture_locals=True).format())
-    assert "settings = ClientSettings(" in told or "answer = Answer(" in told
+    assert "settings = ClientSettings(" in told or "answer = Respond(" in told
     assert KEY not in told
 
 

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from airflow.sdk import Connection
 
-from airflow_provider_opencx.api import requests
-from airflow_provider_opencx.api.models import PhoneAgentSpec
-from airflow_provider_opencx.connection import client_settings
-from airflow_provider_opencx.exceptions import OpenCXConnectionSettingsError, OpenCXUnreachableError
+from airflow_provider_opencx.client import requests
+from airflow_provider_opencx.connection.settings import client_settings
+from airflow_provider_opencx.exceptions import OpenCXConfigError, OpenCXUnreachableError
 from airflow_provider_opencx.hooks.opencx import OpenCXHook
+from airflow_provider_opencx.resources.phone_agents import PhoneAgentSpec
 
 KEY = "ocx_live_s3cret-of-the-security-tests"
-SPEC = PhoneAgentSpec.declare({"name": "a"})
+SPEC = PhoneAgentSpec.parse({"name": "a"})
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_an_extra_that_would_change_verification_if_it_did_anything_is_refused(
 ) -> None:
     connection = {"conn_type": "opencx", "host": untrusted.url, "password": KEY, "extra": extra}
     monkeypatch.setenv("AIRFLOW_CONN_OPENCX_DEFAULT", json.dumps(connection))
-    with pytest.raises(OpenCXConnectionSettingsError, match=rf'extra "{next(iter(extra))}" .* always verified'):
+    with pytest.raises(OpenCXConfigError, match=rf'extra "{next(iter(extra))}" .* always verified'):
         OpenCXHook().list_phone_agents()
     assert untrusted.seen == []
 
@@ -121,6 +121,6 @@ def test_a_ca_file_that_cannot_be_read_is_said(
     if contents is not None:
         file.write_text(contents)
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
-    with pytest.raises(OpenCXConnectionSettingsError, match="SSL_CERT_FILE"):
+    with pytest.raises(OpenCXConfigError, match="SSL_CERT_FILE"):
         send(requests.ping(), untrusted.url)
     assert untrusted.seen == []

@@ -77,7 +77,7 @@ MOMENTS = {
 class Answered(Fault):
     """No fault: lets a request pass before the next fault."""
 
-    async def answer(self, call: Call, handle: Handle) -> Response:
+    async def respond(self, call: Call, handle: Handle) -> Response:
         return handle(call)
 
 
@@ -94,7 +94,7 @@ class KillTheClient(Fault):
         self.handled = handled
         self.simulator = simulator
 
-    async def answer(self, call: Call, handle: Handle) -> Response:
+    async def respond(self, call: Call, handle: Handle) -> Response:
         if self.handled == "before":
             handle(call)
         return NobodyToAnswer(self.kill, partial(self.handle_late, call, handle))

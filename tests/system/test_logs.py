@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from airflow_standalone import AirflowStandalone, wait_for
 
-from airflow_provider_opencx.simulator import Answer, LoseAnswer, Simulator
+from airflow_provider_opencx.simulator import LoseResponse, Respond, Simulator
 from airflow_provider_opencx.triggers.start import STARTS
 
 OLD, NEW, OTHER, NEWEST = (f"phone agent {name!r} ({{{name}_id}})" for name in ("old", "new", "other", "newest"))
@@ -91,8 +91,8 @@ def ended(airflow: AirflowStandalone, start_over: Callable[[], Simulator]) -> En
     simulator = start_over()
     simulator.give_number(str(simulator.add_agent("old", type="outbound")["id"]))
     simulator.provision_after = "never"
-    simulator.fail("listPhoneAgents", Answer(429, headers={"Retry-After": "1"}))
-    simulator.fail("createPhoneAgent", LoseAnswer())
+    simulator.fail("listPhoneAgents", Respond(429, headers={"Retry-After": "1"}))
+    simulator.fail("createPhoneAgent", LoseResponse())
     run_id = airflow.start_dag("logged")
     wait_for("tasks that wait", lambda: all_wait(airflow, run_id) or None, within=300)
     [new] = [agent for agent in simulator.agents() if agent["name"] == "new"]

@@ -13,7 +13,7 @@ import pytest
 from airflow_standalone import AirflowStandalone
 
 from airflow_provider_opencx import metrics
-from airflow_provider_opencx.simulator import Answer, Simulator
+from airflow_provider_opencx.simulator import Respond, Simulator
 
 HOST = metrics._NOT_FOR_A_NAME.sub("_", socket.gethostname())
 
@@ -71,8 +71,8 @@ def test_workers_and_triggerers_send_what_happens_to_a_plain_statsd(
     simulator: Simulator, statsd: Statsd, connections: Mapping[str, str], dags: Path, tmp_path: Path
 ) -> None:
     simulator.provision_after = "5s"
-    simulator.fail("listPhoneAgents", Answer(429, headers={"Retry-After": "1"}))
-    simulator.fail("listPhoneAgents", Answer(503))
+    simulator.fail("listPhoneAgents", Respond(429, headers={"Retry-After": "1"}))
+    simulator.fail("listPhoneAgents", Respond(503))
     variables = {
         **connections,
         "AIRFLOW__METRICS__STATSD_ON": "True",

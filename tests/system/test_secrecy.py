@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow_standalone import AirflowStandalone
 
-from airflow_provider_opencx.simulator import Answer, Fault, Simulator
+from airflow_provider_opencx.simulator import Fault, Respond, Simulator
 
 SECRET = b"s3cret-of-the-system-tests"
 
@@ -15,9 +15,9 @@ SECRET = b"s3cret-of-the-system-tests"
 class RepeatTheKey(Fault):
     """Refuse a key with a message that repeats it."""
 
-    async def answer(self, call: Any, handle: Any) -> Any:
+    async def respond(self, call: Any, handle: Any) -> Any:
         _, _, key = call.authorization.partition(" ")
-        return await Answer(401, {"message": f"{key} is not a key of ours"}).answer(call, handle)
+        return await Respond(401, {"message": f"{key} is not a key of ours"}).respond(call, handle)
 
 
 def test_the_key_is_in_no_log_no_xcom_no_rendered_field_and_no_exception(

@@ -22,18 +22,16 @@ from airflow.secrets.environment_variables import EnvironmentVariablesBackend
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_opencx import procedures
-from airflow_provider_opencx.api import client as client_module
-from airflow_provider_opencx.api import requests
-from airflow_provider_opencx.api.client import AsyncOpenCXClient, ClientSettings, OpenCXClient
-from airflow_provider_opencx.api.models import PhoneAgent, PhoneAgentChanges, PhoneAgentSpec
-from airflow_provider_opencx.api.requests import Answer, Flow, Pause
-from airflow_provider_opencx.connection import client_settings
+from airflow_provider_opencx.client import client as client_module
+from airflow_provider_opencx.client import requests
+from airflow_provider_opencx.client.client import AsyncOpenCXClient, ClientSettings, OpenCXClient
+from airflow_provider_opencx.client.requests import Flow, Pause, Response
+from airflow_provider_opencx.connection.settings import client_settings
 from airflow_provider_opencx.exceptions import (
-    OpenCXAnswerError,
     OpenCXArgumentError,
-    OpenCXConnectionSettingsError,
+    OpenCXConfigError,
     OpenCXError,
+    OpenCXResponseError,
     OpenCXServerError,
     OpenCXUnreachableError,
 )
@@ -42,6 +40,8 @@ from airflow_provider_opencx.operators.phone_agent import (
     OpenCXUpdatePhoneAgentOperator,
     OpenCXUpsertPhoneAgentOperator,
 )
+from airflow_provider_opencx.phone_agents import reconcile
+from airflow_provider_opencx.resources.phone_agents import PhoneAgent, PhoneAgentChanges, PhoneAgentSpec
 from airflow_provider_opencx.sensors.phone_number import OpenCXPhoneNumberSensor
 from airflow_provider_opencx.triggers.phone_number import result_of
 
@@ -133,7 +133,7 @@ class TestADeclaration:
     @pytest.mark.parametrize("declared", [PhoneAgentSpec, PhoneAgentChanges])
     def test_is_refused_by_name_or_can_be_sent(self, declared: type[PhoneAgentChanges], members: Any) -> None:
         try:
-            declaration = declared.declare(members)
+            declaration = declared.parse(members)
         except OpenCXError as error:
             assert_kind(error)
             return
@@ -141,7 +141,7 @@ class TestADeclaration:
         assert_storable(body)
         sent = httpx.Request("POST", "https://api.open.cx/phone", json=body)
         assert json.loads(sent.content) == body
-        assert declaration.only(set(declaration.written)).body() == body
+        assert declaration.only(set(declaration.declared_fields)).body() == body
 
     @thrown
     @given(st.dictionaries(st.sampled_from(MEMBERS[:-1]), ODDITIES, max_size=4))
@@ -170,7 +170,7 @@ class TestADeclaration:
     )
     def test_that_is_known_for_its_trouble_is_refused_by_name(self, members: dict[str, object], says: str) -> None:
         with pytest.raises(OpenCXArgumentError, match=says):
-            PhoneAgentSpec.declare({"name": "a", **members})
+            PhoneAgentSpec.parse({"name": "a", **members})
 
     @pytest.mark.parametrize(
         ("operator", "arguments"),
@@ -279,7 +279,7 @@ class TestAConnection:
         ids=lambda value: str(value)[:40],
     )
     def test_that_is_known_for_its_trouble_is_refused_by_field(self, fields: dict[str, Any], says: str) -> None:
-        with pytest.raises(OpenCXConnectionSettingsError, match=f"Connection 'c': .*{says}") as error:
+        with pytest.raises(OpenCXConfigError, match=f"Connection 'c': .*{says}") as error:
             client_settings(
                 Connection(**{"conn_id": "c", "conn_type": "opencx", "password": KEY, **fields}), user_agent="test"
             )
@@ -394,7 +394,7 @@ HEADERS = st.fixed_dictionaries(
     {}, optional={"retry-after": RETRY_AFTERS, "x-request-id": st.text(st.characters(codec="latin-1"))}
 )
 ANSWERS = st.lists(
-    st.builds(Answer, STATUSES, HEADERS, BODIES, st.just("connection 'c'"), st.just(KEY)), min_size=1, max_size=6
+    st.builds(Response, STATUSES, HEADERS, BODIES, st.just("connection 'c'"), st.just(KEY)), min_size=1, max_size=6
 )
 
 
@@ -405,7 +405,7 @@ def assert_kept(outcome: object) -> None:
             assert_storable(item.as_dict())
 
 
-def outcome_of(flow: Flow[Any], answers: list[Answer]) -> Any:
+def outcome_of(flow: Flow[Any], answers: list[Response]) -> Any:
     """Carry a flow out: the answers in turn, and then the last one for ever."""
     replies = chain(answers, repeat(answers[-1]))
     step = next(flow)
@@ -416,16 +416,16 @@ def outcome_of(flow: Flow[Any], answers: list[Answer]) -> Any:
             return end.value
 
 
-DECLARED = PhoneAgentSpec.declare({"name": "a", "language": "en", "first_message": "Hi"})
+DECLARED = PhoneAgentSpec.parse({"name": "a", "language": "en", "first_message": "Hi"})
 FLOWS: dict[str, Callable[[], Flow[Any]]] = {
     "list agents": requests.list_phone_agents,
     "list voices": requests.list_voices,
     "ping": requests.ping,
     "create once": lambda: requests.create_phone_agent(DECLARED),
-    "create": lambda: procedures.create(DECLARED, tried_before=True),
-    "upsert": lambda: procedures.upsert(DECLARED),
-    "update": lambda: procedures.update(DECLARED, agent_id="pa_1"),
-    "rename": lambda: procedures.update(PhoneAgentChanges.declare({"name": "b"}), agent_name="a"),
+    "create": lambda: reconcile.create(DECLARED, is_retry=True),
+    "upsert": lambda: reconcile.upsert(DECLARED),
+    "update": lambda: reconcile.update(DECLARED, agent_id="pa_1"),
+    "rename": lambda: reconcile.update(PhoneAgentChanges.parse({"name": "b"}), agent_name="a"),
 }
 
 
@@ -433,7 +433,7 @@ class TestAnAnswer:
     @thrown
     @given(ANSWERS)
     @pytest.mark.parametrize("flow", FLOWS)
-    def test_becomes_an_error_that_says_so_or_something_to_keep(self, flow: str, answers: list[Answer]) -> None:
+    def test_becomes_an_error_that_says_so_or_something_to_keep(self, flow: str, answers: list[Response]) -> None:
         try:
             outcome = outcome_of(FLOWS[flow](), answers)
         except OpenCXError as error:
@@ -445,7 +445,7 @@ class TestAnAnswer:
     @pytest.mark.parametrize("body", KNOWN_BODIES)
     def test_that_is_known_for_its_trouble_makes_none(self, body: str, status: int) -> None:
         try:
-            outcome = outcome_of(requests.list_phone_agents(), [Answer(status, body=KNOWN_BODIES[body])])
+            outcome = outcome_of(requests.list_phone_agents(), [Response(status, body=KNOWN_BODIES[body])])
         except OpenCXError as error:
             assert_kind(error)
         else:
@@ -461,31 +461,31 @@ class TestAnAnswer:
         ],
     )
     def test_with_half_a_character_costs_no_more_than_that_character(self, told: str, read: str) -> None:
-        answer = Answer(200, body=b'[{"id": "1", "first_message": "%s"}]' % told.encode())
+        answer = Response(200, body=b'[{"id": "1", "first_message": "%s"}]' % told.encode())
         assert outcome_of(requests.list_phone_agents(), [answer])[0].first_message == read
 
     @pytest.mark.parametrize("number", ["1e999", "-1e999", "NaN", "1" * 400, "1" * 5000])
     def test_with_a_number_beyond_every_bound_is_no_json(self, number: str) -> None:
-        with pytest.raises(OpenCXAnswerError, match="not JSON"):
-            outcome_of(requests.list_phone_agents(), [Answer(200, body=b'[{"id":"1","n":%s}]' % number.encode())])
+        with pytest.raises(OpenCXResponseError, match="not JSON"):
+            outcome_of(requests.list_phone_agents(), [Response(200, body=b'[{"id":"1","n":%s}]' % number.encode())])
 
     @pytest.mark.parametrize("cursor", [b"{}", b'{"a": 1}', b'"%s"' % (b"x" * 70_000), b"1.5"])
     def test_with_a_cursor_that_is_none_is_an_error_or_the_end(self, cursor: bytes) -> None:
-        answer = Answer(200, body=b'{"items": [], "next": %s}' % cursor)
+        answer = Response(200, body=b'{"items": [], "next": %s}' % cursor)
         if cursor == b"{}":
             assert outcome_of(requests.list_phone_agents(), [answer]) == []
         else:
-            with pytest.raises(OpenCXAnswerError, match="what it gives as its cursor is none"):
+            with pytest.raises(OpenCXResponseError, match="what it gives as its cursor is none"):
                 outcome_of(requests.list_phone_agents(), [answer])
 
     @pytest.mark.parametrize(("page", "says"), [(b"[]", "over 1000 pages"), (b"[%s]" % (b" " * 5000), "over 1 MiB")])
     def test_with_ever_new_pages_is_cut_off(self, page: bytes, says: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(requests, "MAX_LIST_BYTES", 1024 * 1024)
         answers = [
-            Answer(200, body=b'{"items": %s, "next": "%d"}' % (page, number))
+            Response(200, body=b'{"items": %s, "next": "%d"}' % (page, number))
             for number in range(requests.MAX_PAGES + 1)
         ]
-        with pytest.raises(OpenCXAnswerError, match=f"does not end: {says}"):
+        with pytest.raises(OpenCXResponseError, match=f"does not end: {says}"):
             outcome_of(requests.list_phone_agents(), answers)
 
 

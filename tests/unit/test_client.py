@@ -10,35 +10,35 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_opencx.api import client as client_module
-from airflow_provider_opencx.api import requests
-from airflow_provider_opencx.api.client import AsyncOpenCXClient, ClientSettings, OpenCXClient
-from airflow_provider_opencx.api.models import PhoneAgentChanges, PhoneAgentSpec
+from airflow_provider_opencx.client import client as client_module
+from airflow_provider_opencx.client import requests
+from airflow_provider_opencx.client.client import AsyncOpenCXClient, ClientSettings, OpenCXClient
 from airflow_provider_opencx.exceptions import (
-    OpenCXAnswerError,
     OpenCXAPIError,
     OpenCXAuthenticationError,
-    OpenCXConnectionSettingsError,
+    OpenCXConfigError,
     OpenCXError,
     OpenCXNotFoundError,
     OpenCXPermissionError,
     OpenCXRateLimitError,
     OpenCXRedirectError,
     OpenCXRequestRefusedError,
+    OpenCXResponseError,
     OpenCXServerError,
     OpenCXUnreachableError,
 )
+from airflow_provider_opencx.resources.phone_agents import PhoneAgentChanges, PhoneAgentSpec
 from airflow_provider_opencx.simulator import (
-    Answer,
     CloseBeforeHandling,
-    EmptyAnswer,
-    LoseAnswer,
+    EmptyResponse,
+    LoseResponse,
+    Respond,
     Simulator,
-    SlowAnswer,
+    SlowResponse,
 )
 
 KEY = "test-key"
-SPEC = PhoneAgentSpec.declare({"name": "a"})
+SPEC = PhoneAgentSpec.parse({"name": "a"})
 
 
 @dataclass
@@ -81,10 +81,10 @@ def test_a_list_is_followed_to_its_end_in_every_generation(
 @pytest.mark.parametrize("generation", ["2024", "2025", "2026"])
 def test_a_write_works_in_every_generation(generation: str, client: Client, opencx_simulator: Simulator) -> None:
     opencx_simulator.generation = generation
-    spec = PhoneAgentSpec.declare({"name": "a", "language": "de"})
+    spec = PhoneAgentSpec.parse({"name": "a", "language": "de"})
     created = client.run(requests.create_phone_agent(spec))
     assert (created.name, created.type, created.language) == ("a", "outbound", ["de"])
-    changed = client.run(requests.update_phone_agent(created.id, PhoneAgentChanges.declare({"language": ["fr"]})))
+    changed = client.run(requests.update_phone_agent(created.id, PhoneAgentChanges.parse({"language": ["fr"]})))
     assert (changed is None) == (generation != "2026")
     assert client.run(requests.list_phone_agents())[0].language == ["fr"]
 
@@ -94,14 +94,14 @@ def test_reads_and_updates_are_sent_again_after_an_error_that_may_pass(
     status: int, client: Client, opencx_simulator: Simulator
 ) -> None:
     agent_id = str(opencx_simulator.add_agent("a")["id"])
-    opencx_simulator.fail("listPhoneAgents", Answer(status), times=2)
+    opencx_simulator.fail("listPhoneAgents", Respond(status), times=2)
     assert len(client.run(requests.list_phone_agents())) == 1
-    opencx_simulator.fail("updatePhoneAgent", Answer(status), times=2)
-    client.run(requests.update_phone_agent(agent_id, PhoneAgentChanges.declare({"first_message": "Hi"})))
+    opencx_simulator.fail("updatePhoneAgent", Respond(status), times=2)
+    client.run(requests.update_phone_agent(agent_id, PhoneAgentChanges.parse({"first_message": "Hi"})))
     assert (opencx_simulator.count("listPhoneAgents"), opencx_simulator.count("updatePhoneAgent")) == (3, 3)
 
 
-@pytest.mark.parametrize("fault", [CloseBeforeHandling(), LoseAnswer()])
+@pytest.mark.parametrize("fault", [CloseBeforeHandling(), LoseResponse()])
 def test_reads_and_updates_are_sent_again_after_a_dropped_connection(
     fault: Any, client: Client, opencx_simulator: Simulator
 ) -> None:
@@ -109,23 +109,23 @@ def test_reads_and_updates_are_sent_again_after_a_dropped_connection(
     opencx_simulator.fail("listPhoneAgents", fault, times=2)
     opencx_simulator.fail("updatePhoneAgent", fault, times=2)
     client.run(requests.list_phone_agents())
-    client.run(requests.update_phone_agent(agent_id, PhoneAgentChanges.declare({"first_message": "Hi"})))
+    client.run(requests.update_phone_agent(agent_id, PhoneAgentChanges.parse({"first_message": "Hi"})))
     assert (opencx_simulator.count("listPhoneAgents"), opencx_simulator.count("updatePhoneAgent")) == (3, 3)
 
 
 @pytest.mark.parametrize(
     ("fault", "error"),
     [
-        (Answer(500), OpenCXServerError),
-        (Answer(502, "<html>Bad gateway</html>"), OpenCXServerError),
-        (Answer(503, headers={"Retry-After": "1"}), OpenCXServerError),
-        (Answer(408), OpenCXServerError),
-        (LoseAnswer(), OpenCXUnreachableError),
+        (Respond(500), OpenCXServerError),
+        (Respond(502, "<html>Bad gateway</html>"), OpenCXServerError),
+        (Respond(503, headers={"Retry-After": "1"}), OpenCXServerError),
+        (Respond(408), OpenCXServerError),
+        (LoseResponse(), OpenCXUnreachableError),
         (CloseBeforeHandling(), OpenCXUnreachableError),
-        (SlowAnswer(2), OpenCXUnreachableError),
-        (Answer(200, "{"), OpenCXAnswerError),
-        (Answer(200, "<html>"), OpenCXAnswerError),
-        (Answer(200, {"name": "no id"}), OpenCXAnswerError),
+        (SlowResponse(2), OpenCXUnreachableError),
+        (Respond(200, "{"), OpenCXResponseError),
+        (Respond(200, "<html>"), OpenCXResponseError),
+        (Respond(200, {"name": "no id"}), OpenCXResponseError),
     ],
 )
 def test_a_create_is_never_sent_again_where_the_first_may_have_been_handled(
@@ -138,7 +138,7 @@ def test_a_create_is_never_sent_again_where_the_first_may_have_been_handled(
 
 
 def test_a_create_that_was_refused_for_the_rate_is_sent_again(client: Client, opencx_simulator: Simulator) -> None:
-    opencx_simulator.fail("createPhoneAgent", Answer(429, headers={"Retry-After": "0"}), times=2)
+    opencx_simulator.fail("createPhoneAgent", Respond(429, headers={"Retry-After": "0"}), times=2)
     client.run(requests.create_phone_agent(SPEC))
     assert len(opencx_simulator.agents()) == 1
 
@@ -154,19 +154,19 @@ def test_a_create_that_never_arrived_says_so(client: Client) -> None:
 
 
 def test_an_empty_answer_to_a_create_is_no_agent_and_no_error(client: Client, opencx_simulator: Simulator) -> None:
-    opencx_simulator.fail("createPhoneAgent", EmptyAnswer())
+    opencx_simulator.fail("createPhoneAgent", EmptyResponse())
     assert client.run(requests.create_phone_agent(SPEC)) is None
 
 
 def test_retries_end(client: Client, opencx_simulator: Simulator) -> None:
-    opencx_simulator.fail("listPhoneAgents", Answer(503), times=None)
+    opencx_simulator.fail("listPhoneAgents", Respond(503), times=None)
     with pytest.raises(OpenCXServerError):
         client.run(requests.list_phone_agents(), max_retries=2)
     assert opencx_simulator.count("listPhoneAgents") == 3
 
 
 def test_a_short_retry_after_is_slept_through(client: Client, opencx_simulator: Simulator) -> None:
-    opencx_simulator.fail("listPhoneAgents", Answer(429, headers={"Retry-After": "1"}))
+    opencx_simulator.fail("listPhoneAgents", Respond(429, headers={"Retry-After": "1"}))
     started = time.monotonic()
     client.run(requests.list_phone_agents())
     assert time.monotonic() - started >= 1
@@ -180,7 +180,7 @@ def test_a_short_retry_after_is_slept_through(client: Client, opencx_simulator: 
 def test_a_long_retry_after_is_raised_at_once_and_carried(
     asked: str, seconds: float, client: Client, opencx_simulator: Simulator
 ) -> None:
-    opencx_simulator.fail("createPhoneAgent", Answer(429, headers={"Retry-After": asked, "X-Request-Id": "r1"}))
+    opencx_simulator.fail("createPhoneAgent", Respond(429, headers={"Retry-After": asked, "X-Request-Id": "r1"}))
     with pytest.raises(OpenCXRateLimitError) as error:
         client.run(requests.create_phone_agent(SPEC))
     assert error.value.retry_after == seconds
@@ -191,21 +191,21 @@ def test_a_long_retry_after_is_raised_at_once_and_carried(
 @pytest.mark.parametrize(
     ("answer", "error", "says"),
     [
-        (Answer(401, {"message": "Invalid"}), OpenCXAuthenticationError, "'Invalid'. The API key was rejected"),
-        (Answer(403, {"error": "Forbidden"}), OpenCXPermissionError, "phone:read"),
-        (Answer(404, "<html>nothing here</html>"), OpenCXNotFoundError, "Base URL"),
-        (Answer(422, {"message": ["name: too long", "type: odd"]}), OpenCXRequestRefusedError, "name: too long; type"),
-        (Answer(400, [1]), OpenCXRequestRefusedError, "400"),
-        (Answer(302, headers={"Location": "http://127.0.0.1:1/"}), OpenCXRedirectError, "not followed"),
-        (Answer(200, {"items": 1}), OpenCXAnswerError, "neither a list nor a page"),
-        (Answer(200, "[" * 100_000), OpenCXAnswerError, "not JSON"),
-        (Answer(200, '[{"id": "1", "speed": NaN}]'), OpenCXAnswerError, "not JSON"),
-        (Answer(200, "<html>"), OpenCXAnswerError, "proxy"),
-        (Answer(200, [{"name": "no id"}]), OpenCXAnswerError, "not an agent: id"),
+        (Respond(401, {"message": "Invalid"}), OpenCXAuthenticationError, "'Invalid'. The API key was rejected"),
+        (Respond(403, {"error": "Forbidden"}), OpenCXPermissionError, "phone:read"),
+        (Respond(404, "<html>nothing here</html>"), OpenCXNotFoundError, "Base URL"),
+        (Respond(422, {"message": ["name: too long", "type: odd"]}), OpenCXRequestRefusedError, "name: too long; type"),
+        (Respond(400, [1]), OpenCXRequestRefusedError, "400"),
+        (Respond(302, headers={"Location": "http://127.0.0.1:1/"}), OpenCXRedirectError, "not followed"),
+        (Respond(200, {"items": 1}), OpenCXResponseError, "neither a list nor a page"),
+        (Respond(200, "[" * 100_000), OpenCXResponseError, "not JSON"),
+        (Respond(200, '[{"id": "1", "speed": NaN}]'), OpenCXResponseError, "not JSON"),
+        (Respond(200, "<html>"), OpenCXResponseError, "proxy"),
+        (Respond(200, [{"name": "no id"}]), OpenCXResponseError, "not an agent: id"),
     ],
 )
 def test_every_answer_becomes_an_error_that_says_what_to_do(
-    answer: Answer, error: type[OpenCXAPIError], says: str, client: Client, opencx_simulator: Simulator
+    answer: Respond, error: type[OpenCXAPIError], says: str, client: Client, opencx_simulator: Simulator
 ) -> None:
     opencx_simulator.fail("listPhoneAgents", answer)
     with pytest.raises(error) as raised:
@@ -217,14 +217,14 @@ def test_every_answer_becomes_an_error_that_says_what_to_do(
 
 
 def test_an_error_that_repeats_the_key_is_told_without_it(client: Client, opencx_simulator: Simulator) -> None:
-    opencx_simulator.fail("listPhoneAgents", Answer(401, {"message": f"{KEY} is no key"}))
+    opencx_simulator.fail("listPhoneAgents", Respond(401, {"message": f"{KEY} is no key"}))
     with pytest.raises(OpenCXAuthenticationError, match=r"'\*\*\* is no key'"):
         client.run(requests.list_phone_agents())
 
 
 def test_a_list_that_does_not_end_is_an_error(client: Client, opencx_simulator: Simulator) -> None:
-    opencx_simulator.fail("listPhoneAgents", Answer(200, {"items": [], "next": "again"}), times=None)
-    with pytest.raises(OpenCXAnswerError, match="does not end"):
+    opencx_simulator.fail("listPhoneAgents", Respond(200, {"items": [], "next": "again"}), times=None)
+    with pytest.raises(OpenCXResponseError, match="does not end"):
         client.run(requests.list_phone_agents())
     assert opencx_simulator.count("listPhoneAgents") == 2
 
@@ -233,8 +233,8 @@ def test_an_answer_that_is_far_too_large_is_not_read(
     client: Client, opencx_simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client_module, "MAX_BODY_BYTES", 1000)
-    opencx_simulator.fail("listPhoneAgents", Answer(200, "x" * 5000))
-    with pytest.raises(OpenCXAnswerError, match=r"GET /phone: .* larger than"):
+    opencx_simulator.fail("listPhoneAgents", Respond(200, "x" * 5000))
+    with pytest.raises(OpenCXResponseError, match=r"GET /phone: .* over 0 MiB"):
         client.run(requests.list_phone_agents())
 
 
@@ -267,5 +267,5 @@ def test_a_proxy_is_used_only_as_a_tunnel(base_url: str, proxy: str | None, monk
 
 def test_a_proxy_of_a_kind_that_cannot_be_used_is_said(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", "socks5://127.0.0.1:1080")
-    with pytest.raises(OpenCXConnectionSettingsError, match="a proxy of kind socks5"):
+    with pytest.raises(OpenCXConfigError, match="a proxy of kind socks5"):
         client.run(requests.ping(), base_url="https://api.open.cx")

@@ -7,10 +7,10 @@ import json
 import pytest
 from airflow.sdk import Connection
 
-from airflow_provider_opencx.api.client import ClientSettings
-from airflow_provider_opencx.connection import client_settings
-from airflow_provider_opencx.connection_form import EXTRA_FIELDS
-from airflow_provider_opencx.exceptions import OpenCXConnectionSettingsError
+from airflow_provider_opencx.client.client import ClientSettings
+from airflow_provider_opencx.connection.form import EXTRA_FIELDS
+from airflow_provider_opencx.connection.settings import client_settings
+from airflow_provider_opencx.exceptions import OpenCXConfigError
 from airflow_provider_opencx.hooks.opencx import OpenCXHook
 
 KEY = "ocx_live_s3cret"
@@ -93,7 +93,7 @@ def test_the_host_is_the_base_url(fields: dict[str, object], base_url: str) -> N
     ],
 )
 def test_a_wrong_field_is_named_and_the_key_is_not_shown(fields: dict[str, object], names: str) -> None:
-    with pytest.raises(OpenCXConnectionSettingsError) as wrong:
+    with pytest.raises(OpenCXConfigError) as wrong:
         settings_of(**fields)
     assert "Connection 'c'" in str(wrong.value)
     assert names in str(wrong.value)

@@ -13,7 +13,7 @@ from airflow_provider_opencx.exceptions import OpenCXError, OpenCXRateLimitError
 
 ERRORS = [error for error in vars(exceptions).values() if isinstance(error, type) and issubclass(error, OpenCXError)]
 PERMANENT = {
-    "OpenCXConnectionSettingsError",
+    "OpenCXConfigError",
     "OpenCXArgumentError",
     "OpenCXAuthenticationError",
     "OpenCXPermissionError",
@@ -26,7 +26,7 @@ PERMANENT = {
     "OpenCXAmbiguousNameError",
     "OpenCXAgentExistsError",
     "OpenCXPlanChangedError",
-    "OpenCXFleetFailedError",
+    "OpenCXFleetPermanentError",
     "OpenCXAgentNotFoundError",
 }
 

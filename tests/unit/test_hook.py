@@ -8,13 +8,12 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow_standalone import connection_json
 
-from airflow_provider_opencx.api.models import PhoneAgentChanges, PhoneAgentSpec
 from airflow_provider_opencx.exceptions import (
     OpenCXAgentExistsError,
     OpenCXAgentNotFoundError,
     OpenCXAmbiguousNameError,
     OpenCXAuthenticationError,
-    OpenCXConnectionSettingsError,
+    OpenCXConfigError,
     OpenCXCreateMismatchError,
     OpenCXFleetError,
     OpenCXMismatchError,
@@ -26,13 +25,14 @@ from airflow_provider_opencx.exceptions import (
     OpenCXUnknownOutcomeError,
 )
 from airflow_provider_opencx.hooks.opencx import OpenCXHook
+from airflow_provider_opencx.resources.phone_agents import PhoneAgentChanges, PhoneAgentSpec
 from airflow_provider_opencx.simulator import (
-    Answer,
     CloseBeforeHandling,
-    EmptyAnswer,
-    IgnoreMembers,
-    LoseAnswer,
+    EmptyResponse,
+    IgnoreFields,
+    LoseResponse,
     ProxyPage,
+    Respond,
     Simulator,
 )
 
@@ -40,11 +40,11 @@ GENERATIONS = pytest.mark.parametrize("generation", ["2024", "2025", "2026"])
 
 
 def spec(**members: object) -> PhoneAgentSpec:
-    return PhoneAgentSpec.declare({"name": "a", **members})
+    return PhoneAgentSpec.parse({"name": "a", **members})
 
 
 def changes(**members: object) -> PhoneAgentChanges:
-    return PhoneAgentChanges.declare(members)
+    return PhoneAgentChanges.parse(members)
 
 
 @GENERATIONS
@@ -61,7 +61,7 @@ def test_an_upsert_creates_then_leaves_then_changes(generation: str, hook: Any, 
     assert len(connected.agents()) == 1
 
 
-@pytest.mark.parametrize("fault", [LoseAnswer(), EmptyAnswer()])
+@pytest.mark.parametrize("fault", [LoseResponse(), EmptyResponse()])
 def test_a_create_whose_answer_is_lost_is_found_and_not_sent_again(fault: Any, hook: Any, connected: Simulator) -> None:
     connected.fail("createPhoneAgent", fault)
     agent = hook.upsert_phone_agent(spec())
@@ -70,14 +70,14 @@ def test_a_create_whose_answer_is_lost_is_found_and_not_sent_again(fault: Any, h
 
 
 def test_a_create_that_was_lost_is_looked_for_through_failing_reads(hook: Any, connected: Simulator) -> None:
-    connected.fail("createPhoneAgent", LoseAnswer())
-    connected.fail("listPhoneAgents", IgnoreMembers())  # the look before the create works
-    connected.fail("listPhoneAgents", Answer(503), times=5)
+    connected.fail("createPhoneAgent", LoseResponse())
+    connected.fail("listPhoneAgents", IgnoreFields())  # the look before the create works
+    connected.fail("listPhoneAgents", Respond(503), times=5)
     assert hook.upsert_phone_agent(spec()).name == "a"
     assert connected.count("createPhoneAgent") == 1
 
 
-@pytest.mark.parametrize("fault", [CloseBeforeHandling(), Answer(500), Answer(200, "<html>")])
+@pytest.mark.parametrize("fault", [CloseBeforeHandling(), Respond(500), Respond(200, "<html>")])
 def test_a_create_of_unknown_outcome_is_not_sent_again_until_the_next_try(
     fault: Any, hook: Any, connected: Simulator
 ) -> None:
@@ -92,9 +92,9 @@ def test_a_create_of_unknown_outcome_is_not_sent_again_until_the_next_try(
 def test_an_error_that_ends_the_looking_for_a_lost_create_says_that_it_may_exist(
     hook: Any, connected: Simulator
 ) -> None:
-    connected.fail("createPhoneAgent", LoseAnswer())
-    connected.fail("listPhoneAgents", IgnoreMembers())  # the look before the create works
-    connected.fail("listPhoneAgents", Answer(401))
+    connected.fail("createPhoneAgent", LoseResponse())
+    connected.fail("listPhoneAgents", IgnoreFields())  # the look before the create works
+    connected.fail("listPhoneAgents", Respond(401))
     with pytest.raises(OpenCXAuthenticationError, match=r"'a' was created is not known: .*The API key was rejected"):
         hook.upsert_phone_agent(spec())
 
@@ -103,9 +103,9 @@ def test_an_error_that_ends_the_looking_for_a_lost_create_says_that_it_may_exist
 def test_a_service_that_asks_to_wait_is_not_asked_on_for_a_lost_create(
     asked_by: str, hook: Any, connected: Simulator
 ) -> None:
-    wait = Answer(503, headers={"Retry-After": "3600"})
-    connected.fail("createPhoneAgent", wait if asked_by == "createPhoneAgent" else LoseAnswer())
-    connected.fail("listPhoneAgents", IgnoreMembers())  # the look before the create works
+    wait = Respond(503, headers={"Retry-After": "3600"})
+    connected.fail("createPhoneAgent", wait if asked_by == "createPhoneAgent" else LoseResponse())
+    connected.fail("listPhoneAgents", IgnoreFields())  # the look before the create works
     connected.fail("listPhoneAgents", wait)
     with pytest.raises(OpenCXUnknownOutcomeError) as error:
         hook.upsert_phone_agent(spec())
@@ -115,18 +115,18 @@ def test_a_service_that_asks_to_wait_is_not_asked_on_for_a_lost_create(
 
 def test_an_update_that_cannot_be_read_back_says_that_it_was_done(hook: Any, connected: Simulator) -> None:
     agent = connected.add_agent("a")
-    connected.fail("updatePhoneAgent", EmptyAnswer())
-    connected.fail("listPhoneAgents", IgnoreMembers())  # the look before the update works
-    connected.fail("listPhoneAgents", Answer(403))
+    connected.fail("updatePhoneAgent", EmptyResponse())
+    connected.fail("listPhoneAgents", IgnoreFields())  # the look before the update works
+    connected.fail("listPhoneAgents", Respond(403))
     with pytest.raises(OpenCXPermissionError, match=r"'a' \(pa_000001\) was updated, and could not be read back"):
         hook.update_phone_agent(agent["id"], changes(first_message="Hi"))
 
 
 def test_two_agents_that_appear_after_a_lost_answer_are_named(hook: Any, connected: Simulator) -> None:
-    class MeanwhileAnother(LoseAnswer):
-        async def answer(self, call: Any, handle: Any) -> Any:
+    class MeanwhileAnother(LoseResponse):
+        async def respond(self, call: Any, handle: Any) -> Any:
             connected.add_agent("a")
-            return await super().answer(call, handle)
+            return await super().respond(call, handle)
 
     connected.fail("createPhoneAgent", MeanwhileAnother())
     with pytest.raises(OpenCXAmbiguousNameError) as error:
@@ -137,22 +137,22 @@ def test_two_agents_that_appear_after_a_lost_answer_are_named(hook: Any, connect
 def test_an_agent_that_somebody_else_created_at_the_same_moment_is_not_passed_over(
     hook: Any, connected: Simulator
 ) -> None:
-    class MeanwhileAnother(Answer):
-        async def answer(self, call: Any, handle: Any) -> Any:
+    class MeanwhileAnother(Respond):
+        async def respond(self, call: Any, handle: Any) -> Any:
             connected.add_agent("a")
             return handle(call)
 
     connected.fail("createPhoneAgent", MeanwhileAnother(200))
-    connected.fail("listPhoneAgents", IgnoreMembers())  # the look before the create works
-    connected.fail("listPhoneAgents", Answer(503), times=7)  # more than one look is tried again
+    connected.fail("listPhoneAgents", IgnoreFields())  # the look before the create works
+    connected.fail("listPhoneAgents", Respond(503), times=7)  # more than one look is tried again
     with pytest.raises(OpenCXAmbiguousNameError, match=r"was created while another.* pa_000001, pa_000002"):
         hook.upsert_phone_agent(spec())
 
 
 def test_an_agent_on_two_pages_of_a_list_is_one_agent(hook: Any, connected: Simulator) -> None:
     agent = connected.add_agent("a", type="outbound")
-    connected.fail("listPhoneAgents", Answer(200, {"items": [agent], "next": "more"}))
-    connected.fail("listPhoneAgents", Answer(200, {"items": [agent], "next": None}))
+    connected.fail("listPhoneAgents", Respond(200, {"items": [agent], "next": "more"}))
+    connected.fail("listPhoneAgents", Respond(200, {"items": [agent], "next": None}))
     assert hook.upsert_phone_agent(spec()).id == agent["id"]
 
 
@@ -160,10 +160,10 @@ def test_an_agent_on_two_pages_of_a_list_is_one_agent(hook: Any, connected: Simu
 def test_an_update_that_is_answered_with_anything_but_the_agent_is_read_back(
     body: str, hook: Any, connected: Simulator
 ) -> None:
-    class Otherwise(Answer):
-        async def answer(self, call: Any, handle: Any) -> Any:
+    class Otherwise(Respond):
+        async def respond(self, call: Any, handle: Any) -> Any:
             handle(call)
-            return await super().answer(call, handle)
+            return await super().respond(call, handle)
 
     agent = connected.add_agent("a")
     connected.fail("updatePhoneAgent", Otherwise(200, body))
@@ -172,7 +172,7 @@ def test_an_update_that_is_answered_with_anything_but_the_agent_is_read_back(
 
 
 def test_a_refusal_in_both_forms_of_the_language_tells_both_reasons(hook: Any, connected: Simulator) -> None:
-    connected.fail("createPhoneAgent", Answer(400, {"message": "voice_id 'x' does not exist"}))
+    connected.fail("createPhoneAgent", Respond(400, {"message": "voice_id 'x' does not exist"}))
     with pytest.raises(OpenCXRequestRefusedError, match=r"voice_id 'x' does not exist.*language: 'en' is not of type"):
         hook.upsert_phone_agent(spec(language="en", voice_id="x"))
 
@@ -218,10 +218,10 @@ def test_an_update_of_an_agent_that_is_not_there_is_an_error(hook: Any, connecte
 @GENERATIONS
 def test_a_member_that_the_service_silently_left_is_named(generation: str, hook: Any, connected: Simulator) -> None:
     connected.generation = generation
-    connected.fail("createPhoneAgent", IgnoreMembers("first_message"))
+    connected.fail("createPhoneAgent", IgnoreFields("first_message"))
     with pytest.raises(OpenCXMismatchError, match="first_message: 'Hello\\?' -> 'Hi'") as created:
         hook.upsert_phone_agent(spec(first_message="Hi"))
-    connected.fail("updatePhoneAgent", IgnoreMembers("first_message"), times=2)
+    connected.fail("updatePhoneAgent", IgnoreFields("first_message"), times=2)
     with pytest.raises(OpenCXMismatchError) as updated:
         hook.upsert_phone_agent(spec(first_message="Hi"))
     assert created.value.members == updated.value.members == ["first_message"]
@@ -233,14 +233,14 @@ def test_a_member_that_the_service_silently_left_is_named(generation: str, hook:
 def test_a_create_that_the_service_did_not_do_as_asked_is_not_taken_for_a_success_by_the_next_try(
     hook: Any, connected: Simulator
 ) -> None:
-    connected.fail("createPhoneAgent", IgnoreMembers("first_message"))
+    connected.fail("createPhoneAgent", IgnoreFields("first_message"))
     with pytest.raises(OpenCXCreateMismatchError, match="first_message: 'Hello\\?' -> 'Hi'") as error:
         hook.create_phone_agent(spec(first_message="Hi"))
     assert isinstance(error.value, AirflowFailException)
 
 
 def test_an_agent_stored_under_another_name_is_not_created_again_and_again(hook: Any, connected: Simulator) -> None:
-    connected.fail("createPhoneAgent", Answer(200, {"id": "pa_1", "name": "shortened", "type": "outbound"}))
+    connected.fail("createPhoneAgent", Respond(200, {"id": "pa_1", "name": "shortened", "type": "outbound"}))
     with pytest.raises(OpenCXNameMismatchError, match="shortened"):
         hook.upsert_phone_agent(spec())
 
@@ -283,7 +283,7 @@ def test_a_bad_connection_fails_before_any_request(
     extra: dict[str, object], says: str, hook: Any, connected: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_OPENCX_DEFAULT", connection_json(connected.url, "test-key", **extra))
-    with pytest.raises(OpenCXConnectionSettingsError, match=says):
+    with pytest.raises(OpenCXConfigError, match=says):
         hook.upsert_phone_agent(spec())
     assert connected.requests == []
 
@@ -299,14 +299,14 @@ class TestTheConnectionTest:
     @pytest.mark.parametrize(
         ("answer", "says"),
         [
-            (Answer(401), "rejected"),
-            (Answer(403), "phone:read"),
-            (Answer(503), "could not answer now"),
+            (Respond(401), "rejected"),
+            (Respond(403), "phone:read"),
+            (Respond(503), "could not answer now"),
             (ProxyPage(200), "not JSON"),
-            (Answer(200, {"status": "fine"}), "neither a list nor a page"),
+            (Respond(200, {"status": "fine"}), "neither a list nor a page"),
         ],
     )
-    def test_it_says_what_is_wrong(self, answer: Answer, says: str, connected: Simulator) -> None:
+    def test_it_says_what_is_wrong(self, answer: Respond, says: str, connected: Simulator) -> None:
         connected.fail("listPhoneAgents", answer)
         passed, message = OpenCXHook().test_connection()
         assert not passed
@@ -337,7 +337,7 @@ def test_a_fleet_is_planned_with_one_read_and_carried_out_with_one_write_an_agen
 
 
 def test_a_fleet_error_names_each_agent_that_failed(hook: Any, connected: Simulator) -> None:
-    connected.fail("createPhoneAgent", Answer(422, {"message": "no"}))
+    connected.fail("createPhoneAgent", Respond(422, {"message": "no"}))
     connected.fail("createPhoneAgent", CloseBeforeHandling())
     with pytest.raises(OpenCXFleetError) as error:
         hook.apply_plan(hook.plan_phone_agents([spec(), spec(name="b"), spec(name="c")]))

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_opencx.api.models import PhoneAgent, PhoneAgentChanges, PhoneAgentSpec
-from airflow_provider_opencx.exceptions import OpenCXAnswerError, OpenCXArgumentError
+from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXResponseError
+from airflow_provider_opencx.resources.phone_agents import PhoneAgent, PhoneAgentChanges, PhoneAgentSpec
 
 
 def test_left_out_null_and_empty_are_three_different_things() -> None:
-    assert PhoneAgentSpec.declare({"name": "a"}).body() == {"name": "a"}
-    assert PhoneAgentSpec.declare({"name": "a", "action_ids": None}).body() == {"name": "a", "actionIds": None}
-    assert PhoneAgentSpec.declare({"name": "a", "action_ids": []}).body() == {"name": "a", "actionIds": []}
+    assert PhoneAgentSpec.parse({"name": "a"}).body() == {"name": "a"}
+    assert PhoneAgentSpec.parse({"name": "a", "action_ids": None}).body() == {"name": "a", "actionIds": None}
+    assert PhoneAgentSpec.parse({"name": "a", "action_ids": []}).body() == {"name": "a", "actionIds": []}
 
 
 def test_a_new_agent_is_outbound_unless_its_author_says_otherwise() -> None:
-    assert PhoneAgentSpec.declare({"name": "a"}).for_creation().body() == {"name": "a", "type": "outbound"}
-    inbound = PhoneAgentSpec.declare({"name": "a", "type": "inbound"})
+    assert PhoneAgentSpec.parse({"name": "a"}).for_creation().body() == {"name": "a", "type": "outbound"}
+    inbound = PhoneAgentSpec.parse({"name": "a", "type": "inbound"})
     assert inbound.for_creation().body() == {"name": "a", "type": "inbound"}
 
 
@@ -40,7 +40,7 @@ def test_every_member_of_every_generation_can_be_written() -> None:
         "manual_mode": True,
         "custom_llm": "c",
     }
-    body = PhoneAgentSpec.declare({**members, "action_ids": ["x"], "additional_fields": {"newer": 1}}).body()
+    body = PhoneAgentSpec.parse({**members, "action_ids": ["x"], "additional_fields": {"newer": 1}}).body()
     assert body == {**members, "actionIds": ["x"], "newer": 1}
 
 
@@ -57,7 +57,7 @@ def test_every_member_of_every_generation_can_be_written() -> None:
     ],
 )
 def test_a_value_is_sent_in_the_form_the_api_asks_for(written: dict[str, object], sent: dict[str, object]) -> None:
-    assert PhoneAgentChanges.declare(written).body() == sent
+    assert PhoneAgentChanges.parse(written).body() == sent
 
 
 @pytest.mark.parametrize(
@@ -81,23 +81,23 @@ def test_a_value_is_sent_in_the_form_the_api_asks_for(written: dict[str, object]
 )
 def test_a_wrong_member_is_named_before_anything_is_sent(members: dict[str, object], says: str) -> None:
     with pytest.raises(OpenCXArgumentError) as wrong:
-        PhoneAgentSpec.declare(members)
+        PhoneAgentSpec.parse(members)
     assert says in str(wrong.value)
     assert "\n" not in str(wrong.value)
 
 
 @pytest.mark.parametrize(("answered", "read"), [(None, []), ("en", ["en"]), (["en", "es"], ["en", "es"])])
 def test_language_is_a_list_for_the_reader_in_every_generation(answered: object, read: list[str]) -> None:
-    assert PhoneAgent.from_answer({"id": "1", "language": answered}).language == read
+    assert PhoneAgent.from_response({"id": "1", "language": answered}).language == read
 
 
 def test_unknown_members_and_values_are_kept_and_only_the_id_is_required() -> None:
-    agent = PhoneAgent.from_answer({"id": "1", "type": "hybrid", "model": "oppie-vox-9", "mood": {"calm": 1}})
+    agent = PhoneAgent.from_response({"id": "1", "type": "hybrid", "model": "oppie-vox-9", "mood": {"calm": 1}})
     assert agent.as_dict() | {"type": "hybrid", "model": "oppie-vox-9", "mood": {"calm": 1}} == agent.as_dict()
     assert agent.as_dict()["phone_number"] is None
 
 
 @pytest.mark.parametrize("answer", [None, [], "text", {}, {"id": None}, {"id": 7}, {"id": "1", "phone_number": 5}])
 def test_an_answer_that_is_no_agent_is_an_error_that_does_not_show_it(answer: object) -> None:
-    with pytest.raises(OpenCXAnswerError, match="not an agent"):
-        PhoneAgent.from_answer(answer)
+    with pytest.raises(OpenCXResponseError, match="not an agent"):
+        PhoneAgent.from_response(answer)

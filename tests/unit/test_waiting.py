@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_opencx.api.models import PhoneAgent
 from airflow_provider_opencx.exceptions import (
     OpenCXAgentNotFoundError,
     OpenCXAmbiguousNameError,
     OpenCXArgumentError,
     OpenCXAuthenticationError,
-    OpenCXConnectionSettingsError,
+    OpenCXConfigError,
     OpenCXError,
     OpenCXPermissionError,
     OpenCXRateLimitError,
     OpenCXServerError,
     OpenCXUnreachableError,
 )
-from airflow_provider_opencx.reconcile import PhoneAgents
-from airflow_provider_opencx.waiting import Wait, next_poll_in
+from airflow_provider_opencx.phone_agents.plan import PhoneAgents
+from airflow_provider_opencx.phone_agents.waiting import Wait, next_poll_in
+from airflow_provider_opencx.resources.phone_agents import PhoneAgent
 
 
 def listed(*agents: PhoneAgent) -> PhoneAgents:
@@ -26,7 +26,7 @@ def listed(*agents: PhoneAgent) -> PhoneAgents:
 
 
 def agent(**members: object) -> PhoneAgent:
-    return PhoneAgent.from_answer({"id": "1", "name": "a", **members})
+    return PhoneAgent.from_response({"id": "1", "name": "a", **members})
 
 
 @pytest.mark.parametrize("number", [None, "", " "])
@@ -124,7 +124,7 @@ def test_five_failed_polls_in_a_row_are_borne(error: OpenCXError) -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [OpenCXAuthenticationError("401"), OpenCXPermissionError("403"), OpenCXConnectionSettingsError("missing")]
+    "error", [OpenCXAuthenticationError("401"), OpenCXPermissionError("403"), OpenCXConfigError("missing")]
 )
 def test_what_another_poll_cannot_mend_fails_at_once(error: OpenCXError) -> None:
     with pytest.raises(type(error), match=f"the number of phone agent 1 makes no sense: {error}"):

@@ -11,15 +11,15 @@ from airflow_provider_opencx.exceptions import OpenCXAmbiguousNameError
 def keep_agent(name: str) -> dict[str, object]:
     """Keep an agent as declared, with the first voice that the service has."""
     # Imported here, so that parsing the Dag does not pay for it.
-    from airflow_provider_opencx.api.models import PhoneAgentSpec
     from airflow_provider_opencx.hooks.opencx import OpenCXHook
+    from airflow_provider_opencx.resources.phone_agents import PhoneAgentSpec
 
     hook = OpenCXHook("opencx_default")
     voice = hook.list_voices()[0]
     spec = PhoneAgentSpec(name=name, language=["en"], voice_id=voice.voice_id)
     is_retry = get_current_context()["ti"].try_number > 1
     try:
-        return hook.upsert_phone_agent(spec, tried_before=is_retry).as_dict()
+        return hook.upsert_phone_agent(spec, is_retry=is_retry).as_dict()
     except OpenCXAmbiguousNameError as error:
         print("To be renamed by hand:", error.agent_ids)
         raise

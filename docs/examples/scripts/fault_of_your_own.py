@@ -9,7 +9,7 @@ from airflow_provider_opencx.simulator import Fault, Simulator
 class Impostor(Fault):
     """While the create is on its way, somebody makes the same agent."""
 
-    async def answer(self, call, handle):
+    async def respond(self, call, handle):
         """Make the agent, then handle the create."""
         simulator.add_agent("Support")
         return handle(call)

@@ -1,8 +1,8 @@
 """A fleet, planned and carried out by the hook."""
 
 # ruff: noqa: S101 - what is asserted here is what the reader should know
-from airflow_provider_opencx.api.models import PhoneAgentSpec
 from airflow_provider_opencx.hooks.opencx import OpenCXHook
+from airflow_provider_opencx.resources.phone_agents import PhoneAgentSpec
 
 hook = OpenCXHook("opencx_default")
 english = PhoneAgentSpec(name="Reminder, English", language=["en"])

@@ -3,8 +3,8 @@
 # ruff: noqa: S101 - what is asserted here is what the reader should know
 import asyncio
 
-from airflow_provider_opencx.api.models import PhoneAgentChanges, PhoneAgentSpec
 from airflow_provider_opencx.hooks.opencx import OpenCXHook
+from airflow_provider_opencx.resources.phone_agents import PhoneAgentChanges, PhoneAgentSpec
 
 hook = OpenCXHook("opencx_default")
 agent = hook.upsert_phone_agent(PhoneAgentSpec(name="Reminder", language=["de"]))

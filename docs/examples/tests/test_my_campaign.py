@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_opencx.simulator import LoseAnswer, Simulator
+from airflow_provider_opencx.simulator import LoseResponse, Simulator
 
 
 @pytest.fixture
@@ -36,10 +36,10 @@ def test_writes_nothing_where_nothing_has_changed(run, opencx_default: Simulator
 
 
 def test_makes_no_second_agent_when_the_answer_is_lost(run, opencx_default: Simulator) -> None:
-    opencx_default.fail("createPhoneAgent", LoseAnswer())
+    opencx_default.fail("createPhoneAgent", LoseResponse())
     assert run().state == "success"
     assert len(opencx_default.agents()) == 1
-    assert opencx_default.faults_met() == {"LoseAnswer": 1}
+    assert opencx_default.faults_met() == {"LoseResponse": 1}
 
 
 def test_waits_for_a_number_that_comes_late(run, opencx_default: Simulator) -> None:

@@ -18,10 +18,10 @@ import httpx
 from httpx_retries import Retry
 from pyrate_limiter.extras.httpx_limiter import AsyncRateLimiterTransport, RateLimiterTransport
 
-from airflow_provider_opencx.api.requests import (
+from airflow_provider_opencx.client.requests import (
     MAX_RETRY_AFTER,
-    Answer,
     Request,
+    Response,
     exchange,
     retry_after,
     retry_after_seconds,
@@ -163,7 +163,7 @@ class _RetryPolicy(Retry):
         asked = None
         if isinstance(response, httpx.Response):
             Sending.of(response.request).end(str(response.status_code))
-            asked = retry_after(Answer(response.status_code, response.headers))
+            asked = retry_after(Response(response.status_code, response.headers))
             if asked is not None and asked > MAX_RETRY_AFTER:
                 raise LongRetryAfterError(response)
         if isinstance(response, httpx.Response | httpx.RequestError):
@@ -195,7 +195,7 @@ def retry_policies(max_retries: int, read_body: Callable[[httpx.Response], Await
     return {"GET": repeatable, "PATCH": repeatable, "POST": create}
 
 
-class _ToldTransport(httpx.HTTPTransport):
+class _ObservedTransport(httpx.HTTPTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         with Sending.of(request).attempt(request):
             response = super().handle_request(request)
@@ -203,11 +203,11 @@ class _ToldTransport(httpx.HTTPTransport):
         return response
 
 
-class PacedTransport(RateLimiterTransport, _ToldTransport):
+class PacedTransport(RateLimiterTransport, _ObservedTransport):
     """Waits for the pace, then tells of the attempt, then sends."""
 
 
-class _AsyncToldTransport(httpx.AsyncHTTPTransport):
+class _AsyncObservedTransport(httpx.AsyncHTTPTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         with Sending.of(request).attempt(request):
             response = await super().handle_async_request(request)
@@ -215,5 +215,5 @@ class _AsyncToldTransport(httpx.AsyncHTTPTransport):
         return response
 
 
-class AsyncPacedTransport(AsyncRateLimiterTransport, _AsyncToldTransport):
+class AsyncPacedTransport(AsyncRateLimiterTransport, _AsyncObservedTransport):
     """Async twin of :class:`PacedTransport`."""

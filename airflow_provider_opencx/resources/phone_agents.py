@@ -27,7 +27,7 @@ from pydantic import (
     model_validator,
 )
 
-from airflow_provider_opencx.exceptions import OpenCXAnswerError, OpenCXArgumentError
+from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXResponseError
 
 COMBINABLE_LANGUAGES = frozenset({"en", "es", "fr", "de", "hi", "ru", "pt", "ja", "it", "nl"})
 """The codes that may stand beside one another in ``language``; any other code stands alone (page of 2026)."""
@@ -125,10 +125,10 @@ class PhoneAgent(BaseModel):
     failover_transfer_destination_id: JsonValue = None
 
     @classmethod
-    def from_answer(cls, answer: object) -> Self:
+    def from_response(cls, answer: object) -> Self:
         """Read an agent from a decoded JSON answer.
 
-        :raises OpenCXAnswerError: if it is not an agent; the message names the members, never their values.
+        :raises OpenCXResponseError: if it is not an agent; the message names the members, never their values.
         """
         return _read(cls, answer, "an agent")
 
@@ -163,8 +163,8 @@ class Voice(BaseModel):
     preview_url: JsonValue = None
 
     @classmethod
-    def from_answer(cls, answer: object) -> Self:
-        """Read a voice from a decoded JSON answer; raises ``OpenCXAnswerError`` if it is not one."""
+    def from_response(cls, answer: object) -> Self:
+        """Read a voice from a decoded JSON answer; raises ``OpenCXResponseError`` if it is not one."""
         return _read(cls, answer, "a voice")
 
 
@@ -221,7 +221,7 @@ class PhoneAgentChanges(BaseModel):
     additional_fields: dict[str, JsonValue] = {}
 
     @classmethod
-    def declare(cls, members: dict[str, object]) -> Self:
+    def parse(cls, members: dict[str, object]) -> Self:
         """Check declared members and return them as a model.
 
         :param members: the declaration, in Python or API spelling.
@@ -306,7 +306,7 @@ class PhoneAgentChanges(BaseModel):
 
     @model_validator(mode="after")
     def _can_be_sent_and_stored(self) -> Self:
-        for member, value in self.written.items():
+        for member, value in self.declared_fields.items():
             problem = _unsendable([member, value])
             if problem:
                 # The name, too, may be one that nobody can print.
@@ -314,7 +314,7 @@ class PhoneAgentChanges(BaseModel):
         return self
 
     @property
-    def written(self) -> dict[str, JsonValue]:
+    def declared_fields(self) -> dict[str, JsonValue]:
         """What the author wrote: member (Python spelling) to value, the additional fields among them."""
         own = {
             member: getattr(self, member)
@@ -325,7 +325,7 @@ class PhoneAgentChanges(BaseModel):
 
     def only(self, members: set[str]) -> PhoneAgentChanges:
         """Return the part of this declaration that writes just these members."""
-        kept = {member: value for member, value in self.written.items() if member in members}
+        kept = {member: value for member, value in self.declared_fields.items() if member in members}
         own = {member: value for member, value in kept.items() if member in type(self).model_fields}
         additional = {member: value for member, value in kept.items() if member not in own}
         return PhoneAgentChanges.model_validate({**own, "additional_fields": additional} if additional else own)
@@ -359,7 +359,7 @@ def _read(model: type[_Model], answer: object, what: str) -> _Model:
     try:
         return model.model_validate(answer)
     except ValidationError as invalid:
-        raise OpenCXAnswerError(f"the service's answer is not {what}: {_describe(invalid)}.") from None
+        raise OpenCXResponseError(f"the service's answer is not {what}: {_describe(invalid)}.") from None
 
 
 def _unsendable(value: JsonValue) -> str | None:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from airflow_provider_opencx import fleet, writing
-from airflow_provider_opencx.api.models import PhoneAgentChanges, PhoneAgentSpec
-from airflow_provider_opencx.api.requests import Flow, Pause
+from airflow_provider_opencx.client.requests import Flow, Pause
 from airflow_provider_opencx.exceptions import OpenCXPlanRefusedError
-from airflow_provider_opencx.fleet import FleetPlan
-from airflow_provider_opencx.reconcile import (
+from airflow_provider_opencx.phone_agents import apply, fleet
+from airflow_provider_opencx.phone_agents.apply import Outcome, Result, list_agents
+from airflow_provider_opencx.phone_agents.fleet import FleetPlan
+from airflow_provider_opencx.phone_agents.plan import (
     IfExists,
     PhoneAgents,
     Plan,
@@ -23,25 +23,25 @@ from airflow_provider_opencx.reconcile import (
     plan_upsert,
     require_agent,
 )
-from airflow_provider_opencx.writing import Outcome, Result, list_agents
+from airflow_provider_opencx.resources.phone_agents import PhoneAgentChanges, PhoneAgentSpec
 
 
-def create(spec: PhoneAgentSpec, if_exists: IfExists = "adopt", *, tried_before: bool = False) -> Flow[Outcome]:
+def create(spec: PhoneAgentSpec, if_exists: IfExists = "adopt", *, is_retry: bool = False) -> Flow[Outcome]:
     """Make sure that exactly one agent has the declared name; one that exists is left as it is.
 
-    :param tried_before: whether an earlier try may have sent the create: it is then looked for with patience.
+    :param is_retry: whether an earlier try may have sent the create: it is then looked for with patience.
     """
-    agents = yield from _list_before_creating([spec], tried_before)
-    return (yield from writing.carry_out(plan_create(spec, agents, if_exists), spec))
+    agents = yield from _list_before_creating([spec], is_retry)
+    return (yield from apply.apply_plan(plan_create(spec, agents, if_exists), spec))
 
 
-def upsert(spec: PhoneAgentSpec, *, tried_before: bool = False) -> Flow[Outcome]:
+def upsert(spec: PhoneAgentSpec, *, is_retry: bool = False) -> Flow[Outcome]:
     """Make sure that exactly one agent has the declared name, and is as declared.
 
-    :param tried_before: whether an earlier try may have sent a create: it is then looked for with patience.
+    :param is_retry: whether an earlier try may have sent a create: it is then looked for with patience.
     """
-    agents = yield from _list_before_creating([spec], tried_before)
-    return (yield from writing.carry_out(plan_upsert(spec, agents), spec))
+    agents = yield from _list_before_creating([spec], is_retry)
+    return (yield from apply.apply_plan(plan_upsert(spec, agents), spec))
 
 
 def update(changes: PhoneAgentChanges, *, agent_id: str | None = None, agent_name: str | None = None) -> Flow[Outcome]:
@@ -56,15 +56,15 @@ def update(changes: PhoneAgentChanges, *, agent_id: str | None = None, agent_nam
         plan = plan_update(changes, agent, agents)
     except OpenCXPlanRefusedError as refusal:
         plan = Refuse(refusal)
-    return (yield from writing.carry_out(plan, changes))
+    return (yield from apply.apply_plan(plan, changes))
 
 
-def plan_fleet(specs: Sequence[PhoneAgentSpec], *, tried_before: bool = False) -> Flow[FleetPlan]:
+def plan_fleet(specs: Sequence[PhoneAgentSpec], *, is_retry: bool = False) -> Flow[FleetPlan]:
     """Plan for exactly one agent of each declared name, as declared, from one look at the list.
 
-    :param tried_before: whether an earlier try may have sent creates: they are then looked for with patience.
+    :param is_retry: whether an earlier try may have sent creates: they are then looked for with patience.
     """
-    return fleet.plan_fleet(specs, (yield from _list_before_creating(specs, tried_before)))
+    return fleet.plan_fleet(specs, (yield from _list_before_creating(specs, is_retry)))
 
 
 def apply_fleet(plan: FleetPlan) -> Flow[list[Result]]:
@@ -72,16 +72,16 @@ def apply_fleet(plan: FleetPlan) -> Flow[list[Result]]:
 
     An agent that fails does not hold up the others, unless its error says that theirs would fail as well.
     """
-    return (yield from writing.carry_out_all([(step.plan, step.spec) for step in plan.steps]))
+    return (yield from apply.apply_plans([(step.plan, step.spec) for step in plan.steps]))
 
 
-def _list_before_creating(specs: Sequence[PhoneAgentSpec], tried_before: bool) -> Flow[PhoneAgents]:
+def _list_before_creating(specs: Sequence[PhoneAgentSpec], is_retry: bool) -> Flow[PhoneAgents]:
     """List the agents; again and again, if one of these names may be about to appear.
 
     The worker of an earlier try may have been killed with its create on the way, and the next try may begin at once.
     """
     agents = yield from list_agents()
-    for seconds in writing.LOOK_AGAIN_AFTER[1:] if tried_before else ():
+    for seconds in apply.LIST_AGAIN_AFTER[1:] if is_retry else ():
         if all(agents.named(spec.agent_name) for spec in specs):
             break
         yield Pause(seconds)

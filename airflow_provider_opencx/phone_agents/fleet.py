@@ -16,21 +16,12 @@ from typing import TypeVar
 
 from pydantic import JsonValue
 
-from airflow_provider_opencx.api.models import (
-    PhoneAgent,
-    PhoneAgentChanges,
-    PhoneAgentSpec,
-    listed,
-    normalize_name,
-    shortened,
-)
 from airflow_provider_opencx.exceptions import (
     OpenCXArgumentError,
     OpenCXPlanChangedError,
     OpenCXPlanRefusedError,
 )
-from airflow_provider_opencx.parse_time import is_final
-from airflow_provider_opencx.reconcile import (
+from airflow_provider_opencx.phone_agents.plan import (
     SERVICE_CHOOSES,
     Create,
     PhoneAgents,
@@ -40,6 +31,15 @@ from airflow_provider_opencx.reconcile import (
     Update,
     plan_upsert,
 )
+from airflow_provider_opencx.resources.phone_agents import (
+    PhoneAgent,
+    PhoneAgentChanges,
+    PhoneAgentSpec,
+    listed,
+    normalize_name,
+    shortened,
+)
+from airflow_provider_opencx.templates import has_no_template
 
 _MOST_NAMED = 20
 
@@ -93,7 +93,7 @@ class Step:
         return [{"member": change.member, "actual": change.actual, "wanted": change.wanted} for change in changes]
 
     def _declaration(self) -> str:
-        return sha256(_canonical(self.spec.written).encode()).hexdigest()
+        return sha256(_canonical(self.spec.declared_fields).encode()).hexdigest()
 
     def _only_asks_for_null_again(self) -> bool:
         """Return whether all that differs is declared as null, where the service put a value of its own: it is done."""
@@ -230,10 +230,10 @@ def declare_fleet(declarations: object) -> list[PhoneAgentSpec]:
     :param declarations: a sequence of declarations, each a mapping of an agent's members, its name among them.
     :raises OpenCXArgumentError: naming each declaration that is wrong, and each name that is declared twice.
     """
-    return _declared(declarations, lambda members: PhoneAgentSpec.declare(dict(members)))
+    return _declared(declarations, lambda members: PhoneAgentSpec.parse(dict(members)))
 
 
-def check_final_declarations(declarations: Sequence[object]) -> None:
+def check_literal_declarations(declarations: Sequence[object]) -> None:
     """Check what can be checked of declarations while a Dag is parsed: all that holds no template.
 
     :raises OpenCXArgumentError: as :func:`declare_fleet` does.
@@ -242,9 +242,11 @@ def check_final_declarations(declarations: Sequence[object]) -> None:
     def check(members: Mapping[str, object]) -> PhoneAgentChanges:
         if "name" not in members:
             raise OpenCXArgumentError("name: is required")
-        return PhoneAgentChanges.declare({member: value for member, value in members.items() if is_final(value)})
+        return PhoneAgentChanges.parse({member: value for member, value in members.items() if has_no_template(value)})
 
-    _declared([part if isinstance(part, Mapping) or is_final(part) else _A_TEMPLATE for part in declarations], check)
+    _declared(
+        [part if isinstance(part, Mapping) or has_no_template(part) else _A_TEMPLATE for part in declarations], check
+    )
 
 
 _A_TEMPLATE: Mapping[str, object] = {"name": "{{ }}"}

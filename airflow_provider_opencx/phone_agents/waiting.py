@@ -7,19 +7,19 @@ from collections.abc import Mapping, Sequence
 from airflow.providers.common.compat.sdk import AirflowFailException
 from pydantic import JsonValue
 
-from airflow_provider_opencx.api.models import listed, shortened
 from airflow_provider_opencx.exceptions import (
     OpenCXAgentNotFoundError,
     OpenCXArgumentError,
     OpenCXError,
     OpenCXRateLimitError,
 )
-from airflow_provider_opencx.reconcile import PhoneAgents, checked_selector, describe_selector, pick_agent
+from airflow_provider_opencx.phone_agents.plan import PhoneAgents, checked_selector, describe_selector, pick_agent
+from airflow_provider_opencx.resources.phone_agents import listed, shortened
 
 TOLERATED_FAILED_POLLS = 5
 """So many failed polls in a row are borne; the next one is an error."""
 
-TOLERATED_MISSING_LOOKS = 2
+TOLERATED_MISSING_POLLS = 2
 """So often in a row an agent may be missing by its id; the next time is an error."""
 
 LONGEST_STRETCH = 3600.0
@@ -123,7 +123,7 @@ class Wait:
 
     def _miss(self, missing: Sequence[str]) -> None:
         self._missing_looks = {agent_id: self._missing_looks.get(agent_id, 0) + 1 for agent_id in missing}
-        gone = [agent_id for agent_id, looks in self._missing_looks.items() if looks > TOLERATED_MISSING_LOOKS]
+        gone = [agent_id for agent_id, looks in self._missing_looks.items() if looks > TOLERATED_MISSING_POLLS]
         if gone:
             raise OpenCXAgentNotFoundError(_not_found(gone), agent_ids=gone)
 
@@ -145,7 +145,7 @@ def _label(agent: Mapping[str, JsonValue]) -> str:
 
 
 def _not_found(agent_ids: Sequence[str]) -> str:
-    times = f"missing {TOLERATED_MISSING_LOOKS + 1} times in a row"
+    times = f"missing {TOLERATED_MISSING_POLLS + 1} times in a row"
     if len(agent_ids) == 1:
         return (
             f"There is no {describe_selector(agent_ids[0], None)} in this organization: it was {times}. Has it been"

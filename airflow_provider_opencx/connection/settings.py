@@ -1,6 +1,6 @@
 """Reads an Airflow connection of type ``opencx``: pure, so the sync and the async hook share it.
 
-Password: the API key. Host: the base URL, empty for the service's own. Extras: see :mod:`.connection_form`.
+Password: the API key. Host: the base URL, empty for the service's own. Extras: see :mod:`.form`.
 What is wrong is said by field, before any request is sent; the key is never part of a message. Extras of other
 names are left alone, but for those about TLS: they do nothing, and whoever wrote one believes that they do.
 """
@@ -14,10 +14,10 @@ import re
 from typing import Protocol
 from urllib.parse import SplitResult, urlsplit
 
-from airflow_provider_opencx import connection_form
-from airflow_provider_opencx.api.client import ClientSettings
-from airflow_provider_opencx.connection_form import ExtraField
-from airflow_provider_opencx.exceptions import OpenCXConnectionSettingsError
+from airflow_provider_opencx.client.client import ClientSettings
+from airflow_provider_opencx.connection import form
+from airflow_provider_opencx.connection.form import ExtraField
+from airflow_provider_opencx.exceptions import OpenCXConfigError
 
 _HOSTNAME = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*", re.IGNORECASE)
 _LONGEST_URL = 1000
@@ -41,26 +41,26 @@ def client_settings(connection: AirflowConnection, *, user_agent: str) -> Client
 
     :param connection: made from the form, from JSON or from a URI, in which every extra is a string.
     :param user_agent: the User-Agent header to send.
-    :raises OpenCXConnectionSettingsError: naming the connection and the field that is wrong.
+    :raises OpenCXConfigError: naming the connection and the field that is wrong.
     """
     try:
         extras = _extras(_text("extra", connection.extra))
         _refuse_words_about_tls(extras)
-        values = {field.name: _extra(field, extras.get(field.name)) for field in connection_form.EXTRA_FIELDS}
-        allow_insecure_http = bool(values.pop(connection_form.ALLOW_INSECURE_HTTP.name))
+        values = {field.name: _extra(field, extras.get(field.name)) for field in form.EXTRA_FIELDS}
+        allow_insecure_http = bool(values.pop(form.ALLOW_INSECURE_HTTP.name))
         return ClientSettings(
             base_url=_base_url(connection, allow_insecure_http=allow_insecure_http),
             api_key=_api_key(_text("API key (password)", connection.password)),
-            timeout=float(values[connection_form.TIMEOUT.name]),
-            max_retries=int(values[connection_form.MAX_RETRIES.name]),
-            requests_per_minute=int(values[connection_form.REQUESTS_PER_MINUTE.name]),
+            timeout=float(values[form.TIMEOUT.name]),
+            max_retries=int(values[form.MAX_RETRIES.name]),
+            requests_per_minute=int(values[form.REQUESTS_PER_MINUTE.name]),
             user_agent=user_agent,
             name=f"connection {connection.conn_id!r}",
-            pacing=_pacing(str(values[connection_form.PACING.name])),
+            pacing=_pacing(str(values[form.PACING.name])),
         )
     except ValueError as wrong:
         problem = _without(connection.password, str(wrong))
-        raise OpenCXConnectionSettingsError(f"Connection {connection.conn_id!r}: {problem}") from None
+        raise OpenCXConfigError(f"Connection {connection.conn_id!r}: {problem}") from None
 
 
 def _text(field: str, value: object) -> str:
@@ -90,7 +90,7 @@ def _api_key(password: str) -> str:
 def _base_url(connection: AirflowConnection, *, allow_insecure_http: bool) -> str:
     host = _text("Base URL (host)", connection.host).strip().rstrip("/")
     if not host:
-        return connection_form.DEFAULT_BASE_URL
+        return form.DEFAULT_BASE_URL
     if "://" not in host:
         host = f"{_scheme(connection.schema)}://{host}"
     url = _split(host)
@@ -162,7 +162,7 @@ def _extras(extra: str) -> dict[str, object]:
 
 
 def _refuse_words_about_tls(extras: dict[str, object]) -> None:
-    ours = {field.name for field in connection_form.EXTRA_FIELDS}
+    ours = {field.name for field in form.EXTRA_FIELDS}
     for name, value in extras.items():
         if name not in ours and _ABOUT_TLS.search(name) and value is not None and value != "":
             raise ValueError(
@@ -183,7 +183,7 @@ def _extra(field: ExtraField, value: object) -> float | int | bool | str:
 def _pacing(pacing: str) -> str:
     if pacing not in ("process", "machine") and not _is_redis(pacing):
         raise ValueError(  # without what it is: a password may be in it
-            f"the extra {connection_form.PACING.name} must be process, machine, or the address of a Redis such as"
+            f"the extra {form.PACING.name} must be process, machine, or the address of a Redis such as"
             " redis://host:6379/0."
         )
     return pacing

@@ -6,13 +6,13 @@ import json
 
 import pytest
 
-from airflow_provider_opencx.api.models import PhoneAgent, PhoneAgentSpec
-from airflow_provider_opencx.api.requests import Answer, Flow, Pause, Request
+from airflow_provider_opencx.client.requests import Flow, Pause, Request, Response
 from airflow_provider_opencx.exceptions import OpenCXError
-from airflow_provider_opencx.reconcile import Create, PhoneAgents, Update, plan_upsert
-from airflow_provider_opencx.writing import Outcome, carry_out
+from airflow_provider_opencx.phone_agents.apply import Outcome, apply_plan
+from airflow_provider_opencx.phone_agents.plan import Create, PhoneAgents, Update, plan_upsert
+from airflow_provider_opencx.resources.phone_agents import PhoneAgent, PhoneAgentSpec
 
-SPEC = PhoneAgentSpec.declare({"name": "a", "model": "oppie-vox-2", "first_message": "Hi"})
+SPEC = PhoneAgentSpec.parse({"name": "a", "model": "oppie-vox-2", "first_message": "Hi"})
 STORED = {"id": "pa_1", **SPEC.for_creation().body()}
 SPARSE = {"id": "pa_1"}
 
@@ -29,31 +29,33 @@ def run(flow: Flow[Outcome], *bodies: object) -> Outcome:
         return end.value
 
 
-def answered(request: Request, body: object) -> Answer:
-    return Answer(200, body=json.dumps(body).encode())
+def answered(request: Request, body: object) -> Response:
+    return Response(200, body=json.dumps(body).encode())
 
 
 def test_a_created_agent_that_neither_answer_nor_list_shows_yet_is_looked_for() -> None:
-    outcome = run(carry_out(Create(SPEC), SPEC), SPARSE, [], [], [STORED])
+    outcome = run(apply_plan(Create(SPEC), SPEC), SPARSE, [], [], [STORED])
     assert (outcome.action, outcome.agent.name, outcome.mismatches) == ("created", "a", ())
 
 
 def test_a_created_agent_that_no_list_shows_is_known_by_its_id_and_may_be_looked_for_again() -> None:
     with pytest.raises(OpenCXError, match=r"pa_1.* was created, and could not be read back") as error:
-        run(carry_out(Create(SPEC), SPEC), SPARSE, [], [], [], [], [])
+        run(apply_plan(Create(SPEC), SPEC), SPARSE, [], [], [], [], [])
     assert type(error.value) is OpenCXError
 
 
 def test_what_the_answer_to_a_create_shows_otherwise_is_told_though_no_list_shows_the_agent() -> None:
-    outcome = run(carry_out(Create(SPEC), SPEC), {**STORED, "first_message": "Hello"}, [], [], [], [], [])
+    outcome = run(apply_plan(Create(SPEC), SPEC), {**STORED, "first_message": "Hello"}, [], [], [], [], [])
     assert [str(mismatch) for mismatch in outcome.mismatches] == ["first_message: 'Hello' -> 'Hi'"]
 
 
 def test_an_update_is_not_held_to_a_model_that_the_service_does_not_tell() -> None:
     untold = {name: value for name, value in STORED.items() if name != "model"}
-    plan = plan_upsert(SPEC, PhoneAgents([PhoneAgent.from_answer({**untold, "first_message": "Hello"})]))
+    plan = plan_upsert(SPEC, PhoneAgents([PhoneAgent.from_response({**untold, "first_message": "Hello"})]))
     assert isinstance(plan, Update)
     assert plan.changes.body() == {"first_message": "Hi"}
-    assert run(carry_out(plan, SPEC), untold).mismatches == ()
-    [mismatch] = run(carry_out(plan, SPEC), {**untold, "model": "another"}, [{**untold, "model": "another"}]).mismatches
+    assert run(apply_plan(plan, SPEC), untold).mismatches == ()
+    [mismatch] = run(
+        apply_plan(plan, SPEC), {**untold, "model": "another"}, [{**untold, "model": "another"}]
+    ).mismatches
     assert mismatch.member == "model"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_opencx.api.models import PhoneAgent, PhoneAgentChanges, PhoneAgentSpec
 from airflow_provider_opencx.exceptions import (
     OpenCXAgentExistsError,
     OpenCXAgentNotFoundError,
@@ -12,8 +11,8 @@ from airflow_provider_opencx.exceptions import (
     OpenCXArgumentError,
     OpenCXPlanRefusedError,
 )
-from airflow_provider_opencx.fleet import Step
-from airflow_provider_opencx.reconcile import (
+from airflow_provider_opencx.phone_agents.fleet import Step
+from airflow_provider_opencx.phone_agents.plan import (
     Adopt,
     Create,
     PhoneAgents,
@@ -26,10 +25,11 @@ from airflow_provider_opencx.reconcile import (
     plan_upsert,
     require_agent,
 )
+from airflow_provider_opencx.resources.phone_agents import PhoneAgent, PhoneAgentChanges, PhoneAgentSpec
 
 
 def agent(**members: object) -> PhoneAgent:
-    return PhoneAgent.from_answer({"id": "1", "name": "a", "type": "outbound", **members})
+    return PhoneAgent.from_response({"id": "1", "name": "a", "type": "outbound", **members})
 
 
 def listed(*agents: PhoneAgent) -> PhoneAgents:
@@ -37,7 +37,7 @@ def listed(*agents: PhoneAgent) -> PhoneAgents:
 
 
 def spec(**members: object) -> PhoneAgentSpec:
-    return PhoneAgentSpec.declare({"name": "a", **members})
+    return PhoneAgentSpec.parse({"name": "a", **members})
 
 
 def test_no_agent_of_the_name_means_create() -> None:
@@ -98,7 +98,7 @@ def test_values_of_one_meaning_do_not_differ(written: dict[str, object], existin
 def test_values_of_different_meaning_are_sent(written: dict[str, object], existing: dict[str, object]) -> None:
     plan = plan_upsert(spec(**written), listed(agent(**existing)))
     assert isinstance(plan, Update)
-    assert plan.changes.written == written
+    assert plan.changes.declared_fields == written
 
 
 @pytest.mark.parametrize("name", ["  a ", "a"])
@@ -132,7 +132,7 @@ def test_an_inbound_line_becomes_outbound_only_where_that_is_written() -> None:
         assert isinstance(plan.error, OpenCXPlanRefusedError)
         assert "inbound" in str(plan.error)
     assert isinstance(plan_upsert(spec(type="outbound"), listed(inbound)), Update)
-    assert isinstance(plan_update(PhoneAgentChanges.declare({"first_message": "Hi"}), inbound, listed(inbound)), Update)
+    assert isinstance(plan_update(PhoneAgentChanges.parse({"first_message": "Hi"}), inbound, listed(inbound)), Update)
 
 
 def test_an_existing_agent_is_adopted_as_it_is_or_refused_as_asked() -> None:
@@ -156,7 +156,7 @@ def test_a_create_that_was_approved_is_no_leave_to_update() -> None:
 
 def test_a_rename_to_a_name_in_use_is_refused() -> None:
     agents = [agent(), agent(id="2", name="b")]
-    plan = plan_update(PhoneAgentChanges.declare({"name": "b"}), agents[0], listed(*agents))
+    plan = plan_update(PhoneAgentChanges.parse({"name": "b"}), agents[0], listed(*agents))
     assert isinstance(plan, Refuse)
     assert isinstance(plan.error, OpenCXAmbiguousNameError)
 

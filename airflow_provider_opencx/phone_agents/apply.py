@@ -15,24 +15,23 @@ from typing import Literal, TypeAlias
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_opencx import metrics
-from airflow_provider_opencx.api import requests
-from airflow_provider_opencx.api.models import PhoneAgent, PhoneAgentChanges, PhoneAgentSpec, shortened
-from airflow_provider_opencx.api.requests import Flow, Pause, asked_to_wait
+from airflow_provider_opencx.client import requests
+from airflow_provider_opencx.client.requests import Flow, Pause, asked_to_wait
 from airflow_provider_opencx.exceptions import (
     OpenCXAgentNotFoundError,
     OpenCXAmbiguousNameError,
-    OpenCXAnswerError,
     OpenCXAuthenticationError,
-    OpenCXConnectionSettingsError,
+    OpenCXConfigError,
     OpenCXError,
     OpenCXNameMismatchError,
     OpenCXPermissionError,
     OpenCXRedirectError,
+    OpenCXResponseError,
     OpenCXServerError,
     OpenCXUnknownOutcomeError,
     OpenCXUnreachableError,
 )
-from airflow_provider_opencx.reconcile import (
+from airflow_provider_opencx.phone_agents.plan import (
     Adopt,
     Create,
     Difference,
@@ -45,11 +44,12 @@ from airflow_provider_opencx.reconcile import (
     is_comparable,
     pick_agent,
 )
+from airflow_provider_opencx.resources.phone_agents import PhoneAgent, PhoneAgentChanges, PhoneAgentSpec, shortened
 
-LOOK_AGAIN_AFTER: Sequence[float] = (0, 1, 2, 4, 8)
+LIST_AGAIN_AFTER: Sequence[float] = (0, 1, 2, 4, 8)
 """Seconds before each look at the list for an agent whose create was not answered, in this try or in an earlier one."""
 
-LIST_IS_OLD_AFTER = 10.0
+LIST_IS_STALE_AFTER = 10.0
 """Seconds after which many creates do not go on without a new list: somebody else may have created one of the names.
 
 The wait of a create for its turn in the pace, or after a 429, comes on top.
@@ -84,19 +84,19 @@ def list_agents() -> Flow[PhoneAgents]:
     return PhoneAgents((yield from requests.list_phone_agents()))
 
 
-def carry_out(plan: Plan, declared: PhoneAgentChanges) -> Flow[Outcome]:
+def apply_plan(plan: Plan, declared: PhoneAgentChanges) -> Flow[Outcome]:
     """Carry out one plan.
 
     :param declared: what was declared of the agent, with which the result is compared.
     :raises OpenCXError: the refusal of the plan, or why it could not be carried out.
     """
-    [result] = yield from carry_out_all([(plan, declared)])
+    [result] = yield from apply_plans([(plan, declared)])
     if isinstance(result, OpenCXError):
         raise result
     return result
 
 
-def carry_out_all(plans: Sequence[tuple[Plan, PhoneAgentChanges]]) -> Flow[list[Result]]:
+def apply_plans(plans: Sequence[tuple[Plan, PhoneAgentChanges]]) -> Flow[list[Result]]:
     """Send the write of each plan that asks for one, then look once at the list for what the answers did not show.
 
     :param plans: each with what was declared of its agent. Creates are sent first, because the list from which they
@@ -166,13 +166,13 @@ def _may_have_been_handled(error: OpenCXError) -> bool:
     """
     if isinstance(error, OpenCXUnreachableError):
         return error.request_sent
-    return isinstance(error, OpenCXServerError | OpenCXAnswerError)
+    return isinstance(error, OpenCXServerError | OpenCXResponseError)
 
 
 def _update(plan: Update, declared: PhoneAgentChanges) -> Flow[Outcome | _Updated]:
     try:
         answered = yield from requests.update_phone_agent(plan.agent.id, plan.changes)
-    except OpenCXAnswerError:
+    except OpenCXResponseError:
         # The service took the changes, and the list will tell.
         answered = None
     updated = _Updated(plan, declared, answered)
@@ -189,7 +189,7 @@ class _CreateGuard:
 
     def look_before(self, plan: Create) -> Flow[None]:
         """List again where it is time, and raise if the agent has appeared since it was planned."""
-        if time.monotonic() - self._listed_at > LIST_IS_OLD_AFTER:
+        if time.monotonic() - self._listed_at > LIST_IS_STALE_AFTER:
             self._agents = yield from list_agents()
             self._listed_at = time.monotonic()
         for agent in self._agents.named(plan.spec.agent_name):
@@ -221,7 +221,7 @@ _OF_THE_CONNECTION = (
     OpenCXAuthenticationError,
     OpenCXPermissionError,
     OpenCXRedirectError,
-    OpenCXConnectionSettingsError,
+    OpenCXConfigError,
 )
 """Errors that are not about an agent: the next write would meet the same."""
 
@@ -408,7 +408,7 @@ def _look_for(sent: Mapping[int, _Sent], trouble: OpenCXError | None) -> Flow[di
     failure = _asked_to_wait_by([trouble, *(write.reason for write in sent.values() if isinstance(write, _Unanswered))])
     # An update was carried out, so nothing is to be waited for.
     patient = any(not isinstance(write, _Updated) for write in sent.values())
-    for seconds in () if failure else LOOK_AGAIN_AFTER if patient else (None,):
+    for seconds in () if failure else LIST_AGAIN_AFTER if patient else (None,):
         if len(results) == len(sent):
             break
         if seconds is not None:

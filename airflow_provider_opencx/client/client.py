@@ -22,7 +22,8 @@ import httpx
 from httpx_retries import Retry, RetryTransport
 from pyrate_limiter import Duration, InMemoryBucket, Limiter, Rate
 
-from airflow_provider_opencx.api.attempts import (
+from airflow_provider_opencx.client.requests import Flow, Pause, Request, Response, exchange
+from airflow_provider_opencx.client.transport import (
     AsyncPacedTransport,
     LongRetryAfterError,
     Observer,
@@ -30,11 +31,10 @@ from airflow_provider_opencx.api.attempts import (
     Sending,
     retry_policies,
 )
-from airflow_provider_opencx.api.requests import Answer, Flow, Pause, Request, exchange
 from airflow_provider_opencx.exceptions import (
-    OpenCXAnswerError,
-    OpenCXConnectionSettingsError,
+    OpenCXConfigError,
     OpenCXError,
+    OpenCXResponseError,
     OpenCXUnreachableError,
 )
 
@@ -126,7 +126,7 @@ class OpenCXClient:
                 run.resume(answer)
         return run.result
 
-    def _send(self, request: Request) -> Answer:
+    def _send(self, request: Request) -> Response:
         with _typed_errors(request, self.settings):
             try:
                 response = self._http.send(self._built(request), stream=True)
@@ -195,7 +195,7 @@ class AsyncOpenCXClient:
                     run.resume(answer)
         return run.result
 
-    async def _send(self, request: Request) -> Answer:
+    async def _send(self, request: Request) -> Response:
         with _typed_errors(request, self.settings):
             try:
                 response = await self._http.send(self._built(request), stream=True)
@@ -232,7 +232,7 @@ class _Run(Generic[_Result]):
         self.result: _Result
         self.resume()
 
-    def resume(self, answer: Answer | None = None) -> None:
+    def resume(self, answer: Response | None = None) -> None:
         """Go on with an answer, to the next step or to the end."""
         self._advance(lambda: self._flow.send(answer))
 
@@ -293,7 +293,7 @@ def _tls_context() -> ssl.SSLContext:
     try:
         return httpx.create_ssl_context()
     except OSError as error:
-        raise OpenCXConnectionSettingsError(
+        raise OpenCXConfigError(
             "The environment variable SSL_CERT_FILE or SSL_CERT_DIR does not name certificates that can be read:"
             f" {error.strerror or type(error).__name__}."
         ) from None
@@ -312,7 +312,7 @@ def _proxy_to(url: httpx.URL) -> str | None:
         return None
     scheme, separator, _ = proxy.partition("://")
     if separator and scheme not in ("http", "https"):
-        raise OpenCXConnectionSettingsError(
+        raise OpenCXConfigError(
             f"The environment (HTTPS_PROXY or ALL_PROXY) names a proxy of kind {scheme}; only http and https proxies"
             " are supported."
         )
@@ -321,7 +321,7 @@ def _proxy_to(url: httpx.URL) -> str | None:
         if not httpx.Proxy(address).url.host:
             raise ValueError("no host")
     except (httpx.InvalidURL, ValueError):  # which may quote the URL, with a password that may be in it
-        raise OpenCXConnectionSettingsError(
+        raise OpenCXConfigError(
             "The environment (HTTPS_PROXY or ALL_PROXY) names a proxy whose URL cannot be read; it should be like"
             " http://proxy.example.com:3128."
         ) from None
@@ -342,7 +342,7 @@ def _limiter(base_url: str, api_key: str, requests_per_minute: int) -> Limiter:
 @cache
 def _shared_limiter(base_url: str, api_key: str, requests_per_minute: int, pacing: str, process: int) -> Limiter:
     """One a process as well, and never that of the process it was forked from, whose file or socket it would use."""
-    from airflow_provider_opencx.api.pacing import shared_limiter
+    from airflow_provider_opencx.client.coordination import shared_limiter
 
     return shared_limiter(pacing, base_url, api_key, requests_per_minute)
 
@@ -370,7 +370,7 @@ def _read_body(response: httpx.Response) -> None:
         try:
             for chunk in response.iter_bytes():
                 body.add(chunk)
-        except (OpenCXAnswerError, httpx.ReadTimeout):
+        except (OpenCXResponseError, httpx.ReadTimeout):
             response.close()
             raise
     response.extensions[_BODY] = bytes(body.collected)
@@ -384,7 +384,7 @@ async def _aread_body(response: httpx.Response) -> None:
         try:
             async for chunk in response.aiter_bytes():
                 body.add(chunk)
-        except (OpenCXAnswerError, httpx.ReadTimeout):
+        except (OpenCXResponseError, httpx.ReadTimeout):
             await response.aclose()
             raise
     response.extensions[_BODY] = bytes(body.collected)
@@ -407,13 +407,13 @@ class _Body:
         if time.monotonic() > self._deadline:
             raise httpx.ReadTimeout(f"the answer began and was not complete after {self._seconds:g} s")
         if len(self.collected) + len(chunk) > MAX_BODY_BYTES:
-            raise OpenCXAnswerError(f"the service's answer is larger than {MAX_BODY_BYTES >> 20} MiB and was not read.")
+            raise OpenCXResponseError(f"the service's response is over {MAX_BODY_BYTES >> 20} MiB and was not read.")
         self.collected += chunk
 
 
-def _answer(response: httpx.Response, settings: ClientSettings) -> Answer:
+def _answer(response: httpx.Response, settings: ClientSettings) -> Response:
     body: bytes = response.extensions.get(_BODY, b"")
-    return Answer(response.status_code, response.headers, body, over=settings.name, secret=settings.api_key)
+    return Response(response.status_code, response.headers, body, over=settings.name, secret=settings.api_key)
 
 
 @contextmanager
@@ -422,10 +422,10 @@ def _typed_errors(request: Request, settings: ClientSettings) -> Generator[None]
     sent = exchange(request, settings.name)
     try:
         yield
-    except OpenCXAnswerError as wrong:
+    except OpenCXResponseError as wrong:
         raise wrong.saying(f"{sent}: {wrong}") from None
     except httpx.DecodingError:
-        raise OpenCXAnswerError(f"{sent}: the service's answer cannot be decompressed.") from None
+        raise OpenCXResponseError(f"{sent}: the service's answer cannot be decompressed.") from None
     except httpx.TransportError as error:
         distrust = _distrust(error)
         if distrust is not None:

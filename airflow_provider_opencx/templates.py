@@ -11,21 +11,21 @@ _PLAIN = (bool, int, float, type(None))
 _JINJA = ("{{", "{%", "{#")
 
 
-def is_final(value: object) -> bool:
+def has_no_template(value: object) -> bool:
     """Return whether a value is what the task will see: no Jinja, XComArg or other reference anywhere in it."""
     try:
-        return _is_final(value)
+        return _has_no_template(value)
     except RecursionError:
         return True  # what is nested without end is for the check that follows to refuse
 
 
-def _is_final(value: object) -> bool:
+def _has_no_template(value: object) -> bool:
     if isinstance(value, str):
         return not any(mark in value for mark in _JINJA)
     if isinstance(value, Mapping):
-        return all(_is_final(part) for item in value.items() for part in item)
+        return all(_has_no_template(part) for item in value.items() for part in item)
     if isinstance(value, list | tuple):
-        return all(_is_final(part) for part in value)
+        return all(_has_no_template(part) for part in value)
     return isinstance(value, _PLAIN)
 
 

@@ -12,7 +12,15 @@ from typing import Literal, TypeAlias
 
 from pydantic import JsonValue
 
-from airflow_provider_opencx.api.models import (
+from airflow_provider_opencx.exceptions import (
+    OpenCXAgentExistsError,
+    OpenCXAgentNotFoundError,
+    OpenCXAmbiguousNameError,
+    OpenCXArgumentError,
+    OpenCXError,
+    OpenCXPlanRefusedError,
+)
+from airflow_provider_opencx.resources.phone_agents import (
     UNSTORABLE,
     PhoneAgent,
     PhoneAgentChanges,
@@ -22,14 +30,6 @@ from airflow_provider_opencx.api.models import (
     normalize_name,
     normalize_phone_number,
     shortened,
-)
-from airflow_provider_opencx.exceptions import (
-    OpenCXAgentExistsError,
-    OpenCXAgentNotFoundError,
-    OpenCXAmbiguousNameError,
-    OpenCXArgumentError,
-    OpenCXError,
-    OpenCXPlanRefusedError,
 )
 
 _MOST_SHOWN = 80
@@ -122,7 +122,9 @@ class Create:
     @property
     def differences(self) -> tuple[Difference, ...]:
         """The members that the new agent is given."""
-        return tuple(Difference(member, None, value) for member, value in self.spec.for_creation().written.items())
+        return tuple(
+            Difference(member, None, value) for member, value in self.spec.for_creation().declared_fields.items()
+        )
 
 
 @dataclass(frozen=True)
@@ -187,7 +189,7 @@ def plan_upsert(spec: PhoneAgentSpec, agents: PhoneAgents) -> Create | Update | 
     agent = _the_agent_of(spec, agents)
     if not isinstance(agent, PhoneAgent):
         return agent
-    if "type" not in spec.written and (refusal := _refuse_another_type(spec, agent)):
+    if "type" not in spec.declared_fields and (refusal := _refuse_another_type(spec, agent)):
         return refusal
     return plan_update(spec, agent, agents)
 
@@ -264,7 +266,7 @@ def find_differences(declared: PhoneAgentChanges, agent: PhoneAgent) -> tuple[Di
     """Return the declared members that the agent does not have as declared, compared by meaning."""
     return tuple(
         Difference(member, agent.member(member), wanted)
-        for member, wanted in declared.written.items()
+        for member, wanted in declared.declared_fields.items()
         if not _means_the_same(member, wanted, agent.member(member))
     )
 
@@ -371,7 +373,7 @@ def _refuse_several(name: str, agents: Sequence[PhoneAgent]) -> Refuse | None:
 
 def _refuse_another_type(spec: PhoneAgentSpec, agent: PhoneAgent) -> Refuse | None:
     wanted = spec.for_creation().type
-    if agent.type is None or agent.type == wanted or ("type" not in spec.written and agent.type != "inbound"):
+    if agent.type is None or agent.type == wanted or ("type" not in spec.declared_fields and agent.type != "inbound"):
         return None
     return Refuse(
         OpenCXPlanRefusedError(

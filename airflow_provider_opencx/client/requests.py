@@ -1,7 +1,7 @@
 """Every operation of the API, written once for the sync and the async client.
 
 An operation is a *flow*: a generator that yields what is to be done (a :class:`Request` to send, a
-:class:`Pause` to make) and is sent the :class:`Answer`. The clients only send; what is sent and what an answer
+:class:`Pause` to make) and is sent the :class:`Response`. The clients only send; what is sent and what an answer
 means is decided here, and longer procedures are built from these flows with ``yield from``.
 """
 
@@ -21,16 +21,7 @@ from urllib.parse import quote
 
 from pydantic import JsonValue
 
-from airflow_provider_opencx.api.models import (
-    UNSTORABLE,
-    PhoneAgent,
-    PhoneAgentChanges,
-    PhoneAgentSpec,
-    Voice,
-    shortened,
-)
 from airflow_provider_opencx.exceptions import (
-    OpenCXAnswerError,
     OpenCXAPIError,
     OpenCXAuthenticationError,
     OpenCXError,
@@ -39,7 +30,16 @@ from airflow_provider_opencx.exceptions import (
     OpenCXRateLimitError,
     OpenCXRedirectError,
     OpenCXRequestRefusedError,
+    OpenCXResponseError,
     OpenCXServerError,
+)
+from airflow_provider_opencx.resources.phone_agents import (
+    UNSTORABLE,
+    PhoneAgent,
+    PhoneAgentChanges,
+    PhoneAgentSpec,
+    Voice,
+    shortened,
 )
 
 MAX_PAGES = 1000
@@ -103,7 +103,7 @@ class Pause:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """One HTTP answer with its whole body.
 
     :param headers: found in lower case.
@@ -124,8 +124,8 @@ class Answer:
 
 
 _Result = TypeVar("_Result")
-Flow: TypeAlias = Generator[Request | Pause, Answer | None, _Result]
-"""A flow that ends in a ``_Result``; an :class:`Answer` is sent for a request, ``None`` for a pause."""
+Flow: TypeAlias = Generator[Request | Pause, Response | None, _Result]
+"""A flow that ends in a ``_Result``; an :class:`Response` is sent for a request, ``None`` for a pause."""
 
 
 def list_phone_agents() -> Flow[list[PhoneAgent]]:
@@ -133,7 +133,7 @@ def list_phone_agents() -> Flow[list[PhoneAgent]]:
 
     An agent that two pages show, because the list moved between them, is one agent.
     """
-    agents = yield from _list(_LIST_AGENTS, PhoneAgent.from_answer)
+    agents = yield from _list(_LIST_AGENTS, PhoneAgent.from_response)
     return list({agent.id: agent for agent in agents}.values())
 
 
@@ -142,14 +142,14 @@ def list_phone_agents_as(read: Callable[[object], _Result]) -> Flow[list[_Result
 
     An agent that two pages show is returned twice.
 
-    :param read: is given an agent as decoded JSON; raises ``OpenCXAnswerError`` for what is none.
+    :param read: is given an agent as decoded JSON; raises ``OpenCXResponseError`` for what is none.
     """
     return (yield from _list(_LIST_AGENTS, read))
 
 
 def list_voices() -> Flow[list[Voice]]:
     """List the voices that can be given as ``voice_id``: ``GET /phone/voices``."""
-    return (yield from _list(Request("listPhoneVoices", "GET", "/phone/voices"), Voice.from_answer))
+    return (yield from _list(Request("listPhoneVoices", "GET", "/phone/voices"), Voice.from_response))
 
 
 def create_phone_agent(spec: PhoneAgentSpec) -> Flow[PhoneAgent | None]:
@@ -170,7 +170,7 @@ def ping() -> Flow[None]:
     answer = yield from _send(_LIST_AGENTS)
     with _naming(_LIST_AGENTS, answer):
         for item in _page(answer)[0]:
-            PhoneAgent.from_answer(item)
+            PhoneAgent.from_response(item)
 
 
 def exchange(request: Request, over: str) -> str:
@@ -178,7 +178,7 @@ def exchange(request: Request, over: str) -> str:
     return f"{request} over {over}" if over else str(request)
 
 
-def retry_after(answer: Answer) -> float | None:
+def retry_after(answer: Response) -> float | None:
     """Return the seconds that Retry-After asks for, given in seconds or as a date; ``None`` if it asks nothing.
 
     Nobody waits longer than a day on a header's word.
@@ -214,19 +214,19 @@ def _list(request: Request, read: Callable[[object], _Result]) -> Flow[list[_Res
         with _naming(request, answer):
             received += len(answer.body)
             if received > MAX_LIST_BYTES:
-                raise OpenCXAnswerError(f"the service's list does not end: over {MAX_LIST_BYTES >> 20} MiB.")
+                raise OpenCXResponseError(f"the service's list does not end: over {MAX_LIST_BYTES >> 20} MiB.")
             page, cursor = _page(answer)
             items += [read(item) for item in page]
             if cursor is None:
                 return items
             if cursor in seen:
-                raise OpenCXAnswerError("the service's list does not end: it repeats a cursor.")
+                raise OpenCXResponseError("the service's list does not end: it repeats a cursor.")
         seen.add(cursor)
         request = replace(request, query={"cursor": cursor})
-    raise OpenCXAnswerError(f"{request}: the service's list does not end: over {MAX_PAGES} pages.")
+    raise OpenCXResponseError(f"{request}: the service's list does not end: over {MAX_PAGES} pages.")
 
 
-def _page(answer: Answer) -> tuple[Iterable[object], str | None]:
+def _page(answer: Response) -> tuple[Iterable[object], str | None]:
     try:
         text = _text(answer.body)
     except ValueError:
@@ -236,7 +236,7 @@ def _page(answer: Answer) -> tuple[Iterable[object], str | None]:
     decoded = _json(answer)
     if isinstance(decoded, dict) and isinstance(decoded.get("items"), list):
         return decoded["items"], _cursor(decoded.get("next"))
-    raise OpenCXAnswerError("the service's answer is neither a list nor a page of one.")
+    raise OpenCXResponseError("the service's answer is neither a list nor a page of one.")
 
 
 def _cursor(value: object) -> str | None:
@@ -244,7 +244,7 @@ def _cursor(value: object) -> str | None:
         return None
     cursor = str(value) if isinstance(value, str | int) else ""
     if not 0 < len(cursor) <= _LONGEST_CURSOR:
-        raise OpenCXAnswerError("the service's list cannot be followed: what it gives as its cursor is none.")
+        raise OpenCXResponseError("the service's list cannot be followed: what it gives as its cursor is none.")
     return cursor
 
 
@@ -257,10 +257,10 @@ def _write(request: Request) -> Flow[PhoneAgent | None]:
             raise
         answer = yield from _send_instead(older, refused)
     with _naming(request, answer):
-        return PhoneAgent.from_answer(_json(answer)) if answer.body.strip() else None
+        return PhoneAgent.from_response(_json(answer)) if answer.body.strip() else None
 
 
-def _send_instead(older: Request, refused: OpenCXRequestRefusedError) -> Flow[Answer]:
+def _send_instead(older: Request, refused: OpenCXRequestRefusedError) -> Flow[Response]:
     answer = yield from _ask(older)
     if answer.successful:
         return answer
@@ -284,14 +284,14 @@ def _in_the_form_before_2026(request: Request) -> Request | None:
     return replace(request, body={**(request.body or {}), "language": language[0]})
 
 
-def _send(request: Request) -> Flow[Answer]:
+def _send(request: Request) -> Flow[Response]:
     answer = yield from _ask(request)
     if not answer.successful:
         raise _error(request, answer)
     return answer
 
 
-def _ask(request: Request) -> Flow[Answer]:
+def _ask(request: Request) -> Flow[Response]:
     answer = yield request
     if answer is None:
         raise TypeError(f"{request} was resumed without its answer")
@@ -299,30 +299,30 @@ def _ask(request: Request) -> Flow[Answer]:
 
 
 @contextmanager
-def _naming(request: Request, answer: Answer) -> Generator[None]:
+def _naming(request: Request, answer: Response) -> Generator[None]:
     """Say of an answer that cannot be read to which request, and over which connection, it came."""
     try:
         yield
-    except OpenCXAnswerError as wrong:
+    except OpenCXResponseError as wrong:
         raise wrong.saying(f"{exchange(request, answer.over)}: {wrong}") from None
 
 
-def _json(answer: Answer) -> object:
+def _json(answer: Response) -> object:
     try:
         return _decode(answer.body)
     except ValueError:
         raise _no_json(answer) from None
 
 
-def _no_json(answer: Answer) -> OpenCXAnswerError:
-    return OpenCXAnswerError(
+def _no_json(answer: Response) -> OpenCXResponseError:
+    return OpenCXResponseError(
         f"the service answered {answer.status_code} with a body that is not JSON (does a proxy answer in its place?).",
         status_code=answer.status_code,
         request_id=_request_id(answer),
     )
 
 
-def _elements(answer: Answer, text: str, position: int) -> Iterator[object]:
+def _elements(answer: Response, text: str, position: int) -> Iterator[object]:
     """Decode the elements of an array one by one, from the first on.
 
     Decoding all at once is one call that no thread can interrupt: an event loop beside it would stand still.
@@ -393,7 +393,7 @@ def _storable(value: object) -> object:
     return value
 
 
-def _error(request: Request, answer: Answer) -> OpenCXAPIError:
+def _error(request: Request, answer: Response) -> OpenCXAPIError:
     error_class, advice = _kind_of_error(answer.status_code)
     said = _said(answer)
     wait = retry_after(answer)
@@ -416,7 +416,7 @@ def _kind_of_error(status: int) -> tuple[type[OpenCXAPIError], str]:
     return OpenCXRedirectError, "Redirects are not followed: set the connection's Base URL to the API itself."
 
 
-def _said(answer: Answer) -> str:
+def _said(answer: Response) -> str:
     """Return the message of an error body, shortened; nothing of a body that has none, such as a proxy's HTML."""
     try:
         decoded = _decode(answer.body)
@@ -429,10 +429,10 @@ def _said(answer: Answer) -> str:
     return shortened(_without_secret(answer, text), _MAX_QUOTED)
 
 
-def _request_id(answer: Answer) -> str | None:
+def _request_id(answer: Response) -> str | None:
     named = (answer.headers[name] for name in _REQUEST_ID_HEADERS if name in answer.headers)
     return next((_without_secret(answer, name)[:_LONGEST_REQUEST_ID] for name in named), None)
 
 
-def _without_secret(answer: Answer, text: str) -> str:
+def _without_secret(answer: Response, text: str) -> str:
     return text.replace(answer.secret, "***") if answer.secret else text

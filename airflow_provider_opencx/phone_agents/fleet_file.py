@@ -8,8 +8,8 @@ from pathlib import Path
 
 import yaml
 
-from airflow_provider_opencx.api.models import shortened
 from airflow_provider_opencx.exceptions import OpenCXArgumentError
+from airflow_provider_opencx.resources.phone_agents import shortened
 
 
 def _without_a_key_twice(pairs: Sequence[tuple[object, object]]) -> dict[object, object]:
