@@ -1,18 +1,33 @@
 """Every error this package raises, as one tree under :class:`OpenCXError`.
 
-Errors that another try cannot mend also derive from Airflow's ``AirflowFailException``: Airflow then fails
-the task at once and wastes no retries on it. All others are retried as the task's ``retries`` say.
+``error.is_permanent`` says whether another try would fail in the same way. Inside Airflow, permanent errors also
+derive from Airflow's ``AirflowFailException``, so that Airflow fails the task at once and uses none of its ``retries``,
+wherever the error is raised. All other errors are retried as the task's ``retries`` say.
+
+Whether this is Airflow is decided when this module is imported: Airflow's processes have imported Airflow by then. A
+script that uses the package without Airflow does not load it, and gets the same errors without Airflow's base classes.
+Where a script imports this module first and the hook, an operator or the sensor later, these call
+:func:`derive_from_airflow`.
 
 A message says what happened, to which agent, and what to do. It never holds the API key or a whole body.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from copy import copy
-from typing import Self, TypedDict
+from typing import TYPE_CHECKING, ClassVar, Self, TypedDict
 
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+if TYPE_CHECKING or "airflow" in sys.modules:
+    from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+else:
+
+    class AirflowException(Exception):  # noqa: N818  # the name is Airflow's
+        """Stands in for Airflow's class of this name where Airflow is not loaded."""
+
+    class AirflowFailException(AirflowException):
+        """Stands in for Airflow's class of this name where Airflow is not loaded."""
 
 
 class ErrorEvent(TypedDict):
@@ -24,10 +39,13 @@ class ErrorEvent(TypedDict):
 
 
 class OpenCXError(AirflowException):
-    """Anything that goes wrong in this package.
+    """Base class of every error of this package.
 
     :param message: what happened, to which agent, and what to do, in a sentence or two.
     """
+
+    is_permanent: ClassVar[bool] = False
+    """Whether another try would fail in the same way."""
 
     def __init__(self, message: str = "") -> None:
         super().__init__(message)
@@ -37,8 +55,8 @@ class OpenCXError(AirflowException):
         """What happened, to which agent, and what to do."""
         return str(self)
 
-    def saying(self, message: str) -> Self:
-        """Return the same error with another message, such as one that adds what it was met in."""
+    def with_message(self, message: str) -> Self:
+        """Return the same error with another message, for example one that adds the context."""
         error = copy(self)
         error.args = (message,)
         return error
@@ -53,10 +71,10 @@ class OpenCXError(AirflowException):
 
         Attributes that the class does not have are left out.
         """
-        known = {cls.__name__: cls for cls in _family(OpenCXError)}
+        known = {cls.__name__: cls for cls in _with_subclasses(OpenCXError)}
         name, message, attributes = event.get("error"), event.get("message"), event.get("attributes")
         if not isinstance(message, str) or not message.strip():
-            message = "The trigger met an error and did not say which."
+            message = "The trigger reported an error without a message."
         error_class = known.get(name, OpenCXError) if isinstance(name, str) else OpenCXError
         error = error_class(message)
         if isinstance(attributes, Mapping):
@@ -64,24 +82,39 @@ class OpenCXError(AirflowException):
         return error
 
 
-def _family(cls: type[OpenCXError]) -> list[type[OpenCXError]]:
-    return [cls, *(member for child in cls.__subclasses__() for member in _family(child))]
+def _with_subclasses(cls: type[OpenCXError]) -> list[type[OpenCXError]]:
+    return [cls, *(found for child in cls.__subclasses__() for found in _with_subclasses(child))]
 
 
-class OpenCXConfigError(OpenCXError, AirflowFailException):
-    """The Airflow connection is missing, or something in it is wrong; the message names the field."""
+class OpenCXPermanentError(OpenCXError, AirflowFailException):
+    """Base class of the errors that another try would meet again: Airflow does not retry them."""
+
+    is_permanent = True
 
 
-class OpenCXArgumentError(OpenCXError, AirflowFailException, ValueError):
+def derive_from_airflow() -> None:
+    """Let the errors derive from Airflow's classes, also where this module was imported before Airflow."""
+    from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+
+    if not issubclass(OpenCXPermanentError, AirflowFailException):
+        OpenCXError.__bases__ = (AirflowException,)
+        OpenCXPermanentError.__bases__ = (OpenCXError, AirflowFailException)
+
+
+class OpenCXConfigError(OpenCXPermanentError):
+    """The Airflow connection is missing, or one of its fields is wrong; the message names the field."""
+
+
+class OpenCXArgumentError(OpenCXPermanentError, ValueError):
     """An argument is wrong; the message names it, and the task where there is one."""
 
 
 class OpenCXAPIError(OpenCXError):
-    """The service answered, and the answer was not the one hoped for.
+    """The API returned an error response.
 
     :param message: what happened.
-    :param status_code: HTTP status of the answer.
-    :param request_id: the service's own name for the request, for its support team; ``None`` if not sent.
+    :param status_code: HTTP status of the response.
+    :param request_id: request id from the response headers, ``None`` if there is none; quote it to OpenCX support.
     :param retry_after: seconds the service asks to wait, ``None`` if it did not say.
     """
 
@@ -94,29 +127,29 @@ class OpenCXAPIError(OpenCXError):
         retry_after: float | None = None,
     ) -> None:
         super().__init__(message)
-        # Airflow declares an attribute of this name for the answers of its own web server.
-        self.status_code = status_code  # type: ignore[assignment]  # ours is the status that OpenCX answered
+        # Airflow declares an attribute of this name for the responses of its own web server.
+        self.status_code = status_code  # type: ignore[assignment]  # ours is the status that OpenCX returned
         self.request_id = request_id
         self.retry_after = retry_after
 
 
-class OpenCXAuthenticationError(OpenCXAPIError, AirflowFailException):
+class OpenCXAuthenticationError(OpenCXAPIError, OpenCXPermanentError):
     """401: the API key was rejected."""
 
 
-class OpenCXPermissionError(OpenCXAPIError, AirflowFailException):
+class OpenCXPermissionError(OpenCXAPIError, OpenCXPermanentError):
     """403: the API key is valid, but lacks the scope for this operation."""
 
 
-class OpenCXNotFoundError(OpenCXAPIError, AirflowFailException):
-    """404: there is no such agent, or no such API at the connection's base URL."""
+class OpenCXNotFoundError(OpenCXAPIError, OpenCXPermanentError):
+    """404: there is no such object, or no such API at the connection's base URL."""
 
 
-class OpenCXRequestRefusedError(OpenCXAPIError, AirflowFailException):
+class OpenCXRequestRefusedError(OpenCXAPIError, OpenCXPermanentError):
     """400, 422 or another 4xx: the service refuses what was sent, and would refuse it again."""
 
 
-class OpenCXRedirectError(OpenCXAPIError, AirflowFailException):
+class OpenCXRedirectError(OpenCXAPIError, OpenCXPermanentError):
     """3xx: the base URL redirects; not followed, because the key must not travel to another host."""
 
 
@@ -125,15 +158,15 @@ class OpenCXRateLimitError(OpenCXAPIError):
 
 
 class OpenCXServerError(OpenCXAPIError):
-    """408 or 5xx: the service, or a proxy before it, could not answer now."""
+    """408 or 5xx: the service, or a proxy in front of it, could not respond now."""
 
 
 class OpenCXResponseError(OpenCXAPIError):
-    """A successful status with a body that cannot be read: not JSON, not an agent, or far too large."""
+    """A successful status with a body that cannot be read: not JSON, not the expected object, or far too large."""
 
 
 class OpenCXUnreachableError(OpenCXError):
-    """No answer at all: the connection failed, was dropped, or timed out.
+    """No response at all: the connection failed, was dropped, or timed out.
 
     :param message: what happened.
     :param request_sent: ``False`` only where the request provably never reached the service.
@@ -145,10 +178,10 @@ class OpenCXUnreachableError(OpenCXError):
 
 
 class OpenCXUnknownOutcomeError(OpenCXError):
-    """A create was sent, no answer came, and no agent of that name has shown up.
+    """A create was sent, no response came, and no agent of that name has appeared.
 
-    Nothing is sent again in this try. The next try of the task begins with a look at the list, so it adopts
-    the agent if it has appeared by then.
+    Nothing is sent again in this try. The next try of the task begins with the list, so it adopts the agent if it has
+    appeared by then.
 
     :param message: what happened.
     :param retry_after: seconds the service asked to wait, ``None`` if it did not ask for a long wait.
@@ -160,37 +193,37 @@ class OpenCXUnknownOutcomeError(OpenCXError):
 
 
 class OpenCXMismatchError(OpenCXError):
-    """The service accepted a write and left a member other than what was asked.
+    """The API accepted a write but stored a different value for at least one field.
 
     :param message: what happened.
     :param agent_id: id of the agent.
-    :param members: names of the members that differ.
+    :param fields: names of the fields that differ.
     """
 
-    def __init__(self, message: str = "", *, agent_id: str | None = None, members: Sequence[str] = ()) -> None:
+    def __init__(self, message: str = "", *, agent_id: str | None = None, fields: Sequence[str] = ()) -> None:
         super().__init__(message)
         self.agent_id = agent_id
-        self.members = list(members)
+        self.fields = list(fields)
 
 
-class OpenCXCreateMismatchError(OpenCXMismatchError, AirflowFailException):
-    """The service created an agent other than declared, and nothing was asked that would change it.
+class OpenCXCreateMismatchError(OpenCXMismatchError, OpenCXPermanentError):
+    """The API created the agent with other values than declared, and the create operator does not update.
 
-    Not retried: the next try of a create would find the agent, take it as it is, and call that a success.
+    Not retried: the next try of a create would find the agent, adopt it as it is, and report a success.
     """
 
 
-class OpenCXNameMismatchError(OpenCXMismatchError, AirflowFailException):
-    """The service stored a new agent under another name than the declared one.
+class OpenCXNameMismatchError(OpenCXMismatchError, OpenCXPermanentError):
+    """The API stored a new agent under another name than the declared one.
 
     Not retried: an agent that is not found by its name would be created once more by every try.
     """
 
 
-class OpenCXPlanRefusedError(OpenCXError, AirflowFailException):
-    """What is declared cannot be reached from what exists; the message says whether anything was sent.
+class OpenCXPlanRefusedError(OpenCXPermanentError):
+    """The declaration conflicts with an existing agent; the message says whether anything was sent.
 
-    :param message: what is in the way, and what to do.
+    :param message: what the conflict is, and what to do.
     :param agent_ids: ids of the agents in question.
     """
 
@@ -200,7 +233,7 @@ class OpenCXPlanRefusedError(OpenCXError, AirflowFailException):
 
 
 class OpenCXPlanChangedError(OpenCXPlanRefusedError):
-    """What would be done now is not what was approved: the agents or the declaration changed in between."""
+    """The plan is not the one that was approved: the agents or the declaration changed in between."""
 
 
 class OpenCXAmbiguousNameError(OpenCXPlanRefusedError):
@@ -208,7 +241,7 @@ class OpenCXAmbiguousNameError(OpenCXPlanRefusedError):
 
 
 class OpenCXAgentExistsError(OpenCXPlanRefusedError):
-    """An agent of that name exists and ``if_exists="fail"`` was asked."""
+    """An agent of that name exists, and ``if_exists="fail"`` was given."""
 
 
 class OpenCXAgentNotFoundError(OpenCXPlanRefusedError):
@@ -218,7 +251,7 @@ class OpenCXAgentNotFoundError(OpenCXPlanRefusedError):
 class OpenCXFleetError(OpenCXError):
     """Some agents of a fleet could not be brought to their declaration; the others were.
 
-    The next try plans anew, and so does only what is left.
+    The next try makes a new plan, and so does only what is left.
 
     :param message: which agents, and why.
     :param failures: the name of each agent in question, and what happened to it.
@@ -233,5 +266,5 @@ class OpenCXFleetError(OpenCXError):
         self.retry_after = retry_after
 
 
-class OpenCXFleetPermanentError(OpenCXFleetError, AirflowFailException):
-    """The same, where another try cannot mend any of them, or would create an agent twice."""
+class OpenCXFleetPermanentError(OpenCXFleetError, OpenCXPermanentError):
+    """The same, not retried: another try would fail for all of these agents, or create an agent twice."""

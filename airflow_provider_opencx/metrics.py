@@ -1,8 +1,8 @@
-"""What Airflow's metrics are told of this provider. The only module that knows of them.
+"""Sends this provider's metrics to where Airflow's go; nothing where Airflow is not loaded.
 
-A metric whose tags say more is sent twice, as Airflow does with its own: under its name with tags, and, for a statsd
-that knows no tags, under a name that ends with their values. Airflow's option ``[metrics] legacy_names_on`` leaves
-out the second. Names and values are few: no agent, key or address is in them.
+A metric with tags is sent twice, as Airflow does with its own: under its name with tags, and, for a statsd without
+tags, under a name that ends with their values. Airflow's option ``[metrics] legacy_names_on`` leaves out the second.
+Names and values are few: no agent, key or address is in them.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import re
 import socket
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -29,7 +30,7 @@ log = logging.getLogger(__name__)
 
 def prepare() -> None:
     """Let Airflow look up where metrics go, which may take a while: not to be called in an event loop."""
-    _tell("", lambda stats, name, tags: stats.timer())
+    _send("", lambda stats, name, tags: stats.timer())
 
 
 def count_attempt(attempt: Attempt) -> None:
@@ -59,7 +60,7 @@ def gauge_waiting_agents(conn_id: str, agents: int) -> None:
     def send(stats: type[Stats], name: str, tags: dict[str, str]) -> None:
         stats.gauge(name, agents, tags=tags)
 
-    _tell("opencx.waiting_agents", send, conn_id=conn_id, hostname=_hostname())
+    _send("opencx.waiting_agents", send, conn_id=conn_id, hostname=_hostname())
 
 
 def _hostname() -> str:
@@ -70,14 +71,16 @@ def _hostname() -> str:
 
 
 def _count(name: str, count: int = 1, **tags: str) -> None:
-    _tell(name, lambda stats, name, tags: stats.incr(name, count, tags=tags), **tags)
+    _send(name, lambda stats, name, tags: stats.incr(name, count, tags=tags), **tags)
 
 
 def _time(name: str, seconds: float, **tags: str) -> None:
-    _tell(name, lambda stats, name, tags: stats.timing(name, timedelta(seconds=seconds), tags=tags), **tags)
+    _send(name, lambda stats, name, tags: stats.timing(name, timedelta(seconds=seconds), tags=tags), **tags)
 
 
-def _tell(name: str, send: Callable[[type[Stats], str, dict[str, str]], object], **tags: str) -> None:
+def _send(name: str, send: Callable[[type[Stats], str, dict[str, str]], object], **tags: str) -> None:
+    if "airflow" not in sys.modules:
+        return
     try:
         from airflow.providers.common.compat.sdk import Stats, conf
 
@@ -85,5 +88,5 @@ def _tell(name: str, send: Callable[[type[Stats], str, dict[str, str]], object],
         if tags and conf.getboolean("metrics", "legacy_names_on", fallback=True):
             send(Stats, ".".join([name, *(_NOT_FOR_A_NAME.sub("_", value) for value in tags.values())]), {})
     except Exception:
-        # Whatever is wrong with the metrics, no task is to suffer for it.
+        # Whatever is wrong with the metrics, no task must fail for it.
         log.debug("The metric %s could not be sent.", name, exc_info=True)

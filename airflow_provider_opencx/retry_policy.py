@@ -10,8 +10,6 @@ import random
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowFailException
-
 from airflow_provider_opencx.exceptions import OpenCXError
 
 try:
@@ -19,21 +17,21 @@ try:
 except ImportError:
     raise ImportError(
         "airflow_provider_opencx.retry_policy needs Airflow 3.3 or later, whose tasks take a retry_policy. On this"
-        " Airflow leave it out: errors that another try cannot mend fail a task at once without it, and a 429 is"
+        " Airflow leave it out: permanent errors fail a task at once without it, and a 429 is"
         " tried again by the task's own retries and retry_delay."
     ) from None
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-_SPREAD = 0.1
-"""By so much of the wait, at most, a task comes back later: a hundred that were told to wait do not return as one."""
+_MAX_JITTER = 0.1
+"""Maximum jitter, as a fraction of the wait: a hundred tasks that must wait do not come back at once."""
 
 
 def opencx_retry_policy() -> RetryPolicy:
     """Return a retry policy for one task, or for a whole Dag by its ``default_args``.
 
-    - An error that another try cannot mend (a rejected key, a refused plan) fails the task at once, as it does without
+    - A permanent error (a rejected key, a refused plan) fails the task at once, as it does without
       a policy; with this one also where a task of your own raised another error from it.
     - Where the service asked to wait longer than a minute (429, or 503, with Retry-After), the task leaves its worker
       and comes back when that time is over, whatever its ``retry_delay``. It still takes one of its ``retries``.
@@ -53,17 +51,17 @@ class OpenCXRetryPolicy(RetryPolicy):
         self, exception: BaseException, try_number: int, max_tries: int, context: Context | None = None
     ) -> RetryDecision:
         """Decide by the first error of this provider among an exception and its causes."""
-        from airflow_provider_opencx.client.requests import asked_to_wait
+        from airflow_provider_opencx.client.errors import long_retry_after
 
         error = _opencx_error_of(exception)
-        if isinstance(error, AirflowFailException):
-            return RetryDecision.fail(f"Another try cannot mend {type(error).__name__}.")
-        wait = asked_to_wait(error)
+        if error is not None and error.is_permanent:
+            return RetryDecision.fail(f"{type(error).__name__} is permanent: another try would fail in the same way.")
+        wait = long_retry_after(error)
         if wait is None:
             return RetryDecision.default()
-        spread = wait * random.uniform(0, _SPREAD)  # noqa: S311 - no secret hangs on it
+        jitter = wait * random.uniform(0, _MAX_JITTER)  # noqa: S311 - no secret hangs on it
         return RetryDecision.retry(
-            timedelta(seconds=wait + spread), f"OpenCX asks to wait {wait:.0f} s. The task comes back then."
+            timedelta(seconds=wait + jitter), f"OpenCX asks to wait {wait:.0f} s. The task comes back then."
         )
 
     def serialize(self) -> dict[str, Any]:

@@ -12,7 +12,7 @@ _JINJA = ("{{", "{%", "{#")
 
 
 def has_no_template(value: object) -> bool:
-    """Return whether a value is what the task will see: no Jinja, XComArg or other reference anywhere in it."""
+    """Return whether a value reaches the task unchanged: no Jinja, XComArg or other reference anywhere in it."""
     try:
         return _has_no_template(value)
     except RecursionError:
@@ -30,7 +30,7 @@ def _has_no_template(value: object) -> bool:
 
 
 @contextmanager
-def naming_task(task_id: str) -> Generator[None]:
+def task_named(task_id: str) -> Generator[None]:
     """Put the task's id before the message of an ``OpenCXArgumentError``: Airflow's import error has only that."""
     try:
         yield

@@ -38,5 +38,5 @@ def change_agent(agent_id: str, changes: Mapping[str, object]) -> HttpOperator:
 
 
 def differences(declared: Mapping[str, object], agent: Mapping[str, object]) -> dict[str, object]:
-    """Return the declared members that an agent has otherwise."""
-    return {member: value for member, value in declared.items() if agent[member] != value}
+    """Return the declared fields that an agent has otherwise."""
+    return {field: value for field, value in declared.items() if agent[field] != value}

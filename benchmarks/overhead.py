@@ -75,7 +75,7 @@ def measure(quick: bool) -> Section:
                 [
                     ["upsert, nothing changed", *map(seconds, _medians(upsert, exchange)), seconds(own[0])],
                     ["HttpOperator, GET", *map(seconds, _medians(find, exchange)), seconds(own[1])],
-                    ["upsert, one member changed", *map(seconds, _medians(changes[0], changes[2])), seconds(own[2])],
+                    ["upsert, one field changed", *map(seconds, _medians(changes[0], changes[2])), seconds(own[2])],
                     ["HttpOperator, GET and PATCH", *map(seconds, _medians(changes[1], changes[2])), seconds(own[3])],
                 ],
             ),

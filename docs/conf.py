@@ -16,13 +16,17 @@ os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="opencx-docs-")
 atexit.register(shutil.rmtree, os.environ["AIRFLOW_HOME"], ignore_errors=True)
 
 from airflow.sdk.bases.operator import BaseOperator  # noqa: E402
+from docutils import nodes  # noqa: E402
+from docutils.statemachine import StringList  # noqa: E402
 from sphinx.application import Sphinx  # noqa: E402
+from sphinx.util.docutils import SphinxDirective  # noqa: E402
 
 from airflow_provider_opencx import __version__  # noqa: E402
 from airflow_provider_opencx.connection.form import DEFAULT_CONN_ID  # noqa: E402
 from airflow_provider_opencx.exceptions import OpenCXError  # noqa: E402
-from airflow_provider_opencx.hooks.opencx import OnMismatch  # noqa: E402
 from airflow_provider_opencx.phone_agents.plan import IfExists  # noqa: E402
+from airflow_provider_opencx.phone_agents.reconcile import OnMismatch  # noqa: E402
+from airflow_provider_opencx.resources import all_operations  # noqa: E402
 
 project = "airflow-provider-opencx"
 author = "The authors of airflow-provider-opencx"
@@ -62,8 +66,33 @@ _IMPORTED_FOR_TYPES_ALONE = {
 
 
 def setup(app: Sphinx) -> None:
-    """Register what makes the signatures those that an author of a Dag reads and writes."""
+    """Register the signatures that an author of a Dag reads and writes, and the table of operations."""
     app.connect("autodoc-process-signature", _signature)
+    app.add_directive("opencx-operations", _OperationsTable)
+
+
+class _OperationsTable(SphinxDirective):
+    """A table of every operation of the API that the package uses, from their declarations."""
+
+    def run(self) -> list[nodes.Node]:
+        rows = [("Request", "Operation", "Scope", "Sent again", "Sure", "What it does")]
+        rows += [
+            (
+                f"``{operation.method} {operation.path}``",
+                f"``{operation.id}``",
+                f"``{operation.scope}``",
+                "yes" if operation.repeatable else "no",
+                operation.confidence,
+                operation.summary.replace("`", "``"),
+            )
+            for operation in all_operations()
+        ]
+        lines = [".. list-table::", "   :header-rows: 1", ""]
+        for row in rows:
+            lines += [f"   {'* -' if column == 0 else '  -'} {cell}" for column, cell in enumerate(row)]
+        container = nodes.container()
+        self.state.nested_parse(StringList(lines, source="opencx-operations"), self.content_offset, container)
+        return container.children
 
 
 def _signature(
@@ -78,7 +107,7 @@ def _signature(
 
 
 def _readable(signature: str) -> str:
-    """Return a signature with what its types stand for, and a model's members as an author spells them."""
+    """Return a signature with what its types stand for, and a model's fields as an author spells them."""
     signature = _NAME.sub(lambda name: _IMPORTED_FOR_TYPES_ALONE.get(name[0], name[0]), signature)
     return _ANNOTATED.sub(r"\1", signature).replace("actionIds", "action_ids").replace(*_DEFAULT_CONN_ID)
 

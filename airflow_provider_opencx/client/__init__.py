@@ -1,1 +1,1 @@
-"""The OpenCX API, and nothing of Airflow but the base exception."""
+"""HTTP with the OpenCX API: requests, retries, pacing, errors. It knows no resource, and imports nothing of Airflow."""

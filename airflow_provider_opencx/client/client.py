@@ -1,6 +1,6 @@
-"""The sync and the async client: they send what a flow asks for and hand it the answers.
+"""HTTP clients, blocking and async, that send the requests of a flow.
 
-This module and :mod:`.attempts` are the only ones that import httpx.
+The modules of this folder are the only ones that import httpx.
 """
 
 from __future__ import annotations
@@ -9,40 +9,37 @@ import asyncio
 import os
 import ssl
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import cache
 from types import TracebackType
-from typing import Generic, Self, TypedDict, TypeVar
-from urllib.parse import unquote, urlsplit
-from urllib.request import getproxies, proxy_bypass
+from typing import Generic, Self, TypedDict, TypeVar, cast, get_args
 
 import httpx
-from httpx_retries import Retry, RetryTransport
+from httpx_retries import RetryTransport
+from pydantic import JsonValue
 from pyrate_limiter import Duration, InMemoryBucket, Limiter, Rate
 
-from airflow_provider_opencx.client.requests import Flow, Pause, Request, Response, exchange
+from airflow_provider_opencx.client.body import aread_body, body_of, read_body
+from airflow_provider_opencx.client.flow import Flow, Pause, send
+from airflow_provider_opencx.client.network import proxy_for, tls_context
+from airflow_provider_opencx.client.operation import Method, Operation, Request, Response
+from airflow_provider_opencx.client.settings import ClientSettings
 from airflow_provider_opencx.client.transport import (
     AsyncPacedTransport,
     LongRetryAfterError,
     Observer,
     PacedTransport,
-    Sending,
-    retry_policies,
+    RequestContext,
+    RetryPolicies,
 )
 from airflow_provider_opencx.exceptions import (
-    OpenCXConfigError,
+    OpenCXArgumentError,
     OpenCXError,
     OpenCXResponseError,
     OpenCXUnreachableError,
 )
-
-MAX_BODY_BYTES = 32 * 1024 * 1024
-"""Answers larger than this are refused."""
-
-TIMEOUTS_OF_A_BODY = 4
-"""The body of an answer may take so many times the timeout, however steadily it dribbles in."""
+from airflow_provider_opencx.text import shortened
 
 _CONNECT_TIMEOUT = 10.0
 _KEEPALIVE_SECONDS = 900.0  # longer than a sensible poll interval, so that polling keeps its connection
@@ -61,57 +58,42 @@ _NOT_SENT = (
 _Result = TypeVar("_Result")
 
 
-@dataclass(frozen=True)
-class ClientSettings:
-    """What a client needs to know.
-
-    :param base_url: URL of the API, without a slash at its end.
-    :param api_key: the key; it is in no repr.
-    :param timeout: seconds to wait for an answer, and for each next piece of it; the whole body may take
-        :data:`TIMEOUTS_OF_A_BODY` times as long.
-    :param max_retries: how often one request is sent again.
-    :param requests_per_minute: the most requests a minute that this process, or all that share a pacing, send with
-        this key.
-    :param user_agent: the User-Agent header.
-    :param name: what messages call all this, such as ``connection 'opencx_default'``.
-    :param pacing: who shares the requests a minute: ``"process"``, each process has them to itself; ``"machine"``, all
-        processes of this machine and user; or the address of a Redis. It may hold a password, and is in no repr.
-    """
-
-    base_url: str
-    api_key: str = field(repr=False)
-    timeout: float = 30.0
-    max_retries: int = 4
-    requests_per_minute: int = 90
-    user_agent: str = "airflow-provider-opencx"
-    name: str = ""
-    pacing: str = field(default="process", repr=False)
-
-    @property
-    def secrets(self) -> list[str]:
-        """What must be in no log: the key, and the password of a Redis, as it is written and as it is meant."""
-        password = urlsplit(self.pacing).password
-        return [self.api_key, *({password, unquote(password)} if password else ())]
-
-
 class OpenCXClient:
-    """Runs flows against the API, blocking.
+    """Sends requests to the API, blocking.
 
     Usable as a context manager; safe to use from several threads.
 
     :param settings: where to, with which key, how patiently.
-    :param observer: is told of each attempt to send a request.
+    :param observer: called after each attempt to send a request.
     """
 
     def __init__(self, settings: ClientSettings, observer: Observer | None = None) -> None:
         self.settings = settings
         self._observer = observer
-        self._policies = retry_policies(settings.max_retries, _read_body)
+        self._policies = RetryPolicies(settings.max_retries, read_body)
         transport = PacedTransport(_limiter_of(settings), **_transport_options(settings))
         self._http = httpx.Client(transport=RetryTransport(transport), **_client_options(settings))
 
+    def request(
+        self, method: Method, path: str, *, params: Mapping[str, str] | None = None, json: JsonValue = None
+    ) -> Response:
+        """Send a request that this package does not know: the same key, retries, rate limit, masking and errors.
+
+        A GET is sent again after an error that may pass. Anything else is sent again only where the first request
+        provably was not handled.
+
+        :param method: the HTTP method.
+        :param path: the path below the connection's base URL, beginning with a slash.
+        :param params: the parameters of the query.
+        :param json: the JSON body; ``None`` sends none.
+        :return: the response; ``response.json()`` is its decoded body.
+        :raises OpenCXArgumentError: if it is not such a method, or not such a path.
+        :raises OpenCXAPIError: if the status is not a 2xx.
+        """
+        return self.run(send(_other_request(method, path, params, json)))
+
     def run(self, flow: Flow[_Result]) -> _Result:
-        """Carry out a flow and return its result; raises what the flow raises."""
+        """Send the requests of a flow and return its result; raises what the flow raises."""
         run = _Run(flow)
         while run.step is not None:
             if isinstance(run.step, Pause):
@@ -119,11 +101,11 @@ class OpenCXClient:
                 run.resume()
                 continue
             try:
-                answer = self._send(run.step)
+                response = self._send(run.step)
             except OpenCXError as error:
                 run.fail(error)
             else:
-                run.resume(answer)
+                run.resume(response)
         return run.result
 
     def _send(self, request: Request) -> Response:
@@ -131,15 +113,16 @@ class OpenCXClient:
             try:
                 response = self._http.send(self._built(request), stream=True)
                 try:
-                    _read_body(response)
+                    read_body(response)
                 finally:
                     response.close()
             except LongRetryAfterError as asked:
                 response = asked.response
-            return _answer(response, self.settings)
+            return _response(response, self.settings)
 
     def _built(self, request: Request) -> httpx.Request:
-        return _http_request(self._http, request, self._policies, Sending(request, self.settings.name, self._observer))
+        context = RequestContext(request, self.settings.name, self._observer)
+        return _http_request(self._http, request, self._policies, context)
 
     def close(self) -> None:
         """Close the connections."""
@@ -155,29 +138,29 @@ class OpenCXClient:
 
 
 class AsyncOpenCXClient:
-    """Runs flows against the API without blocking the event loop.
+    """Sends the requests of flows without blocking the event loop.
 
     Usable as an async context manager; belongs to the event loop it is first used in.
 
     :param settings: where to, with which key, how patiently.
-    :param observer: is told of each attempt to send a request.
+    :param observer: called after each attempt to send a request.
     """
 
     def __init__(self, settings: ClientSettings, observer: Observer | None = None) -> None:
         self.settings = settings
         self._observer = observer
-        self._policies = retry_policies(settings.max_retries, _aread_body)
+        self._policies = RetryPolicies(settings.max_retries, aread_body)
         transport = AsyncPacedTransport(_limiter_of(settings), **_transport_options(settings))
         self._http = httpx.AsyncClient(transport=RetryTransport(transport), **_client_options(settings))
 
     @classmethod
     async def open(cls, settings: ClientSettings, observer: Observer | None = None) -> Self:
-        """Return a client; the process's first takes a tenth of a second, in which the event loop goes on."""
-        await asyncio.to_thread(_tls_context)
+        """Return a client. Loads the TLS context in a thread; the first call in a process takes about 0.1 s."""
+        await asyncio.to_thread(tls_context)
         return cls(settings, observer)
 
     async def run(self, flow: Flow[_Result]) -> _Result:
-        """Carry out a flow and return its result; raises what the flow raises."""
+        """Send the requests of a flow and return its result; raises what the flow raises."""
         run = _Run(flow)
         while run.step is not None:
             if isinstance(run.step, Pause):
@@ -185,14 +168,14 @@ class AsyncOpenCXClient:
                 run.resume()
                 continue
             try:
-                answer = await self._send(run.step)
+                response = await self._send(run.step)
             except OpenCXError as error:
                 run.fail(error)
             else:
-                if len(answer.body) > _LARGE_BODY_BYTES:
-                    await asyncio.to_thread(run.resume, answer)
+                if len(response.body) > _LARGE_BODY_BYTES:
+                    await asyncio.to_thread(run.resume, response)
                 else:
-                    run.resume(answer)
+                    run.resume(response)
         return run.result
 
     async def _send(self, request: Request) -> Response:
@@ -200,15 +183,16 @@ class AsyncOpenCXClient:
             try:
                 response = await self._http.send(self._built(request), stream=True)
                 try:
-                    await _aread_body(response)
+                    await aread_body(response)
                 finally:
                     await response.aclose()
             except LongRetryAfterError as asked:
                 response = asked.response
-            return _answer(response, self.settings)
+            return _response(response, self.settings)
 
     def _built(self, request: Request) -> httpx.Request:
-        return _http_request(self._http, request, self._policies, Sending(request, self.settings.name, self._observer))
+        context = RequestContext(request, self.settings.name, self._observer)
+        return _http_request(self._http, request, self._policies, context)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -232,12 +216,12 @@ class _Run(Generic[_Result]):
         self.result: _Result
         self.resume()
 
-    def resume(self, answer: Response | None = None) -> None:
-        """Go on with an answer, to the next step or to the end."""
-        self._advance(lambda: self._flow.send(answer))
+    def resume(self, response: Response | None = None) -> None:
+        """Go on with a response, to the next step or to the end."""
+        self._advance(lambda: self._flow.send(response))
 
     def fail(self, error: OpenCXError) -> None:
-        """Go on with the news that there is no answer."""
+        """Go on with the error for which there is no response."""
         self._advance(lambda: self._flow.throw(error))
 
     def _advance(self, move: Callable[[], Request | Pause]) -> None:
@@ -248,6 +232,24 @@ class _Run(Generic[_Result]):
             self.result = end.value
 
 
+def _other_request(method: str, path: str, params: Mapping[str, str] | None, json: JsonValue) -> Request:
+    if method not in get_args(Method):
+        raise OpenCXArgumentError(f"method: must be one of {', '.join(get_args(Method))}, in capital letters")
+    # Of a whole URL, httpx would take the host as well, and send the key there.
+    if not path.startswith("/") or path.startswith("//"):
+        raise OpenCXArgumentError("path: must be a path below the connection's Base URL, such as '/phone'")
+    operation = Operation(
+        id="request",
+        method=cast(Method, method),
+        path=path,
+        scope="",
+        noun="object",
+        summary="Any other request.",
+        repeatable=method == "GET",
+    )
+    return Request(operation, path, params or {}, json)
+
+
 class _TransportOptions(TypedDict):
     verify: ssl.SSLContext
     limits: httpx.Limits
@@ -256,9 +258,9 @@ class _TransportOptions(TypedDict):
 
 def _transport_options(settings: ClientSettings) -> _TransportOptions:
     return {
-        "verify": _tls_context(),
+        "verify": tls_context(),
         "limits": httpx.Limits(max_connections=20, keepalive_expiry=_KEEPALIVE_SECONDS),
-        "proxy": _proxy_to(httpx.URL(settings.base_url)),
+        "proxy": proxy_for(httpx.URL(settings.base_url)),
     }
 
 
@@ -284,53 +286,9 @@ def _client_options(settings: ClientSettings) -> _ClientOptions:
     }
 
 
-@cache
-def _tls_context() -> ssl.SSLContext:
-    """One context a process: loading the certificate bundle takes up to a tenth of a second.
-
-    It verifies, always. Whom it trusts, the environment may say: SSL_CERT_FILE or SSL_CERT_DIR.
-    """
-    try:
-        return httpx.create_ssl_context()
-    except OSError as error:
-        raise OpenCXConfigError(
-            "The environment variable SSL_CERT_FILE or SSL_CERT_DIR does not name certificates that can be read:"
-            f" {error.strerror or type(error).__name__}."
-        ) from None
-
-
-def _proxy_to(url: httpx.URL) -> str | None:
-    """Return the proxy that the environment names for this URL.
-
-    Only https goes through a proxy, because there it is a tunnel and the proxy never sees the key.
-    """
-    if url.scheme != "https" or proxy_bypass(url.host):
-        return None
-    proxies = getproxies()
-    proxy = proxies.get("https") or proxies.get("all")
-    if proxy is None:
-        return None
-    scheme, separator, _ = proxy.partition("://")
-    if separator and scheme not in ("http", "https"):
-        raise OpenCXConfigError(
-            f"The environment (HTTPS_PROXY or ALL_PROXY) names a proxy of kind {scheme}; only http and https proxies"
-            " are supported."
-        )
-    address = proxy if separator else f"http://{proxy}"
-    try:
-        if not httpx.Proxy(address).url.host:
-            raise ValueError("no host")
-    except (httpx.InvalidURL, ValueError):  # which may quote the URL, with a password that may be in it
-        raise OpenCXConfigError(
-            "The environment (HTTPS_PROXY or ALL_PROXY) names a proxy whose URL cannot be read; it should be like"
-            " http://proxy.example.com:3128."
-        ) from None
-    return address
-
-
 def _limiter_of(settings: ClientSettings) -> Limiter:
-    paced = (settings.base_url, settings.api_key, settings.requests_per_minute)
-    return _limiter(*paced) if settings.pacing == "process" else _shared_limiter(*paced, settings.pacing, os.getpid())
+    key = (settings.base_url, settings.api_key, settings.requests_per_minute)
+    return _limiter(*key) if settings.pacing == "process" else _shared_limiter(*key, settings.pacing, os.getpid())
 
 
 @cache
@@ -341,91 +299,46 @@ def _limiter(base_url: str, api_key: str, requests_per_minute: int) -> Limiter:
 
 @cache
 def _shared_limiter(base_url: str, api_key: str, requests_per_minute: int, pacing: str, process: int) -> Limiter:
-    """One a process as well, and never that of the process it was forked from, whose file or socket it would use."""
+    """One per process; keyed by PID so that a fork does not inherit file handles or sockets."""
     from airflow_provider_opencx.client.coordination import shared_limiter
 
     return shared_limiter(pacing, base_url, api_key, requests_per_minute)
 
 
 def _http_request(
-    http: httpx.Client | httpx.AsyncClient, request: Request, policies: dict[str, Retry], sending: Sending
+    http: httpx.Client | httpx.AsyncClient, request: Request, policies: RetryPolicies, context: RequestContext
 ) -> httpx.Request:
     return http.build_request(
-        request.method,
+        request.operation.method,
         request.path,
         params=dict(request.query) or None,
         json=request.body,
-        extensions={"retry": policies[request.method], **sending.extensions},
+        extensions={"retry": policies.of(request), **context.extensions},
     )
 
 
-_BODY = "opencx_body"
-
-
-def _read_body(response: httpx.Response) -> None:
-    if _BODY in response.extensions:
-        return
-    body = _Body(response)
-    with Sending.of(response.request).reading(response):
-        try:
-            for chunk in response.iter_bytes():
-                body.add(chunk)
-        except (OpenCXResponseError, httpx.ReadTimeout):
-            response.close()
-            raise
-    response.extensions[_BODY] = bytes(body.collected)
-
-
-async def _aread_body(response: httpx.Response) -> None:
-    if _BODY in response.extensions:
-        return
-    body = _Body(response)
-    with Sending.of(response.request).reading(response):
-        try:
-            async for chunk in response.aiter_bytes():
-                body.add(chunk)
-        except (OpenCXResponseError, httpx.ReadTimeout):
-            await response.aclose()
-            raise
-    response.extensions[_BODY] = bytes(body.collected)
-
-
-class _Body:
-    """A body on its way in: of no more bytes, and in no more time, than it may take.
-
-    httpx limits the wait for each piece alone, so a service that sends a byte now and then would hold its reader for
-    ever.
-    """
-
-    def __init__(self, response: httpx.Response) -> None:
-        self.collected = bytearray()
-        self._seconds = TIMEOUTS_OF_A_BODY * response.request.extensions["timeout"]["read"]
-        self._deadline = time.monotonic() + self._seconds
-
-    def add(self, chunk: bytes) -> None:
-        """Take in the next piece."""
-        if time.monotonic() > self._deadline:
-            raise httpx.ReadTimeout(f"the answer began and was not complete after {self._seconds:g} s")
-        if len(self.collected) + len(chunk) > MAX_BODY_BYTES:
-            raise OpenCXResponseError(f"the service's response is over {MAX_BODY_BYTES >> 20} MiB and was not read.")
-        self.collected += chunk
-
-
-def _answer(response: httpx.Response, settings: ClientSettings) -> Response:
-    body: bytes = response.extensions.get(_BODY, b"")
-    return Response(response.status_code, response.headers, body, over=settings.name, secret=settings.api_key)
+def _response(response: httpx.Response, settings: ClientSettings) -> Response:
+    return Response(
+        response.status_code,
+        response.headers,
+        body_of(response),
+        connection=settings.name,
+        secret=settings.api_key,
+    )
 
 
 @contextmanager
 def _typed_errors(request: Request, settings: ClientSettings) -> Generator[None]:
     """Turn httpx's errors into ours, without theirs as context: it may quote headers, the key among them."""
-    sent = exchange(request, settings.name)
+    sent = request.over(settings.name)
     try:
         yield
-    except OpenCXResponseError as wrong:
-        raise wrong.saying(f"{sent}: {wrong}") from None
+    except OpenCXResponseError as error:
+        raise error.with_message(f"{sent}: {error}") from None
+    except httpx.InvalidURL:
+        raise OpenCXArgumentError(f"{shortened(sent)}: the path cannot be part of a URL.") from None
     except httpx.DecodingError:
-        raise OpenCXResponseError(f"{sent}: the service's answer cannot be decompressed.") from None
+        raise OpenCXResponseError(f"{sent}: the service's response cannot be decompressed.") from None
     except httpx.TransportError as error:
         distrust = _distrust(error)
         if distrust is not None:
@@ -438,7 +351,7 @@ def _typed_errors(request: Request, settings: ClientSettings) -> Generator[None]
         reason = type(error).__name__ if isinstance(error, httpx.LocalProtocolError) else _reason(error)
         reason = reason.replace(settings.api_key, "***")  # what is no HTTP is quoted, and may repeat the request
         raise OpenCXUnreachableError(
-            f"{sent}: no answer from {settings.base_url}: {reason}. Check the network and the Base URL;"
+            f"{sent}: no response from {settings.base_url}: {reason}. Check the network and the Base URL;"
             " another try may succeed.",
             request_sent=not isinstance(error, _NOT_SENT),
         ) from None

@@ -30,7 +30,7 @@ class ExtraField:
     :param name: the key in the connection's extra JSON.
     :param label: what the form calls it.
     :param description: the form's help text.
-    :param type: its JSON type; the one text is read by a rule of its own.
+    :param type: its JSON type; ``string`` is validated in :mod:`.settings`.
     :param default: what holds when it is left out or empty.
     :param minimum: the least allowed value of a number.
     :param maximum: the greatest allowed value of a number.
@@ -49,8 +49,8 @@ TIMEOUT = ExtraField(
     name="timeout",
     label="Timeout (seconds)",
     description=(
-        "How long to wait for an answer of the OpenCX API, and for each next piece of it. The whole of it may take"
-        " four times as long."
+        "Seconds to wait for a response of the OpenCX API, and for each next piece of it. Reading a large body may take"
+        " up to 4 times as long."
     ),
     type="number",
     default=30,

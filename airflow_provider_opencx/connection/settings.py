@@ -1,8 +1,8 @@
-"""Reads an Airflow connection of type ``opencx``: pure, so the sync and the async hook share it.
+"""Reads an Airflow connection of type ``opencx``. Pure: it asks neither Airflow nor the service.
 
 Password: the API key. Host: the base URL, empty for the service's own. Extras: see :mod:`.form`.
-What is wrong is said by field, before any request is sent; the key is never part of a message. Extras of other
-names are left alone, but for those about TLS: they do nothing, and whoever wrote one believes that they do.
+An error names the wrong field before any request is sent; the key is never part of a message. Unknown extras are
+ignored, except TLS-related ones, which are rejected because they would have no effect.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import re
 from typing import Protocol
 from urllib.parse import SplitResult, urlsplit
 
-from airflow_provider_opencx.client.client import ClientSettings
+from airflow_provider_opencx.client.settings import ClientSettings
 from airflow_provider_opencx.connection import form
 from airflow_provider_opencx.connection.form import ExtraField
 from airflow_provider_opencx.exceptions import OpenCXConfigError
@@ -45,7 +45,7 @@ def client_settings(connection: AirflowConnection, *, user_agent: str) -> Client
     """
     try:
         extras = _extras(_text("extra", connection.extra))
-        _refuse_words_about_tls(extras)
+        _refuse_tls_extras(extras)
         values = {field.name: _extra(field, extras.get(field.name)) for field in form.EXTRA_FIELDS}
         allow_insecure_http = bool(values.pop(form.ALLOW_INSECURE_HTTP.name))
         return ClientSettings(
@@ -161,14 +161,13 @@ def _extras(extra: str) -> dict[str, object]:
     return extras
 
 
-def _refuse_words_about_tls(extras: dict[str, object]) -> None:
+def _refuse_tls_extras(extras: dict[str, object]) -> None:
     ours = {field.name for field in form.EXTRA_FIELDS}
     for name, value in extras.items():
         if name not in ours and _ABOUT_TLS.search(name) and value is not None and value != "":
             raise ValueError(
-                f"the extra {_shown(name)} has no meaning, and would not be heeded: the service's certificate is always"
-                " verified. Remove the extra. To trust a company's own CA, name its certificate file in the"
-                " environment variable SSL_CERT_FILE."
+                f"the extra {_shown(name)} is not supported: certificates are always verified. Remove the extra. To"
+                " trust a company's own CA, name its certificate file in the environment variable SSL_CERT_FILE."
             )
 
 
@@ -182,7 +181,7 @@ def _extra(field: ExtraField, value: object) -> float | int | bool | str:
 
 def _pacing(pacing: str) -> str:
     if pacing not in ("process", "machine") and not _is_redis(pacing):
-        raise ValueError(  # without what it is: a password may be in it
+        raise ValueError(  # without the value: a password may be in it
             f"the extra {form.PACING.name} must be process, machine, or the address of a Redis such as"
             " redis://host:6379/0."
         )
@@ -209,7 +208,7 @@ def _boolean(field: ExtraField, value: object) -> bool:
     truth = {"true": True, "false": False}.get(value.lower()) if isinstance(value, str) else value
     if isinstance(truth, bool):
         return truth
-    raise ValueError(f"the extra {field.name} must be true or false, and is {_shown(value)}.")
+    raise ValueError(f"the extra {field.name} must be true or false, got {_shown(value)}.")
 
 
 def _number(field: ExtraField, value: object) -> float | int:
@@ -222,9 +221,9 @@ def _number(field: ExtraField, value: object) -> float | int:
     whole = field.type == "integer"
     if not math.isfinite(number) or (whole and number != int(number)) or number < (field.minimum or 0):
         kind = "a whole number" if whole else "a number"
-        raise ValueError(f"the extra {field.name} must be {kind} of {field.minimum} or more, and is {_shown(value)}.")
+        raise ValueError(f"the extra {field.name} must be {kind} of {field.minimum} or more, got {_shown(value)}.")
     if field.maximum is not None and number > field.maximum:
-        raise ValueError(f"the extra {field.name} must be {field.maximum} or less, and is {_shown(value)}.")
+        raise ValueError(f"the extra {field.name} must be {field.maximum} or less, got {_shown(value)}.")
     return int(number) if whole else number
 
 
@@ -232,4 +231,4 @@ def _shown(value: object) -> str:
     if isinstance(value, dict | list):
         return "a list" if isinstance(value, list) else "an object"
     text = json.dumps(value)
-    return text if len(text) <= 40 else "far longer"
+    return text if len(text) <= 40 else "a longer value"

@@ -1,4 +1,4 @@
-"""The hook: an Airflow connection becomes a client, and the verbs that everything else here is built from."""
+"""The hook: authenticated access to OpenCX over an Airflow connection."""
 
 from __future__ import annotations
 
@@ -6,53 +6,45 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowNotFoundException, BaseHook, mask_secret
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, mask_secret
 
 from airflow_provider_opencx import __version__, metrics
-from airflow_provider_opencx.client import requests
-from airflow_provider_opencx.client.client import AsyncOpenCXClient, ClientSettings, OpenCXClient
-from airflow_provider_opencx.client.requests import Flow
+from airflow_provider_opencx.client.client import AsyncOpenCXClient, OpenCXClient
+from airflow_provider_opencx.client.flow import Flow
+from airflow_provider_opencx.client.settings import ClientSettings
 from airflow_provider_opencx.connection import form
 from airflow_provider_opencx.connection.settings import client_settings
-from airflow_provider_opencx.exceptions import (
-    OpenCXConfigError,
-    OpenCXCreateMismatchError,
-    OpenCXError,
-    OpenCXFleetError,
-    OpenCXFleetPermanentError,
-    OpenCXMismatchError,
-    OpenCXNameMismatchError,
-)
+from airflow_provider_opencx.exceptions import OpenCXConfigError, OpenCXError, derive_from_airflow
 from airflow_provider_opencx.phone_agents import reconcile
-from airflow_provider_opencx.phone_agents.apply import Outcome, Result
 from airflow_provider_opencx.phone_agents.fleet import FleetPlan
 from airflow_provider_opencx.phone_agents.plan import IfExists, PhoneAgents, pick_agent, require_agent
+from airflow_provider_opencx.phone_agents.reconcile import OnMismatch
 from airflow_provider_opencx.resources.phone_agents import (
     PhoneAgent,
     PhoneAgentChanges,
     PhoneAgentSpec,
-    Voice,
-    shortened,
+    list_phone_agents,
+    ping,
 )
+from airflow_provider_opencx.resources.voices import Voice, list_voices
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
     from pydantic import JsonValue
 
-OnMismatch: TypeAlias = Literal["fail", "warn"]
+derive_from_airflow()
 
 _Result = TypeVar("_Result")
-
-_MOST_REASONS = 20
 
 
 class OpenCXHook(BaseHook):
     """Authenticated access to the OpenCX phone API.
 
-    Each verb has a twin for async code whose name begins with ``a``. A verb may send several requests: the
-    API has no way to read one agent, so an agent is read by listing all.
+    Each method has an async variant whose name begins with ``a``. A method may send several requests: the API has no
+    way to read one agent, so an agent is read by listing all. ``get_conn().request("GET", "/anything")`` reaches what
+    this package does not know.
 
     :param opencx_conn_id: id of a connection of type ``opencx``.
     :param max_retries: overrides the connection's extra of that name, for a caller that tries again itself.
@@ -71,7 +63,7 @@ class OpenCXHook(BaseHook):
     def get_conn(self) -> OpenCXClient:
         """Return the client of this hook; one for its whole life, so that its connections are kept alive.
 
-        :raises OpenCXConfigError: if the connection is missing, or something in it is wrong.
+        :raises OpenCXConfigError: if the connection is missing, or one of its fields is wrong.
         """
         return self._client
 
@@ -89,13 +81,13 @@ class OpenCXHook(BaseHook):
     async def aget_conn(self) -> AsyncOpenCXClient:
         """Return a new async client, for the caller to close (``async with await hook.aget_conn() as client``).
 
-        :raises OpenCXConfigError: if the connection is missing, or something in it is wrong.
+        :raises OpenCXConfigError: if the connection is missing, or one of its fields is wrong.
         """
         from airflow.providers.common.compat.connection import get_async_connection
         from asgiref.sync import sync_to_async
 
         # What asks Airflow is shielded: a call that is cancelled half-way ends the triggerers of Airflow 3.0 and 3.1.
-        # The metrics come first, because they are told of what fails here as well.
+        # The metrics come first, because what fails here is counted as well.
         await sync_to_async(metrics.prepare, thread_sensitive=False)()
         try:
             connection = await asyncio.shield(get_async_connection(self.opencx_conn_id, hook=self))
@@ -109,18 +101,18 @@ class OpenCXHook(BaseHook):
 
     def list_phone_agents(self) -> list[PhoneAgent]:
         """Return all agents of the organization."""
-        return self.get_conn().run(requests.list_phone_agents())
+        return self.get_conn().run(list_phone_agents())
 
     async def alist_phone_agents(self) -> list[PhoneAgent]:
-        """Async twin of :meth:`list_phone_agents`."""
-        return await self._arun(requests.list_phone_agents())
+        """Async variant of :meth:`list_phone_agents`."""
+        return await self._arun(list_phone_agents())
 
     def get_phone_agent(self, agent_id: str) -> PhoneAgent:
         """Return the agent of an id; raises ``OpenCXAgentNotFoundError`` if there is none."""
         return require_agent(PhoneAgents(self.list_phone_agents()), agent_id=agent_id)
 
     async def aget_phone_agent(self, agent_id: str) -> PhoneAgent:
-        """Async twin of :meth:`get_phone_agent`."""
+        """Async variant of :meth:`get_phone_agent`."""
         return require_agent(PhoneAgents(await self.alist_phone_agents()), agent_id=agent_id)
 
     def find_phone_agent(self, name: str) -> PhoneAgent | None:
@@ -131,7 +123,7 @@ class OpenCXHook(BaseHook):
         return pick_agent(PhoneAgents(self.list_phone_agents()), agent_name=name)
 
     async def afind_phone_agent(self, name: str) -> PhoneAgent | None:
-        """Async twin of :meth:`find_phone_agent`."""
+        """Async variant of :meth:`find_phone_agent`."""
         return pick_agent(PhoneAgents(await self.alist_phone_agents()), agent_name=name)
 
     def create_phone_agent(
@@ -146,16 +138,16 @@ class OpenCXHook(BaseHook):
 
         :param spec: the declaration; ``type``, left out, is ``"outbound"``.
         :param if_exists: ``"adopt"`` returns an agent of that name as it is, ``"fail"`` raises.
-        :param on_mismatch: what to do if the service stores a member other than asked: ``"fail"`` or ``"warn"``.
-        :param is_retry: whether an earlier try may have sent the create without learning what became of it. An
-            agent that is not there yet is then looked for with patience, some 15 s, before it is created.
-        :raises OpenCXUnknownOutcomeError: if the create was not answered and no agent has appeared.
-        :raises OpenCXCreateMismatchError: if the new agent is not as asked. The next try would take it as it is;
+        :param on_mismatch: what to do if the service stores another value than declared: ``"fail"`` or ``"warn"``.
+        :param is_retry: whether an earlier try may have sent the create and not received the response. The list is
+            then read for some 15 s before an agent that it does not show is created.
+        :raises OpenCXUnknownOutcomeError: if the create had no response and no agent has appeared.
+        :raises OpenCXCreateMismatchError: if the new agent is not as declared. The next try would adopt it as it is;
             :meth:`upsert_phone_agent` changes it.
         :raises OpenCXPlanRefusedError: if several agents have the name, or the one that has it is inbound.
         """
-        flow = reconcile.create(spec, if_exists, is_retry=is_retry)
-        return self._checked(self.get_conn().run(flow), on_mismatch, OpenCXCreateMismatchError)
+        flow = reconcile.create(spec, if_exists, on_mismatch=on_mismatch, is_retry=is_retry)
+        return self.get_conn().run(flow)
 
     async def acreate_phone_agent(
         self,
@@ -165,9 +157,8 @@ class OpenCXHook(BaseHook):
         on_mismatch: OnMismatch = "fail",
         is_retry: bool = False,
     ) -> PhoneAgent:
-        """Async twin of :meth:`create_phone_agent`."""
-        flow = reconcile.create(spec, if_exists, is_retry=is_retry)
-        return self._checked(await self._arun(flow), on_mismatch, OpenCXCreateMismatchError)
+        """Async variant of :meth:`create_phone_agent`."""
+        return await self._arun(reconcile.create(spec, if_exists, on_mismatch=on_mismatch, is_retry=is_retry))
 
     def update_phone_agent(
         self,
@@ -177,16 +168,16 @@ class OpenCXHook(BaseHook):
         agent_name: str | None = None,
         on_mismatch: OnMismatch = "fail",
     ) -> PhoneAgent:
-        """Bring an existing agent to the declared members, sending only those that differ, and return it.
+        """Bring an existing agent to the declared fields, sending only those that differ, and return it.
 
         :param agent_id: the agent; ``None`` to name it by ``agent_name``.
-        :param changes: the members to write.
+        :param changes: the fields to write.
         :param agent_name: the agent, by its name.
-        :param on_mismatch: what to do if the service stores a member other than asked: ``"fail"`` or ``"warn"``.
+        :param on_mismatch: what to do if the service stores another value than declared: ``"fail"`` or ``"warn"``.
         :raises OpenCXPlanRefusedError: if there is no such agent, or several, or ``model`` would change.
         """
-        flow = reconcile.update(changes, agent_id=agent_id, agent_name=agent_name)
-        return self._checked(self.get_conn().run(flow), on_mismatch)
+        flow = reconcile.update(changes, agent_id=agent_id, agent_name=agent_name, on_mismatch=on_mismatch)
+        return self.get_conn().run(flow)
 
     async def aupdate_phone_agent(
         self,
@@ -196,9 +187,9 @@ class OpenCXHook(BaseHook):
         agent_name: str | None = None,
         on_mismatch: OnMismatch = "fail",
     ) -> PhoneAgent:
-        """Async twin of :meth:`update_phone_agent`."""
-        flow = reconcile.update(changes, agent_id=agent_id, agent_name=agent_name)
-        return self._checked(await self._arun(flow), on_mismatch)
+        """Async variant of :meth:`update_phone_agent`."""
+        flow = reconcile.update(changes, agent_id=agent_id, agent_name=agent_name, on_mismatch=on_mismatch)
+        return await self._arun(flow)
 
     def upsert_phone_agent(
         self, spec: PhoneAgentSpec, *, on_mismatch: OnMismatch = "fail", is_retry: bool = False
@@ -206,68 +197,66 @@ class OpenCXHook(BaseHook):
         """Make sure that exactly one agent has the declared name and is as declared, and return it.
 
         :param spec: the declaration; ``type``, left out, is ``"outbound"`` for a new agent.
-        :param on_mismatch: what to do if the service stores a member other than asked: ``"fail"`` or ``"warn"``.
-        :param is_retry: whether an earlier try may have sent the create without learning what became of it. An
-            agent that is not there yet is then looked for with patience, some 15 s, before it is created.
-        :raises OpenCXUnknownOutcomeError: if a create was not answered and no agent has appeared.
+        :param on_mismatch: what to do if the service stores another value than declared: ``"fail"`` or ``"warn"``.
+        :param is_retry: whether an earlier try may have sent the create and not received the response. The list is
+            then read for some 15 s before an agent that it does not show is created.
+        :raises OpenCXUnknownOutcomeError: if a create had no response and no agent has appeared.
         :raises OpenCXPlanRefusedError: if several agents have the name, ``model`` would change, or an inbound
             agent has the name and no ``type`` is written.
         """
-        return self._checked(self.get_conn().run(reconcile.upsert(spec, is_retry=is_retry)), on_mismatch)
+        return self.get_conn().run(reconcile.upsert(spec, on_mismatch=on_mismatch, is_retry=is_retry))
 
     async def aupsert_phone_agent(
         self, spec: PhoneAgentSpec, *, on_mismatch: OnMismatch = "fail", is_retry: bool = False
     ) -> PhoneAgent:
-        """Async twin of :meth:`upsert_phone_agent`."""
-        return self._checked(await self._arun(reconcile.upsert(spec, is_retry=is_retry)), on_mismatch)
+        """Async variant of :meth:`upsert_phone_agent`."""
+        return await self._arun(reconcile.upsert(spec, on_mismatch=on_mismatch, is_retry=is_retry))
 
     def plan_phone_agents(self, specs: Sequence[PhoneAgentSpec], *, is_retry: bool = False) -> FleetPlan:
-        """Return what is to be done for exactly one agent of each declared name, as declared; writes nothing.
+        """Return the plan for exactly one agent of each declared name, as declared; writes nothing.
 
         :param specs: the declarations of a fleet, no name twice.
-        :param is_retry: whether an earlier try may have sent creates without learning what became of them. Agents
-            that are not there yet are then looked for with patience, some 15 s.
+        :param is_retry: whether an earlier try may have sent creates and not received the responses. The list is
+            then read for some 15 s while it does not show all agents.
         """
-        plan = self.get_conn().run(reconcile.plan_fleet(specs, is_retry=is_retry))
-        return replace(plan, connection=self.opencx_conn_id)
+        flow = reconcile.plan_fleet(specs, connection=self.opencx_conn_id, is_retry=is_retry)
+        return self.get_conn().run(flow)
 
     async def aplan_phone_agents(self, specs: Sequence[PhoneAgentSpec], *, is_retry: bool = False) -> FleetPlan:
-        """Async twin of :meth:`plan_phone_agents`."""
-        plan = await self._arun(reconcile.plan_fleet(specs, is_retry=is_retry))
-        return replace(plan, connection=self.opencx_conn_id)
+        """Async variant of :meth:`plan_phone_agents`."""
+        flow = reconcile.plan_fleet(specs, connection=self.opencx_conn_id, is_retry=is_retry)
+        return await self._arun(flow)
 
     def apply_plan(
         self, plan: FleetPlan, *, approved: Mapping[str, JsonValue] | None = None, on_mismatch: OnMismatch = "fail"
     ) -> list[PhoneAgent]:
-        """Carry out the plan of a fleet, one write for each agent that differs, and return the agents as declared.
+        """Apply the plan of a fleet, one write for each agent that differs, and return the agents as declared.
 
         An agent that fails does not hold up the others. Where its error says that theirs would fail as well (a key that
         is rejected, a service that asks to wait, five failures in a row), nothing more is sent.
 
         :param plan: what :meth:`plan_phone_agents` returned, just now.
         :param approved: a plan that somebody has approved, as JSON: nothing else is done.
-        :param on_mismatch: what to do if the service stores a member other than asked: ``"fail"`` or ``"warn"``.
+        :param on_mismatch: what to do if the service stores another value than declared: ``"fail"`` or ``"warn"``.
         :raises OpenCXPlanRefusedError: before the first write, if an agent cannot be brought to its declaration, or the
             plan is not the approved one.
         :raises OpenCXFleetError: naming each agent that failed, after the others were written.
         """
-        _check(plan, approved)
-        return self._fleet(plan, self.get_conn().run(reconcile.apply_fleet(plan)), on_mismatch)
+        return self.get_conn().run(reconcile.apply_fleet(plan, approved=approved, on_mismatch=on_mismatch))
 
     async def aapply_plan(
         self, plan: FleetPlan, *, approved: Mapping[str, JsonValue] | None = None, on_mismatch: OnMismatch = "fail"
     ) -> list[PhoneAgent]:
-        """Async twin of :meth:`apply_plan`."""
-        _check(plan, approved)
-        return self._fleet(plan, await self._arun(reconcile.apply_fleet(plan)), on_mismatch)
+        """Async variant of :meth:`apply_plan`."""
+        return await self._arun(reconcile.apply_fleet(plan, approved=approved, on_mismatch=on_mismatch))
 
     def list_voices(self) -> list[Voice]:
         """Return the voices that can be given as ``voice_id``."""
-        return self.get_conn().run(requests.list_voices())
+        return self.get_conn().run(list_voices())
 
     async def alist_voices(self) -> list[Voice]:
-        """Async twin of :meth:`list_voices`."""
-        return await self._arun(requests.list_voices())
+        """Async variant of :meth:`list_voices`."""
+        return await self._arun(list_voices())
 
     def test_connection(self) -> tuple[bool, str]:
         """Send one authenticated GET and say in a sentence how it went, never showing the key.
@@ -276,7 +265,7 @@ class OpenCXHook(BaseHook):
         """
         try:
             with type(self)(self.opencx_conn_id, max_retries=0).get_conn() as client:
-                client.run(requests.ping())
+                client.run(ping())
         except OpenCXError as error:
             # Behind the form's button, Airflow gives the connection a random id for the while.
             return False, str(error).replace(f" {self.opencx_conn_id!r}", "")
@@ -318,62 +307,3 @@ class OpenCXHook(BaseHook):
             f"Connection {self.opencx_conn_id!r} is not defined, or cannot be read. Add one of type OpenCX, with the"
             " API key as its password."
         )
-
-    def _checked(
-        self,
-        outcome: Outcome,
-        on_mismatch: OnMismatch,
-        mismatch_error: type[OpenCXMismatchError] = OpenCXMismatchError,
-    ) -> PhoneAgent:
-        """Return the agent of an outcome, if the service has stored it as asked."""
-        if not outcome.mismatches:
-            return outcome.agent
-        message = (
-            f"OpenCX {outcome.action} {outcome.agent.label}, but not as asked:"
-            f" {'; '.join(map(str, outcome.mismatches))}. The service may not know the member, or not take the"
-            " value; with on_mismatch='warn' this is only logged."
-        )
-        if on_mismatch == "fail":
-            members = [mismatch.member for mismatch in outcome.mismatches]
-            raise mismatch_error(message, agent_id=outcome.agent.id, members=members)
-        self.log.warning(message)
-        return outcome.agent
-
-    def _fleet(self, plan: FleetPlan, results: Sequence[Result], on_mismatch: OnMismatch) -> list[PhoneAgent]:
-        agents: list[PhoneAgent] = []
-        failures: dict[str, OpenCXError] = {}
-        for step, result in zip(plan.steps, results, strict=True):
-            try:
-                if isinstance(result, OpenCXError):
-                    raise result
-                agents.append(self._checked(result, on_mismatch))
-            except OpenCXError as error:
-                failures[step.spec.agent_name] = error
-        if failures:
-            raise _fleet_error(failures, len(plan.steps))
-        return agents
-
-
-def _check(plan: FleetPlan, approved: Mapping[str, JsonValue] | None) -> None:
-    metrics.count_decision("refused", plan.refused)
-    plan.check(approved)
-
-
-def _fleet_error(failures: Mapping[str, OpenCXError], declared: int) -> OpenCXFleetError:
-    """Return the error that names each agent which failed; one that is retried only where that can help."""
-    names_by_reason: dict[str, list[str]] = {}
-    for name, error in failures.items():
-        names_by_reason.setdefault(str(error), []).append(repr(shortened(name)))
-    sentences = [
-        f"{', '.join(names)}: {reason}" if number < _MOST_REASONS else ", ".join(names)
-        for number, (reason, names) in enumerate(names_by_reason.items())
-    ]
-    message = f"{len(failures)} of {declared} agents are not as declared; the others are. {' '.join(sentences)}"
-    # An agent under another name than declared is not found again: another try would create one more.
-    created_otherwise = any(isinstance(error, OpenCXNameMismatchError) for error in failures.values())
-    hopeless = all(isinstance(error, AirflowFailException) for error in failures.values())
-    return (OpenCXFleetPermanentError if created_otherwise or hopeless else OpenCXFleetError)(
-        message,
-        failures={name: str(error) for name, error in failures.items()},
-        retry_after=max(filter(None, map(requests.asked_to_wait, failures.values())), default=None),
-    )

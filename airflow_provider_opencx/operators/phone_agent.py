@@ -1,6 +1,6 @@
 """Operators that create phone agents and keep them as declared.
 
-Each returns the agent as a plain dict with the API's member names, the same that the sensor returns; the one for a
+Each returns the agent as a plain dict with the API's field names, the same that the sensor returns; the one for a
 whole fleet returns the list of them.
 """
 
@@ -15,17 +15,20 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeAlias, cast
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_opencx.connection.form import DEFAULT_CONN_ID
-from airflow_provider_opencx.exceptions import OpenCXArgumentError
-from airflow_provider_opencx.templates import has_no_template, naming_task
+from airflow_provider_opencx.exceptions import OpenCXArgumentError, derive_from_airflow
+from airflow_provider_opencx.templates import has_no_template, task_named
 
 # The API's models and the hook are imported where they are used: parsing a Dag should not pay for them.
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
     from pydantic import JsonValue
 
-    from airflow_provider_opencx.hooks.opencx import OnMismatch, OpenCXHook
+    from airflow_provider_opencx.hooks.opencx import OpenCXHook
     from airflow_provider_opencx.phone_agents.fleet import FleetPlan
     from airflow_provider_opencx.phone_agents.plan import IfExists
+    from airflow_provider_opencx.phone_agents.reconcile import OnMismatch
+
+derive_from_airflow()
 
 
 class LeftOut(Enum):
@@ -50,9 +53,8 @@ Flag: TypeAlias = "bool | str | XComArg | LeftOut | None"
 class PhoneAgentBaseOperator(BaseOperator):
     """Base of the operators that are given a declaration of one agent.
 
-    Every member may be left out, and left out, ``None`` and empty are three different things: only what was
-    written is sent or compared, ``None`` as null. Jinja and XComArgs work in every member. What holds no
-    template is checked while the Dag is parsed.
+    Omitted, ``None`` and empty differ: omitted fields are not sent or compared, ``None`` is sent as null. Jinja and
+    XComArgs work in every field. A value without a template is checked while the Dag is parsed.
 
     :param name: display name; agents are found by it, so it should be unique in the organization. (templated)
     :param type: ``"outbound"`` or ``"inbound"``. Left out, it is ``"outbound"`` where an agent is created, and
@@ -65,17 +67,17 @@ class PhoneAgentBaseOperator(BaseOperator):
     :param handoff_phone_number: E.164 number of the person to hand calls to. (templated)
     :param use_org_knowledgebase: whether the agent may search the organization's knowledge base. (templated)
     :param action_ids: ids of the actions the agent may call; ``None`` means all, ``[]`` none. (templated)
-    :param accent: accent to speak in; a member of earlier generations of the API, as are all below. (templated)
+    :param accent: accent to speak in; a field of earlier generations of the API, as are all below. (templated)
     :param speed: speed of speech. (templated)
     :param interruptible: whether the caller may interrupt the agent. (templated)
     :param data_collection_fields: names of the data to collect. (templated)
     :param data_collection_webhook_url: http(s) URL that receives the collected data. (templated)
     :param model: AI model of a new agent; the service cannot change it later. (templated)
     :param flow: any JSON value. (templated)
-    :param manual_mode: as the API has it. (templated)
-    :param custom_llm: as the API has it. (templated)
-    :param additional_fields: members newer than this provider, by their API names. (templated)
-    :param on_mismatch: if the service accepts a write and leaves a member other than asked: ``"fail"``
+    :param manual_mode: passed through unchanged. (templated)
+    :param custom_llm: passed through unchanged. (templated)
+    :param additional_fields: fields newer than this provider, by their API names; passed through unchanged. (templated)
+    :param on_mismatch: what to do if the service accepts a write and stores another value than declared: ``"fail"``
         (default) or ``"warn"``.
     :param opencx_conn_id: the connection. Default ``opencx_default``.
     """
@@ -111,7 +113,7 @@ class PhoneAgentBaseOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        members = {
+        fields = {
             "name": name,
             "type": type,
             "language": language,
@@ -133,11 +135,11 @@ class PhoneAgentBaseOperator(BaseOperator):
             "additional_fields": additional_fields,
         }
         self.agent: dict[str, object] = {
-            member: value for member, value in members.items() if not isinstance(value, LeftOut)
+            field: value for field, value in fields.items() if not isinstance(value, LeftOut)
         }
         self.on_mismatch = on_mismatch
         self.opencx_conn_id = opencx_conn_id
-        with naming_task(self.task_id):
+        with task_named(self.task_id):
             _check_choice("on_mismatch", on_mismatch, ("fail", "warn"))
             self._check_literal_fields()
 
@@ -151,26 +153,26 @@ class PhoneAgentBaseOperator(BaseOperator):
     def _check_literal_fields(self) -> None:
         from airflow_provider_opencx.resources.phone_agents import PhoneAgentChanges
 
-        PhoneAgentChanges.parse({member: value for member, value in self.agent.items() if has_no_template(value)})
+        PhoneAgentChanges.parse({field: value for field, value in self.agent.items() if has_no_template(value)})
 
     def _check_name_is_written(self) -> None:
         if "name" not in self.agent:
-            with naming_task(self.task_id):
+            with task_named(self.task_id):
                 raise OpenCXArgumentError("name: is required")
 
 
 class OpenCXCreatePhoneAgentOperator(PhoneAgentBaseOperator):
     """Create a phone agent, unless one of that name exists: ``POST /phone``.
 
-    However often the task is tried, there is one agent: each try begins with a look at the list, and a create
-    that was not answered is looked for and not sent again.
+    However often the task is tried, there is one agent: each try begins with the list, and after a create without a
+    response the list is read again, and the create is not sent again.
 
-    Takes the members of a declaration, see :class:`PhoneAgentBaseOperator`; ``name`` is required.
+    Takes the fields of a declaration, see :class:`PhoneAgentBaseOperator`; ``name`` is required.
 
     :param if_exists: what to do with an agent of that name: ``"adopt"`` (default) returns it as it is, ``"fail"``
         fails the task. A task that was killed between creating and finishing finds its own agent in the next
         try, so ``"fail"`` suits tasks without retries.
-    :return: the agent, as a dict with the API's member names.
+    :return: the agent, as a dict with the API's field names.
     :raises OpenCXError: see :mod:`airflow_provider_opencx.exceptions`.
     """
 
@@ -178,7 +180,7 @@ class OpenCXCreatePhoneAgentOperator(PhoneAgentBaseOperator):
         super().__init__(**kwargs)
         self.if_exists = if_exists
         self._check_name_is_written()
-        with naming_task(self.task_id):
+        with task_named(self.task_id):
             _check_choice("if_exists", if_exists, ("adopt", "fail"))
 
     def execute(self, context: Context) -> dict[str, JsonValue]:
@@ -193,14 +195,14 @@ class OpenCXCreatePhoneAgentOperator(PhoneAgentBaseOperator):
 
 
 class OpenCXUpsertPhoneAgentOperator(PhoneAgentBaseOperator):
-    """Keep a phone agent as declared: create it, update what differs, or do nothing. The one to recommend.
+    """Keep a phone agent as declared: create it, update what differs, or do nothing. Recommended for most uses.
 
-    No agent of that name: create it. One: ``PATCH /phone/{id}`` with the members that differ, or nothing. Several:
+    No agent of that name: create it. One: ``PATCH /phone/{id}`` with the fields that differ, or nothing. Several:
     refuse, naming their ids. An agent is never deleted or replaced, because its number would be lost.
 
-    Takes the members of a declaration, see :class:`PhoneAgentBaseOperator`; ``name`` is required.
+    Takes the fields of a declaration, see :class:`PhoneAgentBaseOperator`; ``name`` is required.
 
-    :return: the agent, as a dict with the API's member names.
+    :return: the agent, as a dict with the API's field names.
     :raises OpenCXError: see :mod:`airflow_provider_opencx.exceptions`.
     """
 
@@ -218,13 +220,13 @@ class OpenCXUpsertPhoneAgentOperator(PhoneAgentBaseOperator):
 
 
 class OpenCXUpdatePhoneAgentOperator(PhoneAgentBaseOperator):
-    """Change an existing phone agent: ``PATCH /phone/{id}`` with the members that differ, if any do.
+    """Change an existing phone agent: ``PATCH /phone/{id}`` with the fields that differ, if any do.
 
-    Takes the members of a declaration, see :class:`PhoneAgentBaseOperator`; ``name`` is a new name.
+    Takes the fields of a declaration, see :class:`PhoneAgentBaseOperator`; ``name`` is a new name.
 
     :param agent_id: the agent, by its id. (templated)
     :param agent_name: the agent, by its present name. Give one of the two. (templated)
-    :return: the agent, as a dict with the API's member names.
+    :return: the agent, as a dict with the API's field names.
     :raises OpenCXError: see :mod:`airflow_provider_opencx.exceptions`.
     """
 
@@ -237,7 +239,7 @@ class OpenCXUpdatePhoneAgentOperator(PhoneAgentBaseOperator):
         self.agent_id = agent_id
         self.agent_name = agent_name
         if has_no_template(agent_id) and has_no_template(agent_name):
-            with naming_task(self.task_id):
+            with task_named(self.task_id):
                 self._check_selector()
 
     def execute(self, context: Context) -> dict[str, JsonValue]:
@@ -253,14 +255,14 @@ class OpenCXUpdatePhoneAgentOperator(PhoneAgentBaseOperator):
         from airflow_provider_opencx.phone_agents.plan import checked_selector
 
         if not self.agent:
-            raise OpenCXArgumentError("give at least one member to change")
+            raise OpenCXArgumentError("give at least one field to change")
         return checked_selector(self.agent_id, self.agent_name)
 
 
 class OpenCXSyncPhoneAgentsOperator(BaseOperator):
     """Keep a whole fleet of phone agents as declared, in one task: one list, one plan, one write where one differs.
 
-    The plan is written to the log as a table, and other tasks can read it: a dry run returns it, and any other run
+    The plan is logged as a table, and other tasks can read it: a dry run returns it, and any other run
     pushes it as the XCom ``plan`` before the first write. A name that is declared twice, or that several existing
     agents have, and whatever else stands in the way of a declaration, is refused before the first write. Agents that
     exist and are not declared are reported, and never touched.
@@ -269,20 +271,20 @@ class OpenCXSyncPhoneAgentsOperator(BaseOperator):
     next try plans anew, and so does only what is left. Where a failure says that the others would fail as well (a
     rejected key, a service that asks to wait, five failures in a row), nothing more is sent in this try.
 
-    :param agents: the declarations, each a mapping of the members that :class:`PhoneAgentBaseOperator` takes,
+    :param agents: the declarations, each a mapping of the fields that :class:`PhoneAgentBaseOperator` takes,
         ``name`` among them; or the path of a YAML or JSON file that holds such a list, alone or under the key
-        ``agents``. A relative path begins at the folder of the Dag file. The file is read when the task runs, and as
-        it is: nothing in it is a template. (templated)
+        ``agents``. A relative path begins at the folder of the Dag file. The file is read when the task runs;
+        no template in it is rendered. (templated)
     :param dry_run: return the plan and write nothing. Default: ``False``. (templated)
     :param approved_plan: what a dry run returned and somebody approved, handed over as the output of that task. Nothing
         else is then done: if the agents or their declarations have changed since, or if there is no such output
         (``None``), the task refuses. Left out, nobody has to approve. (templated)
-    :param on_mismatch: if the service accepts a write and leaves a member other than asked: ``"fail"`` (default) or
-        ``"warn"``.
+    :param on_mismatch: what to do if the service accepts a write and stores another value than declared: ``"fail"``
+        (default) or ``"warn"``.
     :param opencx_conn_id: the connection. Default ``opencx_default``.
-    :return: the agents in the order of their declarations, each as a dict with the API's member names. From a dry run,
+    :return: the agents in the order of their declarations, each as a dict with the API's field names. From a dry run,
         the plan: a dict of ``connection`` (its id), ``agents`` (each with ``name``, ``id``, ``action``, ``changes``,
-        which have ``member``, ``actual`` and ``wanted``, and ``declaration``, a digest), ``undeclared`` (each with
+        which have ``field``, ``actual`` and ``wanted``, and ``declaration``, a digest), ``undeclared`` (each with
         ``id`` and ``name``), ``changes`` (the number of writes), ``summary`` (a sentence) and ``table`` (Markdown).
     :raises OpenCXError: see :mod:`airflow_provider_opencx.exceptions`; ``OpenCXFleetError`` if some agents failed.
     """
@@ -310,16 +312,16 @@ class OpenCXSyncPhoneAgentsOperator(BaseOperator):
         self._needs_approval = not isinstance(approved_plan, LeftOut)
         self.on_mismatch = on_mismatch
         self.opencx_conn_id = opencx_conn_id
-        with naming_task(self.task_id):
+        with task_named(self.task_id):
             _check_choice("on_mismatch", on_mismatch, ("fail", "warn"))
             self._check_literal_declarations()
 
     def execute(self, context: Context) -> JsonValue:
         """Plan, and unless this is a dry run, do what is planned; return the agents, or the plan."""
         from airflow_provider_opencx.hooks.opencx import OpenCXHook
-        from airflow_provider_opencx.phone_agents.fleet import declare_fleet
+        from airflow_provider_opencx.phone_agents.fleet import parse_fleet
 
-        specs = declare_fleet(self._declarations())
+        specs = parse_fleet(self._declarations())
         is_dry_run = _truth("dry_run", self.dry_run)
         hook = OpenCXHook(self.opencx_conn_id)
         plan = hook.plan_phone_agents(specs, is_retry=not is_dry_run and _is_retry(context))

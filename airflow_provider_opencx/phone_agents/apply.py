@@ -1,7 +1,7 @@
-"""Sends what plans ask for, once, and looks at the list for what became of it.
+"""Applies plans: sends each write once, and confirms from the list what a response did not show.
 
-One agent is a fleet of one: the same code writes either. Everything here is a flow (see :mod:`.api.requests`), so the
-sync and the async hook run the same code.
+One agent is a fleet of one: the same code writes either. Everything here is a flow (see :mod:`..client.flow`), so the
+blocking and the async client run the same code.
 """
 
 from __future__ import annotations
@@ -12,11 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from airflow.providers.common.compat.sdk import AirflowFailException
-
 from airflow_provider_opencx import metrics
-from airflow_provider_opencx.client import requests
-from airflow_provider_opencx.client.requests import Flow, Pause, asked_to_wait
+from airflow_provider_opencx.client.errors import long_retry_after
+from airflow_provider_opencx.client.flow import Flow, Pause
 from airflow_provider_opencx.exceptions import (
     OpenCXAgentNotFoundError,
     OpenCXAmbiguousNameError,
@@ -44,30 +42,38 @@ from airflow_provider_opencx.phone_agents.plan import (
     is_comparable,
     pick_agent,
 )
-from airflow_provider_opencx.resources.phone_agents import PhoneAgent, PhoneAgentChanges, PhoneAgentSpec, shortened
+from airflow_provider_opencx.resources.phone_agents import (
+    PhoneAgent,
+    PhoneAgentChanges,
+    PhoneAgentSpec,
+    create_phone_agent,
+    list_phone_agents,
+    update_phone_agent,
+)
+from airflow_provider_opencx.text import shortened
 
 LIST_AGAIN_AFTER: Sequence[float] = (0, 1, 2, 4, 8)
-"""Seconds before each look at the list for an agent whose create was not answered, in this try or in an earlier one."""
+"""Seconds before each read of the list for an agent whose create had no response, in this try or in an earlier one."""
 
 LIST_IS_STALE_AFTER = 10.0
-"""Seconds after which many creates do not go on without a new list: somebody else may have created one of the names.
+"""Seconds after which the list is read again before a create: somebody else may have created one of the names.
 
-The wait of a create for its turn in the pace, or after a 429, comes on top.
+The wait of a create for the rate limit, or after a 429, comes on top.
 """
 
 FAILURES_IN_A_ROW = 5
-"""After so many failed writes in a row the rest is left for the next try: the service is in trouble."""
+"""Consecutive failed writes after which the circuit breaker leaves the rest for the next try."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one plan.
+    """What one plan resulted in.
 
     :param agent: the agent, as the service describes it now.
     :param action: what was done to it.
-    :param mismatches: the members that the service left other than asked.
+    :param mismatches: the fields in which the service stored other values than declared.
     """
 
     agent: PhoneAgent
@@ -76,19 +82,19 @@ class Outcome:
 
 
 Result: TypeAlias = Outcome | OpenCXError
-"""What became of one plan of several: an error of one does not hold up the others."""
+"""What one plan of several resulted in: an error of one does not hold up the others."""
 
 
 def list_agents() -> Flow[PhoneAgents]:
     """List the agents, to look them up."""
-    return PhoneAgents((yield from requests.list_phone_agents()))
+    return PhoneAgents((yield from list_phone_agents()))
 
 
 def apply_plan(plan: Plan, declared: PhoneAgentChanges) -> Flow[Outcome]:
-    """Carry out one plan.
+    """Apply one plan.
 
     :param declared: what was declared of the agent, with which the result is compared.
-    :raises OpenCXError: the refusal of the plan, or why it could not be carried out.
+    :raises OpenCXError: the refusal of the plan, or why it could not be applied.
     """
     [result] = yield from apply_plans([(plan, declared)])
     if isinstance(result, OpenCXError):
@@ -97,47 +103,49 @@ def apply_plan(plan: Plan, declared: PhoneAgentChanges) -> Flow[Outcome]:
 
 
 def apply_plans(plans: Sequence[tuple[Plan, PhoneAgentChanges]]) -> Flow[list[Result]]:
-    """Send the write of each plan that asks for one, then look once at the list for what the answers did not show.
+    """Send the write of each plan that needs one, then read the list once for what the responses did not show.
 
     :param plans: each with what was declared of its agent. Creates are sent first, because the list from which they
-        were planned must not be old.
+        were planned must not be stale.
     :return: the results in the order of the plans.
     """
     results: dict[int, Result] = {}
-    sent: dict[int, _Sent] = {}
-    trouble = _Trouble()
-    guard = _CreateGuard()
+    unconfirmed: dict[int, _Unconfirmed] = {}
+    breaker = _CircuitBreaker()
+    guard = _StaleListGuard()
     report = _Report(len(plans), sum(isinstance(plan, Create | Update) for plan, _ in plans))
     for index in sorted(range(len(plans)), key=lambda index: not isinstance(plans[index][0], Create)):
         plan, declared = plans[index]
-        if trouble.error is not None and isinstance(plan, Create | Update):
-            results[index] = trouble.error.saying(f"Nothing was sent for it, because others failed: {trouble.error}")
+        if breaker.error is not None and isinstance(plan, Create | Update):
+            results[index] = breaker.error.with_message(
+                f"Nothing was sent for it, because others failed: {breaker.error}"
+            )
             continue
         try:
             if isinstance(plan, Create):
-                yield from guard.look_before(plan)
+                yield from guard.check(plan)
             written = yield from _write(plan, declared)
         except OpenCXError as error:
             results[index] = error
-            trouble.judge(error)
+            breaker.record(error)
             report.failed(plan, error)
             continue
         if isinstance(written, Outcome):
             results[index] = written
         else:
-            sent[index] = written
+            unconfirmed[index] = written
         if isinstance(plan, Create | Update):
-            trouble.judge(written.reason if isinstance(written, _Unanswered) and not written.accepted else None)
+            breaker.record(written.reason if isinstance(written, _Unanswered) and not written.accepted else None)
         report.decided(plan, written)
-    results |= yield from _look_for(sent, trouble.error)
-    for index, write in sent.items():
+    results |= yield from _confirm(unconfirmed, breaker.error)
+    for index, write in unconfirmed.items():
         if isinstance(write, _Unanswered):
-            report.looked_for(results[index])
+            report.confirmed(results[index])
     return [results[index] for index in range(len(plans))]
 
 
-def _write(plan: Plan, declared: PhoneAgentChanges) -> Flow[Outcome | _Sent]:
-    """Send what one plan asks for, and return its outcome, or what the list is to be asked about."""
+def _write(plan: Plan, declared: PhoneAgentChanges) -> Flow[Outcome | _Unconfirmed]:
+    """Send what one plan needs, and return its outcome, or a write that the list must confirm."""
     if isinstance(plan, Refuse):
         raise plan.error
     if isinstance(plan, Create):
@@ -149,13 +157,13 @@ def _write(plan: Plan, declared: PhoneAgentChanges) -> Flow[Outcome | _Sent]:
 
 def _create(spec: PhoneAgentSpec) -> Flow[_Created | _Unanswered]:
     try:
-        agent = yield from requests.create_phone_agent(spec)
+        agent = yield from create_phone_agent(spec)
     except OpenCXError as error:
         if not _may_have_been_handled(error):
             raise
         return _Unanswered(spec, error)
     if agent is None:
-        return _Unanswered(spec, OpenCXError("The service accepted it with an empty answer."), accepted=True)
+        return _Unanswered(spec, OpenCXError("The service accepted it with an empty response."), accepted=True)
     return _Created(spec, agent)
 
 
@@ -171,24 +179,24 @@ def _may_have_been_handled(error: OpenCXError) -> bool:
 
 def _update(plan: Update, declared: PhoneAgentChanges) -> Flow[Outcome | _Updated]:
     try:
-        answered = yield from requests.update_phone_agent(plan.agent.id, plan.changes)
+        returned = yield from update_phone_agent(plan.agent.id, plan.changes)
     except OpenCXResponseError:
-        # The service took the changes, and the list will tell.
-        answered = None
-    updated = _Updated(plan, declared, answered)
-    outcome = None if answered is None else updated.outcome(answered)
+        # The service accepted the changes, and the list shows them.
+        returned = None
+    updated = _Updated(plan, declared, returned)
+    outcome = None if returned is None else updated.outcome(returned)
     return updated if outcome is None or outcome.mismatches else outcome
 
 
-class _CreateGuard:
-    """Sees to it that many creates are not sent on the word of an old list."""
+class _StaleListGuard:
+    """Re-reads the list before a create when it is stale."""
 
     def __init__(self) -> None:
         self._listed_at = time.monotonic()
         self._agents = PhoneAgents([])
 
-    def look_before(self, plan: Create) -> Flow[None]:
-        """List again where it is time, and raise if the agent has appeared since it was planned."""
+    def check(self, plan: Create) -> Flow[None]:
+        """List again if the list is stale, and raise if the agent has appeared since it was planned."""
         if time.monotonic() - self._listed_at > LIST_IS_STALE_AFTER:
             self._agents = yield from list_agents()
             self._listed_at = time.monotonic()
@@ -200,51 +208,52 @@ class _CreateGuard:
 
 
 @dataclass
-class _Trouble:
-    """Knows when the failures of some writes say that the others would fail, too.
+class _CircuitBreaker:
+    """Stops a fleet when failures affect every agent.
 
-    :param error: the failure that said so.
+    :param error: the failure that says so; ``None`` while writes go on.
     """
 
     error: OpenCXError | None = None
     _in_a_row: int = field(default=0, init=False)
 
-    def judge(self, error: OpenCXError | None) -> None:
-        """Take in how a write went: ``None`` if it was answered."""
-        self._in_a_row = 0 if error is None or isinstance(error, AirflowFailException) else self._in_a_row + 1
-        of_all = isinstance(error, _OF_THE_CONNECTION) or asked_to_wait(error) is not None
-        if of_all or self._in_a_row >= FAILURES_IN_A_ROW:
+    def record(self, error: OpenCXError | None) -> None:
+        """Record the result of a write: ``None`` if the service accepted it."""
+        # A permanent error is about one agent, or in the list below.
+        self._in_a_row = 0 if error is None or error.is_permanent else self._in_a_row + 1
+        affects_all = isinstance(error, _ABOUT_THE_CONNECTION) or long_retry_after(error) is not None
+        if affects_all or self._in_a_row >= FAILURES_IN_A_ROW:
             self.error = error
 
 
-_OF_THE_CONNECTION = (
+_ABOUT_THE_CONNECTION = (
     OpenCXAuthenticationError,
     OpenCXPermissionError,
     OpenCXRedirectError,
     OpenCXConfigError,
 )
-"""Errors that are not about an agent: the next write would meet the same."""
+"""Errors that are not about one agent: the next write would meet the same."""
 
 
 @dataclass(frozen=True)
 class _Created:
-    """A create that was answered; the list tells whether somebody else created the name at the same moment.
+    """A create that the service accepted; the list shows whether somebody else created the name at the same moment.
 
-    The API has no way to prevent that; but whoever lists last sees both, and does not report a success.
+    The API has no way to prevent that, but the writer that lists last sees both agents and fails.
     """
 
     spec: PhoneAgentSpec
     agent: PhoneAgent
 
     def seen_in(self, agents: PhoneAgents) -> Outcome | None:
-        """Return the outcome, ``None`` while neither the answer nor the list shows the agent as declared.
+        """Return the outcome, ``None`` while neither the response nor the list shows the agent as declared.
 
         :raises OpenCXAmbiguousNameError: if several agents have the name now.
         """
         try:
             pick_agent(agents, agent_name=self.spec.agent_name)
         except OpenCXAmbiguousNameError as several:
-            raise several.saying(
+            raise several.with_message(
                 f"The {self.agent.label} was created while another of its name was. {several}"
             ) from None
         listed = agents.with_id(self.agent.id)
@@ -252,23 +261,23 @@ class _Created:
         return None if listed is None and outcome.mismatches else outcome
 
     def unseen(self, failure: OpenCXError | None) -> Outcome:
-        """Return the outcome where no list showed the agent: it exists, and the next run looks again.
+        """Return the outcome where no list showed the agent: it exists, and the next run finds it.
 
-        :raises OpenCXError: if the answer left out what was declared, so that nothing is known of it.
+        :raises OpenCXError: if the response left out what was declared, so that nothing is known of it.
         """
         outcome = _outcome_of_create(self.spec, self.agent)
         if outcome.mismatches and all(mismatch.actual is None for mismatch in outcome.mismatches):
             failure = failure or OpenCXError("The list does not show it.")
-            raise failure.saying(f"The {self.agent.label} was created, and could not be read back: {failure}")
+            raise failure.with_message(f"The {self.agent.label} was created, and could not be read back: {failure}")
         return outcome
 
 
 @dataclass(frozen=True)
 class _Unanswered:
-    """A create that may have been carried out, and was not answered.
+    """A create that may have been handled, and whose response did not show the agent.
 
-    :param reason: why there was no answer.
-    :param accepted: whether there was one, which said no more than that the create is taken.
+    :param reason: why not.
+    :param accepted: whether there was a response, which only said that the create is accepted.
     """
 
     spec: PhoneAgentSpec
@@ -276,32 +285,32 @@ class _Unanswered:
     accepted: bool = False
 
     def seen_in(self, agents: PhoneAgents) -> Outcome | None:
-        """Return the outcome if the agent has shown up."""
+        """Return the outcome if the agent has appeared."""
         agent = pick_agent(agents, agent_name=self.spec.agent_name)
         return None if agent is None else _outcome_of_create(self.spec, agent)
 
     def unseen(self, failure: OpenCXError | None) -> Outcome:
         """Raise that the outcome is not known."""
         not_known = f"Whether phone agent {shortened(self.spec.agent_name)!r} was created is not known: {self.reason}"
-        if isinstance(failure, AirflowFailException):
-            raise failure.saying(f"{not_known} Looking for it failed: {failure}")
+        if failure is not None and failure.is_permanent:
+            raise failure.with_message(f"{not_known} Listing the agents failed: {failure}")
         raise OpenCXUnknownOutcomeError(
             f"{not_known} No agent of that name has appeared since, and the create was not sent again. The next try"
-            " looks first, and adopts the agent if it is there.",
-            retry_after=asked_to_wait(failure),
+            " begins with the list, and adopts the agent if it is there.",
+            retry_after=long_retry_after(failure),
         )
 
 
 @dataclass(frozen=True)
 class _Updated:
-    """An update that was taken, and whose answer does not show what was asked.
+    """An update that the service accepted, and whose response does not show what was declared.
 
-    :param answered: the agent as the answer shows it, ``None`` if it shows none.
+    :param returned: the agent as the response shows it, ``None`` if it shows none.
     """
 
     plan: Update
     declared: PhoneAgentChanges
-    answered: PhoneAgent | None
+    returned: PhoneAgent | None
 
     def outcome(self, agent: PhoneAgent) -> Outcome:
         """Return the outcome if the agent is now as given."""
@@ -309,7 +318,7 @@ class _Updated:
 
     def seen_in(self, agents: PhoneAgents) -> Outcome:
         """Return the outcome; raises ``OpenCXAgentNotFoundError`` if the agent is gone."""
-        agent = agents.with_id(self.plan.agent.id) or self.answered
+        agent = agents.with_id(self.plan.agent.id) or self.returned
         if agent is None:
             raise OpenCXAgentNotFoundError(
                 f"The {self.plan.agent.label} was updated and is not in the organization's list any more.",
@@ -320,30 +329,30 @@ class _Updated:
     def unseen(self, failure: OpenCXError | None) -> Outcome:
         """Raise that it could not be read back."""
         failure = failure or OpenCXError("the list was not read.")
-        raise failure.saying(f"The {self.plan.agent.label} was updated, and could not be read back: {failure}")
+        raise failure.with_message(f"The {self.plan.agent.label} was updated, and could not be read back: {failure}")
 
 
-_Sent: TypeAlias = _Created | _Unanswered | _Updated
-"""A write of which the list is to tell what became."""
+_Unconfirmed: TypeAlias = _Created | _Unanswered | _Updated
+"""A write whose outcome must be confirmed from the list."""
 
 
 def _outcome_of_create(spec: PhoneAgentSpec, agent: PhoneAgent) -> Outcome:
     mismatches = find_mismatches(spec.for_creation(), agent)
-    if agent.name is not None and any(mismatch.member == "name" for mismatch in mismatches):
+    if agent.name is not None and any(mismatch.field == "name" for mismatch in mismatches):
         raise OpenCXNameMismatchError(
             f"OpenCX created {agent.label}, though the name {shortened(spec.agent_name)!r} was declared. Declare the"
             " name as OpenCX stores it: under another name the agent is not found again, and each run would create one"
             " more.",
             agent_id=agent.id,
-            members=["name"],
+            fields=["name"],
         )
     return Outcome(agent, "created", mismatches)
 
 
 class _Report:
-    """Tells the log and the metrics what is done for each agent: a line for each, and how far many writes are.
+    """Reports to the log and the metrics what is done for each agent, and the progress (3 of 10).
 
-    :param agents: for how many.
+    :param agents: the number of agents.
     :param writes: how many of them are written.
     """
 
@@ -352,11 +361,11 @@ class _Report:
         self._writes = writes
         self._done = 0
 
-    def decided(self, plan: Plan, written: Outcome | _Sent) -> None:
-        """Tell of an agent that was written, or left as it is."""
+    def decided(self, plan: Plan, written: Outcome | _Unconfirmed) -> None:
+        """Report an agent that was written, or left as it is."""
         if isinstance(written, _Unanswered):
             name = shortened(written.spec.agent_name)
-            log.warning("%sThe create of phone agent %r was not answered: %s", self._count(), name, written.reason)
+            log.warning("%sThe create of phone agent %r had no response: %s", self._count(), name, written.reason)
         elif isinstance(written, _Created):
             log.info("%sCreated %s.", self._count(), written.agent.label)
             metrics.count_decision("created")
@@ -376,8 +385,8 @@ class _Report:
             log.log(level, "Left %s as it is: nothing differs.", plan.agent.label)
             metrics.count_decision("unchanged")
 
-    def looked_for(self, result: Result) -> None:
-        """Tell what the list has shown after a create was not answered."""
+    def confirmed(self, result: Result) -> None:
+        """Report what the list has shown of a create without a response."""
         if isinstance(result, OpenCXError):
             metrics.count_decision("failed")
         else:
@@ -385,7 +394,7 @@ class _Report:
             metrics.count_decision("created")
 
     def failed(self, plan: Plan, error: OpenCXError) -> None:
-        """Tell of an agent that could not be written; of a single one, Airflow logs the error that is raised."""
+        """Report an agent that could not be written; of a single one, Airflow logs the error that is raised."""
         metrics.count_decision("refused" if isinstance(plan, Refuse) else "failed")
         if self._writes > 1:
             log.warning("%s%s failed: %s", self._count(), plan, error)
@@ -399,17 +408,18 @@ def _listed(differences: Sequence[Difference]) -> str:
     return "; ".join(map(str, differences))
 
 
-def _look_for(sent: Mapping[int, _Sent], trouble: OpenCXError | None) -> Flow[dict[int, Result]]:
-    """Look at the list until it has shown what became of each write, or there is no point in looking on.
+def _confirm(unconfirmed: Mapping[int, _Unconfirmed], stopped_by: OpenCXError | None) -> Flow[dict[int, Result]]:
+    """Read the list until it has shown the outcome of each write, or another read cannot help.
 
-    :param trouble: why the writes were broken off, ``None`` if they were not.
+    :param stopped_by: the error that stopped the writes, ``None`` if nothing did.
     """
     results: dict[int, Result] = {}
-    failure = _asked_to_wait_by([trouble, *(write.reason for write in sent.values() if isinstance(write, _Unanswered))])
-    # An update was carried out, so nothing is to be waited for.
-    patient = any(not isinstance(write, _Updated) for write in sent.values())
-    for seconds in () if failure else LIST_AGAIN_AFTER if patient else (None,):
-        if len(results) == len(sent):
+    reasons = [write.reason for write in unconfirmed.values() if isinstance(write, _Unanswered)]
+    failure = next((error for error in [stopped_by, *reasons] if long_retry_after(error) is not None), None)
+    # An update was handled, so there is nothing to wait for.
+    is_waiting = any(not isinstance(write, _Updated) for write in unconfirmed.values())
+    for seconds in () if failure else LIST_AGAIN_AFTER if is_waiting else (None,):
+        if len(results) == len(unconfirmed):
             break
         if seconds is not None:
             yield Pause(seconds)
@@ -417,24 +427,20 @@ def _look_for(sent: Mapping[int, _Sent], trouble: OpenCXError | None) -> Flow[di
             agents = yield from list_agents()
         except OpenCXError as error:
             failure = error
-            if isinstance(error, AirflowFailException) or asked_to_wait(error) is not None:
+            if error.is_permanent or long_retry_after(error) is not None:
                 break
             continue
-        for index in sent.keys() - results.keys():
+        for index in unconfirmed.keys() - results.keys():
             try:
-                outcome = sent[index].seen_in(agents)
+                outcome = unconfirmed[index].seen_in(agents)
             except OpenCXError as error:
                 results[index] = error
             else:
                 if outcome is not None:
                     results[index] = outcome
-    for index in sent.keys() - results.keys():
+    for index in unconfirmed.keys() - results.keys():
         try:
-            results[index] = sent[index].unseen(failure)
+            results[index] = unconfirmed[index].unseen(failure)
         except OpenCXError as error:
             results[index] = error
     return results
-
-
-def _asked_to_wait_by(errors: Sequence[OpenCXError | None]) -> OpenCXError | None:
-    return next((error for error in errors if asked_to_wait(error) is not None), None)

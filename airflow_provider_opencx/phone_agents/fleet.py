@@ -35,11 +35,10 @@ from airflow_provider_opencx.resources.phone_agents import (
     PhoneAgent,
     PhoneAgentChanges,
     PhoneAgentSpec,
-    listed,
     normalize_name,
-    shortened,
 )
 from airflow_provider_opencx.templates import has_no_template
+from airflow_provider_opencx.text import listed, shortened
 
 _MOST_NAMED = 20
 
@@ -60,7 +59,7 @@ class Step:
 
     @property
     def action(self) -> str:
-        """What is done, as people and other tasks read it."""
+        """What is done, as people and other tasks read it: ``create``, ``update``, ``unchanged`` or ``refuse``."""
         return type(self.plan).__name__.lower()
 
     def as_dict(self) -> dict[str, JsonValue]:
@@ -74,7 +73,7 @@ class Step:
         }
 
     def is_approved_by(self, approved: Mapping[str, JsonValue] | None) -> bool:
-        """Return whether this step does what was approved for the declaration, to the agent that was meant, or is done.
+        """Return whether this step matches the approval, or has nothing left to do.
 
         :param approved: the same agent's step as JSON, ``None`` if nothing was approved for it.
         """
@@ -90,15 +89,15 @@ class Step:
 
     def _changes(self) -> list[JsonValue]:
         changes = self.plan.differences if isinstance(self.plan, Create | Update) else ()
-        return [{"member": change.member, "actual": change.actual, "wanted": change.wanted} for change in changes]
+        return [{"field": change.field, "actual": change.actual, "wanted": change.wanted} for change in changes]
 
     def _declaration(self) -> str:
         return sha256(_canonical(self.spec.declared_fields).encode()).hexdigest()
 
     def _only_asks_for_null_again(self) -> bool:
-        """Return whether all that differs is declared as null, where the service put a value of its own: it is done."""
+        """Return whether the only differences are nulls that the API replaced with defaults."""
         return isinstance(self.plan, Update) and all(
-            change.wanted is None and change.member in SERVICE_CHOOSES for change in self.plan.differences
+            change.wanted is None and change.field in SERVICE_CHOOSES for change in self.plan.differences
         )
 
 
@@ -132,14 +131,14 @@ class FleetPlan:
 
     @cached_property
     def table(self) -> str:
-        """The plan as a table in Markdown, with a row for each member that changes; empty if none does.
+        """The plan as a table in Markdown, with a row for each field that changes; empty if none does.
 
-        Values are shown as code, so that none of them is taken for Markdown, a picture or a link.
+        Values are shown as code, so that none of them is rendered as Markdown, a picture or a link.
         """
         rows = [(_code(name), action, _code(change)) for name, action, change in self._rows()]
         if not rows:
             return ""
-        rows.insert(0, ("agent", "action", "member: old -> new"))
+        rows.insert(0, ("agent", "action", "field: old -> new"))
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = [" | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
         ruler = " | ".join("-" * width for width in widths)
@@ -153,7 +152,7 @@ class FleetPlan:
             elif isinstance(step.plan, Create | Update):
                 for change in step.plan.differences:
                     # A new agent has its name in the first column.
-                    if change.member != "name" or isinstance(step.plan, Update):
+                    if change.field != "name" or isinstance(step.plan, Update):
                         yield name, step.action, change.in_full()
 
     def as_dict(self) -> dict[str, JsonValue]:
@@ -168,7 +167,7 @@ class FleetPlan:
         }
 
     def report_of_undeclared(self) -> str:
-        """Return the undeclared agents in a sentence, as many of them as a log line should name."""
+        """Return the undeclared agents in a sentence, with as many names as fit a log line."""
         return f"Not declared, and left alone: {listed([agent.label for agent in self.undeclared], _MOST_NAMED)}."
 
     def check(self, approved: Mapping[str, JsonValue] | None = None) -> None:
@@ -211,49 +210,50 @@ class FleetPlan:
             )
 
 
-def plan_fleet(specs: Sequence[PhoneAgentSpec], agents: PhoneAgents) -> FleetPlan:
+def plan_fleet(specs: Sequence[PhoneAgentSpec], agents: PhoneAgents, connection: str = "") -> FleetPlan:
     """Plan for exactly one agent of each declared name, as declared.
 
-    :param specs: the declarations, as :func:`declare_fleet` returns them.
+    :param specs: the declarations, as :func:`parse_fleet` returns them.
     :param agents: all agents that exist.
+    :param connection: the id of the connection over which they were listed.
     """
     declared = {spec.agent_name for spec in specs}
     return FleetPlan(
         steps=tuple(Step(spec, plan_upsert(spec, agents)) for spec in specs),
         undeclared=tuple(agent for agent in agents if normalize_name(agent.name or "") not in declared),
+        connection=connection,
     )
 
 
-def declare_fleet(declarations: object) -> list[PhoneAgentSpec]:
+def parse_fleet(declarations: object) -> list[PhoneAgentSpec]:
     """Check the declarations of a fleet and return them as specs.
 
-    :param declarations: a sequence of declarations, each a mapping of an agent's members, its name among them.
+    :param declarations: a sequence of declarations, each a mapping of an agent's fields, its name among them.
     :raises OpenCXArgumentError: naming each declaration that is wrong, and each name that is declared twice.
     """
-    return _declared(declarations, lambda members: PhoneAgentSpec.parse(dict(members)))
+    return _parsed(declarations, lambda fields: PhoneAgentSpec.parse(dict(fields)))
 
 
 def check_literal_declarations(declarations: Sequence[object]) -> None:
-    """Check what can be checked of declarations while a Dag is parsed: all that holds no template.
+    """Check what can be checked of declarations while a Dag is parsed: every value without a template.
 
-    :raises OpenCXArgumentError: as :func:`declare_fleet` does.
+    :raises OpenCXArgumentError: as :func:`parse_fleet` does.
     """
 
-    def check(members: Mapping[str, object]) -> PhoneAgentChanges:
-        if "name" not in members:
+    def check(fields: Mapping[str, object]) -> PhoneAgentChanges:
+        if "name" not in fields:
             raise OpenCXArgumentError("name: is required")
-        return PhoneAgentChanges.parse({member: value for member, value in members.items() if has_no_template(value)})
+        return PhoneAgentChanges.parse({field: value for field, value in fields.items() if has_no_template(value)})
 
-    _declared(
-        [part if isinstance(part, Mapping) or has_no_template(part) else _A_TEMPLATE for part in declarations], check
-    )
+    known = [part if isinstance(part, Mapping) or has_no_template(part) else _A_TEMPLATE for part in declarations]
+    _parsed(known, check)
 
 
 _A_TEMPLATE: Mapping[str, object] = {"name": "{{ }}"}
-"""Stands for a declaration that is not known before its task runs."""
+"""Stands in for a declaration that is not known before its task runs."""
 
 
-def _declared(declarations: object, declare: Callable[[Mapping[str, object]], _Declared]) -> list[_Declared]:
+def _parsed(declarations: object, parse: Callable[[Mapping[str, object]], _Declared]) -> list[_Declared]:
     if not isinstance(declarations, Sequence) or isinstance(declarations, str | bytes):
         raise OpenCXArgumentError("agents: must be a list of declarations, or the path of a YAML or JSON file")
     declared: list[_Declared] = []
@@ -261,8 +261,8 @@ def _declared(declarations: object, declare: Callable[[Mapping[str, object]], _D
     for number, declaration in enumerate(declarations, 1):
         try:
             if not isinstance(declaration, Mapping):
-                raise OpenCXArgumentError("must be a mapping of an agent's members")
-            declared.append(declare(declaration))
+                raise OpenCXArgumentError("must be a mapping of an agent's fields")
+            declared.append(parse(declaration))
         except OpenCXArgumentError as wrong:
             problems.append(f"number {number}{_named(declaration)}: {wrong}")
     names = Counter(spec.name for spec in declared if spec.name is not None)
@@ -278,7 +278,7 @@ def _named(declaration: object) -> str:
 
 
 def _code(text: str) -> str:
-    """Return a text as code in a cell of a Markdown table, every character of it as it is."""
+    """Return a text as code in a cell of a Markdown table, with every character unchanged."""
     longest = max(map(len, re.findall("`+", text)), default=0)
     fence = "`" * (longest + 1)
     inner = f" {text} " if longest else text
@@ -287,7 +287,7 @@ def _code(text: str) -> str:
 
 
 def _canonical(value: object) -> str:
-    """Return the one text of a JSON value, by which two are compared: true is not 1."""
+    """Return the canonical text of a JSON value, to compare two of them: true is not 1."""
     return json.dumps(value, sort_keys=True, ensure_ascii=False)
 
 

@@ -9,15 +9,15 @@ from pathlib import Path
 import yaml
 
 from airflow_provider_opencx.exceptions import OpenCXArgumentError
-from airflow_provider_opencx.resources.phone_agents import shortened
+from airflow_provider_opencx.text import shortened
 
 
-def _without_a_key_twice(pairs: Sequence[tuple[object, object]]) -> dict[object, object]:
-    """Return the pairs of a mapping; of a key that stands twice, the parsers would silently take the last."""
+def _without_duplicate_keys(pairs: Sequence[tuple[object, object]]) -> dict[object, object]:
+    """Return the pairs of a mapping; of a duplicate key, the parsers would silently take the last value."""
     found: dict[object, object] = {}
     for key, value in pairs:
         if key in found:
-            raise ValueError(f"{key!r} stands twice in one mapping")
+            raise ValueError(f"duplicate key {key!r}")
         found[key] = value
     return found
 
@@ -25,7 +25,7 @@ def _without_a_key_twice(pairs: Sequence[tuple[object, object]]) -> dict[object,
 class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, object]:
         keys = [(self.construct_object(key, deep=True), None) for key, _ in node.value if key.tag != _MERGE]
-        _without_a_key_twice(keys)
+        _without_duplicate_keys(keys)
         return super().construct_mapping(node, deep)
 
 
@@ -33,7 +33,7 @@ _MERGE = "tag:yaml.org,2002:merge"
 
 
 def _read_json(text: str) -> object:
-    return json.loads(text, object_pairs_hook=_without_a_key_twice)
+    return json.loads(text, object_pairs_hook=_without_duplicate_keys)
 
 
 def _read_yaml(text: str) -> object:
@@ -55,7 +55,7 @@ def check_path(path: Path) -> None:
 def read_fleet_file(path: Path) -> list[object]:
     """Return the declarations in a file: a list of them, or a mapping that holds the list as ``agents``.
 
-    :param path: a file that ends in ``.yaml``, ``.yml`` or ``.json``. It is read as it is: nothing in it is a template.
+    :param path: a file that ends in ``.yaml``, ``.yml`` or ``.json``. No template in it is rendered.
     :raises OpenCXArgumentError: if it cannot be read, or holds something else.
     """
     check_path(path)
@@ -64,13 +64,13 @@ def read_fleet_file(path: Path) -> list[object]:
     except OSError as error:
         raise OpenCXArgumentError(f"agents: {path} cannot be read: {error.strerror or type(error).__name__}") from None
     except yaml.MarkedYAMLError as error:
-        line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise OpenCXArgumentError(f"agents: {path} is no YAML{line}: {error.problem}") from None
+        line = f" at line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise OpenCXArgumentError(f"agents: {path}: invalid YAML{line}: {error.problem}") from None
     except UnicodeDecodeError:
         raise OpenCXArgumentError(f"agents: {path} is not text in UTF-8") from None
     except ValueError as error:
         raise OpenCXArgumentError(f"agents: {path}: {shortened(str(error), 200)}") from None
-    except Exception as error:  # a parser meets what it did not expect, such as a value that is not of its tag
+    except Exception as error:  # a parser fails on what it did not expect, such as a value that does not fit its tag
         raise OpenCXArgumentError(f"agents: {path} cannot be read: {type(error).__name__}") from None
     agents = content.get("agents") if isinstance(content, dict) else content
     if not isinstance(agents, list):

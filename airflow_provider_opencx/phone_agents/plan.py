@@ -1,6 +1,6 @@
-"""Decides what to do: what is declared, and the agents that exist, make a plan. Pure; sends nothing.
+"""Decides what to do: compares a declaration with the agents that exist. Pure; sends nothing.
 
-The same comparison serves before a write (what differs?) and after it (was it done?).
+The same comparison serves before a write (what differs?) and after it (was it stored?).
 """
 
 from __future__ import annotations
@@ -21,16 +21,14 @@ from airflow_provider_opencx.exceptions import (
     OpenCXPlanRefusedError,
 )
 from airflow_provider_opencx.resources.phone_agents import (
-    UNSTORABLE,
     PhoneAgent,
     PhoneAgentChanges,
     PhoneAgentSpec,
     language_codes,
-    listed,
     normalize_name,
     normalize_phone_number,
-    shortened,
 )
+from airflow_provider_opencx.text import UNSTORABLE, listed, shortened
 
 _MOST_SHOWN = 80
 _AROUND = 30
@@ -39,9 +37,9 @@ IfExists: TypeAlias = Literal["adopt", "fail"]
 
 
 class PhoneAgents:
-    """All agents of an organization, found by id or by name without a search.
+    """All agents of an organization, indexed by id and by name.
 
-    A thousand waiting tasks look into one list of thousands of agents: each look must cost next to nothing.
+    A thousand waiting tasks search one list of thousands of agents, so a search must cost next to nothing.
 
     :param agents: the agents, as listed.
     """
@@ -65,7 +63,7 @@ class PhoneAgents:
         return self._by_name.get(normalize_name(name), [])
 
     def ids_named(self, name: str) -> Sequence[str]:
-        """Return the ids of the agents of a name, without a look at the agents."""
+        """Return the ids of the agents of a name, without parsing the agents."""
         return [agent.id for agent in self.named(name)]
 
     def has_id(self, agent_id: str) -> bool:
@@ -85,23 +83,28 @@ def has_number(agent: PhoneAgent) -> bool:
 
 @dataclass(frozen=True)
 class Difference:
-    """One member that is not as declared."""
+    """One field that differs from the declaration.
 
-    member: str
+    :param field: the name of the field, in Python spelling.
+    :param actual: the value that the agent has.
+    :param wanted: the declared value.
+    """
+
+    field: str
     actual: JsonValue
     wanted: JsonValue
 
     def __str__(self) -> str:
         actual, wanted = (text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..." for text in self._texts())
-        return f"{self.member}: {actual} -> {wanted}"
+        return f"{self.field}: {actual} -> {wanted}"
 
     def in_full(self) -> str:
-        """Return the difference with nothing left out but what both values have in common at their ends."""
+        """Return the difference in full, but for what both values have in common at their ends."""
         actual, wanted = self._texts()
-        return f"{self.member}: {actual} -> {wanted}"
+        return f"{self.field}: {actual} -> {wanted}"
 
     def _texts(self) -> tuple[str, str]:
-        """Return both values, of long ones the part where they differ."""
+        """Return both values; of long ones only the part where they differ."""
         actual, wanted = repr(self.actual), repr(self.wanted)
         if max(len(actual), len(wanted)) <= _MOST_SHOWN:
             return actual, wanted
@@ -121,22 +124,22 @@ class Create:
 
     @property
     def differences(self) -> tuple[Difference, ...]:
-        """The members that the new agent is given."""
+        """The fields that the new agent gets."""
         return tuple(
-            Difference(member, None, value) for member, value in self.spec.for_creation().declared_fields.items()
+            Difference(field, None, value) for field, value in self.spec.for_creation().declared_fields.items()
         )
 
 
 @dataclass(frozen=True)
 class Update:
-    """The agent exists and differs: send the members that do."""
+    """The agent exists and differs: send the fields that differ."""
 
     agent: PhoneAgent
     changes: PhoneAgentChanges
     differences: tuple[Difference, ...]
 
     def __str__(self) -> str:
-        return f"update {self.agent.label}, {', '.join(difference.member for difference in self.differences)}"
+        return f"update {self.agent.label}, {', '.join(difference.field for difference in self.differences)}"
 
 
 @dataclass(frozen=True)
@@ -160,7 +163,7 @@ class Adopt:
 
 @dataclass(frozen=True)
 class Refuse:
-    """What is declared cannot be reached from what exists: send nothing, raise the error."""
+    """The declaration conflicts with an existing agent: send nothing, raise the error."""
 
     error: OpenCXError
 
@@ -195,15 +198,15 @@ def plan_upsert(spec: PhoneAgentSpec, agents: PhoneAgents) -> Create | Update | 
 
 
 def plan_update(changes: PhoneAgentChanges, agent: PhoneAgent, agents: PhoneAgents) -> Update | Unchanged | Refuse:
-    """Plan to bring one existing agent to the declared members, by sending only those that differ.
+    """Plan to bring one existing agent to the declared fields, by sending only those that differ.
 
     :param agents: all agents, so that a new name does not make a second agent of that name.
     """
     differences = tuple(filter(is_comparable, find_differences(changes, agent)))
-    members = {difference.member for difference in differences}
-    if "model" in members:
+    fields = {difference.field for difference in differences}
+    if "model" in fields:
         return _refuse_model(changes, agent)
-    if "name" in members and (others := agents.named(changes.name or "")):
+    if "name" in fields and (others := agents.named(changes.name or "")):
         return Refuse(
             OpenCXAmbiguousNameError(
                 f"The {agent.label} cannot be renamed to {changes.name!r}: {others[0].label} has that name. Nothing was"
@@ -211,7 +214,7 @@ def plan_update(changes: PhoneAgentChanges, agent: PhoneAgent, agents: PhoneAgen
                 agent_ids=[agent.id, *(other.id for other in others)],
             )
         )
-    return Update(agent, changes.only(members), differences) if differences else Unchanged(agent)
+    return Update(agent, changes.only(fields), differences) if differences else Unchanged(agent)
 
 
 def pick_agent(agents: PhoneAgents, *, agent_id: str | None = None, agent_name: str | None = None) -> PhoneAgent | None:
@@ -241,9 +244,9 @@ def require_agent(agents: PhoneAgents, *, agent_id: str | None = None, agent_nam
 
 
 def checked_selector(agent_id: object, agent_name: object) -> tuple[str | None, str | None]:
-    """Return an id or a name by which an agent is looked for, the other ``None``.
+    """Return an id or a name that selects an agent, the other ``None``.
 
-    :raises OpenCXArgumentError: if there is not exactly one, or it is no string, or an empty one.
+    :raises OpenCXArgumentError: if there is not exactly one of them, or it is not a string, or empty.
     """
     if (agent_id is None) == (agent_name is None):
         raise OpenCXArgumentError("give either agent_id or agent_name, and not both")
@@ -256,45 +259,45 @@ def checked_selector(agent_id: object, agent_name: object) -> tuple[str | None, 
 
 
 def describe_selector(agent_id: str | None, agent_name: str | None) -> str:
-    """Return how messages call an agent that was not found yet."""
+    """Describe an agent that was not found yet, for messages."""
     if agent_id is not None:
         return f"phone agent {shortened(agent_id)}"
     return f"phone agent named {shortened(agent_name or '')!r}"
 
 
 def find_differences(declared: PhoneAgentChanges, agent: PhoneAgent) -> tuple[Difference, ...]:
-    """Return the declared members that the agent does not have as declared, compared by meaning."""
+    """Return the declared fields in which the agent differs, compared by meaning."""
     return tuple(
-        Difference(member, agent.member(member), wanted)
-        for member, wanted in declared.declared_fields.items()
-        if not _means_the_same(member, wanted, agent.member(member))
+        Difference(field, agent.field(field), wanted)
+        for field, wanted in declared.declared_fields.items()
+        if not _means_the_same(field, wanted, agent.field(field))
     )
 
 
 def is_comparable(difference: Difference) -> bool:
-    """Return whether a difference from an agent that existed before says anything.
+    """Return whether a difference from an agent that existed before can be compared.
 
-    A service that does not tell the model gives nothing to compare, and null asks for no model in particular.
+    A service that does not return the model gives nothing to compare, and null asks for no model in particular.
     """
-    return difference.member != "model" or None not in (difference.wanted, difference.actual)
+    return difference.field != "model" or None not in (difference.wanted, difference.actual)
 
 
-def find_mismatches(declared: PhoneAgentChanges, answered: PhoneAgent) -> tuple[Difference, ...]:
-    """Return what a write left other than declared.
+def find_mismatches(declared: PhoneAgentChanges, stored: PhoneAgent) -> tuple[Difference, ...]:
+    """Return the fields in which a write stored other values than declared.
 
-    A written ``None`` for which the service chose a value of its own is no mismatch.
+    A declared ``None`` for which the service chose a value of its own is no mismatch.
     """
     return tuple(
         difference
-        for difference in find_differences(declared, answered)
-        if not (difference.wanted is None and difference.member in SERVICE_CHOOSES)
+        for difference in find_differences(declared, stored)
+        if not (difference.wanted is None and difference.field in SERVICE_CHOOSES)
     )
 
 
 SERVICE_CHOOSES = frozenset(
     {"voice_id", "first_message", "language", "use_org_knowledgebase", "model", "speed", "interruptible", "manual_mode"}
 )
-"""Members for which the service puts a value of its own in the place of null."""
+"""Fields for which the service replaces null with a value of its own."""
 
 _DOCUMENTED_DEFAULTS: dict[str, JsonValue] = {
     "first_message": "Hello?",
@@ -304,11 +307,11 @@ _DOCUMENTED_DEFAULTS: dict[str, JsonValue] = {
 """Values that the API's pages give for null, so that a declared ``None`` is reached once and then left alone."""
 
 
-def _means_the_same(member: str, wanted: JsonValue, actual: JsonValue) -> bool:
-    form = _FORMS.get(member, _as_it_is)
+def _means_the_same(field: str, wanted: JsonValue, actual: JsonValue) -> bool:
+    form = _FORMS.get(field, _as_it_is)
     if form(wanted) == form(actual):
         return True
-    return wanted is None and member in _DOCUMENTED_DEFAULTS and actual == _DOCUMENTED_DEFAULTS[member]
+    return wanted is None and field in _DOCUMENTED_DEFAULTS and actual == _DOCUMENTED_DEFAULTS[field]
 
 
 def _as_it_is(value: JsonValue) -> object:
@@ -339,7 +342,7 @@ _FORMS: dict[str, Callable[[JsonValue], object]] = {
     "action_ids": _set_form,
     "data_collection_fields": _set_form,
 }
-"""The form in which two values of a member are compared, where it is not the value itself."""
+"""The form in which two values of a field are compared, where it is not the value itself."""
 
 
 def _the_agent_of(spec: PhoneAgentSpec, agents: PhoneAgents) -> PhoneAgent | Create | Refuse:

@@ -1,14 +1,29 @@
-"""The verbs of the hook as flows (see :mod:`.api.requests`): list, plan, carry out.
+"""Brings agents to their declaration: list, plan, apply, and check the result.
 
-The sync and the async hook run the same flows.
+These flows (see :mod:`..client.flow`) are the operations of the hook, and serve every other caller: what is a failure
+is decided here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Literal, TypeAlias
 
-from airflow_provider_opencx.client.requests import Flow, Pause
-from airflow_provider_opencx.exceptions import OpenCXPlanRefusedError
+from pydantic import JsonValue
+
+from airflow_provider_opencx import metrics
+from airflow_provider_opencx.client.errors import long_retry_after
+from airflow_provider_opencx.client.flow import Flow, Pause
+from airflow_provider_opencx.exceptions import (
+    OpenCXCreateMismatchError,
+    OpenCXError,
+    OpenCXFleetError,
+    OpenCXFleetPermanentError,
+    OpenCXMismatchError,
+    OpenCXNameMismatchError,
+    OpenCXPlanRefusedError,
+)
 from airflow_provider_opencx.phone_agents import apply, fleet
 from airflow_provider_opencx.phone_agents.apply import Outcome, Result, list_agents
 from airflow_provider_opencx.phone_agents.fleet import FleetPlan
@@ -23,29 +38,46 @@ from airflow_provider_opencx.phone_agents.plan import (
     plan_upsert,
     require_agent,
 )
-from airflow_provider_opencx.resources.phone_agents import PhoneAgentChanges, PhoneAgentSpec
+from airflow_provider_opencx.resources.phone_agents import PhoneAgent, PhoneAgentChanges, PhoneAgentSpec
+from airflow_provider_opencx.text import shortened
+
+OnMismatch: TypeAlias = Literal["fail", "warn"]
+"""What to do if the service stores another value than declared."""
+
+_MOST_REASONS = 20
+
+log = logging.getLogger(__name__)
 
 
-def create(spec: PhoneAgentSpec, if_exists: IfExists = "adopt", *, is_retry: bool = False) -> Flow[Outcome]:
+def create(
+    spec: PhoneAgentSpec, if_exists: IfExists = "adopt", *, on_mismatch: OnMismatch = "fail", is_retry: bool = False
+) -> Flow[PhoneAgent]:
     """Make sure that exactly one agent has the declared name; one that exists is left as it is.
 
-    :param is_retry: whether an earlier try may have sent the create: it is then looked for with patience.
+    :param is_retry: whether an earlier try may have sent the create: the list is then read for some 15 s.
     """
     agents = yield from _list_before_creating([spec], is_retry)
-    return (yield from apply.apply_plan(plan_create(spec, agents, if_exists), spec))
+    outcome = yield from apply.apply_plan(plan_create(spec, agents, if_exists), spec)
+    return _checked(outcome, on_mismatch, OpenCXCreateMismatchError)
 
 
-def upsert(spec: PhoneAgentSpec, *, is_retry: bool = False) -> Flow[Outcome]:
+def upsert(spec: PhoneAgentSpec, *, on_mismatch: OnMismatch = "fail", is_retry: bool = False) -> Flow[PhoneAgent]:
     """Make sure that exactly one agent has the declared name, and is as declared.
 
-    :param is_retry: whether an earlier try may have sent a create: it is then looked for with patience.
+    :param is_retry: whether an earlier try may have sent a create: the list is then read for some 15 s.
     """
     agents = yield from _list_before_creating([spec], is_retry)
-    return (yield from apply.apply_plan(plan_upsert(spec, agents), spec))
+    return _checked((yield from apply.apply_plan(plan_upsert(spec, agents), spec)), on_mismatch)
 
 
-def update(changes: PhoneAgentChanges, *, agent_id: str | None = None, agent_name: str | None = None) -> Flow[Outcome]:
-    """Bring an existing agent to the declared members; one that an earlier try has renamed is found again."""
+def update(
+    changes: PhoneAgentChanges,
+    *,
+    agent_id: str | None = None,
+    agent_name: str | None = None,
+    on_mismatch: OnMismatch = "fail",
+) -> Flow[PhoneAgent]:
+    """Bring an existing agent to the declared fields; one that an earlier try has renamed is found again."""
     agents = yield from list_agents()
     plan: Plan
     try:
@@ -56,27 +88,38 @@ def update(changes: PhoneAgentChanges, *, agent_id: str | None = None, agent_nam
         plan = plan_update(changes, agent, agents)
     except OpenCXPlanRefusedError as refusal:
         plan = Refuse(refusal)
-    return (yield from apply.apply_plan(plan, changes))
+    return _checked((yield from apply.apply_plan(plan, changes)), on_mismatch)
 
 
-def plan_fleet(specs: Sequence[PhoneAgentSpec], *, is_retry: bool = False) -> Flow[FleetPlan]:
-    """Plan for exactly one agent of each declared name, as declared, from one look at the list.
+def plan_fleet(specs: Sequence[PhoneAgentSpec], *, connection: str = "", is_retry: bool = False) -> Flow[FleetPlan]:
+    """Plan for exactly one agent of each declared name, as declared, from one read of the list.
 
-    :param is_retry: whether an earlier try may have sent creates: they are then looked for with patience.
+    :param connection: the id of the connection over which the plan is made.
+    :param is_retry: whether an earlier try may have sent creates: the list is then read for some 15 s.
     """
-    return fleet.plan_fleet(specs, (yield from _list_before_creating(specs, is_retry)))
+    return fleet.plan_fleet(specs, (yield from _list_before_creating(specs, is_retry)), connection)
 
 
-def apply_fleet(plan: FleetPlan) -> Flow[list[Result]]:
-    """Carry out the plan of a fleet, and return what became of each agent, in the declared order.
+def apply_fleet(
+    plan: FleetPlan, *, approved: Mapping[str, JsonValue] | None = None, on_mismatch: OnMismatch = "fail"
+) -> Flow[list[PhoneAgent]]:
+    """Apply the plan of a fleet, and return the agents in the declared order.
 
     An agent that fails does not hold up the others, unless its error says that theirs would fail as well.
+
+    :param approved: a plan that somebody has approved, as JSON: nothing else is done.
+    :raises OpenCXPlanRefusedError: before the first write, if an agent cannot be brought to its declaration, or the
+        plan is not the approved one.
+    :raises OpenCXFleetError: naming each agent that failed, after the others were written.
     """
-    return (yield from apply.apply_plans([(step.plan, step.spec) for step in plan.steps]))
+    metrics.count_decision("refused", plan.refused)
+    plan.check(approved)
+    results = yield from apply.apply_plans([(step.plan, step.spec) for step in plan.steps])
+    return _agents_of(plan, results, on_mismatch)
 
 
 def _list_before_creating(specs: Sequence[PhoneAgentSpec], is_retry: bool) -> Flow[PhoneAgents]:
-    """List the agents; again and again, if one of these names may be about to appear.
+    """List the agents; in a retry again and again, while one of these names may be about to appear.
 
     The worker of an earlier try may have been killed with its create on the way, and the next try may begin at once.
     """
@@ -87,3 +130,56 @@ def _list_before_creating(specs: Sequence[PhoneAgentSpec], is_retry: bool) -> Fl
         yield Pause(seconds)
         agents = yield from list_agents()
     return agents
+
+
+def _checked(
+    outcome: Outcome, on_mismatch: OnMismatch, mismatch_error: type[OpenCXMismatchError] = OpenCXMismatchError
+) -> PhoneAgent:
+    """Return the agent of an outcome, if the service has stored it as declared or a warning is enough."""
+    if not outcome.mismatches:
+        return outcome.agent
+    message = (
+        f"OpenCX {outcome.action} {outcome.agent.label}, but not as declared:"
+        f" {'; '.join(map(str, outcome.mismatches))}. The service may not know the field, or not accept the value; with"
+        " on_mismatch='warn' this is only logged."
+    )
+    if on_mismatch == "fail":
+        fields = [mismatch.field for mismatch in outcome.mismatches]
+        raise mismatch_error(message, agent_id=outcome.agent.id, fields=fields)
+    log.warning(message)
+    return outcome.agent
+
+
+def _agents_of(plan: FleetPlan, results: Sequence[Result], on_mismatch: OnMismatch) -> list[PhoneAgent]:
+    agents: list[PhoneAgent] = []
+    failures: dict[str, OpenCXError] = {}
+    for step, result in zip(plan.steps, results, strict=True):
+        try:
+            if isinstance(result, OpenCXError):
+                raise result
+            agents.append(_checked(result, on_mismatch))
+        except OpenCXError as error:
+            failures[step.spec.agent_name] = error
+    if failures:
+        raise _fleet_error(failures, len(plan.steps))
+    return agents
+
+
+def _fleet_error(failures: Mapping[str, OpenCXError], declared: int) -> OpenCXFleetError:
+    """Return the error that names each agent which failed; it is retried only where that can help."""
+    names_by_reason: dict[str, list[str]] = {}
+    for name, error in failures.items():
+        names_by_reason.setdefault(str(error), []).append(repr(shortened(name)))
+    sentences = [
+        f"{', '.join(names)}: {reason}" if number < _MOST_REASONS else ", ".join(names)
+        for number, (reason, names) in enumerate(names_by_reason.items())
+    ]
+    message = f"{len(failures)} of {declared} agents are not as declared; the others are. {' '.join(sentences)}"
+    # An agent under another name than declared is not found again: another try would create one more.
+    created_otherwise = any(isinstance(error, OpenCXNameMismatchError) for error in failures.values())
+    is_permanent = created_otherwise or all(error.is_permanent for error in failures.values())
+    return (OpenCXFleetPermanentError if is_permanent else OpenCXFleetError)(
+        message,
+        failures={name: str(error) for name, error in failures.items()},
+        retry_after=max(filter(None, map(long_retry_after, failures.values())), default=None),
+    )

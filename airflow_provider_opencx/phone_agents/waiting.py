@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from airflow.providers.common.compat.sdk import AirflowFailException
 from pydantic import JsonValue
 
 from airflow_provider_opencx.exceptions import (
@@ -14,20 +13,20 @@ from airflow_provider_opencx.exceptions import (
     OpenCXRateLimitError,
 )
 from airflow_provider_opencx.phone_agents.plan import PhoneAgents, checked_selector, describe_selector, pick_agent
-from airflow_provider_opencx.resources.phone_agents import listed, shortened
+from airflow_provider_opencx.text import listed, shortened
 
 TOLERATED_FAILED_POLLS = 5
-"""So many failed polls in a row are borne; the next one is an error."""
+"""Consecutive failed polls tolerated before the wait fails."""
 
 TOLERATED_MISSING_POLLS = 2
-"""So often in a row an agent may be missing by its id; the next time is an error."""
+"""Consecutive polls in which an agent may be missing by its id before it is an error."""
 
-LONGEST_STRETCH = 3600.0
-"""Seconds to which a 429 stretches the wait at the most."""
+LONGEST_POLL_INTERVAL = 3600.0
+"""Seconds to which a 429 stretches the poll interval at most."""
 
 
 class Wait:
-    """One agent that is waited for, or several of which all must have a number in one poll, and how the polls went.
+    """One agent that is waited for, or several of which all must have a number in one poll, and the polls so far.
 
     :param agent_id: the agent or agents, by id: one that stays missing is an error.
     :param agent_name: the agent or agents, by name: one that does not exist yet is waited for. Give one of the two.
@@ -44,7 +43,7 @@ class Wait:
         self._wanted: list[str] = [given] if isinstance(given, str) else given or []
         self._by_id = self.agent_name is None
         self._failed_polls = 0
-        self._missing_looks: dict[str, int] = {}
+        self._missing_polls: dict[str, int] = {}
         self.without_number = len(self._wanted)
         self.made_progress = False
 
@@ -57,38 +56,38 @@ class Wait:
         return not self._wanted
 
     @property
-    def in_trouble(self) -> bool:
-        """Whether the last poll failed or did not find an agent by its id, so that the next may decide."""
-        return self._failed_polls > 0 or bool(self._missing_looks)
+    def is_counting_errors(self) -> bool:
+        """Whether the last poll failed or did not show an agent by its id, so that the next may be decisive."""
+        return self._failed_polls > 0 or bool(self._missing_polls)
 
     @property
     def goal(self) -> str:
-        """What is waited for, as messages call it."""
+        """What is waited for, for messages."""
         return f"the {'number' if self.is_for_one else 'numbers'} of {self}"
 
     @property
     def progress(self) -> str:
-        """How far the wait has come, in a sentence for the log."""
+        """The progress of the wait, in a sentence for the log."""
         if self.is_for_one:
             return f"No number yet for {self}."
         are = "is" if self.without_number == 1 else "are"
         return f"{self.without_number} of {self} {are} still without a number."
 
-    def judge(self, poll: PhoneAgents | OpenCXError) -> list[str] | None:
-        """Return the agents' ids, in the order given, if all have numbers; ``None`` if they are to be waited for.
+    def evaluate(self, poll: PhoneAgents | OpenCXError) -> list[str] | None:
+        """Return the agents' ids, in the order given, if all have numbers; ``None`` if the wait goes on.
 
         :param poll: all agents of the organization, or the error for which they could not be read.
-        :raises OpenCXError: if waiting on makes no sense.
+        :raises OpenCXError: if the wait must stop.
         """
         self.made_progress = False
         if isinstance(poll, OpenCXError):
-            self._bear(poll)
+            self._count_failure(poll)
             return None
         self._failed_polls = 0
         before = self.without_number
         found = {wanted: self._pick(poll, wanted) for wanted in dict.fromkeys(self._wanted)}
         if self._by_id:
-            self._miss([wanted for wanted, agent_id in found.items() if agent_id is None])
+            self._count_missing([wanted for wanted, agent_id in found.items() if agent_id is None])
         ids = map(found.__getitem__, self._wanted)
         ready = [agent_id for agent_id in ids if agent_id is not None and poll.is_ready(agent_id)]
         self.without_number = len(self._wanted) - len(ready)
@@ -96,12 +95,12 @@ class Wait:
         return None if self.without_number else ready
 
     def result(self, poll: PhoneAgents, agent_ids: Sequence[str]) -> JsonValue:
-        """Return the agents of judged ids as the task's result, plain JSON: one agent, or the list of them."""
+        """Return the agents of these ids as the task's result, plain JSON: one agent, or the list of them."""
         agents: list[JsonValue] = [agent.as_dict() for agent in map(poll.with_id, agent_ids) if agent is not None]
         return agents[0] if self.is_for_one else agents
 
     def _pick(self, poll: PhoneAgents, wanted: str) -> str | None:
-        """Return the id of an agent that is waited for; thousands may be, so none is looked at."""
+        """Return the id of an agent that is waited for, without parsing agents: there may be thousands."""
         if self._by_id:
             return wanted if poll.has_id(wanted) else None
         ids = poll.ids_named(wanted)
@@ -112,18 +111,20 @@ class Wait:
     def _described(self, wanted: str) -> str:
         return describe_selector(wanted, None) if self._by_id else describe_selector(None, wanted)
 
-    def _bear(self, error: OpenCXError) -> None:
-        if isinstance(error, AirflowFailException):
-            raise error.saying(f"Waiting for {self.goal} makes no sense: {error}")
+    def _count_failure(self, error: OpenCXError) -> None:
+        if error.is_permanent:
+            raise error.with_message(f"Stopped waiting for {self.goal}: {error}")
         if isinstance(error, OpenCXRateLimitError):
             return
         self._failed_polls += 1
         if self._failed_polls > TOLERATED_FAILED_POLLS:
-            raise error.saying(f"Gave up on {self.goal} after {self._failed_polls} failed polls in a row. {error}")
+            raise error.with_message(
+                f"Stopped waiting for {self.goal} after {self._failed_polls} failed polls in a row. {error}"
+            )
 
-    def _miss(self, missing: Sequence[str]) -> None:
-        self._missing_looks = {agent_id: self._missing_looks.get(agent_id, 0) + 1 for agent_id in missing}
-        gone = [agent_id for agent_id, looks in self._missing_looks.items() if looks > TOLERATED_MISSING_POLLS]
+    def _count_missing(self, missing: Sequence[str]) -> None:
+        self._missing_polls = {agent_id: self._missing_polls.get(agent_id, 0) + 1 for agent_id in missing}
+        gone = [agent_id for agent_id, polls in self._missing_polls.items() if polls > TOLERATED_MISSING_POLLS]
         if gone:
             raise OpenCXAgentNotFoundError(_not_found(gone), agent_ids=gone)
 
@@ -158,7 +159,7 @@ def _not_found(agent_ids: Sequence[str]) -> str:
 
 
 def checked_selectors(agent_id: object, agent_name: object) -> tuple[str | list[str] | None, str | list[str] | None]:
-    """Return ids or names by which agents are waited for, one or a list, and ``None`` for the other.
+    """Return the ids or names of the agents to wait for, one or a list, and ``None`` for the other.
 
     :raises OpenCXArgumentError: if there is not exactly one of the two, or it is neither a string that is not empty
         nor a sequence of such strings.
@@ -177,7 +178,7 @@ def _checked_element(element: object, position: int, by_id: bool) -> str:
     try:
         checked_selector(value if by_id else None, None if by_id else value)
     except OpenCXArgumentError as wrong:
-        raise wrong.saying(f"{wrong} (element {position} of the sequence)") from None
+        raise wrong.with_message(f"{wrong} (element {position} of the sequence)") from None
     return str(value)
 
 
@@ -186,4 +187,4 @@ def next_poll_in(interval: float, poll: object) -> float:
     if not isinstance(poll, OpenCXRateLimitError):
         return interval
     asked = 2 * interval if poll.retry_after is None else poll.retry_after
-    return max(interval, min(asked, LONGEST_STRETCH))
+    return max(interval, min(asked, LONGEST_POLL_INTERVAL))

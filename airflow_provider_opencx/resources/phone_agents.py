@@ -1,8 +1,8 @@
-"""What is (:class:`PhoneAgent`, :class:`Voice`) and what should be (:class:`PhoneAgentSpec`).
+"""Phone agents: as they are (:class:`PhoneAgent`), as they should be (:class:`PhoneAgentSpec`), and the operations.
 
-The API's pages exist in three generations (2024, 2025, 2026) that differ in their members; these models hold
-the members of all. Reading is tolerant: only ``id`` is required, unknown members are kept, sets of values are
-open. Writing is strict: what can be checked without the service is checked before anything is sent.
+The API's pages exist in three generations (2024, 2025, 2026) that differ in their fields; these models hold the fields
+of all. Reading is tolerant: only ``id`` is required, unknown fields are kept, sets of values are open. Writing is
+strict: what can be checked without the service is checked before anything is sent.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Sequence
-from typing import Annotated, Literal, Self, TypeVar
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Annotated, ClassVar, Literal, Self, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -27,30 +28,59 @@ from pydantic import (
     model_validator,
 )
 
-from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXResponseError
+from airflow_provider_opencx.client.errors import error_of, message_of, request_named
+from airflow_provider_opencx.client.flow import Flow, send, send_unchecked
+from airflow_provider_opencx.client.operation import Operation, Request, Response
+from airflow_provider_opencx.client.pagination import first_page, list_items
+from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXRequestRefusedError
+from airflow_provider_opencx.resources.models import ResourceModel, describe_problems
+from airflow_provider_opencx.text import UNSTORABLE, shortened
+
+LIST_PHONE_AGENTS = Operation(
+    id="listPhoneAgents",
+    method="GET",
+    path="/phone",
+    scope="phone:read",
+    noun="phone agent",
+    summary="All agents of the organization.",
+    repeatable=True,
+)
+CREATE_PHONE_AGENT = Operation(
+    id="createPhoneAgent",
+    method="POST",
+    path="/phone",
+    scope="phone:write",
+    noun="phone agent",
+    summary="Creates an agent; only `name` is required. `type`, left out, is `inbound`; the provider sends `outbound`.",
+    repeatable=False,
+)
+UPDATE_PHONE_AGENT = Operation(
+    id="updatePhoneAgent",
+    method="PATCH",
+    path="/phone/{phone_agent_id}",
+    scope="phone:write",
+    noun="phone agent",
+    summary="Changes an agent; what is left out stays.",
+    repeatable=True,
+)
 
 COMBINABLE_LANGUAGES = frozenset({"en", "es", "fr", "de", "hi", "ru", "pt", "ja", "it", "nl"})
 """The codes that may stand beside one another in ``language``; any other code stands alone (page of 2026)."""
 
-UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
-"""Characters that JSON can spell and UTF-8, or a database on the way, cannot hold: NUL, and halves of characters."""
-
 _LONGEST_ID = 1000
-_LONGEST_PROBLEM = 200
-_MOST_PROBLEMS = 5
 
 _E164 = re.compile(r"\+[1-9]\d{1,14}")
 _PHONE_NUMBER_SPACING = re.compile(r"[\s().\-/]")
 _HTTP_URL = TypeAdapter(HttpUrl)
 
-_Model = TypeVar("_Model", bound=BaseModel)
+_Item = TypeVar("_Item")
 
 
 def normalize_name(name: str) -> str:
     """Return the form of an agent's name in which two names are compared.
 
-    White space at the ends and the Unicode composition are no difference: were they one, an agent whose name
-    the service tidied up would not be found again, and be created once more.
+    White space at the ends and the Unicode composition make no difference: if they did, an agent whose name the service
+    normalized would not be found again, and would be created once more.
     """
     return unicodedata.normalize("NFC", name).strip()
 
@@ -61,44 +91,26 @@ def normalize_phone_number(phone_number: str) -> str:
 
 
 def language_codes(language: object) -> object:
-    """Return ``language`` as the list every reader gets; a string becomes a list of one, null an empty list."""
+    """Return ``language`` as a list: a string becomes a list of one, null an empty list."""
     if language is None:
         return []
     return [language] if isinstance(language, str) else language
 
 
-def shortened(text: str, longest: int = 100) -> str:
-    """Return a text as messages show it: its beginning, if it is longer than so many characters."""
-    return text if len(text) <= longest else f"{text[:longest]}..."
+class PhoneAgent(ResourceModel):
+    """A phone agent as the service describes it, in any generation; fields it did not send are ``None``.
 
-
-def listed(texts: Sequence[str], most: int = 10, *, separator: str = ", ", more: str = " and {} more") -> str:
-    """Return texts as messages list them: the first of them, and how many more there are.
-
-    :param texts: the texts.
-    :param most: how many are shown at the most.
-    :param separator: what stands between two.
-    :param more: what stands after the last, where some are not shown; ``{}`` is their number.
-    """
-    shown = separator.join(texts[:most])
-    return shown if len(texts) <= most else shown + more.format(len(texts) - most)
-
-
-class PhoneAgent(BaseModel):
-    """A phone agent as the service describes it, in any generation; members it did not send are ``None``.
-
-    Members that this version does not know are kept, in ``model_extra`` and in every dump.
+    Fields that this version does not know are kept, in ``model_extra`` and in every dump.
     """
 
-    model_config = ConfigDict(extra="allow", frozen=True, validate_by_name=True, validate_by_alias=True)
-    __pydantic_extra__: dict[str, JsonValue]
+    noun: ClassVar[str] = "an agent"
 
     id: Annotated[str, Field(min_length=1, max_length=_LONGEST_ID)]
     org_id: JsonValue = None
     phone_number: str | None = None
     name: str | None = None
     type: str | None = None
-    language: Annotated[list[str], BeforeValidator(language_codes)] = []
+    language: Annotated[list[str], BeforeValidator(language_codes)] = Field(default=[])
     accent: JsonValue = None
     handoff_phone_number: str | None = None
     speed: JsonValue = None
@@ -124,52 +136,22 @@ class PhoneAgent(BaseModel):
     tts_speed_pct: JsonValue = None
     failover_transfer_destination_id: JsonValue = None
 
-    @classmethod
-    def from_response(cls, answer: object) -> Self:
-        """Read an agent from a decoded JSON answer.
-
-        :raises OpenCXResponseError: if it is not an agent; the message names the members, never their values.
-        """
-        return _read(cls, answer, "an agent")
-
     @property
     def label(self) -> str:
-        """How messages and logs call this agent: its name and id."""
+        """The agent's name and id, for messages and logs."""
         name = self.name if self.name is None else shortened(self.name)
         return f"phone agent {name!r} ({shortened(self.id)})"
 
-    def as_dict(self) -> dict[str, JsonValue]:
-        """Return the agent as plain JSON with the API's member names: what operators and the sensor return."""
-        return self.model_dump(mode="json", by_alias=True)
-
-    def member(self, name: str) -> JsonValue:
-        """Return the value of a member, in Python spelling or unknown to this version; ``None`` if not sent."""
+    def field(self, name: str) -> JsonValue:
+        """Return the value of a field, in Python spelling or unknown to this version; ``None`` if not sent."""
         value: JsonValue = (
             getattr(self, name) if name in type(self).model_fields else (self.model_extra or {}).get(name)
         )
         return value
 
 
-class Voice(BaseModel):
-    """A voice that can be given as ``voice_id``. The page of this operation is not public: all is optional."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-    __pydantic_extra__: dict[str, JsonValue]
-
-    voice_id: str | None = None
-    name: str | None = None
-    labels: JsonValue = None
-    description: JsonValue = None
-    preview_url: JsonValue = None
-
-    @classmethod
-    def from_response(cls, answer: object) -> Self:
-        """Read a voice from a decoded JSON answer; raises ``OpenCXResponseError`` if it is not one."""
-        return _read(cls, answer, "a voice")
-
-
 class PhoneAgentChanges(BaseModel):
-    """Members to write to an agent. Left out, ``None`` and empty are three different things.
+    """Fields to write to an agent. Left out, ``None`` and empty are three different things.
 
     Only what was given is sent or compared: ``model_fields_set`` says what that is. A ``None`` is sent as
     null, which for ``action_ids`` means every action, while an empty list means none.
@@ -191,9 +173,9 @@ class PhoneAgentChanges(BaseModel):
     :param data_collection_webhook_url: earlier generations: http(s) URL that receives the collected data.
     :param model: earlier generations: the AI model; the service cannot change it after creation.
     :param flow: earlier generations: any JSON value.
-    :param manual_mode: earlier generations.
-    :param custom_llm: earlier generations.
-    :param additional_fields: members that are newer than this provider, sent as they are.
+    :param manual_mode: earlier generations: passed through unchanged.
+    :param custom_llm: earlier generations: passed through unchanged.
+    :param additional_fields: fields that are newer than this provider, by their API names; passed through unchanged.
     """
 
     model_config = ConfigDict(
@@ -221,16 +203,16 @@ class PhoneAgentChanges(BaseModel):
     additional_fields: dict[str, JsonValue] = {}
 
     @classmethod
-    def parse(cls, members: dict[str, object]) -> Self:
-        """Check declared members and return them as a model.
+    def parse(cls, fields: dict[str, object]) -> Self:
+        """Check declared fields and return them as a model.
 
-        :param members: the declaration, in Python or API spelling.
-        :raises OpenCXArgumentError: naming each wrong member and what is wrong with it.
+        :param fields: the declaration, in Python or API spelling.
+        :raises OpenCXArgumentError: naming each wrong field and what is wrong with it.
         """
         try:
-            return cls.model_validate(members)
+            return cls.model_validate(fields)
         except ValidationError as invalid:
-            raise OpenCXArgumentError(_describe(invalid)) from None
+            raise OpenCXArgumentError(describe_problems(invalid)) from None
 
     @field_validator("name")
     @classmethod
@@ -299,35 +281,35 @@ class PhoneAgentChanges(BaseModel):
 
     @field_validator("speed", mode="before")
     @classmethod
-    def _speed_is_no_truth_value(cls, speed: object) -> object:
+    def _speed_is_not_a_boolean(cls, speed: object) -> object:
         if isinstance(speed, bool):
             raise ValueError("must be a number")
         return speed
 
     @model_validator(mode="after")
     def _can_be_sent_and_stored(self) -> Self:
-        for member, value in self.declared_fields.items():
-            problem = _unsendable([member, value])
+        for field, value in self.declared_fields.items():
+            problem = _unsendable([field, value])
             if problem:
                 # The name, too, may be one that nobody can print.
-                raise ValueError(f"{member.encode('utf-8', 'backslashreplace').decode()}: {problem}")
+                raise ValueError(f"{field.encode('utf-8', 'backslashreplace').decode()}: {problem}")
         return self
 
     @property
     def declared_fields(self) -> dict[str, JsonValue]:
-        """What the author wrote: member (Python spelling) to value, the additional fields among them."""
+        """The fields that were given: name (Python spelling) to value, the additional fields among them."""
         own = {
-            member: getattr(self, member)
-            for member in type(self).model_fields
-            if member in self.model_fields_set and member != "additional_fields"
+            field: getattr(self, field)
+            for field in type(self).model_fields
+            if field in self.model_fields_set and field != "additional_fields"
         }
         return {**own, **self.additional_fields}
 
-    def only(self, members: set[str]) -> PhoneAgentChanges:
-        """Return the part of this declaration that writes just these members."""
-        kept = {member: value for member, value in self.declared_fields.items() if member in members}
-        own = {member: value for member, value in kept.items() if member in type(self).model_fields}
-        additional = {member: value for member, value in kept.items() if member not in own}
+    def only(self, fields: set[str]) -> PhoneAgentChanges:
+        """Return the part of this declaration that writes just these fields."""
+        kept = {field: value for field, value in self.declared_fields.items() if field in fields}
+        own = {field: value for field, value in kept.items() if field in type(self).model_fields}
+        additional = {field: value for field, value in kept.items() if field not in own}
         return PhoneAgentChanges.model_validate({**own, "additional_fields": additional} if additional else own)
 
     def body(self) -> dict[str, JsonValue]:
@@ -355,11 +337,79 @@ class PhoneAgentSpec(PhoneAgentChanges):
         return self if "type" in self.model_fields_set else self.model_copy(update={"type": "outbound"})
 
 
-def _read(model: type[_Model], answer: object, what: str) -> _Model:
+def list_phone_agents() -> Flow[list[PhoneAgent]]:
+    """List all agents: ``GET /phone``, followed through every page where the service sends pages (2024).
+
+    An agent that two pages show, because the list moved between them, is one agent.
+    """
+    agents = yield from list_items(LIST_PHONE_AGENTS.request(), PhoneAgent.from_response)
+    return list({agent.id: agent for agent in agents}.values())
+
+
+def list_phone_agents_as(read: Callable[[JsonValue], _Item]) -> Flow[list[_Item]]:
+    """List all agents as :func:`list_phone_agents` does, parsing each with ``read`` while the list is decoded.
+
+    An agent that two pages show is returned twice.
+
+    :param read: gets an agent as decoded JSON; raises ``OpenCXResponseError`` if the item is not an agent.
+    """
+    return (yield from list_items(LIST_PHONE_AGENTS.request(), read))
+
+
+def create_phone_agent(spec: PhoneAgentSpec) -> Flow[PhoneAgent | None]:
+    """Create an agent: ``POST /phone``, sent once, and without checking whether the agent exists.
+
+    Returns ``None`` if the response has no body.
+    """
+    about = f"phone agent {shortened(spec.agent_name)!r}"
+    return (yield from _write(CREATE_PHONE_AGENT.request(body=spec.for_creation().body(), about=about)))
+
+
+def update_phone_agent(agent_id: str, changes: PhoneAgentChanges) -> Flow[PhoneAgent | None]:
+    """Change an agent: ``PATCH /phone/{id}``. Returns ``None`` if the response has no body (2024, 2025)."""
+    return (yield from _write(UPDATE_PHONE_AGENT.request(body=changes.body(), phone_agent_id=agent_id)))
+
+
+def ping() -> Flow[None]:
+    """Send one authenticated request that changes nothing: the first page of the list of agents."""
+    yield from first_page(LIST_PHONE_AGENTS.request(), PhoneAgent.from_response)
+
+
+def _write(request: Request) -> Flow[PhoneAgent | None]:
     try:
-        return model.model_validate(answer)
-    except ValidationError as invalid:
-        raise OpenCXResponseError(f"the service's answer is not {what}: {_describe(invalid)}.") from None
+        response = yield from send(request)
+    except OpenCXRequestRefusedError as refused:
+        older = _in_the_form_before_2026(request)
+        if refused.status_code not in (400, 422) or older is None:
+            raise
+        response = yield from _send_in_older_form(older, refused)
+    with request_named(request, response):
+        return PhoneAgent.from_response(response.json()) if response.body.strip() else None
+
+
+def _in_the_form_before_2026(request: Request) -> Request | None:
+    """Return a write with its one language as a string, as it was before 2026; ``None`` if that is no other form.
+
+    A refused write changed nothing, so it may be sent again in this form.
+    """
+    body = request.body if isinstance(request.body, dict) else {}
+    language = body.get("language")
+    if not isinstance(language, list) or len(language) != 1:
+        return None
+    return replace(request, body={**body, "language": language[0]})
+
+
+def _send_in_older_form(older: Request, refused: OpenCXRequestRefusedError) -> Flow[Response]:
+    response = yield from send_unchecked(older)
+    if response.is_success:
+        return response
+    error = error_of(older, response)
+    if not isinstance(error, OpenCXRequestRefusedError):
+        raise error
+    # The reader decides which of the two refusals is about more than the form of the language.
+    raise refused.with_message(
+        f"{refused} With the language as a string, as before 2026: {response.status_code} {message_of(response)!r}."
+    ) from None
 
 
 def _unsendable(value: JsonValue) -> str | None:
@@ -378,17 +428,3 @@ def _unsendable(value: JsonValue) -> str | None:
     elif isinstance(value, dict):
         return _unsendable([*value, *value.values()])
     return None
-
-
-def _describe(invalid: ValidationError) -> str:
-    """Return what is wrong, member by member, in a few sentences however much is wrong."""
-    errors = invalid.errors(include_url=False, include_input=False, include_context=False)
-    sentences = []
-    for error in errors[:_MOST_PROBLEMS]:
-        member = ".".join(str(part) for part in error["loc"])
-        problem = error["msg"].removeprefix("Value error, ")
-        sentence = f"{member}: {problem}" if member else problem
-        sentences.append(shortened(sentence, _LONGEST_PROBLEM))
-    if len(errors) > _MOST_PROBLEMS:
-        sentences.append(f"and {len(errors) - _MOST_PROBLEMS} more")
-    return "; ".join(sentences)

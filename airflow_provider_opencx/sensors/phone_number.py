@@ -21,8 +21,13 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_opencx import metrics
 from airflow_provider_opencx.connection.form import DEFAULT_CONN_ID
-from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXError, OpenCXRateLimitError
-from airflow_provider_opencx.templates import has_no_template, naming_task
+from airflow_provider_opencx.exceptions import (
+    OpenCXArgumentError,
+    OpenCXError,
+    OpenCXRateLimitError,
+    derive_from_airflow,
+)
+from airflow_provider_opencx.templates import has_no_template, task_named
 
 # The API's models, the hook and the trigger are imported where they are used: parsing a Dag should not pay for them.
 if TYPE_CHECKING:
@@ -37,7 +42,9 @@ if TYPE_CHECKING:
 
 Selector: TypeAlias = "str | Sequence[str] | XComArg | None"
 
-_LONGEST_PAUSE_IN_TROUBLE = 60.0
+_LONGEST_PAUSE_BETWEEN_ERRORS = 60.0
+
+derive_from_airflow()
 
 
 class _StartTriggerArgs:
@@ -60,11 +67,11 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator):
 
     - By id, an agent that is missing three times in a row is an error. By name, an agent that does not exist
       yet is waited for, and several of that name are an error.
-    - Five failed polls in a row are borne. A rejected key fails at once. A 429 stretches the wait.
+    - Up to five consecutive failed polls are tolerated. A rejected key fails at once. A 429 stretches the wait.
     - ``timeout`` fails the task, or skips it with ``soft_fail``. Errors are never skipped by ``soft_fail``: a wrong
       key is not a number that did not come.
 
-    In mode reschedule, the worker is kept while a failed poll or a missing agent is looked into; ``poke_interval``
+    In mode reschedule, the worker is kept while polls fail or an agent is missing; ``poke_interval``
     should be a minute or more, as Airflow advises. Deferrable, the worker sends nothing at all and the triggerer
     polls, with one request an interval for all waiting tasks of the connection; ``exponential_backoff`` and
     ``silent_fail`` then have no effect, and no task resumes sooner than ten seconds after it deferred, because
@@ -94,7 +101,7 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator):
     :param start_from_trigger: start in the triggerer, without a worker; implies ``deferrable``. Default ``False``.
     :param end_from_trigger: end in the triggerer, without a worker; implies ``deferrable``. Default ``False``.
     :param opencx_conn_id: the connection. Default ``opencx_default``.
-    :return: the agent, as a dict with the API's member names, or the list of agents.
+    :return: the agent, as a dict with the API's field names, or the list of agents.
     :raises OpenCXError: see :mod:`airflow_provider_opencx.exceptions`.
     """
 
@@ -123,7 +130,7 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator):
         self._hook: OpenCXHook | None = None
         self._wait: Wait | None = None
         self._last_poll: PhoneAgents | OpenCXError | None = None
-        with naming_task(self.task_id):
+        with task_named(self.task_id):
             if has_no_template(agent_id) and has_no_template(agent_name):
                 self._check_selectors()
             if start_from_trigger:
@@ -138,7 +145,7 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator):
         owners = [owner for owner in (partial.kwargs.get("task_group"), partial.kwargs.get("dag")) if owner is not None]
         defaults = (kwargs.get("default_args") or {}, *(owner.default_args for owner in owners))
         if ChainMap(kwargs, *defaults).get("start_from_trigger"):
-            with naming_task(str(kwargs.get("task_id"))):
+            with task_named(str(kwargs.get("task_id"))):
                 raise OpenCXArgumentError(
                     "start_from_trigger: Airflow starts no mapped task in the triggerer; leave it out (or write False,"
                     " where default_args hold it), or make the tasks in a loop. end_from_trigger works for mapped tasks"
@@ -238,14 +245,14 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator):
             self.log.warning("What an earlier try of this task returned could not be deleted.", exc_info=True)
 
     def poke(self, context: Context) -> PokeReturnValue:
-        """Look once; in mode reschedule, look on while something is wrong, because no count outlives the process."""
+        """Poll once. In mode reschedule keep polling while errors are being counted: the counters are not persisted."""
         from airflow_provider_opencx.phone_agents.waiting import success
 
         started = time.monotonic()
-        result = self._look()
-        while result is None and self._must_look_on() and time.monotonic() - started < self.timeout:
-            time.sleep(min(self.poke_interval, _LONGEST_PAUSE_IN_TROUBLE))
-            result = self._look()
+        result = self._poll()
+        while result is None and self._must_keep_polling() and time.monotonic() - started < self.timeout:
+            time.sleep(min(self.poke_interval, _LONGEST_PAUSE_BETWEEN_ERRORS))
+            result = self._poll()
         if result is None:
             return PokeReturnValue(is_done=False)
         self.log.info(success(result))
@@ -263,11 +270,11 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator):
             return started
         return first.timestamp() if isinstance(first, datetime) else started
 
-    def _must_look_on(self) -> bool:
-        told_to_wait = isinstance(self._last_poll, OpenCXRateLimitError)
-        return self.reschedule and self._waiting.in_trouble and not told_to_wait
+    def _must_keep_polling(self) -> bool:
+        is_rate_limited = isinstance(self._last_poll, OpenCXRateLimitError)
+        return self.reschedule and self._waiting.is_counting_errors and not is_rate_limited
 
-    def _look(self) -> JsonValue:
+    def _poll(self) -> JsonValue:
         """Poll once; return the result, ``None`` if there is none yet."""
         from airflow_provider_opencx.hooks.opencx import OpenCXHook
         from airflow_provider_opencx.phone_agents.plan import PhoneAgents
@@ -279,7 +286,7 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator):
         except OpenCXError as error:
             self._last_poll = error
             self.log.warning("Polling for the number failed: %s", error)
-        agent_ids = self._waiting.judge(self._last_poll)
+        agent_ids = self._waiting.evaluate(self._last_poll)
         if agent_ids is None or isinstance(self._last_poll, OpenCXError):
             self.log.log(logging.INFO if self._waiting.made_progress else logging.DEBUG, self._waiting.progress)
             return None
@@ -295,7 +302,7 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator):
     def _get_next_poke_interval(
         self, started_at: datetime | float, run_duration: Callable[[], float], poke_count: int
     ) -> float:
-        # Airflow has no public place for an interval that an answer stretches.
+        # Airflow has no public place for an interval that a response stretches.
         from airflow_provider_opencx.phone_agents.waiting import next_poll_in
 
         interval = super()._get_next_poke_interval(started_at, run_duration, poke_count)

@@ -51,7 +51,7 @@ class PackedAgents(PhoneAgents):
         return [agent for agent in map(self.with_id, self.ids_named(name)) if agent is not None]
 
     def ids_named(self, name: str) -> Sequence[str]:
-        """Return the ids of the agents of a name, without a look at the agents."""
+        """Return the ids of the agents of a name, without parsing the agents."""
         return self._ids.get(normalize_name(name), ())
 
     def has_id(self, agent_id: str) -> bool:

@@ -20,7 +20,7 @@ from airflow_provider_opencx.phone_agents.waiting import Wait, success
 from airflow_provider_opencx.triggers.polling import SharedPolls, Snapshot, waited_for
 
 SECONDS_TO_SETTLE = 10.0
-"""How soon after its start a trigger at the earliest sends a task back to a worker which has just let go of it.
+"""Seconds after its start before which a trigger does not send a task back to a worker.
 
 Airflow fails a task that resumes before its scheduler has heard that the worker let go of it, which takes some five
 seconds: apache/airflow issues 71580 and 72716. An agent that has its number already would be such a task.
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 
 class OpenCXPhoneNumberTrigger(BaseEventTrigger):
-    """Fires once, when an agent, or each of several, has its phone number, or when waiting makes no sense any more.
+    """Fires once, when an agent, or each of several, has its phone number, or when the wait must stop.
 
     All triggers of one connection and interval in a triggerer share their polls: one ``GET /phone`` an interval,
     however many tasks wait, whether Airflow shares the stream (3.3 and later) or runs each trigger by itself. A
@@ -99,7 +99,7 @@ class OpenCXPhoneNumberTrigger(BaseEventTrigger):
     async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncGenerator[Snapshot]:
         """Poll for ever, an interval apart, and yield each poll.
 
-        Never raises: an error is yielded as a value, for each waiting task to judge.
+        Never raises: an error is yielded as a value, for each waiting task to evaluate.
         """
         polls = SharedPolls.join(kwargs["opencx_conn_id"], kwargs["poll_interval"])
         snapshot: Snapshot | None = None
@@ -111,7 +111,7 @@ class OpenCXPhoneNumberTrigger(BaseEventTrigger):
             await polls.leave()
 
     async def filter_shared_stream(self, shared_stream: AsyncIterator[Any]) -> AsyncIterator[TriggerEvent]:
-        """Judge each poll for this trigger's agents, and fire once."""
+        """Evaluate each poll for this trigger's agents, and fire once."""
         started = time.monotonic()
         outcome = await self._outcome(shared_stream)
         if outcome is None:
@@ -144,7 +144,7 @@ class OpenCXPhoneNumberTrigger(BaseEventTrigger):
         return {"status": "success", "agent" if wait.is_for_one else "agents": result}
 
     async def _waited(self, wait: Wait, shared_stream: AsyncIterator[Any]) -> JsonValue:
-        """Return the result, ``None`` if the stream ended without one; tell the log and the metrics of the wait."""
+        """Return the result, ``None`` if the stream ended without one; report the wait to the log and the metrics."""
         if not self.started_by_worker:
             log.info("Waiting for %s.", wait.goal)
         with waited_for(self.opencx_conn_id, wait.without_number):
@@ -158,9 +158,9 @@ class OpenCXPhoneNumberTrigger(BaseEventTrigger):
         async for snapshot in shared_stream:
             if snapshot.begun_at < self._made_at:
                 continue  # it may show an agent as it was before the task upstream changed it
-            async with snapshot.turns:
-                await asyncio.sleep(0)  # to let others have theirs
-                agent_ids = wait.judge(snapshot.poll)
+            async with snapshot.slots:
+                await asyncio.sleep(0)  # lets the other waiters run
+                agent_ids = wait.evaluate(snapshot.poll)
                 if agent_ids is not None and len(agent_ids) > MOST_READ_IN_THE_LOOP:
                     return await asyncio.to_thread(wait.result, snapshot.poll, agent_ids)
                 if agent_ids is not None:
@@ -197,7 +197,7 @@ class OpenCXPhoneNumberTrigger(BaseEventTrigger):
 def result_of(event: Mapping[str, Any] | None) -> JsonValue:
     """Return the agent of an event, or the agents, or raise its error as it would have been raised in the worker.
 
-    :raises OpenCXError: the error of the event, or one that says that the event is none of this trigger's.
+    :raises OpenCXError: the error of the event, or one that says that the event is not this trigger's.
     """
     status = event.get("status") if isinstance(event, Mapping) else None
     if event is not None and status == "success":

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from airflow_provider_opencx import metrics
-from airflow_provider_opencx.client import requests
 from airflow_provider_opencx.client.client import AsyncOpenCXClient
 from airflow_provider_opencx.exceptions import OpenCXAuthenticationError, OpenCXError, OpenCXRateLimitError
 from airflow_provider_opencx.hooks.opencx import OpenCXHook
 from airflow_provider_opencx.phone_agents.waiting import next_poll_in
+from airflow_provider_opencx.resources.phone_agents import list_phone_agents_as
 from airflow_provider_opencx.triggers.packed_agents import PackedAgents, pack
 
 _AT_ONCE = 50
@@ -29,15 +29,15 @@ class Snapshot:
     """One poll.
 
     :param poll: all agents, or the error for which they could not be read.
-    :param begun_at: when it began: what was changed before is in it. Of ``time.monotonic()``.
+    :param begun_at: when it began: what was changed before is in it. By ``time.monotonic()``.
     :param taken_at: when it ended.
-    :param turns: those who have waited for it take turns with it, and leave some to others: they may be ten thousand.
+    :param slots: limits how many waiting triggers process one poll at a time: they may be ten thousand.
     """
 
     poll: PackedAgents | OpenCXError
     begun_at: float
     taken_at: float
-    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
+    slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
 
 
 @contextmanager
@@ -56,8 +56,8 @@ _waited_for: Counter[str] = Counter()
 class SharedPolls:
     """The polls of one connection, an interval apart, for all who wait in one event loop.
 
-    Nothing runs in the background: of those who wait, one sleeps until the next poll is due and makes it, and the
-    others then get what it found. If that one leaves, another takes its place.
+    Nothing runs in the background: one of the waiters sleeps until the next poll is due and makes it, and the others
+    then get the same poll. If that waiter leaves, another takes its place.
 
     :param conn_id: the connection.
     :param interval: seconds between two polls.
@@ -68,7 +68,7 @@ class SharedPolls:
         self._connection = _PolledConnection(conn_id)
         self._interval = interval
         self._newest: Snapshot | None = None
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
         self._waiters = 0
         self._end: asyncio.TimerHandle | None = None
 
@@ -89,27 +89,27 @@ class SharedPolls:
     async def leave(self) -> None:
         """Wait no longer; the last to leave closes the connection.
 
-        Until the next poll would be due, the newest is remembered, so that tasks that come and go do not poll each
-        at once. An error is not, unless it asks for just that: who comes after it may come because it was mended.
+        The newest poll is kept until the next one is due, so that tasks that come and go do not poll at once each. An
+        error is not kept, unless it is a 429: a new waiter may arrive because the cause was fixed.
         """
         self._waiters -= 1
         if not self._waiters:
-            if self._newest is not None and not _counts_when_left(self._newest.poll):
+            if self._newest is not None and not _is_kept(self._newest.poll):
                 self._newest = None
-            self._tell_metrics()
+            self._report_metrics()
             self._end = asyncio.get_running_loop().call_later(self._due_in(), _shared.pop, self._key, None)
             await self._connection.aclose()
 
     async def after(self, seen: Snapshot | None) -> Snapshot:
         """Return the next poll after the one seen last, waiting until it is due.
 
-        Never raises an error of the poll: that is what the snapshot then holds, for each who waits to judge.
+        Never raises an error of the poll: the snapshot then holds it, for each waiter to evaluate.
 
-        :param seen: ``None`` for somebody new, who gets the next poll as well: at once if there was none yet.
+        :param seen: ``None`` for a new waiter, who gets the next poll as well: at once if there was none yet.
         """
         seen = self._newest if seen is None else seen
         if self._newest is None or self._newest is seen:
-            async with self._turn:
+            async with self._lock:
                 if self._newest is None or self._newest is seen:
                     if self._newest is not None:
                         await asyncio.sleep(self._due_in())
@@ -127,15 +127,15 @@ class SharedPolls:
         poll = await self._connection.poll()
         if isinstance(poll, OpenCXError):
             log.warning("Polling for phone numbers over connection %r failed: %s", self._connection.conn_id, poll)
-        self._tell_metrics()
+        self._report_metrics()
         return Snapshot(poll, begun_at, time.monotonic())
 
-    def _tell_metrics(self) -> None:
+    def _report_metrics(self) -> None:
         conn_id = self._connection.conn_id
         metrics.gauge_waiting_agents(conn_id, _waited_for[conn_id])
 
 
-def _counts_when_left(poll: PackedAgents | OpenCXError) -> bool:
+def _is_kept(poll: PackedAgents | OpenCXError) -> bool:
     return isinstance(poll, PackedAgents | OpenCXRateLimitError)
 
 
@@ -180,13 +180,13 @@ class _PolledConnection:
     async def _list(self) -> PackedAgents:
         if self._client is None:
             self._client = await self._hook.aget_conn()
-        listed = await self._client.run(requests.list_phone_agents_as(pack))
+        listed = await self._client.run(list_phone_agents_as(pack))
         return await asyncio.to_thread(PackedAgents, listed)
 
     async def _key_was_replaced(self) -> bool:
-        """Read the connection again, and return whether it is another one than that whose key was rejected.
+        """Read the connection again, and return whether it differs from the one whose key was rejected.
 
-        Polling may go on for days, and a new key should not have to wait for its end.
+        Polling may go on for days, and a new key must take effect meanwhile.
         """
         rejected = self._client.settings if self._client else None
         await self.aclose()

@@ -68,7 +68,7 @@ class Attempt:
 
     @property
     def is_sound(self) -> bool:
-        """Whether all its requests were answered as by a sound service, and nobody killed it."""
+        """Whether all its requests had the response of a sound service, and nobody killed it."""
         killed = isinstance(self.error, Killed) or self.restarts > 0
         return not killed and all(sent.fault is None and sent.status is not None for sent in self.sent)
 
@@ -124,11 +124,11 @@ def operator_of(task: Task) -> BaseOperator:
             **common,
         )
     if task.verb == "sync":
-        return OpenCXSyncPhoneAgentsOperator(agents=task.members["agents"], **common)
+        return OpenCXSyncPhoneAgentsOperator(agents=task.fields["agents"], **common)
     if task.verb == "update":
-        return OpenCXUpdatePhoneAgentOperator(agent_name=task.agent_name, **task.members, **common)
+        return OpenCXUpdatePhoneAgentOperator(agent_name=task.agent_name, **task.fields, **common)
     kind = OpenCXCreatePhoneAgentOperator if task.verb == "create" else OpenCXUpsertPhoneAgentOperator
-    return kind(name=task.agent_name, **task.members, **common)
+    return kind(name=task.agent_name, **task.fields, **common)
 
 
 def _retry_delay(task: Task, attempt: Attempt) -> float | None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal, TypeAlias
 
+from airflow_provider_opencx.client.operation import Operation
+from airflow_provider_opencx.resources.phone_agents import CREATE_PHONE_AGENT
 from airflow_provider_opencx.simulator import (
     CloseBeforeHandling,
     EmptyResponse,
@@ -25,11 +27,11 @@ from airflow_provider_opencx.simulator import (
     TruncateResponse,
 )
 
-Members: TypeAlias = Mapping[str, object]
+Fields: TypeAlias = Mapping[str, object]
 Verb: TypeAlias = Literal["create", "upsert", "update", "wait", "sync"]
 
 TIMEOUT = 2.0
-"""Seconds that a request waits for its answer; the only time of a run that really passes."""
+"""Seconds that a request waits for its response; the only time of a run that really passes."""
 
 LATEST = 14.0
 """So many seconds after its connection was dropped, at the most, a late create is carried out."""
@@ -65,14 +67,14 @@ _VALUES: Mapping[str, Sequence[object]] = {
 class Task:
     """One task, with the settings that Airflow would find on it.
 
-    :param members: what is declared, but for the name; of a ``sync``, the ``agents`` of the fleet.
+    :param fields: what is declared, but for the name; of a ``sync``, the ``agents`` of the fleet.
     :param deferrable: of a wait: whether it waits in the triggerer.
     :param retry_delay: seconds.
     """
 
     verb: Verb
     agent_name: str
-    members: Members
+    fields: Fields
     deferrable: bool
     retries: int
     retry_delay: float
@@ -83,7 +85,7 @@ class Scenario:
     """One run.
 
     :param scripts: of each worker, its tasks in their order. No two workers have an agent in common.
-    :param existing: the agents that are there before: name and members.
+    :param existing: the agents that are there before: name and fields.
     :param trouble: how probable it is that a read goes wrong; a write goes wrong twice as often.
     """
 
@@ -92,7 +94,7 @@ class Scenario:
     provision_after: str
     requests_per_minute: int | None
     scripts: Mapping[str, Sequence[Task]]
-    existing: Sequence[Members]
+    existing: Sequence[Fields]
     trouble: float
 
 
@@ -121,7 +123,7 @@ def _draw_script(draws: Random, agent_name: str) -> list[Task]:
         Task(
             verb=verb,
             agent_name=agent_name,
-            members=_draw_members(draws, at_least=1 if verb == "update" else 0),
+            fields=_draw_fields(draws, at_least=1 if verb == "update" else 0),
             deferrable=draws.random() < 0.5,
             retries=draws.randint(0, 4),
             retry_delay=draws.choice((0.0, 5.0, 300.0)),
@@ -130,14 +132,14 @@ def _draw_script(draws: Random, agent_name: str) -> list[Task]:
     ]
 
 
-def _draw_members(draws: Random, *, at_least: int) -> Members:
+def _draw_fields(draws: Random, *, at_least: int) -> Fields:
     chosen = draws.sample(sorted(_VALUES), draws.randint(at_least, len(_VALUES)))
-    return {member: draws.choice(_VALUES[member]) for member in chosen}
+    return {field: draws.choice(_VALUES[field]) for field in chosen}
 
 
-def _draw_existing(draws: Random, names: Sequence[str]) -> list[Members]:
+def _draw_existing(draws: Random, names: Sequence[str]) -> list[Fields]:
     """Draw agents of other names, and now and then one of a declared name, or an inbound one, or two."""
-    existing: list[Members] = [{"name": f"another {number}"} for number in range(draws.randint(0, 4))]
+    existing: list[Fields] = [{"name": f"another {number}"} for number in range(draws.randint(0, 4))]
     for name in names:
         kind = draws.choices(("none", "one", "inbound", "two"), weights=(80, 12, 4, 4))[0]
         own = {"name": name, "type": "inbound" if kind == "inbound" else "outbound", "first_message": "Hi"}
@@ -160,13 +162,14 @@ class DrawnMischief:
         self._trouble = trouble
         self._generation = generation
 
-    def fault(self, operation: str) -> Fault | None:
+    def fault(self, operation: Operation) -> Fault | None:
         """Return what the service does to this request."""
-        trouble = self._trouble if operation == "listPhoneAgents" else min(0.8, 2 * self._trouble)
+        is_read = operation.method == "GET"
+        trouble = self._trouble if is_read else min(0.8, 2 * self._trouble)
         if self._draws.random() >= trouble:
             return None
-        kinds = {**_FAULTS, **(_FAULTS_OF_CREATES if operation == "createPhoneAgent" else {})}
-        if operation == "listPhoneAgents":
+        kinds = {**_FAULTS, **_FAULTS_OF_OPERATIONS.get(operation.id, {})}
+        if is_read:
             kinds = {kind: weight for kind, weight in kinds.items() if kind not in _FAULTS_OF_WRITES}
         make = self._draws.choices(list(kinds), weights=list(kinds.values()))[0]
         fault = make(self._draws, self._generation)
@@ -180,9 +183,9 @@ class DrawnMischief:
         self.counted["RefuseConnections"] += 1
         return self._draws.uniform(0.1, 90.0)
 
-    def kills(self, operation: str) -> bool:
+    def kills(self, operation: Operation) -> bool:
         """Return whether the worker's process ends here."""
-        killed = self._draws.random() < self._trouble / (15 if operation == "listPhoneAgents" else 2)
+        killed = self._draws.random() < self._trouble / (15 if operation.method == "GET" else 2)
         self.counted["worker killed"] += killed
         return killed
 
@@ -207,15 +210,15 @@ def _close_before_handling(draws: Random, generation: str) -> Fault:
     return CloseBeforeHandling()
 
 
-def _lose_answer(draws: Random, generation: str) -> Fault:
+def _lose_response(draws: Random, generation: str) -> Fault:
     return LoseResponse()
 
 
-def _truncate_answer(draws: Random, generation: str) -> Fault:
+def _truncate_response(draws: Random, generation: str) -> Fault:
     return TruncateResponse()
 
 
-def _malformed_answer(draws: Random, generation: str) -> Fault:
+def _malformed_response(draws: Random, generation: str) -> Fault:
     return MalformedResponse()
 
 
@@ -235,11 +238,11 @@ def _slow_body(draws: Random, generation: str) -> Fault:
     return SlowBody(0.3 * TIMEOUT)
 
 
-def _empty_answer(draws: Random, generation: str) -> Fault:
+def _empty_response(draws: Random, generation: str) -> Fault:
     return EmptyResponse()
 
 
-def _ignore_members(draws: Random, generation: str) -> Fault:
+def _ignore_fields(draws: Random, generation: str) -> Fault:
     names = ("first_message", "language", "handoff_phone_number", "instructions", "voice_id", "actionIds")
     return IgnoreFields(*draws.sample(names, 2))
 
@@ -252,15 +255,15 @@ _FAULTS: Mapping[_Make, float] = {
     _any_status: 6,
     _too_many_requests: 3,
     _close_before_handling: 3,
-    _lose_answer: 6,
-    _truncate_answer: 3,
-    _malformed_answer: 2,
+    _lose_response: 6,
+    _truncate_response: 3,
+    _malformed_response: 2,
     _proxy_page: 2,
     _another_generation: 2,
     _slow_headers: 0.03,  # these two cost real seconds
     _slow_body: 0.05,
-    _empty_answer: 2,
-    _ignore_members: 2,
+    _empty_response: 2,
+    _ignore_fields: 2,
 }
-_FAULTS_OF_WRITES = {_ignore_members}
-_FAULTS_OF_CREATES: Mapping[_Make, float] = {_handle_late: 25}
+_FAULTS_OF_WRITES = {_ignore_fields}
+_FAULTS_OF_OPERATIONS: Mapping[str, Mapping[_Make, float]] = {CREATE_PHONE_AGENT.id: {_handle_late: 25}}

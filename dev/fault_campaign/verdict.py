@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from typing import Any, Literal, TypeAlias
 
 from airflow.sdk.exceptions import AirflowSensorTimeout
 
 from airflow_provider_opencx import exceptions
+from airflow_provider_opencx.client.operation import Operation
 from airflow_provider_opencx.phone_agents.apply import LIST_AGAIN_AFTER
+from airflow_provider_opencx.resources.phone_agents import (
+    CREATE_PHONE_AGENT,
+    LIST_PHONE_AGENTS,
+    UPDATE_PHONE_AGENT,
+)
 from airflow_provider_opencx.simulator import Simulator
 from fault_campaign.attempts import POKE_INTERVAL, Attempt
 from fault_campaign.scenario import Scenario, Task
@@ -26,8 +33,8 @@ _API_NAMES = {"action_ids": "actionIds"}
 class Verdict:
     """What a run broke of what was promised, in sentences."""
 
-    broken: Counter[str] = field(default_factory=Counter)
-    sentences: list[str] = field(default_factory=list)
+    broken: Counter[str] = dataclass_field(default_factory=Counter)
+    sentences: list[str] = dataclass_field(default_factory=list)
 
     def add(self, promise: Promise, sentence: str) -> None:
         """Note that a promise was broken."""
@@ -71,7 +78,7 @@ class Judge:
         self._witness = witness
         self._api_key = api_key
         self._declared: defaultdict[str, dict[str, list[object]]] = defaultdict(dict)
-        """Of each agent and member, the values that it may have: the last of a success, and any of a failure since."""
+        """Of each agent and field, the values that it may have: the last of a success, and any of a failure since."""
 
     def hear(self, task: Task, attempts: Sequence[Attempt]) -> None:
         """Judge a task that has ended, before anybody else acts."""
@@ -96,10 +103,10 @@ class Judge:
             if self._witness.most_of_a_name[name] > max(1, had[name]):
                 self.verdict.add("duplicates", f"{self._witness.most_of_a_name[name]} agents were named {name!r}")
             for agent in self._witness.agents_of(name):
-                for member, values in self._declared[name].items():
-                    if not any(is_as_declared(member, value, agent) for value in values):
+                for field, values in self._declared[name].items():
+                    if not any(is_as_declared(field, value, agent) for value in values):
                         self.verdict.add(
-                            "lost writes", f"{member} of {name!r} is {agent[_api_name(member)]!r} and none of {values}"
+                            "lost writes", f"{field} of {name!r} is {agent[_api_name(field)]!r} and none of {values}"
                         )
 
     def _own_names(self) -> list[str]:
@@ -113,11 +120,11 @@ class Judge:
             declared.clear()  # there was no agent, or it vanished: what comes now is another one
         if _may_adopt(task, attempts):
             return
-        for member, value in task.members.items():
+        for field, value in task.fields.items():
             if attempts[-1].result is not None:
-                declared[member] = [value]
-            elif member in declared:
-                declared[member].append(value)
+                declared[field] = [value]
+            elif field in declared:
+                declared[field].append(value)
 
     def _judge_result(self, task: Task, attempts: Sequence[Attempt]) -> None:
         result = attempts[-1].result or {}
@@ -128,15 +135,15 @@ class Judge:
         if [agent["id"] for agent in agents] != [result["id"]]:
             self.verdict.add("untrue results", f"{told}, and there are {[agent['id'] for agent in agents]}")
             return
-        if attempts[-1].is_sound and (differing := _untrue_members(result, agents[0])):
+        if attempts[-1].is_sound and (differing := _untrue_fields(result, agents[0])):
             self.verdict.add("untrue results", f"{told} with {differing}, which it does not have so")
         if task.verb == "wait" and result["phone_number"] not in self._witness.numbers[result["id"]]:
             self.verdict.add("untrue results", f"{told} with the number {result['phone_number']!r}, which it never had")
         if task.verb != "wait" and not _may_adopt(task, attempts):
-            for member, value in task.members.items():
-                if not is_as_declared(member, value, agents[0]):
+            for field, value in task.fields.items():
+                if not is_as_declared(field, value, agents[0]):
                     self.verdict.add(
-                        "lost writes", f"{told}, and its {member} is {agents[0][_api_name(member)]!r}, not {value!r}"
+                        "lost writes", f"{told}, and its {field} is {agents[0][_api_name(field)]!r}, not {value!r}"
                     )
 
     def _judge_error(self, task: Task, attempt: Attempt, error: BaseException) -> None:
@@ -145,12 +152,12 @@ class Judge:
             self.verdict.add("untyped errors", told)
         if self._api_key in f"{error!r} {error} {vars(error)}":
             self.verdict.add("untyped errors", f"{type(error).__name__} holds the API key")
-        writes = [sent for sent in attempt.sent if sent.method != "GET"]
+        writes = [sent for sent in attempt.sent if sent.operation.method != "GET"]
         if isinstance(error, exceptions.OpenCXUnknownOutcomeError | exceptions.OpenCXMismatchError) and not writes:
             self.verdict.add("untrue results", f"{told}, though it wrote nothing")
         if "othing was sent" in str(error) and writes:
-            self.verdict.add("untrue results", f"{told}, though it sent {[sent.method for sent in writes]}")
-        created = any(sent.method == "POST" and _may_have_been_handled(sent) for sent in writes)
+            self.verdict.add("untrue results", f"{told}, though it sent {[sent.operation.id for sent in writes]}")
+        created = any(sent.operation == CREATE_PHONE_AGENT and _may_have_been_handled(sent) for sent in writes)
         if created and task.agent_name not in str(error):
             self.verdict.add("untrue results", f"{told}, and does not say of which agent the create may be done")
         agents = self._witness.agents_of(task.agent_name)
@@ -161,23 +168,25 @@ class Judge:
             self.verdict.add("untrue results", f"{told}, though there are not several")
 
     def _judge_requests(self, task: Task, attempt: Attempt, before: Sequence[Attempt]) -> None:
-        methods = [sent.method for sent in attempt.sent if sent.is_first_page]
-        told = f"try {attempt.number} of {task.verb} of {task.agent_name!r} sent {methods}"
+        operations = [sent.operation for sent in attempt.sent if sent.is_first_page]
+        told = f"try {attempt.number} of {task.verb} of {task.agent_name!r} sent {_ids(operations)}"
         unanswered = False
         for sent in attempt.sent:
-            if sent.method == "POST" and unanswered:
+            if sent.operation.repeatable:
+                continue
+            if unanswered:
                 self.verdict.add("needless requests", f"{told}: a create after one that may have been handled")
-            unanswered = unanswered or (sent.method == "POST" and _may_have_been_handled(sent))
+            unanswered = unanswered or _may_have_been_handled(sent)
         if task.verb == "wait":
             most = 2 + attempt.seconds / POKE_INTERVAL + 2 * attempt.restarts
-            if methods.count("GET") > most:
+            if operations.count(LIST_PHONE_AGENTS) > most:
                 self.verdict.add("needless requests", f"{told} in {attempt.seconds:.0f} s")
             return
         late = any(sent.fault == "HandleLate" for earlier in before for sent in earlier.sent)
         if attempt.is_sound and not late and not any(sent.status == 429 for sent in attempt.sent):
             needed = needed_requests(task, attempt, self._scenario.generation)
-            if methods != needed:
-                self.verdict.add("needless requests", f"{told}, and needed {needed}")
+            if operations != needed:
+                self.verdict.add("needless requests", f"{told}, and needed {_ids(needed)}")
         elif len(attempt.sent) > (most := self._most_requests(attempt)):
             self.verdict.add("needless requests", f"{told}, more than the {most} that its faults explain")
 
@@ -186,7 +195,7 @@ class Judge:
         looks = 2 + (len(LIST_AGAIN_AFTER) - 1 if attempt.number > 1 else 0)
         writes = 2
         for sent in attempt.sent:
-            if sent.method == "POST" and not sent.is_sound:
+            if sent.operation == CREATE_PHONE_AGENT and not sent.is_sound:
                 looks += len(LIST_AGAIN_AFTER)
                 writes += 1
             elif not sent.is_sound:
@@ -194,43 +203,44 @@ class Judge:
         return looks * pages + writes
 
 
-def needed_requests(task: Task, attempt: Attempt, generation: str) -> list[str]:
+def needed_requests(task: Task, attempt: Attempt, generation: str) -> list[Operation]:
     """Return what a try has to send to a sound service, worked out from what is declared and what exists.
 
     A list counts once, however many pages it has. Before 2026 a language has another form, which is found out by
-    a refusal, and an update is answered without the agent.
+    a refusal, and the response to an update has no agent.
     """
-    patience = ["GET"] * (len(LIST_AGAIN_AFTER) - 1) if attempt.number > 1 else []
-    forms = 2 if generation != "2026" and "language" in task.members else 1
+    read, create, update = LIST_PHONE_AGENTS, CREATE_PHONE_AGENT, UPDATE_PHONE_AGENT
+    read_again = [read] * (len(LIST_AGAIN_AFTER) - 1) if attempt.number > 1 else []
+    forms = 2 if generation != "2026" and "language" in task.fields else 1
     if not attempt.existing:
-        return ["GET"] if task.verb == "update" else ["GET", *patience, *["POST"] * forms, "GET"]
+        return [read] if task.verb == "update" else [read, *read_again, *[create] * forms, read]
     agent = attempt.existing[0]
-    differing = [member for member, value in task.members.items() if not is_as_declared(member, value, agent)]
+    differing = [field for field, value in task.fields.items() if not is_as_declared(field, value, agent)]
     refused = len(attempt.existing) > 1 or (task.verb != "update" and agent["type"] == "inbound")
     if task.verb == "create" or refused or not differing:
-        return ["GET"]
+        return [read]
     forms = forms if "language" in differing else 1
-    return ["GET", *["PATCH"] * forms, *(["GET"] if generation != "2026" else [])]
+    return [read, *[update] * forms, *([read] if generation != "2026" else [])]
 
 
-def is_as_declared(member: str, value: object, agent: Mapping[str, object]) -> bool:
-    """Return whether an agent of any generation has a member as a scenario declares it."""
-    stored = agent[_api_name(member)]
-    if member == "language":
+def is_as_declared(field: str, value: object, agent: Mapping[str, object]) -> bool:
+    """Return whether an agent of any generation has a field as a scenario declares it."""
+    stored = agent[_api_name(field)]
+    if field == "language":
         return _codes(value) == _codes(stored)
-    if member == "handoff_phone_number":
+    if field == "handoff_phone_number":
         return str(value).replace(" ", "") == str(stored)
-    if member == "action_ids" and isinstance(value, list) and isinstance(stored, list):
+    if field == "action_ids" and isinstance(value, list) and isinstance(stored, list):
         return sorted(value) == sorted(stored)
     return value == stored
 
 
-def _untrue_members(result: Mapping[str, Any], agent: Mapping[str, Any]) -> list[str]:
-    """Return the members that a task returned otherwise than they are, but for those that change by themselves."""
+def _untrue_fields(result: Mapping[str, Any], agent: Mapping[str, Any]) -> list[str]:
+    """Return the fields that a task returned otherwise than they are, but for those that change by themselves."""
     return [
-        member
-        for member, value in agent.items()
-        if member not in ("phone_number", "updated_at", "language") and result[member] != value
+        field
+        for field, value in agent.items()
+        if field not in ("phone_number", "updated_at", "language") and result[field] != value
     ]
 
 
@@ -244,12 +254,16 @@ def _may_adopt(task: Task, attempts: Sequence[Attempt]) -> bool:
     return task.verb == "create" and (bool(attempts[0].existing) or (made_otherwise and len(attempts) > 1))
 
 
+def _ids(operations: Sequence[Operation]) -> list[str]:
+    return [operation.id for operation in operations]
+
+
 def _codes(language: object) -> object:
     return [language] if isinstance(language, str) else language
 
 
-def _api_name(member: str) -> str:
-    return _API_NAMES.get(member, member)
+def _api_name(field: str) -> str:
+    return _API_NAMES.get(field, field)
 
 
 def _may_have_been_handled(sent: Sent) -> bool:

@@ -11,10 +11,10 @@ from unittest.mock import patch
 
 import httpx
 
+from airflow_provider_opencx.client.operation import Operation
+from airflow_provider_opencx.resources import all_operations
 from airflow_provider_opencx.simulator import Fault, Simulator
 from fault_campaign.stage import Stage
-
-OPERATIONS = {"GET": "listPhoneAgents", "POST": "createPhoneAgent", "PATCH": "updatePhoneAgent"}
 
 MOST_REQUESTS = 3000
 """A run of more requests than this is taken for one that does not end."""
@@ -28,31 +28,33 @@ class Killed(BaseException):
 class Sent:
     """One request as it left a worker, and what came back.
 
+    :param operation: the operation that it is a request for.
+    :param is_first_page: whether it is not for a later page of a list.
     :param fault: what went wrong with it, ``None`` if nothing was meant to.
-    :param status: the status of the answer, ``None`` if there was none.
+    :param status: the status of the response, ``None`` if there was none.
     """
 
-    method: str
+    operation: Operation
     is_first_page: bool
     fault: str | None = None
     status: int | None = None
 
     @property
     def is_sound(self) -> bool:
-        """Whether a sound service answered, and did what was asked."""
+        """Whether a sound service responded, and did what was asked."""
         return self.fault is None and self.status is not None and self.status < 300
 
 
 class Mischief(Protocol):
     """Draws what goes wrong with a request."""
 
-    def fault(self, operation: str) -> Fault | None:
+    def fault(self, operation: Operation) -> Fault | None:
         """Return what the service does to this request."""
 
     def outage(self) -> float | None:
         """Return for how many seconds nobody listens from now on."""
 
-    def kills(self, operation: str) -> bool:
+    def kills(self, operation: Operation) -> bool:
         """Return whether the worker's process ends here."""
 
 
@@ -60,7 +62,7 @@ class Wire:
     """Stands below the client's retries, where a request becomes bytes.
 
     :param simulator: the service.
-    :param stage: whose turn it is; a worker's ends before each request and after each answer.
+    :param stage: whose turn it is; a worker's ends before each request and after each response.
     :param mischief: what goes wrong.
     :param observe: called before and after each exchange, with nobody else acting between.
     """
@@ -118,10 +120,10 @@ class Wire:
             raise AssertionError(f"The run sends more than {MOST_REQUESTS} requests.")
         self._stage.sleep(0)
         self._end_outage()
-        operation = OPERATIONS[request.method]
+        operation = operation_of(request)
         if self._mischief.kills(operation):
             raise Killed
-        sent = Sent(request.method, "cursor" not in request.url.params)
+        sent = Sent(operation, "cursor" not in request.url.params)
         self._own.sent.append(sent)
         self._go_wrong(sent)
         self._observe()
@@ -130,7 +132,7 @@ class Wire:
         finally:
             self._simulator.heal()
             self._observe()
-            # Also where there is no answer: a process may end before it has heard that its connection broke.
+            # Also where there is no response: a process may end before it has heard that its connection broke.
             if self._mischief.kills(operation):
                 raise Killed
         self._stage.sleep(0)
@@ -141,8 +143,8 @@ class Wire:
             self._down_until = self._stage.now + seconds
         if self._down_until is not None:
             sent.fault = "RefuseConnections"
-        elif fault := self._mischief.fault(OPERATIONS[sent.method]):
-            self._simulator.fail(OPERATIONS[sent.method], fault)
+        elif fault := self._mischief.fault(sent.operation):
+            self._simulator.fail(sent.operation.id, fault)
             sent.fault = type(fault).__name__
 
     def _end_outage(self) -> None:
@@ -151,10 +153,18 @@ class Wire:
             self._simulator.start()
 
 
+def operation_of(request: httpx.Request) -> Operation:
+    """Return the operation that a request is one for."""
+    path = request.url.raw_path.decode().partition("?")[0]
+    # A path that is written out goes before one with parameters, as OpenAPI has it.
+    operations = sorted(all_operations(), key=lambda operation: "{" in operation.path)
+    return next(operation for operation in operations if operation.matches(request.method, path))
+
+
 class NoMischief:
     """Nothing goes wrong."""
 
-    def fault(self, operation: str) -> Fault | None:
+    def fault(self, operation: Operation) -> Fault | None:
         """Return no fault."""
         return None
 
@@ -162,6 +172,6 @@ class NoMischief:
         """Return no outage."""
         return None
 
-    def kills(self, operation: str) -> bool:
+    def kills(self, operation: Operation) -> bool:
         """Let the process live."""
         return False

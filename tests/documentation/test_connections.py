@@ -18,7 +18,7 @@ CONNECTIONS = Path(__file__).resolve().parents[2] / "docs" / "examples" / "conne
 WANTED = {"base_url": "https://api.open.cx", "api_key": "YOUR-KEY", "timeout": 60.0, "pacing": "machine"}
 PRINT = """
 import json
-print(json.dumps({member: getattr(settings, member) for member in ("base_url", "api_key", "timeout", "pacing")}))
+print(json.dumps({field: getattr(settings, field) for field in ("base_url", "api_key", "timeout", "pacing")}))
 """
 READ = f"""
 from airflow_provider_opencx.hooks.opencx import OpenCXHook

@@ -13,7 +13,7 @@ from airflow_provider_opencx.simulator import Simulator
 
 AIRFLOW_THAT_HAS_IT = {"no_worker.py": "3.3", "patient_retries.py": "3.3"}
 
-# What the agents are after a run, member by member; what is not written here is as the service chooses.
+# What the agents are after a run, field by field; what is not written here is as the service chooses.
 LEFT_BEHIND = {
     "create_agent": [{"name": "Front desk", "type": "inbound", "language": ["en"]}],
     "fleet_from_file": [
@@ -29,7 +29,7 @@ LEFT_BEHIND = {
         {"name": "Clinic, Boston", "first_message": "Hello, Boston!"},
         {"name": "Clinic, Austin", "first_message": "Howdy, Austin!"},
     ],
-    "members": [
+    "agent_fields": [
         {
             "name": "Spring offer, German",
             "language": ["de"],
@@ -80,11 +80,11 @@ def test_a_dag_leaves_the_agents_that_it_declares(
         run = run_dag(dag)
         assert str(run.state) == "success"
     agents = {agent["name"]: agent for agent in opencx_default.agents()}
-    wanted = {members["name"]: members for members in LEFT_BEHIND[dag_id]}
+    wanted = {fields["name"]: fields for fields in LEFT_BEHIND[dag_id]}
     assert len(opencx_default.agents()) == len(agents)
     assert agents.keys() == wanted.keys()
-    for name, members in wanted.items():
-        assert {member: agents[name][member] for member in members} == members
+    for name, fields in wanted.items():
+        assert {field: agents[name][field] for field in fields} == fields
     assert len(opencx_default.writes) == (0 if dag_id == "operator_of_your_own" else len(agents))
 
 

@@ -68,7 +68,7 @@ def run_once(draws: Random, simulator: Simulator, stage: Stage) -> Counter[str]:
         assert calm.error is None
         assert_as_declared(declared, simulator)
         [again] = run_task(declared, wire, stage, simulator.agents)
-        assert {sent.method for sent in again.sent} == {"GET"}
+        assert {sent.operation.id for sent in again.sent} == {"listPhoneAgents"}
         assert again.result == calm.result
     return endings
 
@@ -88,5 +88,5 @@ def assert_told(attempt: Attempt) -> None:
 def assert_as_declared(declared: Task, simulator: Simulator) -> None:
     by_name = {agent["name"]: agent for agent in simulator.agents()}
     assert set(by_name) == {*NAMES, "of somebody else"}
-    for agent in declared.members["agents"]:  # type: ignore[attr-defined]  # a list, as fleet() made it
+    for agent in declared.fields["agents"]:  # type: ignore[attr-defined]  # a list, as fleet() made it
         assert by_name[agent["name"]]["first_message"] == agent["first_message"]

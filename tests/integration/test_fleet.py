@@ -116,14 +116,14 @@ def test_a_dry_run_returns_the_plan_and_writes_nothing(
         ("differs", "pa_000001", "update"),
         ("as declared", "pa_000002", "unchanged"),
     ]
-    assert plan["agents"][1]["changes"] == [{"member": "first_message", "actual": "Hey", "wanted": "Hello"}]
+    assert plan["agents"][1]["changes"] == [{"field": "first_message", "actual": "Hey", "wanted": "Hello"}]
     assert plan["undeclared"] == [{"id": "pa_000003", "name": "of somebody else"}]
     assert (plan["changes"], plan["summary"]) == (
         2,
         "1 to create, 1 to update, 1 unchanged; 1 not declared and left alone.",
     )
     assert plan["table"].splitlines() == [
-        "| agent       | action | member: old -> new                |",
+        "| agent       | action | field: old -> new                 |",
         "| ----------- | ------ | --------------------------------- |",
         "| `'new'`     | create | `type: None -> 'outbound'`        |",
         "| `'new'`     | create | `language: None -> ['en', 'es']`  |",
@@ -493,13 +493,13 @@ def test_a_relative_path_begins_at_the_folder_of_the_dag_file(sync: Fleet, simul
         (None, "cannot be read: No such file"),
         ("", "must hold a list of declarations"),
         ("agents: {a: b}", "must hold a list of declarations"),
-        ("- {name: a", "is no YAML in line"),
+        ("- {name: a", "invalid YAML at line"),
         ("- {name: a}\n- b", "number 2: must be a mapping"),
         ("- {name: a, language: no}", "number 1 ('a'): language: holds false"),
         ("- {first_message: Hi}", "number 1: name: is required"),
         ("- {name: a}\n- {name: ' a '}", "'a' is declared 2 times"),
-        ("agents: [{name: a}]\nagents: [{name: b}]", "'agents' stands twice in one mapping"),
-        ("- {name: a, first_message: Hi, name: b}", "'name' stands twice in one mapping"),
+        ("agents: [{name: a}]\nagents: [{name: b}]", "duplicate key 'agents'"),
+        ("- {name: a, first_message: Hi, name: b}", "duplicate key 'name'"),
         ("- {name: !!timestamp soon}", "cannot be read: AttributeError"),
     ],
 )

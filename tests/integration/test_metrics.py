@@ -9,12 +9,17 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_opencx.client import requests
-from airflow_provider_opencx.client.client import AsyncOpenCXClient, ClientSettings, OpenCXClient
+from airflow_provider_opencx.client.client import AsyncOpenCXClient, OpenCXClient
+from airflow_provider_opencx.client.settings import ClientSettings
 from airflow_provider_opencx.client.transport import Attempt
 from airflow_provider_opencx.exceptions import OpenCXError
 from airflow_provider_opencx.hooks.opencx import OpenCXHook
-from airflow_provider_opencx.resources.phone_agents import PhoneAgentChanges, PhoneAgentSpec
+from airflow_provider_opencx.resources.phone_agents import (
+    PhoneAgentChanges,
+    PhoneAgentSpec,
+    create_phone_agent,
+    list_phone_agents,
+)
 from airflow_provider_opencx.sensors.phone_number import OpenCXPhoneNumberSensor
 from airflow_provider_opencx.simulator import (
     CloseBeforeHandling,
@@ -41,7 +46,7 @@ LIST = "listPhoneAgents"
         (LIST, [Respond(429), Respond(503), Respond(408)], ["429", "503", "408", "200"]),
         (LIST, [Respond(503)] * 5, ["503"] * 4),
         (LIST, [Respond(401)], ["401"]),
-        (LIST, [CloseBeforeHandling(), TruncateResponse()], ["connection_error", "broken_answer", "200"]),
+        (LIST, [CloseBeforeHandling(), TruncateResponse()], ["connection_error", "broken_response", "200"]),
         (LIST, [SlowResponse(3)], ["timeout", "200"]),
         (LIST, [Respond(429, headers={"Retry-After": "900"})], ["429"]),
         (CREATE, [], ["200"]),
@@ -62,7 +67,7 @@ def test_every_attempt_counts_once_with_what_it_came_to(
         simulator.fail(operation, fault)
     settings = ClientSettings(simulator.url, API_KEY, timeout=1, max_retries=3, requests_per_minute=100_000)
     attempts: list[Attempt] = []
-    flow: Any = requests.create_phone_agent(SPEC) if operation == CREATE else requests.list_phone_agents()
+    flow: Any = create_phone_agent(SPEC) if operation == CREATE else list_phone_agents()
 
     async def arun() -> None:
         async with await AsyncOpenCXClient.open(settings, attempts.append) as client:
@@ -86,7 +91,7 @@ def test_a_poll_that_is_cancelled_counts_as_such(simulator: Simulator) -> None:
 
     async def cancelled() -> None:
         async with await AsyncOpenCXClient.open(settings, attempts.append) as client:
-            polling = asyncio.create_task(client.run(requests.list_phone_agents()))
+            polling = asyncio.create_task(client.run(list_phone_agents()))
             async with asyncio.timeout(30):
                 while not simulator.requests:
                     await asyncio.sleep(0.01)

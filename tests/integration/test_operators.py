@@ -206,7 +206,7 @@ def test_a_wrong_argument_without_a_template_fails_while_the_dag_is_parsed(
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ({"agent_id": "1"}, "give at least one member to change"),
+        ({"agent_id": "1"}, "give at least one field to change"),
         ({"first_message": "Hi"}, "give either agent_id or agent_name"),
         ({"first_message": "Hi", "agent_id": "1", "agent_name": "a"}, "and not both"),
         ({"first_message": "Hi", "agent_id": ""}, "agent_id: must be a string that is not empty"),

@@ -20,8 +20,9 @@ import pytest
 from redis import Redis
 
 from airflow_provider_opencx.client import coordination as pacing_module
-from airflow_provider_opencx.client import requests
-from airflow_provider_opencx.client.client import AsyncOpenCXClient, ClientSettings, OpenCXClient
+from airflow_provider_opencx.client.client import AsyncOpenCXClient, OpenCXClient
+from airflow_provider_opencx.client.settings import ClientSettings
+from airflow_provider_opencx.resources.phone_agents import ping
 from airflow_provider_opencx.simulator import Simulator
 
 KEY = "ocx_live_s3cret-of-the-pacing-tests"
@@ -36,8 +37,9 @@ server.serve_forever()
 
 WORKERS = """
 import asyncio, os, sys
-from airflow_provider_opencx.client import requests
-from airflow_provider_opencx.client.client import AsyncOpenCXClient, ClientSettings, OpenCXClient
+from airflow_provider_opencx.client.client import AsyncOpenCXClient, OpenCXClient
+from airflow_provider_opencx.client.settings import ClientSettings
+from airflow_provider_opencx.resources.phone_agents import ping
 
 url, key, pacing = sys.argv[1:4]
 requests_per_minute, workers, requests_of_each = map(int, sys.argv[4:])
@@ -46,12 +48,12 @@ settings = ClientSettings(url, key, max_retries=0, requests_per_minute=requests_
 def work():
     with OpenCXClient(settings) as client:
         for _ in range(requests_of_each):
-            client.run(requests.ping())
+            client.run(ping())
 
 async def work_in_a_loop():
     async with AsyncOpenCXClient(settings) as client:
         for _ in range(requests_of_each):
-            await client.run(requests.ping())
+            await client.run(ping())
 
 for worker in range(workers):
     if not os.fork():
@@ -127,7 +129,7 @@ def test_what_one_process_sent_another_does_not_send_as_well(pacing: str, opencx
     with worker_processes(settings, workers=2, requests_of_each=2) as parent:
         assert parent.wait(timeout=120) == 0
     with pytest.raises(TimeoutError):
-        asyncio.run(asyncio.wait_for(aping(settings), timeout=1))
+        asyncio.run(asyncio.wait_for(asend_ping(settings), timeout=1))
     assert len(opencx_simulator.requests) == 4
 
 
@@ -138,13 +140,13 @@ def test_another_key_address_or_rate_has_a_pace_of_its_own(pacing: str) -> None:
         other_key = replace(paced, api_key="two")
         other_rate = replace(paced, requests_per_minute=2)
         for settings in (paced, other_address, other_key, other_rate):
-            asyncio.run(asyncio.wait_for(aping(settings), timeout=10))
+            asyncio.run(asyncio.wait_for(asend_ping(settings), timeout=10))
 
 
 def test_the_file_is_of_this_user_alone_and_does_not_tell_the_key(
     temporary_directory: Path, opencx_simulator: Simulator
 ) -> None:
-    ping(ClientSettings(opencx_simulator.url, "test-key", pacing="machine"))
+    send_ping(ClientSettings(opencx_simulator.url, "test-key", pacing="machine"))
     [directory] = temporary_directory.iterdir()
     [file] = directory.iterdir()
     assert (directory.stat().st_mode & 0o777, file.stat().st_mode & 0o777) == (0o700, 0o600)
@@ -155,7 +157,7 @@ def test_a_process_of_its_own_pace_has_no_file(
     temporary_directory: Path, opencx_simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "airflow_provider_opencx.client.coordination", None)  # cannot be imported
-    ping(ClientSettings(opencx_simulator.url, "test-key"))
+    send_ping(ClientSettings(opencx_simulator.url, "test-key"))
     assert list(temporary_directory.iterdir()) == []
 
 
@@ -246,7 +248,7 @@ def test_a_store_that_fails_delays_and_loses_nothing_and_leaves_each_process_its
         return ClientSettings(opencx_simulator.url, "test-key", requests_per_minute=4, pacing=address)
 
     def send() -> None:
-        asyncio.run(asyncio.wait_for(aping(settings()), timeout=5)) if asynchronous else ping(settings())
+        asyncio.run(asyncio.wait_for(asend_ping(settings()), timeout=5)) if asynchronous else send_ping(settings())
 
     if used_before:
         send()
@@ -260,7 +262,7 @@ def test_a_store_that_fails_delays_and_loses_nothing_and_leaves_each_process_its
     assert says in warning
     assert PASSWORD not in warning
     with pytest.raises(TimeoutError):
-        asyncio.run(asyncio.wait_for(aping(settings()), timeout=0.5))
+        asyncio.run(asyncio.wait_for(asend_ping(settings()), timeout=0.5))
 
 
 def test_a_store_that_works_again_is_shared_again_and_its_next_failure_is_told_again(
@@ -271,26 +273,26 @@ def test_a_store_that_works_again_is_shared_again_and_its_next_failure_is_told_a
 ) -> None:
     monkeypatch.setattr(pacing_module, "ASK_AGAIN_AFTER", 0.0)
     settings = ClientSettings(opencx_simulator.url, "test-key", pacing="machine")
-    ping(settings)
+    send_ping(settings)
     for failures in (1, 2):
         other = store.locked()
-        ping(settings)
-        ping(settings)
+        send_ping(settings)
+        send_ping(settings)
         assert len(warnings_in(caplog)) == failures
         other.rollback()
-        ping(settings)
+        send_ping(settings)
         [noted] = other.execute("SELECT count(*) FROM requests").fetchone()
         assert noted == 1 + failures
 
 
 def test_what_another_process_is_just_noting_counts(store: Store, opencx_simulator: Simulator) -> None:
     settings = ClientSettings(opencx_simulator.url, "test-key", requests_per_minute=2, pacing="machine")
-    ping(settings)
+    send_ping(settings)
 
     async def send_while_another_notes_the_second() -> None:
         with closing(sqlite3.connect(store.file)) as other:
             other.execute("INSERT INTO requests VALUES ('another', ?)", [time.time_ns() // 10**6])
-            sent = asyncio.create_task(aping(settings))
+            sent = asyncio.create_task(asend_ping(settings))
             await asyncio.sleep(0.3)
             other.commit()
             await asyncio.wait_for(sent, timeout=1)
@@ -302,11 +304,11 @@ def test_what_another_process_is_just_noting_counts(store: Store, opencx_simulat
 
 def test_waiting_for_a_locked_file_does_not_hold_up_the_event_loop(store: Store, opencx_simulator: Simulator) -> None:
     settings = ClientSettings(opencx_simulator.url, "test-key", pacing="machine")
-    ping(settings)
+    send_ping(settings)
     store.locked()
 
     async def turns_of_the_loop_meanwhile() -> int:
-        sent, turns = asyncio.create_task(aping(settings)), 0
+        sent, turns = asyncio.create_task(asend_ping(settings)), 0
         while not sent.done():
             await asyncio.sleep(0.01)
             turns += 1
@@ -323,18 +325,18 @@ def test_a_clock_that_is_set_back_stops_nothing(
     with worker_processes(settings, workers=1, requests_of_each=2) as parent:
         assert parent.wait(timeout=120) == 0
     monkeypatch.setattr("pyrate_limiter.buckets.sqlite_bucket.time_ns", lambda: time.time_ns() - 3600 * 10**9)
-    asyncio.run(asyncio.wait_for(aping(settings), timeout=10))
+    asyncio.run(asyncio.wait_for(asend_ping(settings), timeout=10))
     assert len(opencx_simulator.requests) == 3
 
 
-def ping(settings: ClientSettings) -> None:
+def send_ping(settings: ClientSettings) -> None:
     with OpenCXClient(settings) as client:
-        client.run(requests.ping())
+        client.run(ping())
 
 
-async def aping(settings: ClientSettings) -> None:
+async def asend_ping(settings: ClientSettings) -> None:
     async with AsyncOpenCXClient(settings) as client:
-        await client.run(requests.ping())
+        await client.run(ping())
 
 
 def wait_until(condition: Callable[[], bool], seconds: float) -> None:

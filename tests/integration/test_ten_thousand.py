@@ -17,7 +17,7 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from airflow_provider_opencx.client import client as client_module
+from airflow_provider_opencx.client import network
 from airflow_provider_opencx.exceptions import OpenCXError, OpenCXResponseError
 from airflow_provider_opencx.hooks.opencx import OpenCXHook
 from airflow_provider_opencx.phone_agents.plan import PhoneAgents
@@ -176,14 +176,14 @@ def test_tasks_whose_numbers_come_in_one_poll_leave_turns_to_others() -> None:
 def test_the_first_client_of_a_process_reads_certificates_outside_of_the_event_loop(
     simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    create, made_in = client_module.httpx.create_ssl_context, []
+    create, made_in = network.httpx.create_ssl_context, []
 
     def noted() -> ssl.SSLContext:
         made_in.append(threading.current_thread())
         return create()
 
-    monkeypatch.setattr(client_module.httpx, "create_ssl_context", noted)
-    client_module._tls_context.cache_clear()
+    monkeypatch.setattr(network.httpx, "create_ssl_context", noted)
+    network.tls_context.cache_clear()
     for _ in range(2):
         assert asyncio.run(OpenCXHook().alist_phone_agents()) == []
     [thread] = made_in

@@ -22,9 +22,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from airflow_provider_opencx.client import client as client_module
-from airflow_provider_opencx.client.client import AsyncOpenCXClient, ClientSettings, OpenCXClient
-from airflow_provider_opencx.client.requests import Flow
+from airflow_provider_opencx.client import network
+from airflow_provider_opencx.client.client import AsyncOpenCXClient, OpenCXClient
+from airflow_provider_opencx.client.flow import Flow
+from airflow_provider_opencx.client.settings import ClientSettings
 
 KEY = "ocx_live_s3cret-of-the-security-tests"
 
@@ -239,6 +240,6 @@ def fresh_tls(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
-    client_module._tls_context.cache_clear()
+    network.tls_context.cache_clear()
     yield
-    client_module._tls_context.cache_clear()
+    network.tls_context.cache_clear()

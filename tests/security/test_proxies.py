@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_opencx.client import requests
 from airflow_provider_opencx.exceptions import OpenCXConfigError, OpenCXUnreachableError
+from airflow_provider_opencx.resources.phone_agents import ping
 
 KEY = "ocx_live_s3cret-of-the-security-tests"
 
@@ -24,7 +24,7 @@ def through(proxy: Any, send: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_http_goes_past_every_proxy(through: Any, send: Any, serve: Callable[..., Any]) -> None:
     service = serve()
-    send(requests.ping(), service.url)
+    send(ping(), service.url)
     assert KEY in service.seen[0]
     assert through.read == b""
 
@@ -36,7 +36,7 @@ def test_https_goes_through_a_tunnel_in_which_the_key_cannot_be_read(
     monkeypatch.setenv(variable, proxy.url)
     monkeypatch.setenv("SSL_CERT_FILE", str(certificates.authority))
     service = serve(certificate=certificates.service)
-    send(requests.ping(), service.url)
+    send(ping(), service.url)
     assert f"Authorization: Bearer {KEY}" in service.seen[0]
     assert proxy.read.startswith(f"CONNECT {service.url.removeprefix('https://')} ".encode())
     assert KEY.encode() not in proxy.read
@@ -48,7 +48,7 @@ def test_a_proxy_that_poses_as_the_service_never_sees_the_key(
 ) -> None:
     posing = serve(certificate=certificates.service)
     with pytest.raises(OpenCXUnreachableError, match="certificate"):
-        send(requests.ping(), posing.url)
+        send(ping(), posing.url)
     assert through.read.startswith(b"CONNECT ")
     assert KEY.encode() not in through.read
     assert posing.seen == []
@@ -61,7 +61,7 @@ def test_what_the_environment_excepts_goes_past_the_proxy(
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setenv("SSL_CERT_FILE", str(certificates.authority))
     service = serve(certificate=certificates.service)
-    send(requests.ping(), service.url)
+    send(ping(), service.url)
     assert (len(service.seen), through.read) == (1, b"")
 
 
@@ -71,5 +71,5 @@ def test_a_proxy_whose_address_cannot_be_read_is_said_without_its_password(
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", address)
     with pytest.raises(OpenCXConfigError, match="HTTPS_PROXY") as error:
-        send(requests.ping(), "https://api.open.cx")
+        send(ping(), "https://api.open.cx")
     assert "pa55word" not in str(error.value)

@@ -7,9 +7,14 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_opencx.client import requests
 from airflow_provider_opencx.exceptions import OpenCXRedirectError
-from airflow_provider_opencx.resources.phone_agents import PhoneAgentChanges, PhoneAgentSpec
+from airflow_provider_opencx.resources.phone_agents import (
+    PhoneAgentChanges,
+    PhoneAgentSpec,
+    create_phone_agent,
+    list_phone_agents,
+    update_phone_agent,
+)
 
 SPEC = PhoneAgentSpec.parse({"name": "a"})
 
@@ -18,9 +23,9 @@ SPEC = PhoneAgentSpec.parse({"name": "a"})
 @pytest.mark.parametrize(
     "flow",
     [
-        requests.list_phone_agents,
-        lambda: requests.create_phone_agent(SPEC),
-        lambda: requests.update_phone_agent("pa_1", PhoneAgentChanges.parse({"first_message": "Hi"})),
+        list_phone_agents,
+        lambda: create_phone_agent(SPEC),
+        lambda: update_phone_agent("pa_1", PhoneAgentChanges.parse({"first_message": "Hi"})),
     ],
     ids=["GET", "POST", "PATCH"],
 )

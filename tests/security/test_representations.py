@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_opencx.client import requests
 from airflow_provider_opencx.exceptions import OpenCXError
 from airflow_provider_opencx.hooks.opencx import OpenCXHook
+from airflow_provider_opencx.resources.phone_agents import ping
 
 KEY = "ocx_live_s3cret-of-the-security-tests"
 
@@ -46,7 +46,7 @@ def test_no_object_shows_the_key(serve: Callable[..., Any], connect: Callable[[s
     connect(serve().url)
     hook = OpenCXHook()
     with hook.get_conn() as client:
-        client.run(requests.ping())
+        client.run(ping())
         assert KEY not in shown(hook)
         assert KEY not in shown(client)
     assert KEY not in asyncio.run(adescribe())
@@ -70,7 +70,7 @@ def test_no_traceback_shows_the_key_not_even_one_with_the_values_of_its_variable
     with pytest.raises(OpenCXError) as raised:
         read(OpenCXHook(), asynchronous)
     told = "".join(traceback.TracebackException.from_exception(raised.value, capture_locals=True).format())
-    assert "settings = ClientSettings(" in told or "answer = Respond(" in told
+    assert "settings = ClientSettings(" in told or "response = Response(" in told
     assert KEY not in told
 
 

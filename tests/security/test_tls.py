@@ -10,11 +10,10 @@ from typing import Any
 import pytest
 from airflow.sdk import Connection
 
-from airflow_provider_opencx.client import requests
 from airflow_provider_opencx.connection.settings import client_settings
 from airflow_provider_opencx.exceptions import OpenCXConfigError, OpenCXUnreachableError
 from airflow_provider_opencx.hooks.opencx import OpenCXHook
-from airflow_provider_opencx.resources.phone_agents import PhoneAgentSpec
+from airflow_provider_opencx.resources.phone_agents import PhoneAgentSpec, create_phone_agent, ping
 
 KEY = "ocx_live_s3cret-of-the-security-tests"
 SPEC = PhoneAgentSpec.parse({"name": "a"})
@@ -26,7 +25,7 @@ def untrusted(serve: Callable[..., Any], certificates: Any) -> Any:
     return serve(certificate=certificates.service)
 
 
-@pytest.mark.parametrize("flow", [requests.ping, lambda: requests.create_phone_agent(SPEC)], ids=["GET", "POST"])
+@pytest.mark.parametrize("flow", [ping, lambda: create_phone_agent(SPEC)], ids=["GET", "POST"])
 def test_a_service_with_an_unknown_certificate_never_sees_the_key(flow: Any, send: Any, untrusted: Any) -> None:
     with pytest.raises(OpenCXUnreachableError) as error:
         send(flow(), untrusted.url)
@@ -52,7 +51,7 @@ def test_nothing_in_the_environment_switches_verification_off(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(OpenCXUnreachableError, match="certificate"):
-        send(requests.ping(), untrusted.url)
+        send(ping(), untrusted.url)
     assert untrusted.seen == []
 
 
@@ -101,7 +100,7 @@ def test_a_certificate_for_another_host_is_not_trusted(
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificates.authority))
     with pytest.raises(OpenCXUnreachableError, match="localhost"):
-        send(requests.ping(), untrusted.url.replace("127.0.0.1", "localhost"))
+        send(ping(), untrusted.url.replace("127.0.0.1", "localhost"))
     assert untrusted.seen == []
 
 
@@ -109,7 +108,7 @@ def test_a_company_s_own_ca_is_trusted_where_the_environment_names_it(
     send: Any, untrusted: Any, certificates: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificates.authority))
-    send(requests.ping(), untrusted.url)
+    send(ping(), untrusted.url)
     assert f"Authorization: Bearer {KEY}" in untrusted.seen[0]
 
 
@@ -122,5 +121,5 @@ def test_a_ca_file_that_cannot_be_read_is_said(
         file.write_text(contents)
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
     with pytest.raises(OpenCXConfigError, match="SSL_CERT_FILE"):
-        send(requests.ping(), untrusted.url)
+        send(ping(), untrusted.url)
     assert untrusted.seen == []

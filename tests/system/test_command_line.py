@@ -20,7 +20,7 @@ Airflow = Callable[..., subprocess.CompletedProcess[str]]
     [
         ("opencx_default", 0, "Connection success!"),
         ("opencx_rejected", 1, "rejected"),
-        ("opencx_unreachable", 1, "no answer from http://127.0.0.1:1"),
+        ("opencx_unreachable", 1, "no response from http://127.0.0.1:1"),
         ("opencx_broken", 1, "the extra timeout must be a number"),
         ("opencx_nowhere", 1, "Connection not found"),
     ],

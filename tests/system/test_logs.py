@@ -20,9 +20,9 @@ SEEN = f"info: Number {{new_number}}: {NEW} has it."
 EXPECTED = {
     "lost": [
         f"info: {LISTED}: 429. Sent again in 1.0 s, retry 1 of 4.",
-        "warning: The create of phone agent 'new' was not answered: POST /phone for phone agent 'new' over"
-        " connection 'opencx_default': no answer from {url}: RemoteProtocolError (Server disconnected without sending a"
-        " response.). Check the network and the Base URL; another try may succeed.",
+        "warning: The create of phone agent 'new' had no response: POST /phone for phone agent 'new' over"
+        " connection 'opencx_default': no response from {url}: RemoteProtocolError (Server disconnected without sending"
+        " a response.). Check the network and the Base URL; another try may succeed.",
         f"info: Created {NEW}: it has appeared in the list.",
     ],
     "created": [f"info: Created {OTHER}."],
@@ -35,7 +35,7 @@ EXPECTED = {
     "fleet": [
         """\
 info: Plan: 1 to create, 1 to update, 1 unchanged; 1 not declared and left alone.
-| agent      | action | member: old -> new           |
+| agent      | action | field: old -> new           |
 | ---------- | ------ | ---------------------------- |
 | `'other'`  | update | `language: ['es'] -> ['de']` |
 | `'newest'` | create | `type: None -> 'outbound'`   |

@@ -35,6 +35,6 @@ def test_the_key_is_in_no_log_no_xcom_no_rendered_field_and_no_exception(
     logs = [path for path in written if path.suffix == ".log" and "dag_id=failing" in str(path)]
     assert len(logs) >= len(instances)
     assert any(b"'*** is not a key of ours'. The API key was rejected" in path.read_bytes() for path in logs)
-    assert any(b"no answer from http://127.0.0.1:1" in path.read_bytes() for path in logs)
+    assert any(b"no response from http://127.0.0.1:1" in path.read_bytes() for path in logs)
     assert any(path.name == "airflow.db" for path in written)
     assert [str(path) for path in written if SECRET in path.read_bytes()] == []

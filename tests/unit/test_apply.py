@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from airflow_provider_opencx.client.requests import Flow, Pause, Request, Response
+from airflow_provider_opencx.client.flow import Flow, Pause
+from airflow_provider_opencx.client.operation import Request, Response
 from airflow_provider_opencx.exceptions import OpenCXError
 from airflow_provider_opencx.phone_agents.apply import Outcome, apply_plan
 from airflow_provider_opencx.phone_agents.plan import Create, PhoneAgents, Update, plan_upsert
@@ -58,4 +59,4 @@ def test_an_update_is_not_held_to_a_model_that_the_service_does_not_tell() -> No
     [mismatch] = run(
         apply_plan(plan, SPEC), {**untold, "model": "another"}, [{**untold, "model": "another"}]
     ).mismatches
-    assert mismatch.member == "model"
+    assert mismatch.field == "model"

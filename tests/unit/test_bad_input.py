@@ -22,10 +22,12 @@ from airflow.secrets.environment_variables import EnvironmentVariablesBackend
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_opencx.client import client as client_module
-from airflow_provider_opencx.client import requests
-from airflow_provider_opencx.client.client import AsyncOpenCXClient, ClientSettings, OpenCXClient
-from airflow_provider_opencx.client.requests import Flow, Pause, Response
+from airflow_provider_opencx.client import body as body_module
+from airflow_provider_opencx.client import pagination
+from airflow_provider_opencx.client.client import AsyncOpenCXClient, OpenCXClient
+from airflow_provider_opencx.client.flow import Flow, Pause
+from airflow_provider_opencx.client.operation import Response
+from airflow_provider_opencx.client.settings import ClientSettings
 from airflow_provider_opencx.connection.settings import client_settings
 from airflow_provider_opencx.exceptions import (
     OpenCXArgumentError,
@@ -41,7 +43,15 @@ from airflow_provider_opencx.operators.phone_agent import (
     OpenCXUpsertPhoneAgentOperator,
 )
 from airflow_provider_opencx.phone_agents import reconcile
-from airflow_provider_opencx.resources.phone_agents import PhoneAgent, PhoneAgentChanges, PhoneAgentSpec
+from airflow_provider_opencx.resources.phone_agents import (
+    PhoneAgent,
+    PhoneAgentChanges,
+    PhoneAgentSpec,
+    create_phone_agent,
+    list_phone_agents,
+    ping,
+)
+from airflow_provider_opencx.resources.voices import list_voices
 from airflow_provider_opencx.sensors.phone_number import OpenCXPhoneNumberSensor
 from airflow_provider_opencx.triggers.phone_number import result_of
 
@@ -105,7 +115,7 @@ def assert_kind(error: OpenCXError, secret: object = KEY) -> None:
 def assert_whole(error: OpenCXError) -> None:
     """The error says something, and works like one that was raised in this process."""
     assert str(error).strip()
-    assert str(error.saying("more")) == "more"
+    assert str(error.with_message("more")) == "more"
     assert error.to_event()["message"] == str(error)
 
 
@@ -118,9 +128,9 @@ def assert_storable(value: object) -> None:
     msgspec.msgpack.encode(value)  # how a worker hands it to Airflow
 
 
-MEMBERS = [*PhoneAgentSpec.model_fields, "actionIds"]
+FIELDS = [*PhoneAgentSpec.model_fields, "actionIds"]
 WRITTEN = st.one_of(
-    st.dictionaries(st.sampled_from(MEMBERS), ODDITIES, max_size=4).map(lambda members: {"name": "a", **members}),
+    st.dictionaries(st.sampled_from(FIELDS), ODDITIES, max_size=4).map(lambda fields: {"name": "a", **fields}),
     st.builds(lambda value: {"name": "a", "additional_fields": value}, st.dictionaries(TEXTS, ODDITIES, max_size=2)),
     st.dictionaries(TEXTS, ODDITIES, max_size=3),
     ODDITIES,
@@ -131,9 +141,9 @@ class TestADeclaration:
     @thrown
     @given(WRITTEN)
     @pytest.mark.parametrize("declared", [PhoneAgentSpec, PhoneAgentChanges])
-    def test_is_refused_by_name_or_can_be_sent(self, declared: type[PhoneAgentChanges], members: Any) -> None:
+    def test_is_refused_by_name_or_can_be_sent(self, declared: type[PhoneAgentChanges], fields: Any) -> None:
         try:
-            declaration = declared.parse(members)
+            declaration = declared.parse(fields)
         except OpenCXError as error:
             assert_kind(error)
             return
@@ -144,17 +154,17 @@ class TestADeclaration:
         assert declaration.only(set(declaration.declared_fields)).body() == body
 
     @thrown
-    @given(st.dictionaries(st.sampled_from(MEMBERS[:-1]), ODDITIES, max_size=4))
-    def test_in_a_dag_is_refused_while_it_is_parsed_or_can_be_rendered(self, members: dict[str, Any]) -> None:
+    @given(st.dictionaries(st.sampled_from(FIELDS[:-1]), ODDITIES, max_size=4))
+    def test_in_a_dag_is_refused_while_it_is_parsed_or_can_be_rendered(self, fields: dict[str, Any]) -> None:
         try:
-            operator = OpenCXUpsertPhoneAgentOperator(task_id="upsert", **members)
+            operator = OpenCXUpsertPhoneAgentOperator(task_id="upsert", **fields)
         except OpenCXError as error:
             assert_kind(error)
         else:
-            assert operator.agent.keys() == members.keys()
+            assert operator.agent.keys() == fields.keys()
 
     @pytest.mark.parametrize(
-        ("members", "says"),
+        ("fields", "says"),
         [
             ({"name": "a\ud800"}, "name: holds a NUL, or half of a character"),
             ({"first_message": "\x00"}, "first_message: holds a NUL"),
@@ -168,9 +178,9 @@ class TestADeclaration:
             ({"action_ids": [None] * 1000}, "and 995 more"),
         ],
     )
-    def test_that_is_known_for_its_trouble_is_refused_by_name(self, members: dict[str, object], says: str) -> None:
+    def test_that_is_known_for_its_trouble_is_refused_by_name(self, fields: dict[str, object], says: str) -> None:
         with pytest.raises(OpenCXArgumentError, match=says):
-            PhoneAgentSpec.parse({"name": "a", **members})
+            PhoneAgentSpec.parse({"name": "a", **fields})
 
     @pytest.mark.parametrize(
         ("operator", "arguments"),
@@ -266,7 +276,7 @@ class TestAConnection:
             ({"host": 5}, r"the Base URL \(host\) must be text"),
             ({"extra": ["timeout"]}, "the extra must be text"),
             ({"extra": "[" * 100_000}, "the extra is not JSON"),
-            ({"extra": json.dumps({"timeout": KEY})}, r'timeout must be .* is "\*\*\*"'),
+            ({"extra": json.dumps({"timeout": KEY})}, r'timeout must be .* got "\*\*\*"'),
             ({"extra": '{"timeout": 1e300}'}, "timeout must be 3600 or less"),
             ({"extra": '{"max_retries": 101}'}, "max_retries must be 100 or less"),
             ({"host": f"https://user:{KEY}@exam\u2100ple.com"}, r"the Base URL \(host\) must be an http"),
@@ -418,10 +428,10 @@ def outcome_of(flow: Flow[Any], answers: list[Response]) -> Any:
 
 DECLARED = PhoneAgentSpec.parse({"name": "a", "language": "en", "first_message": "Hi"})
 FLOWS: dict[str, Callable[[], Flow[Any]]] = {
-    "list agents": requests.list_phone_agents,
-    "list voices": requests.list_voices,
-    "ping": requests.ping,
-    "create once": lambda: requests.create_phone_agent(DECLARED),
+    "list agents": list_phone_agents,
+    "list voices": list_voices,
+    "ping": ping,
+    "create once": lambda: create_phone_agent(DECLARED),
     "create": lambda: reconcile.create(DECLARED, is_retry=True),
     "upsert": lambda: reconcile.upsert(DECLARED),
     "update": lambda: reconcile.update(DECLARED, agent_id="pa_1"),
@@ -445,7 +455,7 @@ class TestAnAnswer:
     @pytest.mark.parametrize("body", KNOWN_BODIES)
     def test_that_is_known_for_its_trouble_makes_none(self, body: str, status: int) -> None:
         try:
-            outcome = outcome_of(requests.list_phone_agents(), [Response(status, body=KNOWN_BODIES[body])])
+            outcome = outcome_of(list_phone_agents(), [Response(status, body=KNOWN_BODIES[body])])
         except OpenCXError as error:
             assert_kind(error)
         else:
@@ -462,31 +472,31 @@ class TestAnAnswer:
     )
     def test_with_half_a_character_costs_no_more_than_that_character(self, told: str, read: str) -> None:
         answer = Response(200, body=b'[{"id": "1", "first_message": "%s"}]' % told.encode())
-        assert outcome_of(requests.list_phone_agents(), [answer])[0].first_message == read
+        assert outcome_of(list_phone_agents(), [answer])[0].first_message == read
 
     @pytest.mark.parametrize("number", ["1e999", "-1e999", "NaN", "1" * 400, "1" * 5000])
     def test_with_a_number_beyond_every_bound_is_no_json(self, number: str) -> None:
         with pytest.raises(OpenCXResponseError, match="not JSON"):
-            outcome_of(requests.list_phone_agents(), [Response(200, body=b'[{"id":"1","n":%s}]' % number.encode())])
+            outcome_of(list_phone_agents(), [Response(200, body=b'[{"id":"1","n":%s}]' % number.encode())])
 
     @pytest.mark.parametrize("cursor", [b"{}", b'{"a": 1}', b'"%s"' % (b"x" * 70_000), b"1.5"])
     def test_with_a_cursor_that_is_none_is_an_error_or_the_end(self, cursor: bytes) -> None:
         answer = Response(200, body=b'{"items": [], "next": %s}' % cursor)
         if cursor == b"{}":
-            assert outcome_of(requests.list_phone_agents(), [answer]) == []
+            assert outcome_of(list_phone_agents(), [answer]) == []
         else:
-            with pytest.raises(OpenCXResponseError, match="what it gives as its cursor is none"):
-                outcome_of(requests.list_phone_agents(), [answer])
+            with pytest.raises(OpenCXResponseError, match="its cursor cannot be read"):
+                outcome_of(list_phone_agents(), [answer])
 
     @pytest.mark.parametrize(("page", "says"), [(b"[]", "over 1000 pages"), (b"[%s]" % (b" " * 5000), "over 1 MiB")])
     def test_with_ever_new_pages_is_cut_off(self, page: bytes, says: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(requests, "MAX_LIST_BYTES", 1024 * 1024)
+        monkeypatch.setattr(pagination, "MAX_LIST_BYTES", 1024 * 1024)
         answers = [
             Response(200, body=b'{"items": %s, "next": "%d"}' % (page, number))
-            for number in range(requests.MAX_PAGES + 1)
+            for number in range(pagination.MAX_PAGES + 1)
         ]
         with pytest.raises(OpenCXResponseError, match=f"does not end: {says}"):
-            outcome_of(requests.list_phone_agents(), answers)
+            outcome_of(list_phone_agents(), answers)
 
 
 class TestAnEvent:
@@ -658,7 +668,7 @@ class TestBytesOnTheWire:
         with RawService(b"HTTP/1.1 400 Bad\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)) as service:
             settings = ClientSettings(service.url, KEY, requests_per_minute=100_000)
             with pytest.raises(OpenCXError, match=r"'\*\*\* is no key'"):
-                run(requests.ping(), settings, asynchronous=asynchronous)
+                run(ping(), settings, asynchronous=asynchronous)
 
     @pytest.mark.parametrize(
         "head",
@@ -677,7 +687,7 @@ class TestBytesOnTheWire:
         with RawService(head % KEY.encode()) as service:
             settings = ClientSettings(service.url, KEY, max_retries=0, requests_per_minute=100_000)
             with pytest.raises(OpenCXError) as error:
-                run(requests.ping(), settings, asynchronous=asynchronous)
+                run(ping(), settings, asynchronous=asynchronous)
         assert KEY not in json.dumps(error.value.to_event())
 
     @pytest.mark.parametrize(
@@ -692,18 +702,16 @@ class TestBytesOnTheWire:
         with RawService(head) as service:
             settings = ClientSettings(service.url, KEY, max_retries=1, requests_per_minute=100_000)
             with pytest.raises(OpenCXServerError) as error:
-                run(requests.ping(), settings, asynchronous=asynchronous)
+                run(ping(), settings, asynchronous=asynchronous)
             assert (service.requests, error.value.retry_after) == (2, None)
 
-    @pytest.mark.parametrize(
-        ("flow", "sent"), [(requests.list_phone_agents, 2), (lambda: requests.create_phone_agent(DECLARED), 1)]
-    )
+    @pytest.mark.parametrize(("flow", "sent"), [(list_phone_agents, 2), (lambda: create_phone_agent(DECLARED), 1)])
     @SYNC_AND_ASYNC
     def test_that_dribble_in_without_end_are_cut_off_like_a_timeout(
         self, flow: Callable[[], Flow[Any]], sent: int, asynchronous: bool, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("httpx_retries.Retry.backoff_strategy", lambda self: 0.01)
-        monkeypatch.setattr(client_module, "TIMEOUTS_OF_A_BODY", 0.02)  # no piece is late, only the whole of it
+        monkeypatch.setattr(body_module, "BODY_TIMEOUT_FACTOR", 0.02)  # no piece is late, only the whole of it
         with RawService(b"HTTP/1.1 200 OK\r\n\r\n[", dribbles=True) as service:
             settings = ClientSettings(service.url, KEY, timeout=10, max_retries=1, requests_per_minute=100_000)
             with pytest.raises(OpenCXUnreachableError, match=r"began and was not complete after 0\.2 s") as error:

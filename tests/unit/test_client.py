@@ -8,11 +8,14 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any
 
+import httpx
 import pytest
 
+from airflow_provider_opencx.client import body, network
 from airflow_provider_opencx.client import client as client_module
-from airflow_provider_opencx.client import requests
-from airflow_provider_opencx.client.client import AsyncOpenCXClient, ClientSettings, OpenCXClient
+from airflow_provider_opencx.client.client import AsyncOpenCXClient, OpenCXClient
+from airflow_provider_opencx.client.flow import Flow
+from airflow_provider_opencx.client.settings import ClientSettings
 from airflow_provider_opencx.exceptions import (
     OpenCXAPIError,
     OpenCXAuthenticationError,
@@ -27,7 +30,15 @@ from airflow_provider_opencx.exceptions import (
     OpenCXServerError,
     OpenCXUnreachableError,
 )
-from airflow_provider_opencx.resources.phone_agents import PhoneAgentChanges, PhoneAgentSpec
+from airflow_provider_opencx.resources.phone_agents import (
+    PhoneAgentChanges,
+    PhoneAgentSpec,
+    create_phone_agent,
+    list_phone_agents,
+    ping,
+    update_phone_agent,
+)
+from airflow_provider_opencx.resources.voices import list_voices
 from airflow_provider_opencx.simulator import (
     CloseBeforeHandling,
     EmptyResponse,
@@ -48,13 +59,13 @@ class Client:
     settings: ClientSettings
     asynchronous: bool
 
-    def run(self, flow: requests.Flow[Any], **settings: Any) -> Any:
+    def run(self, flow: Flow[Any], **settings: Any) -> Any:
         if self.asynchronous:
             return asyncio.run(self._arun(flow, replace(self.settings, **settings)))
         with OpenCXClient(replace(self.settings, **settings)) as client:
             return client.run(flow)
 
-    async def _arun(self, flow: requests.Flow[Any], settings: ClientSettings) -> Any:
+    async def _arun(self, flow: Flow[Any], settings: ClientSettings) -> Any:
         async with AsyncOpenCXClient(settings) as client:
             return await client.run(flow)
 
@@ -73,20 +84,20 @@ def test_a_list_is_followed_to_its_end_in_every_generation(
     opencx_simulator.generation = generation
     for number in range(250):
         opencx_simulator.add_agent(f"agent {number}")
-    agents = client.run(requests.list_phone_agents())
+    agents = client.run(list_phone_agents())
     assert [agent.name for agent in agents] == [f"agent {number}" for number in range(250)]
-    assert client.run(requests.list_voices())[0].voice_id == "voice_aria"
+    assert client.run(list_voices())[0].voice_id == "voice_aria"
 
 
 @pytest.mark.parametrize("generation", ["2024", "2025", "2026"])
 def test_a_write_works_in_every_generation(generation: str, client: Client, opencx_simulator: Simulator) -> None:
     opencx_simulator.generation = generation
     spec = PhoneAgentSpec.parse({"name": "a", "language": "de"})
-    created = client.run(requests.create_phone_agent(spec))
+    created = client.run(create_phone_agent(spec))
     assert (created.name, created.type, created.language) == ("a", "outbound", ["de"])
-    changed = client.run(requests.update_phone_agent(created.id, PhoneAgentChanges.parse({"language": ["fr"]})))
+    changed = client.run(update_phone_agent(created.id, PhoneAgentChanges.parse({"language": ["fr"]})))
     assert (changed is None) == (generation != "2026")
-    assert client.run(requests.list_phone_agents())[0].language == ["fr"]
+    assert client.run(list_phone_agents())[0].language == ["fr"]
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
@@ -95,9 +106,9 @@ def test_reads_and_updates_are_sent_again_after_an_error_that_may_pass(
 ) -> None:
     agent_id = str(opencx_simulator.add_agent("a")["id"])
     opencx_simulator.fail("listPhoneAgents", Respond(status), times=2)
-    assert len(client.run(requests.list_phone_agents())) == 1
+    assert len(client.run(list_phone_agents())) == 1
     opencx_simulator.fail("updatePhoneAgent", Respond(status), times=2)
-    client.run(requests.update_phone_agent(agent_id, PhoneAgentChanges.parse({"first_message": "Hi"})))
+    client.run(update_phone_agent(agent_id, PhoneAgentChanges.parse({"first_message": "Hi"})))
     assert (opencx_simulator.count("listPhoneAgents"), opencx_simulator.count("updatePhoneAgent")) == (3, 3)
 
 
@@ -108,8 +119,8 @@ def test_reads_and_updates_are_sent_again_after_a_dropped_connection(
     agent_id = str(opencx_simulator.add_agent("a")["id"])
     opencx_simulator.fail("listPhoneAgents", fault, times=2)
     opencx_simulator.fail("updatePhoneAgent", fault, times=2)
-    client.run(requests.list_phone_agents())
-    client.run(requests.update_phone_agent(agent_id, PhoneAgentChanges.parse({"first_message": "Hi"})))
+    client.run(list_phone_agents())
+    client.run(update_phone_agent(agent_id, PhoneAgentChanges.parse({"first_message": "Hi"})))
     assert (opencx_simulator.count("listPhoneAgents"), opencx_simulator.count("updatePhoneAgent")) == (3, 3)
 
 
@@ -133,13 +144,13 @@ def test_a_create_is_never_sent_again_where_the_first_may_have_been_handled(
 ) -> None:
     opencx_simulator.fail("createPhoneAgent", fault)
     with pytest.raises(error):
-        client.run(requests.create_phone_agent(SPEC), timeout=1)
+        client.run(create_phone_agent(SPEC), timeout=1)
     assert opencx_simulator.count("createPhoneAgent") == 1
 
 
 def test_a_create_that_was_refused_for_the_rate_is_sent_again(client: Client, opencx_simulator: Simulator) -> None:
     opencx_simulator.fail("createPhoneAgent", Respond(429, headers={"Retry-After": "0"}), times=2)
-    client.run(requests.create_phone_agent(SPEC))
+    client.run(create_phone_agent(SPEC))
     assert len(opencx_simulator.agents()) == 1
 
 
@@ -148,27 +159,27 @@ def test_a_create_that_never_arrived_says_so(client: Client) -> None:
         taken.bind(("127.0.0.1", 0))
         refused = f"http://127.0.0.1:{taken.getsockname()[1]}"
         with pytest.raises(OpenCXUnreachableError) as error:
-            client.run(requests.create_phone_agent(SPEC), base_url=refused)
+            client.run(create_phone_agent(SPEC), base_url=refused)
     assert not error.value.request_sent
     assert refused in str(error.value)
 
 
 def test_an_empty_answer_to_a_create_is_no_agent_and_no_error(client: Client, opencx_simulator: Simulator) -> None:
     opencx_simulator.fail("createPhoneAgent", EmptyResponse())
-    assert client.run(requests.create_phone_agent(SPEC)) is None
+    assert client.run(create_phone_agent(SPEC)) is None
 
 
 def test_retries_end(client: Client, opencx_simulator: Simulator) -> None:
     opencx_simulator.fail("listPhoneAgents", Respond(503), times=None)
     with pytest.raises(OpenCXServerError):
-        client.run(requests.list_phone_agents(), max_retries=2)
+        client.run(list_phone_agents(), max_retries=2)
     assert opencx_simulator.count("listPhoneAgents") == 3
 
 
 def test_a_short_retry_after_is_slept_through(client: Client, opencx_simulator: Simulator) -> None:
     opencx_simulator.fail("listPhoneAgents", Respond(429, headers={"Retry-After": "1"}))
     started = time.monotonic()
-    client.run(requests.list_phone_agents())
+    client.run(list_phone_agents())
     assert time.monotonic() - started >= 1
 
 
@@ -182,7 +193,7 @@ def test_a_long_retry_after_is_raised_at_once_and_carried(
 ) -> None:
     opencx_simulator.fail("createPhoneAgent", Respond(429, headers={"Retry-After": asked, "X-Request-Id": "r1"}))
     with pytest.raises(OpenCXRateLimitError) as error:
-        client.run(requests.create_phone_agent(SPEC))
+        client.run(create_phone_agent(SPEC))
     assert error.value.retry_after == seconds
     assert error.value.request_id == "r1"
     assert opencx_simulator.count("createPhoneAgent") == 1
@@ -209,7 +220,7 @@ def test_every_answer_becomes_an_error_that_says_what_to_do(
 ) -> None:
     opencx_simulator.fail("listPhoneAgents", answer)
     with pytest.raises(error) as raised:
-        client.run(requests.list_phone_agents())
+        client.run(list_phone_agents())
     assert says in str(raised.value)
     assert "GET /phone" in str(raised.value)
     assert "nothing here" not in str(raised.value)
@@ -219,34 +230,34 @@ def test_every_answer_becomes_an_error_that_says_what_to_do(
 def test_an_error_that_repeats_the_key_is_told_without_it(client: Client, opencx_simulator: Simulator) -> None:
     opencx_simulator.fail("listPhoneAgents", Respond(401, {"message": f"{KEY} is no key"}))
     with pytest.raises(OpenCXAuthenticationError, match=r"'\*\*\* is no key'"):
-        client.run(requests.list_phone_agents())
+        client.run(list_phone_agents())
 
 
 def test_a_list_that_does_not_end_is_an_error(client: Client, opencx_simulator: Simulator) -> None:
     opencx_simulator.fail("listPhoneAgents", Respond(200, {"items": [], "next": "again"}), times=None)
     with pytest.raises(OpenCXResponseError, match="does not end"):
-        client.run(requests.list_phone_agents())
+        client.run(list_phone_agents())
     assert opencx_simulator.count("listPhoneAgents") == 2
 
 
 def test_an_answer_that_is_far_too_large_is_not_read(
     client: Client, opencx_simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client_module, "MAX_BODY_BYTES", 1000)
+    monkeypatch.setattr(body, "MAX_BODY_BYTES", 1000)
     opencx_simulator.fail("listPhoneAgents", Respond(200, "x" * 5000))
     with pytest.raises(OpenCXResponseError, match=r"GET /phone: .* over 0 MiB"):
-        client.run(requests.list_phone_agents())
+        client.run(list_phone_agents())
 
 
 def test_requests_are_paced_over_all_clients_of_a_process(client: Client, opencx_simulator: Simulator) -> None:
     limiter = client_module._limiter(opencx_simulator.url, KEY, 3)
     for _ in range(3):
-        client.run(requests.ping(), requests_per_minute=3)
+        client.run(ping(), requests_per_minute=3)
     assert not limiter.try_acquire("a fourth", blocking=False)
 
 
 def test_the_user_agent_names_the_provider(client: Client, opencx_simulator: Simulator) -> None:
-    client.run(requests.ping(), user_agent="airflow-provider-opencx/1 apache-airflow/3")
+    client.run(ping(), user_agent="airflow-provider-opencx/1 apache-airflow/3")
     assert opencx_simulator.requests[0].headers["user-agent"] == "airflow-provider-opencx/1 apache-airflow/3"
 
 
@@ -262,10 +273,10 @@ def test_a_proxy_is_used_only_as_a_tunnel(base_url: str, proxy: str | None, monk
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.setenv(name, "proxy.example.com:3128")
     monkeypatch.setenv("no_proxy", "inside.example.com")
-    assert client_module._proxy_to(client_module.httpx.URL(base_url)) == proxy
+    assert network.proxy_for(httpx.URL(base_url)) == proxy
 
 
 def test_a_proxy_of_a_kind_that_cannot_be_used_is_said(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", "socks5://127.0.0.1:1080")
     with pytest.raises(OpenCXConfigError, match="a proxy of kind socks5"):
-        client.run(requests.ping(), base_url="https://api.open.cx")
+        client.run(ping(), base_url="https://api.open.cx")

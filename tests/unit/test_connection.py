@@ -7,7 +7,7 @@ import json
 import pytest
 from airflow.sdk import Connection
 
-from airflow_provider_opencx.client.client import ClientSettings
+from airflow_provider_opencx.client.settings import ClientSettings
 from airflow_provider_opencx.connection.form import EXTRA_FIELDS
 from airflow_provider_opencx.connection.settings import client_settings
 from airflow_provider_opencx.exceptions import OpenCXConfigError

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import pickle
+import subprocess
+import sys
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
@@ -13,6 +15,7 @@ from airflow_provider_opencx.exceptions import OpenCXError, OpenCXRateLimitError
 
 ERRORS = [error for error in vars(exceptions).values() if isinstance(error, type) and issubclass(error, OpenCXError)]
 PERMANENT = {
+    "OpenCXPermanentError",
     "OpenCXConfigError",
     "OpenCXArgumentError",
     "OpenCXAuthenticationError",
@@ -44,6 +47,7 @@ def test_an_error_survives_the_way_through_an_event_and_through_pickle(error_cla
 def test_only_what_another_try_cannot_mend_is_not_retried(error_class: type[OpenCXError]) -> None:
     assert issubclass(error_class, AirflowException)
     assert issubclass(error_class, AirflowFailException) == (error_class.__name__ in PERMANENT)
+    assert error_class("what happened").is_permanent == (error_class.__name__ in PERMANENT)
 
 
 def test_an_event_of_a_newer_version_is_still_an_error_with_its_message() -> None:
@@ -55,3 +59,56 @@ def test_an_event_of_a_newer_version_is_still_an_error_with_its_message() -> Non
 def test_an_api_error_carries_what_a_retry_policy_needs() -> None:
     error = OpenCXRateLimitError("slow down", status_code=429, request_id="r1", retry_after=120.0)
     assert (error.status_code, error.message, error.request_id, error.retry_after) == (429, "slow down", "r1", 120.0)
+
+
+ARGUMENT_ERROR = "PhoneAgentSpec.parse({'name': 5})"
+SCRIPTS = {
+    "without Airflow": (
+        "from airflow_provider_opencx.resources.phone_agents import PhoneAgentSpec",
+        [],
+    ),
+    "inside Airflow": (
+        "import airflow; from airflow_provider_opencx.resources.phone_agents import PhoneAgentSpec",
+        ["AirflowException", "AirflowFailException"],
+    ),
+    "Airflow imported later": (
+        "from airflow_provider_opencx.resources.phone_agents import PhoneAgentSpec;"
+        "import airflow_provider_opencx.operators.phone_agent",
+        ["AirflowException", "AirflowFailException"],
+    ),
+}
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_error_derives_from_airflow_only_inside_airflow(script: str) -> None:
+    imports, bases = SCRIPTS[script]
+    probe = f"""{imports}
+try:
+    {ARGUMENT_ERROR}
+except ValueError as error:
+    names = [base.__name__ for base in type(error).__mro__ if base.__module__.startswith("airflow.")]
+    print(error.is_permanent, sorted(names))
+"""
+    printed = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True).stdout
+    assert printed.splitlines()[-1] == f"True {bases}"
+
+
+MODULES_OF_A_SCRIPT = (
+    "resources.phone_agents",
+    "resources.voices",
+    "client.client",
+    "connection.settings",
+    "phone_agents.reconcile",
+    "phone_agents.fleet_file",
+    "phone_agents.waiting",
+    "simulator",
+)
+
+
+@pytest.mark.parametrize("module", MODULES_OF_A_SCRIPT)
+def test_import_without_airflow_loads_nothing_of_it(module: str) -> None:
+    probe = (
+        f"import airflow_provider_opencx.{module}, sys; print([m for m in sys.modules if m.split('.')[0] == 'airflow'])"
+    )
+    printed = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True).stdout
+    assert printed == "[]\n"

@@ -39,12 +39,12 @@ from airflow_provider_opencx.simulator import (
 GENERATIONS = pytest.mark.parametrize("generation", ["2024", "2025", "2026"])
 
 
-def spec(**members: object) -> PhoneAgentSpec:
-    return PhoneAgentSpec.parse({"name": "a", **members})
+def spec(**fields: object) -> PhoneAgentSpec:
+    return PhoneAgentSpec.parse({"name": "a", **fields})
 
 
-def changes(**members: object) -> PhoneAgentChanges:
-    return PhoneAgentChanges.parse(members)
+def changes(**fields: object) -> PhoneAgentChanges:
+    return PhoneAgentChanges.parse(fields)
 
 
 @GENERATIONS
@@ -224,7 +224,7 @@ def test_a_member_that_the_service_silently_left_is_named(generation: str, hook:
     connected.fail("updatePhoneAgent", IgnoreFields("first_message"), times=2)
     with pytest.raises(OpenCXMismatchError) as updated:
         hook.upsert_phone_agent(spec(first_message="Hi"))
-    assert created.value.members == updated.value.members == ["first_message"]
+    assert created.value.fields == updated.value.fields == ["first_message"]
     assert hook.upsert_phone_agent(spec(first_message="Hi"), on_mismatch="warn").first_message == "Hello?"
     assert hook.upsert_phone_agent(spec(first_message="Hi")).first_message == "Hi"
     assert len(connected.agents()) == 1
@@ -301,7 +301,7 @@ class TestTheConnectionTest:
         [
             (Respond(401), "rejected"),
             (Respond(403), "phone:read"),
-            (Respond(503), "could not answer now"),
+            (Respond(503), "could not respond now"),
             (ProxyPage(200), "not JSON"),
             (Respond(200, {"status": "fine"}), "neither a list nor a page"),
         ],
@@ -318,7 +318,7 @@ class TestTheConnectionTest:
         monkeypatch.setenv("AIRFLOW_CONN_OPENCX_DEFAULT", connection_json("http://127.0.0.1:1", "test-key"))
         passed, message = OpenCXHook().test_connection()
         assert not passed
-        assert "no answer from http://127.0.0.1:1" in message
+        assert "no response from http://127.0.0.1:1" in message
 
 
 def test_a_fleet_is_planned_with_one_read_and_carried_out_with_one_write_an_agent(

@@ -21,7 +21,7 @@ def test_a_new_agent_is_outbound_unless_its_author_says_otherwise() -> None:
 
 
 def test_every_member_of_every_generation_can_be_written() -> None:
-    members: dict[str, object] = {
+    fields: dict[str, object] = {
         "name": "a",
         "type": "outbound",
         "language": ["en", "es"],
@@ -40,8 +40,8 @@ def test_every_member_of_every_generation_can_be_written() -> None:
         "manual_mode": True,
         "custom_llm": "c",
     }
-    body = PhoneAgentSpec.parse({**members, "action_ids": ["x"], "additional_fields": {"newer": 1}}).body()
-    assert body == {**members, "actionIds": ["x"], "newer": 1}
+    body = PhoneAgentSpec.parse({**fields, "action_ids": ["x"], "additional_fields": {"newer": 1}}).body()
+    assert body == {**fields, "actionIds": ["x"], "newer": 1}
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_a_value_is_sent_in_the_form_the_api_asks_for(written: dict[str, object]
 
 
 @pytest.mark.parametrize(
-    ("members", "says"),
+    ("fields", "says"),
     [
         ({}, "name: is required"),
         ({"name": " "}, "name: must not be empty"),
@@ -79,9 +79,9 @@ def test_a_value_is_sent_in_the_form_the_api_asks_for(written: dict[str, object]
         ({"name": "a", "action_ids": "{{ not rendered }}"}, "action_ids: "),
     ],
 )
-def test_a_wrong_member_is_named_before_anything_is_sent(members: dict[str, object], says: str) -> None:
+def test_a_wrong_member_is_named_before_anything_is_sent(fields: dict[str, object], says: str) -> None:
     with pytest.raises(OpenCXArgumentError) as wrong:
-        PhoneAgentSpec.parse(members)
+        PhoneAgentSpec.parse(fields)
     assert says in str(wrong.value)
     assert "\n" not in str(wrong.value)
 

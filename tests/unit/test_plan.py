@@ -28,16 +28,16 @@ from airflow_provider_opencx.phone_agents.plan import (
 from airflow_provider_opencx.resources.phone_agents import PhoneAgent, PhoneAgentChanges, PhoneAgentSpec
 
 
-def agent(**members: object) -> PhoneAgent:
-    return PhoneAgent.from_response({"id": "1", "name": "a", "type": "outbound", **members})
+def agent(**fields: object) -> PhoneAgent:
+    return PhoneAgent.from_response({"id": "1", "name": "a", "type": "outbound", **fields})
 
 
 def listed(*agents: PhoneAgent) -> PhoneAgents:
     return PhoneAgents(agents)
 
 
-def spec(**members: object) -> PhoneAgentSpec:
-    return PhoneAgentSpec.parse({"name": "a", **members})
+def spec(**fields: object) -> PhoneAgentSpec:
+    return PhoneAgentSpec.parse({"name": "a", **fields})
 
 
 def test_no_agent_of_the_name_means_create() -> None:
@@ -139,7 +139,7 @@ def test_an_existing_agent_is_adopted_as_it_is_or_refused_as_asked() -> None:
     existing = agent(first_message="Hello")
     adopted = plan_create(spec(first_message="Hi"), listed(existing), "adopt")
     assert isinstance(adopted, Adopt)
-    assert [difference.member for difference in adopted.differences] == ["first_message"]
+    assert [difference.field for difference in adopted.differences] == ["first_message"]
     refused = plan_create(spec(), listed(existing), "fail")
     assert isinstance(refused, Refuse)
     assert isinstance(refused.error, OpenCXAgentExistsError)
@@ -164,7 +164,7 @@ def test_a_rename_to_a_name_in_use_is_refused() -> None:
 def test_after_a_write_only_what_was_written_and_is_not_there_is_a_mismatch() -> None:
     declared = spec(first_message="Hi", voice_id=None, handoff_phone_number=None, speed=1.5)
     answered = agent(first_message="Hello", voice_id="default", handoff_phone_number="+14155550100", language=["en"])
-    mismatches = [mismatch.member for mismatch in find_mismatches(declared, answered)]
+    mismatches = [mismatch.field for mismatch in find_mismatches(declared, answered)]
     assert mismatches == ["first_message", "handoff_phone_number", "speed"]
 
 

@@ -25,34 +25,34 @@ def listed(*agents: PhoneAgent) -> PhoneAgents:
     return PhoneAgents(agents)
 
 
-def agent(**members: object) -> PhoneAgent:
-    return PhoneAgent.from_response({"id": "1", "name": "a", **members})
+def agent(**fields: object) -> PhoneAgent:
+    return PhoneAgent.from_response({"id": "1", "name": "a", **fields})
 
 
 @pytest.mark.parametrize("number", [None, "", " "])
 def test_ready_is_a_number_that_is_not_empty(number: str | None) -> None:
     wait = Wait(agent_id="1")
-    assert wait.judge(listed(agent(id="2", phone_number="+1555"), agent(phone_number=number))) is None
-    assert wait.judge(listed(agent(phone_number="+15550000001"))) == ["1"]
+    assert wait.evaluate(listed(agent(id="2", phone_number="+1555"), agent(phone_number=number))) is None
+    assert wait.evaluate(listed(agent(phone_number="+15550000001"))) == ["1"]
 
 
 def test_by_id_an_agent_missing_three_times_in_a_row_is_an_error() -> None:
     wait = Wait(agent_id="1")
     polls = [listed(), listed(), listed(agent()), listed(), listed()]
-    assert [wait.judge(poll) for poll in polls] == [None] * 5
+    assert [wait.evaluate(poll) for poll in polls] == [None] * 5
     with pytest.raises(OpenCXAgentNotFoundError, match="missing 3 times in a row"):
-        wait.judge(listed())
+        wait.evaluate(listed())
 
 
 def test_many_are_waited_for_until_all_have_their_numbers_in_one_poll() -> None:
     wait = Wait(agent_id=["2", "1", "2"])
     one, two, other = agent(phone_number="+1551"), agent(id="2", name="b", phone_number="+1552"), agent(id="3")
-    assert wait.judge(listed(one, agent(id="2"), other)) is None
+    assert wait.evaluate(listed(one, agent(id="2"), other)) is None
     assert wait.progress == "2 of 3 phone agents are still without a number."
-    assert wait.judge(listed(agent(), two)) is None
+    assert wait.evaluate(listed(agent(), two)) is None
     assert wait.progress == "1 of 3 phone agents is still without a number."
     poll = listed(one, other, two)
-    assert wait.judge(poll) == ["2", "1", "2"]
+    assert wait.evaluate(poll) == ["2", "1", "2"]
     assert wait.result(poll, ["2", "1", "2"]) == [two.as_dict(), one.as_dict(), two.as_dict()]
 
 
@@ -60,7 +60,7 @@ def test_one_in_a_sequence_is_a_list_of_one_and_none_are_ready_at_once() -> None
     ready = agent(phone_number="+1555")
     for given, result in (("a", ready.as_dict()), (["a"], [ready.as_dict()]), (("a",), [ready.as_dict()]), ([], [])):
         wait = Wait(agent_name=given)
-        agent_ids = wait.judge(listed(ready))
+        agent_ids = wait.evaluate(listed(ready))
         assert agent_ids is not None
         assert wait.result(listed(ready), agent_ids) == result
         assert wait.is_for_none == (given == [])
@@ -70,16 +70,16 @@ def test_of_many_each_is_counted_by_itself_when_it_is_missing_and_a_failed_poll_
     wait = Wait(agent_id=["1", "2", "2", "3"])
     one, two, three = agent(), agent(id="2"), agent(id="3")
     for poll in (listed(one, two), listed(one), listed(two, three), listed(one, two, three), OpenCXServerError("500")):
-        assert wait.judge(poll) is None
-    assert wait.in_trouble
-    assert [wait.judge(listed(one)) for _ in range(2)] == [None] * 2
+        assert wait.evaluate(poll) is None
+    assert wait.is_counting_errors
+    assert [wait.evaluate(listed(one)) for _ in range(2)] == [None] * 2
     with pytest.raises(OpenCXAgentNotFoundError, match="There are no phone agents 2, 3 in this organization") as gone:
-        wait.judge(listed(one))
+        wait.evaluate(listed(one))
     assert gone.value.agent_ids == ["2", "3"]
     wait = Wait(agent_id=["1", "2"])
-    assert [wait.judge(OpenCXServerError("500")) for _ in range(5)] == [None] * 5
+    assert [wait.evaluate(OpenCXServerError("500")) for _ in range(5)] == [None] * 5
     with pytest.raises(OpenCXServerError, match="the numbers of 2 phone agents after 6 failed polls in a row"):
-        wait.judge(OpenCXServerError("500"))
+        wait.evaluate(OpenCXServerError("500"))
 
 
 @pytest.mark.parametrize(
@@ -103,23 +103,23 @@ def test_a_wrong_selector_is_an_argument_error(selector: dict[str, object], says
 
 def test_by_name_an_agent_that_does_not_exist_yet_is_waited_for() -> None:
     wait = Wait(agent_name="a")
-    assert [wait.judge(listed()) for _ in range(20)] == [None] * 20
-    assert wait.judge(listed(agent(phone_number="+1555"))) is not None
+    assert [wait.evaluate(listed()) for _ in range(20)] == [None] * 20
+    assert wait.evaluate(listed(agent(phone_number="+1555"))) is not None
 
 
 def test_by_name_several_agents_are_an_error_that_names_them() -> None:
     with pytest.raises(OpenCXAmbiguousNameError, match="1, 2"):
-        Wait(agent_name="a").judge(listed(agent(phone_number="+1555"), agent(id="2")))
+        Wait(agent_name="a").evaluate(listed(agent(phone_number="+1555"), agent(id="2")))
 
 
 @pytest.mark.parametrize("error", [OpenCXServerError("500"), OpenCXUnreachableError("timeout"), OpenCXError("other")])
 def test_five_failed_polls_in_a_row_are_borne(error: OpenCXError) -> None:
     wait = Wait(agent_id="1")
-    assert [wait.judge(error) for _ in range(5)] == [None] * 5
-    assert wait.judge(listed(agent())) is None
-    assert [wait.judge(error) for _ in range(5)] == [None] * 5
+    assert [wait.evaluate(error) for _ in range(5)] == [None] * 5
+    assert wait.evaluate(listed(agent())) is None
+    assert [wait.evaluate(error) for _ in range(5)] == [None] * 5
     with pytest.raises(type(error), match="the number of phone agent 1 after 6 failed polls in a row") as given_up:
-        wait.judge(error)
+        wait.evaluate(error)
     assert vars(given_up.value) == vars(error)
 
 
@@ -127,13 +127,13 @@ def test_five_failed_polls_in_a_row_are_borne(error: OpenCXError) -> None:
     "error", [OpenCXAuthenticationError("401"), OpenCXPermissionError("403"), OpenCXConfigError("missing")]
 )
 def test_what_another_poll_cannot_mend_fails_at_once(error: OpenCXError) -> None:
-    with pytest.raises(type(error), match=f"the number of phone agent 1 makes no sense: {error}"):
-        Wait(agent_id="1").judge(error)
+    with pytest.raises(type(error), match=f"Stopped waiting for the number of phone agent 1: {error}"):
+        Wait(agent_id="1").evaluate(error)
 
 
 def test_being_told_to_slow_down_is_not_a_failure() -> None:
     wait = Wait(agent_id="1")
-    assert [wait.judge(OpenCXRateLimitError("429")) for _ in range(50)] == [None] * 50
+    assert [wait.evaluate(OpenCXRateLimitError("429")) for _ in range(50)] == [None] * 50
 
 
 @pytest.mark.parametrize(

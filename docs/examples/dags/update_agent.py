@@ -1,4 +1,4 @@
-"""A greeting that another task writes: of the agent, only that member is changed."""
+"""A greeting that another task writes: of the agent, only that field is changed."""
 
 from datetime import datetime, timedelta
 

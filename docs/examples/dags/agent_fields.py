@@ -1,4 +1,4 @@
-"""An agent with more of its members, some of them from the Dag run."""
+"""An agent with more of its fields, some of them from the Dag run."""
 
 from datetime import datetime, timedelta
 
@@ -7,7 +7,7 @@ from airflow.sdk import DAG, Param
 from airflow_provider_opencx.operators.phone_agent import OpenCXUpsertPhoneAgentOperator
 
 with DAG(
-    "members",
+    "agent_fields",
     schedule=None,
     start_date=datetime(2026, 1, 1),
     max_active_runs=1,

@@ -1,4 +1,4 @@
-"""The hook's verbs, blocking and async."""
+"""The hook's methods, blocking and async."""
 
 # ruff: noqa: S101 - what is asserted here is what the reader should know
 import asyncio

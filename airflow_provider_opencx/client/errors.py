@@ -1,0 +1,121 @@
+"""Turns error responses into this package's errors, with the scope and the noun of the operation in the message."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import TypeAlias
+
+from airflow_provider_opencx.client import decoding
+from airflow_provider_opencx.client.operation import Operation, Request, Response
+from airflow_provider_opencx.exceptions import (
+    OpenCXAPIError,
+    OpenCXAuthenticationError,
+    OpenCXError,
+    OpenCXNotFoundError,
+    OpenCXPermissionError,
+    OpenCXRateLimitError,
+    OpenCXRedirectError,
+    OpenCXRequestRefusedError,
+    OpenCXResponseError,
+    OpenCXServerError,
+)
+from airflow_provider_opencx.text import shortened
+
+MAX_RETRY_AFTER = 60.0
+"""Seconds of a Retry-After that the client waits out at most; a longer one is raised, and frees the worker."""
+
+_LONGEST_RETRY_AFTER = 86_400.0
+_SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")  # whole by the standard, and not so by every service
+_MAX_QUOTED = 300
+
+
+def error_of(request: Request, response: Response) -> OpenCXAPIError:
+    """Return the error that an unsuccessful response stands for."""
+    error_class, advice = _kind_of(request.operation, response.status_code)
+    message = message_of(response)
+    wait = retry_after_of(response)
+    asked = "" if wait is None else f" The service asks to wait {wait:.0f} s."
+    quoted = f" {message!r}" if message else ""
+    return error_class(
+        f"{request.over(response.connection)}: {response.status_code}{quoted}. {advice}{asked}",
+        status_code=response.status_code,
+        request_id=response.request_id,
+        retry_after=wait,
+    )
+
+
+def message_of(response: Response) -> str:
+    """Return the message of an error body, shortened; an empty text for a body without one, such as a proxy's HTML."""
+    try:
+        decoded = decoding.decode(response.body)
+    except ValueError:
+        return ""
+    message = decoded.get("message") or decoded.get("error") if isinstance(decoded, dict) else None
+    if isinstance(message, list):
+        message = "; ".join(str(part) for part in message[:_MAX_QUOTED])
+    text = message if isinstance(message, str) else ""
+    return shortened(response.without_secret(text), _MAX_QUOTED)
+
+
+@contextmanager
+def request_named(request: Request, response: Response) -> Generator[None]:
+    """Name the request and the connection in the error of a response that cannot be read."""
+    try:
+        yield
+    except OpenCXResponseError as error:
+        raise error.with_message(f"{request.over(response.connection)}: {error}") from None
+
+
+def retry_after_of(response: Response) -> float | None:
+    """Return the seconds that the header Retry-After asks for; ``None`` if there is none that can be read."""
+    return retry_after_seconds(response.headers.get("retry-after", ""))
+
+
+def retry_after_seconds(header: str) -> float | None:
+    """Return the seconds that a Retry-After asks for, given in seconds or as a date, a day at most."""
+    value = header.strip()
+    if _SECONDS.fullmatch(value):
+        return min(float(value), _LONGEST_RETRY_AFTER)
+    try:
+        date = parsedate_to_datetime(value)
+        seconds = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - time.time()
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
+    return min(max(0.0, seconds), _LONGEST_RETRY_AFTER)
+
+
+def long_retry_after(error: OpenCXError | None) -> float | None:
+    """Return the seconds that an error says to wait, if they are more than the client waits out itself."""
+    seconds = getattr(error, "retry_after", None)
+    return seconds if isinstance(seconds, int | float) and seconds > MAX_RETRY_AFTER else None
+
+
+def _kind_of(operation: Operation, status: int) -> tuple[type[OpenCXAPIError], str]:
+    """Return the class of error that a status stands for, and what to do about it."""
+    error_class, advice = _KINDS.get(status) or next(kind for least, kind in _OTHER_KINDS.items() if status >= least)
+    scope = f"the scope {operation.scope}" if operation.scope else "the scope that this request needs"
+    missing = f"There is no such {operation.noun}" if "{" in operation.path else "The service does not know this path"
+    return error_class, advice.format(scope=scope, missing=missing)
+
+
+_Kind: TypeAlias = tuple[type[OpenCXAPIError], str]
+
+_KINDS: Mapping[int, _Kind] = {
+    401: (OpenCXAuthenticationError, "The API key was rejected: check the connection's password."),
+    403: (OpenCXPermissionError, "The API key lacks {scope}."),
+    404: (OpenCXNotFoundError, "{missing}, or the connection's Base URL is not that of the API."),
+    408: (OpenCXServerError, "The service could not respond in time; another try may succeed."),
+    429: (OpenCXRateLimitError, "The organization has sent too many requests; another try later may succeed."),
+}
+
+_OTHER_KINDS: Mapping[int, _Kind] = {
+    500: (OpenCXServerError, "The service could not respond now; another try may succeed."),
+    400: (OpenCXRequestRefusedError, "The service refuses the request, and would refuse it again."),
+    0: (OpenCXRedirectError, "Redirects are not followed: set the connection's Base URL to the API itself."),
+}
+"""By the least status of each; the greatest comes first."""

@@ -1,0 +1,150 @@
+"""What is sent and what comes back: an operation of the API, a request for it, and the response."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+from urllib.parse import quote
+
+from pydantic import JsonValue
+
+from airflow_provider_opencx.client import decoding
+from airflow_provider_opencx.exceptions import OpenCXResponseError
+
+Method: TypeAlias = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+Confidence: TypeAlias = Literal["confirmed", "inferred"]
+"""How sure an operation is: on a page of the vendor's documentation, or inferred from other sources."""
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation of the API, declared once: messages, metrics, retries, tests and the documentation derive from it.
+
+    :param id: the API's own name of the operation, its ``operationId``; the label ``operation`` of the metrics.
+    :param method: the HTTP method.
+    :param path: the path, with its parameters in braces: ``/phone/{phone_agent_id}``.
+    :param scope: the scope that the API key needs, such as ``phone:read``.
+    :param noun: what the operation is about, for messages, such as ``phone agent``.
+    :param summary: what the operation does, in a sentence for the documentation.
+    :param repeatable: whether it may be sent again where the first request may have been handled: true of reads, and of
+        writes that come to the same when they are done twice. What may call people never is.
+    :param confidence: whether the operation is ``"confirmed"`` by a page of the vendor, or ``"inferred"``.
+    """
+
+    id: str
+    method: Method
+    path: str
+    scope: str
+    noun: str
+    summary: str
+    repeatable: bool
+    confidence: Confidence = "confirmed"
+
+    def request(
+        self,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: JsonValue = None,
+        about: str = "",
+        **path_parameters: str,
+    ) -> Request:
+        """Return a request for this operation.
+
+        :param query: the parameters of the query.
+        :param body: the JSON body; ``None`` sends none.
+        :param about: which object it is about, for messages; a path that names the object says it already.
+        :param path_parameters: the values of the parameters in the path.
+        """
+        values = {name: quote(value, safe="") for name, value in path_parameters.items()}
+        return Request(self, self.path.format(**values), query or {}, body, about)
+
+    def matches(self, method: str, path: str) -> bool:
+        """Return whether a request of this method and path is one for this operation."""
+        wanted, given = self.path.split("/"), path.split("/")
+        return (
+            method == self.method
+            and len(wanted) == len(given)
+            and all(part == other or part.startswith("{") for part, other in zip(wanted, given, strict=True))
+        )
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request for an operation, without what every request has: base URL, key and timeouts.
+
+    :param operation: the operation.
+    :param path: its path, with the parameters filled in.
+    :param query: the parameters of the query.
+    :param body: the JSON body; ``None`` sends none.
+    :param about: which object it is about, for messages.
+    """
+
+    operation: Operation
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: JsonValue = None
+    about: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.operation.method} {self.path}{f' for {self.about}' if self.about else ''}"
+
+    def over(self, connection: str) -> str:
+        """Describe the request for messages: method, path, object and connection."""
+        return f"{self} over {connection}" if connection else str(self)
+
+
+@dataclass(frozen=True)
+class Response:
+    """One HTTP response with its whole body.
+
+    :param status_code: the HTTP status.
+    :param headers: the headers, by their names in lower case.
+    :param body: the body, decompressed.
+    :param connection: the connection for messages, such as ``connection 'opencx_default'``.
+    :param secret: what no message may quote from the response: an error may repeat the request with the key in it.
+    """
+
+    status_code: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = field(default=b"", repr=False)
+    connection: str = ""
+    secret: str = field(default="", repr=False)
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the status is a 2xx; which one differs by generation of the API."""
+        return 200 <= self.status_code < 300
+
+    def json(self) -> JsonValue:
+        """Return the decoded body.
+
+        :raises OpenCXResponseError: if the body is not JSON.
+        """
+        try:
+            return decoding.decode(self.body)
+        except ValueError:
+            raise self.not_json() from None
+
+    def not_json(self) -> OpenCXResponseError:
+        """Return the error that says that the body is not JSON."""
+        return OpenCXResponseError(
+            f"the service returned {self.status_code} with a body that is not JSON (is it from a proxy?).",
+            status_code=self.status_code,
+            request_id=self.request_id,
+        )
+
+    @property
+    def request_id(self) -> str | None:
+        """The request id from the headers, for OpenCX support; ``None`` if there is none."""
+        named = (self.headers[name] for name in _REQUEST_ID_HEADERS if name in self.headers)
+        return next((self.without_secret(name)[:_LONGEST_REQUEST_ID] for name in named), None)
+
+    def without_secret(self, text: str) -> str:
+        """Return a text of this response with the key masked."""
+        return text.replace(self.secret, "***") if self.secret else text
+
+
+_REQUEST_ID_HEADERS = ("x-request-id", "request-id", "cf-ray")
+_LONGEST_REQUEST_ID = 200

@@ -1,0 +1,89 @@
+"""Reads lists: a plain array, or pages with a cursor, followed to their end within limits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from typing import TypeVar
+
+from pydantic import JsonValue
+
+from airflow_provider_opencx.client import decoding
+from airflow_provider_opencx.client.errors import request_named
+from airflow_provider_opencx.client.flow import Flow, send
+from airflow_provider_opencx.client.operation import Request, Response
+from airflow_provider_opencx.exceptions import OpenCXResponseError
+
+MAX_PAGES = 1000
+"""Pages after which a list is taken for one that does not end."""
+
+MAX_LIST_BYTES = 128 * 1024 * 1024
+"""Bytes of all pages together after which a list is taken for one that does not end."""
+
+_LONGEST_CURSOR = 2000
+
+_Item = TypeVar("_Item")
+
+
+def list_items(request: Request, read: Callable[[JsonValue], _Item]) -> Flow[list[_Item]]:
+    """Return all items of a list, followed through every page where the service sends pages.
+
+    :param request: the request for the first page.
+    :param read: parses each item while the list is decoded; raises ``OpenCXResponseError`` for what is not one.
+    :raises OpenCXResponseError: if a page cannot be read, or the list does not end.
+    """
+    items: list[_Item] = []
+    seen: set[str] = set()
+    received = 0
+    for _ in range(MAX_PAGES):
+        response = yield from send(request)
+        with request_named(request, response):
+            received += len(response.body)
+            if received > MAX_LIST_BYTES:
+                raise OpenCXResponseError(f"the service's list does not end: over {MAX_LIST_BYTES >> 20} MiB.")
+            page, cursor = _page(response)
+            items += [read(item) for item in page]
+            if cursor is None:
+                return items
+            if cursor in seen:
+                raise OpenCXResponseError("the service's list does not end: it repeats a cursor.")
+        seen.add(cursor)
+        request = replace(request, query={**request.query, "cursor": cursor})
+    raise OpenCXResponseError(f"{request}: the service's list does not end: over {MAX_PAGES} pages.")
+
+
+def first_page(request: Request, read: Callable[[JsonValue], _Item]) -> Flow[list[_Item]]:
+    """Return the items of the first page of a list; it raises as :func:`list_items` does."""
+    response = yield from send(request)
+    with request_named(request, response):
+        return [read(item) for item in _page(response)[0]]
+
+
+def _page(response: Response) -> tuple[Iterable[JsonValue], str | None]:
+    """Return the items of a page and the cursor of the next one, ``None`` if it is the last."""
+    try:
+        elements = decoding.decode_array(response.body)
+    except ValueError:
+        raise response.not_json() from None
+    if elements is not None:
+        return _checked(elements, response), None
+    decoded = response.json()
+    if isinstance(decoded, dict) and isinstance(items := decoded.get("items"), list):
+        return items, _cursor(decoded.get("next"))
+    raise OpenCXResponseError("the service's response is neither a list nor a page of one.")
+
+
+def _checked(elements: Iterator[JsonValue], response: Response) -> Iterator[JsonValue]:
+    try:
+        yield from elements
+    except ValueError:
+        raise response.not_json() from None
+
+
+def _cursor(value: JsonValue) -> str | None:
+    if not value:
+        return None
+    cursor = str(value) if isinstance(value, str | int) else ""
+    if not 0 < len(cursor) <= _LONGEST_CURSOR:
+        raise OpenCXResponseError("the service's list cannot be followed: its cursor cannot be read.")
+    return cursor

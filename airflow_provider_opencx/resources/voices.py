@@ -1,0 +1,39 @@
+"""The voices of the service: ``GET /phone/voices``. The path is confirmed, the fields of a voice are inferred."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import JsonValue
+
+from airflow_provider_opencx.client.flow import Flow
+from airflow_provider_opencx.client.operation import Operation
+from airflow_provider_opencx.client.pagination import list_items
+from airflow_provider_opencx.resources.models import ResourceModel
+
+LIST_VOICES = Operation(
+    id="listPhoneVoices",
+    method="GET",
+    path="/phone/voices",
+    scope="phone:read",
+    noun="voice",
+    summary="The voices that can be given as `voice_id`.",
+    repeatable=True,
+)
+
+
+class Voice(ResourceModel):
+    """A voice that can be given as ``voice_id``. The page of this operation is not public: every field is optional."""
+
+    noun: ClassVar[str] = "a voice"
+
+    voice_id: str | None = None
+    name: str | None = None
+    labels: JsonValue = None
+    description: JsonValue = None
+    preview_url: JsonValue = None
+
+
+def list_voices() -> Flow[list[Voice]]:
+    """List the voices that can be given as ``voice_id``: ``GET /phone/voices``."""
+    return (yield from list_items(LIST_VOICES.request(), Voice.from_response))

@@ -1,0 +1,26 @@
+"""Text as messages show it, and the characters that text cannot hold on its way through JSON and databases."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
+"""Characters that JSON can spell and UTF-8, or a database on the way, cannot hold: NUL, and halves of characters."""
+
+
+def shortened(text: str, longest: int = 100) -> str:
+    """Return the beginning of a text that is longer than ``longest`` characters, any other text as it is."""
+    return text if len(text) <= longest else f"{text[:longest]}..."
+
+
+def listed(texts: Sequence[str], most: int = 10, *, separator: str = ", ", more: str = " and {} more") -> str:
+    """Return texts as one text: the first of them, and how many more there are.
+
+    :param texts: the texts.
+    :param most: how many are shown at most. Default 10.
+    :param separator: what stands between two.
+    :param more: what stands after the last, where some are not shown; ``{}`` is their number.
+    """
+    shown = separator.join(texts[:most])
+    return shown if len(texts) <= most else shown + more.format(len(texts) - most)

@@ -1,0 +1,193 @@
+"""Every operation is declared once, and messages, retries and metrics derive from the declaration."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from airflow_provider_opencx.client.client import OpenCXClient
+from airflow_provider_opencx.client.operation import Operation
+from airflow_provider_opencx.client.pagination import list_items
+from airflow_provider_opencx.client.settings import ClientSettings
+from airflow_provider_opencx.client.transport import Attempt
+from airflow_provider_opencx.exceptions import (
+    OpenCXArgumentError,
+    OpenCXError,
+    OpenCXNotFoundError,
+    OpenCXPermissionError,
+    OpenCXRateLimitError,
+    OpenCXResponseError,
+    OpenCXServerError,
+    OpenCXUnreachableError,
+)
+from airflow_provider_opencx.resources import all_operations
+from airflow_provider_opencx.resources.phone_agents import (
+    PhoneAgentChanges,
+    PhoneAgentSpec,
+    create_phone_agent,
+    list_phone_agents,
+    update_phone_agent,
+)
+from airflow_provider_opencx.resources.voices import list_voices
+from airflow_provider_opencx.simulator import LoseResponse, Respond, Simulator
+
+KEY = "test-key"
+SEND: dict[str, Callable[[], Any]] = {
+    "listPhoneAgents": list_phone_agents,
+    "createPhoneAgent": lambda: create_phone_agent(PhoneAgentSpec.parse({"name": "a"})),
+    "updatePhoneAgent": lambda: update_phone_agent("pa_1", PhoneAgentChanges.parse({"first_message": "Hi"})),
+    "listPhoneVoices": list_voices,
+}
+OPERATIONS = {operation.id: operation for operation in all_operations()}
+READS_AND_UPDATES_OF_AGENTS = {"listPhoneAgents", "listPhoneVoices", "updatePhoneAgent"}
+
+
+@pytest.fixture
+def attempts() -> list[Attempt]:
+    return []
+
+
+@pytest.fixture
+def client(opencx_simulator: Simulator, attempts: list[Attempt], monkeypatch: pytest.MonkeyPatch) -> OpenCXClient:
+    monkeypatch.setattr("httpx_retries.Retry.backoff_strategy", lambda self: 0.01)
+    settings = ClientSettings(
+        opencx_simulator.url, KEY, timeout=5, requests_per_minute=100_000, max_retries=2, name="connection 'c'"
+    )
+    return OpenCXClient(settings, attempts.append)
+
+
+def test_operations_have_ids_and_places_of_their_own() -> None:
+    operations = all_operations()
+    assert set(SEND) == set(OPERATIONS)
+    assert max(Counter(operation.id for operation in operations).values()) == 1
+    assert max(Counter((operation.method, operation.path) for operation in operations).values()) == 1
+
+
+def test_operations_are_repeatable_only_where_nothing_happens_twice() -> None:
+    assert {operation.id for operation in all_operations() if operation.repeatable} == READS_AND_UPDATES_OF_AGENTS
+
+
+@pytest.mark.parametrize("operation_id", OPERATIONS)
+def test_operation_names_its_scope_and_its_noun_in_errors(
+    operation_id: str, client: OpenCXClient, opencx_simulator: Simulator
+) -> None:
+    operation = OPERATIONS[operation_id]
+    opencx_simulator.fail(operation_id, Respond(403))
+    with pytest.raises(OpenCXPermissionError, match=f"The API key lacks the scope {operation.scope}"):
+        client.run(SEND[operation_id]())
+    opencx_simulator.fail(operation_id, Respond(404))
+    missing = f"There is no such {operation.noun}" if "{" in operation.path else "The service does not know this path"
+    with pytest.raises(OpenCXNotFoundError, match=f"{operation.method} /phone.*{missing}"):
+        client.run(SEND[operation_id]())
+
+
+@pytest.mark.parametrize("operation_id", OPERATIONS)
+@pytest.mark.parametrize("fault", [Respond(503), LoseResponse()], ids=["503", "lost"])
+def test_operation_is_sent_again_only_where_it_is_repeatable(
+    operation_id: str, fault: Any, client: OpenCXClient, attempts: list[Attempt], opencx_simulator: Simulator
+) -> None:
+    opencx_simulator.fail(operation_id, fault, times=None)
+    with pytest.raises((OpenCXServerError, OpenCXUnreachableError)):
+        client.run(SEND[operation_id]())
+    assert opencx_simulator.count(operation_id) == (3 if OPERATIONS[operation_id].repeatable else 1)
+    assert {attempt.operation for attempt in attempts} == {operation_id}
+
+
+@pytest.mark.parametrize("operation_id", OPERATIONS)
+def test_operation_is_sent_again_after_a_429_of_any_kind(
+    operation_id: str, client: OpenCXClient, opencx_simulator: Simulator
+) -> None:
+    opencx_simulator.fail(operation_id, Respond(429), times=None)
+    with pytest.raises(OpenCXRateLimitError):
+        client.run(SEND[operation_id]())
+    assert opencx_simulator.count(operation_id) == 3
+
+
+def test_operation_quotes_what_stands_in_its_path() -> None:
+    operation = OPERATIONS["updatePhoneAgent"]
+    assert operation.request(phone_agent_id="a/b c?").path == "/phone/a%2Fb%20c%3F"
+    assert operation.matches("PATCH", "/phone/a%2Fb")
+    assert not operation.matches("PATCH", "/phone")
+    assert not operation.matches("GET", "/phone/a")
+    assert not operation.matches("PATCH", "/voices/a")
+
+
+def test_list_keeps_its_query_on_every_page(client: OpenCXClient, opencx_simulator: Simulator) -> None:
+    operation = OPERATIONS["listPhoneAgents"]
+    opencx_simulator.fail("listPhoneAgents", Respond(200, {"items": [1], "next": "more"}))
+    opencx_simulator.fail("listPhoneAgents", Respond(200, {"items": [2], "next": None}))
+    assert client.run(list_items(operation.request(query={"status": "open"}), lambda item: item)) == [1, 2]
+    assert [request.query for request in opencx_simulator.requests] == [
+        {"status": "open"},
+        {"status": "open", "cursor": "more"},
+    ]
+
+
+class TestOtherRequests:
+    """``client.request`` reaches what the package does not know."""
+
+    def test_request_returns_the_decoded_response(self, client: OpenCXClient, opencx_simulator: Simulator) -> None:
+        created = client.request("POST", "/phone", json={"name": "a"}).json()
+        assert isinstance(created, dict)
+        assert client.request("GET", "/phone", params={"status": "open"}).json() == [created]
+        assert [request.query for request in opencx_simulator.requests] == [{}, {"status": "open"}]
+
+    def test_request_uses_the_connection(
+        self, client: OpenCXClient, attempts: list[Attempt], opencx_simulator: Simulator
+    ) -> None:
+        opencx_simulator.fail("createPhoneAgent", Respond(403, {"message": f"{KEY} may not"}))
+        with pytest.raises(OpenCXPermissionError) as error:
+            client.request("POST", "/phone", json={"name": "a"})
+        assert str(error.value) == (
+            "POST /phone over connection 'c': 403 '*** may not'. The API key lacks the scope that this request needs."
+        )
+        assert [(attempt.operation, attempt.outcome) for attempt in attempts] == [("request", "403")]
+
+    @pytest.mark.parametrize(("method", "sent"), [("GET", 3), ("POST", 1)])
+    def test_request_is_sent_again_only_if_it_reads(
+        self, method: Any, sent: int, client: OpenCXClient, opencx_simulator: Simulator
+    ) -> None:
+        for operation_id in ("listPhoneAgents", "createPhoneAgent"):
+            opencx_simulator.fail(operation_id, Respond(503), times=None)
+        with pytest.raises(OpenCXServerError):
+            client.request(method, "/phone")
+        assert len(opencx_simulator.requests) == sent
+
+    def test_request_of_an_update_is_not_sent_again(self, client: OpenCXClient, opencx_simulator: Simulator) -> None:
+        opencx_simulator.fail("updatePhoneAgent", Respond(503), times=None)
+        with pytest.raises(OpenCXServerError):
+            client.request("PATCH", "/phone/pa_1", json={})
+        assert len(opencx_simulator.requests) == 1
+
+    def test_request_reads_no_page_as_json(self, client: OpenCXClient, opencx_simulator: Simulator) -> None:
+        opencx_simulator.fail("listPhoneAgents", Respond(200, "<html>"))
+        with pytest.raises(OpenCXResponseError, match="not JSON"):
+            client.request("GET", "/phone").json()
+
+    @pytest.mark.parametrize(
+        ("method", "path"),
+        [
+            ("GET", "https://127.0.0.1:1/phone"),
+            ("GET", "//127.0.0.1:1/phone"),
+            ("GET", "phone"),
+            ("GET", ""),
+            ("GET", "/\0"),
+            ("get", "/phone"),
+            ("TRACE", "/phone"),
+        ],
+    )
+    def test_request_sends_the_key_nowhere_else(
+        self, method: Any, path: str, client: OpenCXClient, opencx_simulator: Simulator
+    ) -> None:
+        with pytest.raises(OpenCXArgumentError, match=r"path|method"):
+            client.request(method, path)
+        assert opencx_simulator.requests == []
+
+    def test_request_is_no_operation_of_the_package(self, client: OpenCXClient, attempts: list[Attempt]) -> None:
+        with pytest.raises(OpenCXError):
+            client.request("DELETE", "/actions")
+        assert attempts[0].operation == "request"
+        assert all(isinstance(operation, Operation) and operation.id != "request" for operation in all_operations())
