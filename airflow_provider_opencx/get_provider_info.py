@@ -1,4 +1,4 @@
-"""What Airflow is told about this provider, through the ``apache_airflow_provider`` entry point.
+"""The provider's metadata for Airflow, through the ``apache_airflow_provider`` entry point.
 
 Airflow calls this while it reads its own configuration: it imports nothing heavy and nothing of Airflow.
 """

@@ -63,7 +63,7 @@ class OpenCXClient:
 
     Usable as a context manager; safe to use from several threads.
 
-    :param settings: where to, with which key, how patiently.
+    :param settings: base URL, key, timeout and limits.
     :param observer: called after each attempt to send a request.
     """
 
@@ -142,7 +142,7 @@ class AsyncOpenCXClient:
 
     Usable as an async context manager; belongs to the event loop it is first used in.
 
-    :param settings: where to, with which key, how patiently.
+    :param settings: base URL, key, timeout and limits.
     :param observer: called after each attempt to send a request.
     """
 
@@ -349,7 +349,9 @@ def _typed_errors(request: Request, settings: ClientSettings) -> Generator[None]
                 request_sent=False,
             ) from None
         reason = type(error).__name__ if isinstance(error, httpx.LocalProtocolError) else _reason(error)
-        reason = reason.replace(settings.api_key, "***")  # what is no HTTP is quoted, and may repeat the request
+        reason = reason.replace(
+            settings.api_key, "***"
+        )  # a response that is not HTTP is quoted, and may repeat the request
         raise OpenCXUnreachableError(
             f"{sent}: no response from {settings.base_url}: {reason}. Check the network and the Base URL;"
             " another try may succeed.",

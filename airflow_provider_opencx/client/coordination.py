@@ -1,7 +1,7 @@
-"""Pacing across processes: a limiter that asks a bucket which it shares with others, and then its own.
+"""Coordination of processes: a rate limit that they share, in a file of this machine or in a Redis.
 
-The buckets are pyrate-limiter's, in a file of this machine or in a Redis. A bucket that cannot be asked holds up
-nothing: until it can be asked again, the process paces itself.
+The limiter and its buckets are pyrate-limiter's. A shared bucket that cannot be used does not stop requests: until it
+can be used again, each process keeps to the limit by itself.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ from pyrate_limiter import (
     SQLiteQueries,
 )
 
-PATIENCE = 1.0
-"""Seconds that one request waits for a shared bucket to answer."""
+BUCKET_TIMEOUT = 1.0
+"""Seconds that one request waits for a shared bucket to respond."""
 
-ASK_AGAIN_AFTER = 60.0
-"""Seconds for which a bucket that could not be asked is left alone."""
+RETRY_BUCKET_AFTER = 60.0
+"""Seconds after which a shared bucket that could not be used is tried again."""
 
-# A second more than the service's minute: a request that takes its time to arrive counts there from its arrival.
+# A second more than the service's minute: the service counts a request from its arrival.
 _WINDOW = int(Duration.MINUTE + Duration.SECOND)
 
 _DIRECTORY = f"airflow-provider-opencx-{os.geteuid()}"
 
-_ALONE = (
-    "The extra pacing has no effect for now: %s cannot be used. This process paces itself, and looks again every %g"
-    " seconds. %s: %s"
+_FALLING_BACK = (
+    "The extra pacing has no effect for now: %s cannot be used. Falling back to a per-process limit; retrying the"
+    " shared store every %g seconds. %s: %s"
 )
 
 log = logging.getLogger(__name__)
@@ -58,11 +58,11 @@ def shared_limiter(pacing: str, base_url: str, api_key: str, requests_per_minute
 
     :param pacing: ``"machine"``, or the address of a Redis.
     :param base_url: URL of the API; who shares a bucket has the same address, key and rate.
-    :param api_key: the key; it cannot be told from the name of the bucket.
+    :param api_key: the key; the name of the bucket is a digest and does not show it.
     :param requests_per_minute: the most requests a minute of all who share.
     """
-    told_apart = ("airflow-provider-opencx pacing", base_url, api_key, str(requests_per_minute))
-    name = sha256("\0".join(told_apart).encode()).hexdigest()[:32]
+    identity = ("airflow-provider-opencx pacing", base_url, api_key, str(requests_per_minute))
+    name = sha256("\0".join(identity).encode()).hexdigest()[:32]
     rate = Rate(requests_per_minute, _WINDOW)
     if pacing == "machine":
         file = f"the file {_DIRECTORY}/{name}.sqlite of the temporary directory"
@@ -80,7 +80,7 @@ class _SharedLimiter(Limiter):
         self._open_bucket = open_bucket
         self._bucket: AbstractBucket | None = None
         self._one_at_a_time = threading.Lock()
-        self._alone_until = 0.0  # 0 while the bucket answers
+        self._fallback_until = 0.0  # 0 while the bucket responds
 
     def try_acquire(
         self, name: str = "request", weight: int = 1, blocking: bool = True, timeout: float = -1
@@ -101,19 +101,19 @@ class _SharedLimiter(Limiter):
         return await super().try_acquire_async(name, weight, blocking, timeout)
 
     def _seconds_to_wait(self) -> float:
-        """Return 0 if a request may be sent now, and is counted, or else when to ask again."""
+        """Return 0 if a request may be sent now, and is counted, or the seconds after which to try again."""
         with self._one_at_a_time:
-            if time.monotonic() < self._alone_until:
+            if time.monotonic() < self._fallback_until:
                 return 0
             try:
                 self._bucket = self._bucket or self._open_bucket()
                 seconds = _ask(self._bucket)
-            except Exception as error:  # whatever is wrong with the bucket, the request is not to suffer for it
-                if not self._alone_until:
-                    log.warning(_ALONE, self._shared_in, ASK_AGAIN_AFTER, type(error).__name__, error)
-                self._bucket, self._alone_until = None, time.monotonic() + ASK_AGAIN_AFTER
+            except Exception as error:  # whatever is wrong with the bucket, no request must fail for it
+                if not self._fallback_until:
+                    log.warning(_FALLING_BACK, self._shared_in, RETRY_BUCKET_AFTER, type(error).__name__, error)
+                self._bucket, self._fallback_until = None, time.monotonic() + RETRY_BUCKET_AFTER
                 return 0
-            self._alone_until = 0.0
+            self._fallback_until = 0.0
             return seconds
 
 
@@ -123,7 +123,7 @@ def _ask(bucket: AbstractBucket) -> float:
         bucket.leak(item.timestamp)
         return 0
     milliseconds = cast(int, bucket.waiting(item))  # none of these buckets is async
-    if milliseconds > 2 * _WINDOW:  # the clock was set back: what is noted lies in the future
+    if milliseconds > 2 * _WINDOW:  # the clock was set back: the counted requests lie in the future
         bucket.flush()
         return 0.001
     return min(milliseconds, _WINDOW) / 1000
@@ -132,7 +132,7 @@ def _ask(bucket: AbstractBucket) -> float:
 def _file_bucket(name: str, rate: Rate) -> SQLiteBucket:
     file = _private_directory() / f"{name}.sqlite"
     file.touch(mode=0o600)
-    connection = sqlite3.connect(file, timeout=PATIENCE, check_same_thread=False)
+    connection = sqlite3.connect(file, timeout=BUCKET_TIMEOUT, check_same_thread=False)
     connection.execute("PRAGMA synchronous = OFF")  # no request should wait for a disk
     connection.execute(SQLiteQueries.CREATE_BUCKET_TABLE.format(table="requests"))
     return SQLiteBucket([rate], connection, "requests", lock=_WriteLock(connection))
@@ -162,7 +162,7 @@ class _WriteLock:
 
 
 class _RedisBucket(RedisBucket):
-    """A bucket in Redis that goes by the clock of Redis: those of the machines may differ."""
+    """A bucket in Redis. It uses the Redis server clock to avoid clock skew between machines."""
 
     @classmethod
     def at(cls, address: str, name: str, rate: Rate) -> Self:
@@ -171,13 +171,13 @@ class _RedisBucket(RedisBucket):
 
         # Before its version 6, redis-py does not check whose certificate it is.
         tls = {"ssl_check_hostname": True} if urlsplit(address).scheme == "rediss" else {}
-        client = Redis.from_url(address, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE, **tls)
+        client = Redis.from_url(address, socket_timeout=BUCKET_TIMEOUT, socket_connect_timeout=BUCKET_TIMEOUT, **tls)
         bucket: Self = cls.init([rate], client, f"airflow-provider-opencx:pacing:{name}")
         return bucket
 
     def leak(self, current_timestamp: int | None = None) -> int | Awaitable[int]:
         leaked = super().leak(current_timestamp)
-        self.redis.pexpire(self.bucket_key, 2 * _WINDOW)  # what nobody asks any more is not kept
+        self.redis.pexpire(self.bucket_key, 2 * _WINDOW)  # an unused bucket is not kept
         return leaked
 
     def now(self) -> int:

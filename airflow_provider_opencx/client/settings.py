@@ -1,4 +1,4 @@
-"""What a client needs to know: where to, with which key, how patiently."""
+"""The settings of a client: base URL, key, timeout and limits."""
 
 from __future__ import annotations
 

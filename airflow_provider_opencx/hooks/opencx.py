@@ -94,7 +94,7 @@ class OpenCXHook(BaseHook):
         except AirflowNotFoundException:
             raise self._missing() from None
         settings = self._settings(connection)
-        # Airflow tells the process that writes the log, over a line that must not be waited for in the event loop.
+        # Airflow sends the secret to the process that writes the log; the event loop must not wait for that.
         for secret in settings.secrets:
             await asyncio.shield(sync_to_async(mask_secret)(secret))
         return await AsyncOpenCXClient.open(settings, metrics.count_attempt)

@@ -268,7 +268,7 @@ class OpenCXSyncPhoneAgentsOperator(BaseOperator):
     exist and are not declared are reported, and never touched.
 
     An agent that fails does not hold up the others: they are written, then the task fails, naming each that did. The
-    next try plans anew, and so does only what is left. Where a failure says that the others would fail as well (a
+    next try makes a new plan, and so does only what is left. Where a failure says that the others would fail as well (a
     rejected key, a service that asks to wait, five failures in a row), nothing more is sent in this try.
 
     :param agents: the declarations, each a mapping of the fields that :class:`PhoneAgentBaseOperator` takes,
@@ -317,7 +317,7 @@ class OpenCXSyncPhoneAgentsOperator(BaseOperator):
             self._check_literal_declarations()
 
     def execute(self, context: Context) -> JsonValue:
-        """Plan, and unless this is a dry run, do what is planned; return the agents, or the plan."""
+        """Plan, and apply the plan unless this is a dry run; return the agents, or the plan."""
         from airflow_provider_opencx.hooks.opencx import OpenCXHook
         from airflow_provider_opencx.phone_agents.fleet import parse_fleet
 

@@ -47,7 +47,7 @@ _Declared = TypeVar("_Declared", bound=PhoneAgentChanges)
 
 @dataclass(frozen=True)
 class Step:
-    """One agent of a fleet: what is declared of it, and what is to be done for that."""
+    """One agent of a fleet: its declaration, and the plan for it."""
 
     spec: PhoneAgentSpec
     plan: Plan
@@ -171,7 +171,7 @@ class FleetPlan:
         return f"Not declared, and left alone: {listed([agent.label for agent in self.undeclared], _MOST_NAMED)}."
 
     def check(self, approved: Mapping[str, JsonValue] | None = None) -> None:
-        """Check that the plan may be carried out, before the first write.
+        """Check that the plan may be applied, before the first write.
 
         :param approved: a plan as JSON that somebody has approved; ``None`` if nobody was asked.
         :raises OpenCXPlanRefusedError: if an agent cannot be brought to its declaration.

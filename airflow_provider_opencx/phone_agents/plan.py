@@ -394,6 +394,6 @@ def _in_common(one: str, other: str) -> int:
 
 
 def _part(text: str, start: int, end: int) -> str:
-    """Return a part of a text with a little of what is around it."""
+    """Return a part of a text with a few characters before and after it."""
     before, after = max(0, start - _AROUND), min(len(text), end + _AROUND)
     return f"{'...' * (before > 0)}{text[before:after]}{'...' * (after < len(text))}"

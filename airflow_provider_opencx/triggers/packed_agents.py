@@ -14,7 +14,7 @@ PackedAgent: TypeAlias = tuple[str, str | None, bool, str]
 
 
 def pack(item: object) -> PackedAgent:
-    """Return an agent of a decoded answer packed.
+    """Return an agent of a decoded response packed.
 
     :raises OpenCXResponseError: if it is not an agent.
     """
@@ -26,8 +26,8 @@ class PackedAgents(PhoneAgents):
     """All agents of an organization, each of which is read again when it is asked for.
 
     Ten thousand agents are some hundred thousand Python objects. Made anew with each poll, they set off Python's
-    garbage collector, which stops every thread of the process while it looks through all that the process holds.
-    Packed they are strings, of which it takes no notice. Whether an agent is there, and ready, is known unread.
+    garbage collector, which stops every thread of the process while it scans all objects.
+    Packed they are strings, which it does not scan. Whether an agent is there, and ready, is known without parsing it.
 
     :param agents: the agents, as listed; of those with one id, the last counts.
     """

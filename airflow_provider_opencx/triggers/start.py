@@ -40,7 +40,7 @@ def check_start(**arguments: object) -> None:
             )
         if RENDERS and _pulls_every_map_index(value):
             raise OpenCXArgumentError(
-                f"{name}: in the triggerer, Airflow answers xcom_pull only where map_indexes is given; write"
+                f"{name}: in the triggerer, Airflow serves xcom_pull only where map_indexes is given; write"
                 " \"{{ ti.xcom_pull('agent', map_indexes=-1)['id'] }}\" (-1: not a mapped task), or use deferrable=True"
             )
         if not RENDERS and not has_no_template(value):
@@ -67,7 +67,7 @@ def start_trigger_args(arguments: Mapping[str, Any], next_method: str, timeout: 
 
 
 def _pulls_every_map_index(value: object) -> bool:
-    # The triggerer does not know the question that xcom_pull asks then, and the task would wait for an answer.
+    # The triggerer does not handle the message that xcom_pull sends then, and the task would wait for ever.
     if isinstance(value, list | tuple):
         return any(map(_pulls_every_map_index, value))
     if not isinstance(value, str):

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from airflow_provider_opencx.client import coordination as pacing_module
+from airflow_provider_opencx.client import coordination
 from airflow_provider_opencx.client.client import AsyncOpenCXClient, OpenCXClient
 from airflow_provider_opencx.client.settings import ClientSettings
 from airflow_provider_opencx.resources.phone_agents import ping
@@ -271,7 +271,7 @@ def test_a_store_that_works_again_is_shared_again_and_its_next_failure_is_told_a
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(pacing_module, "ASK_AGAIN_AFTER", 0.0)
+    monkeypatch.setattr(coordination, "RETRY_BUCKET_AFTER", 0.0)
     settings = ClientSettings(opencx_simulator.url, "test-key", pacing="machine")
     send_ping(settings)
     for failures in (1, 2):
@@ -348,4 +348,4 @@ def wait_until(condition: Callable[[], bool], seconds: float) -> None:
 
 
 def warnings_in(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [record.getMessage() for record in caplog.records if record.name == pacing_module.__name__]
+    return [record.getMessage() for record in caplog.records if record.name == coordination.__name__]
