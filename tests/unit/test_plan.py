@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import pytest
 
 from airflow_provider_opencx.exceptions import (
@@ -189,3 +191,176 @@ def test_an_additional_field_is_compared_with_what_was_answered_and_nothing_else
     plan = plan_upsert(declared, listed(agent()))
     assert isinstance(plan, Update)
     assert [difference.actual for difference in plan.differences] == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("existing", "declared", "refused_by"),
+    [
+        ("inbound", None, {"create", "upsert"}),
+        ("inbound", "inbound", set()),
+        ("inbound", "outbound", {"create"}),
+        ("outbound", None, set()),
+        ("outbound", "inbound", {"create"}),
+        ("outbound", "outbound", set()),
+        (None, None, set()),
+        (None, "inbound", set()),
+        (None, "outbound", set()),
+    ],
+)
+def test_plan_refuses_an_agent_of_another_type_and_none_whose_type_is_not_told(
+    existing: str | None, declared: str | None, refused_by: set[str]
+) -> None:
+    wanted = spec() if declared is None else spec(type=declared)
+    agents = listed(agent(type=existing))
+    plans = {"create": plan_create(wanted, agents, "adopt"), "upsert": plan_upsert(wanted, agents)}
+    assert {verb for verb, plan in plans.items() if isinstance(plan, Refuse)} == refused_by
+
+
+def agent_with(field: str, value: object) -> PhoneAgent:
+    return agent(**(value if isinstance(value, dict) and field == "additional_fields" else {field: value}))
+
+
+class Compared(NamedTuple):
+    """What a declared value is compared with: what means the same is left alone, what differs is sent."""
+
+    declared: object
+    same: list[object]
+    different: list[object]
+
+
+# These differ by letter case, white space, punctuation and Unicode composition.
+TEXT = Compared("\u00c9 b-1", ["\u00c9 b-1"], ["\u00e9 b-1", "\u00c9 b-1 ", "\u00c9b1", "E\u0301 b-1", "", None])
+SWITCH = Compared(True, [True], [False, None])
+IN_ANY_ORDER = Compared(["x", "y"], [["x", "y"], ["y", "x"]], [["X", "y"], ["x"], ["x", "y", "z"], [], None])
+IN_ORDER = Compared(["x", "y"], [["x", "y"]], [["y", "x"], ["X", "y"], ["x"], ["x", "y", "z"], [], None])
+
+COMPARED: dict[str, Compared] = {
+    "name": Compared("\u00c9 b", ["\u00c9 b", " \u00c9 b\n", "E\u0301 b"], ["\u00e9 b", "\u00c9  b", "\u00c9b"]),
+    "type": Compared("outbound", ["outbound"], ["inbound", "Outbound", None]),
+    "language": Compared(
+        ["en", "es"], [["en", "es"], ["es", "en"], ["EN", "Es"]], [["en"], ["en", "es", "fr"], ["e n", "es"], []]
+    ),
+    "voice_id": TEXT,
+    "first_message": TEXT,
+    "instructions": IN_ORDER,
+    "handoff_phone_number": Compared(
+        "+1 (415) 555-0100",
+        ["+14155550100", "+1 (415) 555-0100", "+1.415.555/0100"],
+        ["+14155550101", "14155550100", "", None],
+    ),
+    "use_org_knowledgebase": SWITCH,
+    "action_ids": IN_ANY_ORDER,
+    "accent": TEXT,
+    "speed": Compared(1, [1, 1.0], [1.1, None]),
+    "interruptible": SWITCH,
+    "data_collection_fields": IN_ANY_ORDER,
+    "data_collection_webhook_url": Compared(
+        "https://example.com/A-b",
+        ["https://example.com/A-b"],
+        ["https://example.com/a-b", "https://example.com/Ab", "https://example.com/A-b ", None],
+    ),
+    "model": Compared("oppie-vox", ["oppie-vox"], ["Oppie-Vox", "oppievox", "oppie-vox "]),
+    "flow": Compared(
+        {"a": ["x", "y"], "b": 1},
+        [{"a": ["x", "y"], "b": 1}, {"b": 1, "a": ["x", "y"]}],
+        [{"a": ["y", "x"], "b": 1}, {"A": ["x", "y"], "b": 1}, ["a", "b"], None],
+    ),
+    "manual_mode": SWITCH,
+    "custom_llm": TEXT,
+    "additional_fields": Compared(
+        {"newer": ["x", "y"]},
+        [{"newer": ["x", "y"]}],
+        [{"newer": ["y", "x"]}, {"newer": ["X", "y"]}, {"Newer": ["x", "y"]}, {"newer": None}],
+    ),
+}
+
+
+@pytest.mark.parametrize("field", PhoneAgentChanges.model_fields)
+def test_plan_compares_each_field_by_its_meaning_before_a_write_and_after_it(field: str) -> None:
+    declared, same, different = COMPARED[field]
+    changes = PhoneAgentChanges.parse({field: declared})
+    for value in same:
+        existing = agent_with(field, value)
+        assert plan_update(changes, existing, listed(existing)) == Unchanged(existing)
+        assert find_mismatches(changes, existing) == ()
+    for value in different:
+        existing = agent_with(field, value)
+        plan = plan_update(changes, existing, listed(existing))
+        if field == "model":
+            assert isinstance(plan, Refuse), value
+        else:
+            assert isinstance(plan, Update), value
+            assert plan.changes == changes
+        [mismatch] = find_mismatches(changes, existing)
+        assert mismatch.wanted in changes.declared_fields.values()
+
+
+class Null(NamedTuple):
+    """What becomes of a field that is declared as ``None``.
+
+    :param values: what the service may have in its place.
+    :param reached_by: those of them for which nothing is sent.
+    :param service_chooses: whether they are the service's own choice, and as asked.
+    """
+
+    values: list[object]
+    reached_by: list[object]
+    service_chooses: bool
+
+
+TEXTS: list[object] = ["Hello?", "hello?", "oppie-vox", ""]
+SWITCHES: list[object] = [True, False]
+LISTS: list[object] = [["x"], []]
+
+NULLS: dict[str, Null] = {
+    "language": Null([["en"], ["en", "es"]], [], True),
+    "voice_id": Null(TEXTS, [], True),
+    "first_message": Null(TEXTS, ["Hello?"], True),
+    "instructions": Null(LISTS, [], False),
+    "handoff_phone_number": Null(["+14155550100", ""], [], False),
+    "use_org_knowledgebase": Null(SWITCHES, [False], True),
+    "action_ids": Null(LISTS, [], False),
+    "accent": Null(TEXTS, [], False),
+    "speed": Null([1.0, 0.0], [], True),
+    "interruptible": Null(SWITCHES, [True], True),
+    "data_collection_fields": Null(LISTS, [], False),
+    "data_collection_webhook_url": Null(["https://example.com/", ""], [], False),
+    "model": Null(TEXTS, TEXTS, True),
+    "flow": Null([{"a": 1}, *LISTS, *TEXTS, *SWITCHES], [], False),
+    "manual_mode": Null(SWITCHES, [], True),
+    "custom_llm": Null(TEXTS, [], False),
+    "additional_fields": Null([{"newer": value} for value in [*TEXTS, *SWITCHES, *LISTS]], [], False),
+}
+
+NULLABLE = [field for field in PhoneAgentChanges.model_fields if field not in ("name", "type")]
+
+
+def declared_null(field: str) -> dict[str, object]:
+    return {field: {"newer": None} if field == "additional_fields" else None}
+
+
+@pytest.mark.parametrize("field", NULLABLE)
+def test_plan_sends_null_until_the_service_has_what_its_pages_name(field: str) -> None:
+    changes = PhoneAgentChanges.parse(declared_null(field))
+    assert plan_update(changes, agent(), listed(agent())) == Unchanged(agent())
+    for value in NULLS[field].values:
+        existing = agent_with(field, value)
+        plan = plan_update(changes, existing, listed(existing))
+        if value in NULLS[field].reached_by:
+            assert plan == Unchanged(existing)
+        else:
+            assert isinstance(plan, Update), value
+            assert plan.changes == changes
+
+
+@pytest.mark.parametrize("field", NULLABLE)
+def test_plan_takes_the_services_own_value_for_null_where_the_service_chooses(field: str) -> None:
+    declared = spec(**declared_null(field))
+    approved = Step(declared, plan_upsert(declared, listed())).as_dict()
+    for value in NULLS[field].values:
+        existing = agent_with(field, value)
+        as_asked = find_mismatches(declared, existing) == ()
+        assert as_asked == NULLS[field].service_chooses, value
+        # What is as asked is done: a retry of an approved plan goes on with the others.
+        is_approved = Step(declared, plan_upsert(declared, listed(existing))).is_approved_by(approved)
+        assert is_approved == NULLS[field].service_chooses, value
