@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import NamedTuple
 
 import pytest
@@ -364,3 +365,46 @@ def test_plan_takes_the_services_own_value_for_null_where_the_service_chooses(fi
         # What is as asked is done: a retry of an approved plan goes on with the others.
         is_approved = Step(declared, plan_upsert(declared, listed(existing))).is_approved_by(approved)
         assert is_approved == NULLS[field].service_chooses, value
+
+
+class Moment(NamedTuple):
+    """What is declared of an agent, and what the agent has."""
+
+    declared: dict[str, object]
+    existing: dict[str, object]
+
+    @property
+    def step(self) -> Step:
+        declared = spec(**self.declared)
+        return Step(declared, plan_upsert(declared, listed(agent(**self.existing))))
+
+    def is_approved_by(self, earlier: Moment) -> bool:
+        return self.step.is_approved_by(json.loads(json.dumps(earlier.step.as_dict())))
+
+
+@pytest.mark.parametrize(
+    ("approved", "later"),
+    [
+        (
+            Moment({"first_message": "Hi"}, {"first_message": "Hey"}),
+            Moment({"first_message": "Ho"}, {"first_message": "Ho"}),
+        ),
+        (Moment({"voice_id": "v"}, {"voice_id": "v"}), Moment({"voice_id": None}, {"voice_id": "v"})),
+        (Moment({"action_ids": []}, {}), Moment({"action_ids": None}, {})),
+        (Moment({"additional_fields": {"newer": True}}, {}), Moment({"additional_fields": {"newer": 1}}, {})),
+        (
+            Moment({"additional_fields": {"newer": "x"}}, {"newer": True}),
+            Moment({"additional_fields": {"newer": "x"}}, {"newer": 1}),
+        ),
+        (Moment({"flow": {"on": [False]}}, {}), Moment({"flow": {"on": [0]}}, {})),
+    ],
+    ids=["what is there now", "null", "null for empty", "1 for true", "from 1, not true", "0 for false, deep inside"],
+)
+def test_approval_is_of_what_was_declared_to_the_value(approved: Moment, later: Moment) -> None:
+    assert approved.is_approved_by(approved)
+    assert later.is_approved_by(later)
+    assert not later.is_approved_by(approved)
+
+
+def test_approval_does_not_depend_on_the_order_of_keys() -> None:
+    assert Moment({"flow": {"a": 1, "b": 2}}, {}).is_approved_by(Moment({"flow": {"b": 2, "a": 1}}, {}))
