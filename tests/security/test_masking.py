@@ -65,6 +65,26 @@ def test_a_log_line_with_the_key_comes_out_masked(
     assert key not in line
 
 
+@pytest.mark.parametrize("reader", READERS)
+def test_masking_covers_the_password_of_a_redis_as_it_is_written_and_as_it_is_meant(
+    reader: str, serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = uuid.uuid4().hex
+    written, meant = f"r3dis%40{part}", f"r3dis@{part}"
+    pacing = f"redis://worker:{written}@127.0.0.1:1"
+    connection = {
+        "conn_type": "opencx",
+        "host": serve().url,
+        "password": f"ocx_live_{uuid.uuid4().hex}",
+        "extra": {"pacing": pacing},
+    }
+    monkeypatch.setenv("AIRFLOW_CONN_OPENCX_DEFAULT", json.dumps(connection))
+    assert all(password in logged(f"AUTH worker {password}") for password in (written, meant))
+    READERS[reader]()
+    assert all("AUTH worker ***" in logged(f"AUTH worker {password}") for password in (written, meant))
+    assert "redis://worker:***@127.0.0.1:1" in logged(pacing)
+
+
 @pytest.mark.parametrize("answered", [{"status": 200}, {"status": 401}, {"status": 302, "headers": {"Location": "/"}}])
 def test_no_library_logs_the_key_however_much_it_logs(
     answered: dict[str, Any],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import pytest
 from airflow.sdk import Connection
@@ -99,6 +100,30 @@ def test_a_wrong_field_is_named_and_the_key_is_not_shown(fields: dict[str, objec
     assert names in str(wrong.value)
     assert KEY not in str(wrong.value)
     assert PASSWORD not in str(wrong.value)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"host": "http://{key}"},
+        {"host": "http://{key}.example.com/"},
+        {"host": "{key}", "schema": "http"},
+        {"extra": {"timeout": "{key}"}},
+        {"extra": {"max_retries": " {key} "}},
+        {"extra": {"allow_insecure_http": "{key}"}},
+        {"extra": {"verify_{key}": "true"}},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("spelled", [str, str.upper, str.lower, str.swapcase], ids=lambda spelled: spelled.__name__)
+def test_connection_shows_the_key_in_no_letter_case_wherever_it_was_put_by_mistake(
+    spelled: Callable[[str], str], fields: dict[str, object]
+) -> None:
+    key = "ocx_LIVE_s3Cret"
+    fields = json.loads(json.dumps(fields).replace("{key}", spelled(key)))
+    with pytest.raises(OpenCXConfigError, match=r"\*\*\*") as wrong:
+        settings_of(password=f" {key}\n", **fields)
+    assert key.lower() not in str(wrong.value).lower()
 
 
 @pytest.mark.parametrize(
