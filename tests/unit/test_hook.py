@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from airflow_provider_opencx.exceptions import (
     OpenCXAuthenticationError,
     OpenCXConfigError,
     OpenCXCreateMismatchError,
+    OpenCXError,
     OpenCXFleetError,
     OpenCXMismatchError,
     OpenCXNameMismatchError,
@@ -29,6 +31,7 @@ from airflow_provider_opencx.resources.phone_agents import PhoneAgentChanges, Ph
 from airflow_provider_opencx.simulator import (
     CloseBeforeHandling,
     EmptyResponse,
+    Fault,
     IgnoreFields,
     LoseResponse,
     ProxyPage,
@@ -344,3 +347,55 @@ def test_a_fleet_error_names_each_agent_that_failed(hook: Any, connected: Simula
     assert list(error.value.failures) == ["a", "b"]
     assert "'b' was created is not known" in str(error.value)
     assert [agent["name"] for agent in connected.agents()] == ["c"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "says"),
+    [
+        (
+            EmptyResponse(),
+            OpenCXAgentNotFoundError,
+            r"'a' \(pa_000001\) was updated and is not in the .* list any more",
+        ),
+        (IgnoreFields("first_message"), OpenCXMismatchError, r"first_message: 'Hello\?' -> 'Hi'"),
+    ],
+    ids=["told by the list", "told by the response"],
+)
+@pytest.mark.parametrize("verb", ["update", "upsert", "fleet"])
+def test_update_of_an_agent_that_vanished_is_no_success(
+    verb: str, fault: Fault, error: type[OpenCXError], says: str, hook: Any, connected: Simulator
+) -> None:
+    class Vanishes(Fault):
+        async def respond(self, call: Any, handle: Any) -> Any:
+            response = await fault.respond(call, handle)
+            connected.remove_agent("pa_000001")
+            return response
+
+    connected.add_agent("a", type="outbound")
+    connected.fail("updatePhoneAgent", Vanishes())
+    verbs: dict[str, Callable[[], Any]] = {
+        "update": lambda: hook.update_phone_agent("pa_000001", changes(first_message="Hi")),
+        "upsert": lambda: hook.upsert_phone_agent(spec(first_message="Hi")),
+        "fleet": lambda: hook.apply_plan(hook.plan_phone_agents([spec(first_message="Hi")])),
+    }
+    with pytest.raises(OpenCXFleetError if verb == "fleet" else error, match=says):
+        verbs[verb]()
+    assert connected.agents() == []
+
+
+@pytest.mark.parametrize("verb", ["create", "update", "upsert", "fleet"])
+def test_hook_warns_once_of_each_mismatch(
+    verb: str, hook: Any, connected: Simulator, capfd: pytest.CaptureFixture[str]
+) -> None:
+    if verb == "update":
+        connected.add_agent("a")
+    connected.fail("updatePhoneAgent" if verb == "update" else "createPhoneAgent", IgnoreFields("first_message"))
+    verbs: dict[str, Callable[..., Any]] = {
+        "create": lambda **how: hook.create_phone_agent(spec(first_message="Hi"), **how),
+        "update": lambda **how: hook.update_phone_agent("pa_000001", changes(first_message="Hi"), **how),
+        "upsert": lambda **how: hook.upsert_phone_agent(spec(first_message="Hi"), **how),
+        "fleet": lambda **how: hook.apply_plan(hook.plan_phone_agents([spec(first_message="Hi")]), **how)[0],
+    }
+    assert verbs[verb](on_mismatch="warn").first_message == "Hello?"
+    [warning] = [line for line in "".join(capfd.readouterr()).splitlines() if "warning" in line.lower()]
+    assert "phone agent 'a' (pa_000001), but not as asked: first_message: 'Hello?' -> 'Hi'." in warning
