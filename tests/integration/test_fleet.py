@@ -243,15 +243,27 @@ def test_an_agent_that_was_stored_under_another_name_is_not_created_once_more(
     assert (run.state, run.tries("fleet"), len(simulator.agents())) == ("failed", 1, 1)
 
 
-@pytest.mark.parametrize(("on_mismatch", "state"), [("fail", "failed"), ("warn", "success")])
-def test_a_member_that_the_service_left_as_it_was_is_told(
-    on_mismatch: str, state: str, sync: Fleet, simulator: Simulator
+@pytest.mark.parametrize(
+    ("on_mismatch", "state", "failures", "warnings"), [("fail", "failed", 1, 0), ("warn", "success", 0, 1)]
+)
+def test_fleet_fails_or_warns_of_a_mismatch(
+    on_mismatch: str,
+    state: str,
+    failures: int,
+    warnings: int,
+    sync: Fleet,
+    simulator: Simulator,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     simulator.fail("createPhoneAgent", IgnoreFields("first_message"))
     run = sync([{"name": "a", "first_message": "Hi"}, {"name": "b"}], on_mismatch=on_mismatch)
     assert run.state == state
     assert len(simulator.agents()) == 2
-    assert all("first_message: 'Hello?' -> 'Hi'" in str(error) for error in sync.errors)
+    assert [list(error.failures) for error in sync.errors] == [["a"]] * failures  # type: ignore[attr-defined]
+    told = [line for line in "".join(capfd.readouterr()).splitlines() if "not as asked" in line]
+    warned = [line for line in told if "warning" in line.lower()]
+    assert len(warned) == warnings
+    assert all("first_message: 'Hello?' -> 'Hi'" in text for text in [*map(str, sync.errors), *warned])
 
 
 def two_of_a_name(simulator: Simulator) -> None:
@@ -449,10 +461,12 @@ def test_the_table_shows_a_new_value_whole(sync: Fleet) -> None:
     assert repr(LONG) in plan["table"]
 
 
-def test_a_fleet_that_fails_as_a_whole_is_told_in_few_words(sync: Fleet, simulator: Simulator) -> None:
+def test_fleet_sends_what_is_refused_one_by_one_and_tells_it_in_few_words(sync: Fleet, simulator: Simulator) -> None:
     simulator.fail("createPhoneAgent", Respond(422, {"message": "no such voice" * 10}), times=None)
     names = [f"agent {number}" for number in range(200)]
     sync([{"name": name} for name in names])
+    assert [write.body["name"] for write in simulator.writes] == names  # type: ignore[index]  # each body is an agent
+    assert list(sync.errors[0].failures) == names  # type: ignore[attr-defined]  # it is an OpenCXFleetError
     assert all(repr(name) in str(sync.errors[0]) for name in names)
     assert len(str(sync.errors[0])) < 20_000
 
