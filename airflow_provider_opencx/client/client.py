@@ -287,19 +287,20 @@ def _client_options(settings: ClientSettings) -> _ClientOptions:
 
 
 def _limiter_of(settings: ClientSettings) -> Limiter:
-    key = (settings.base_url, settings.api_key, settings.requests_per_minute)
-    return _limiter(*key) if settings.pacing == "process" else _shared_limiter(*key, settings.pacing, os.getpid())
+    # Keyed by PID: a fork must not inherit the parent's count, a lock that nobody releases, a file or a socket.
+    key = (settings.base_url, settings.api_key, settings.requests_per_minute, os.getpid())
+    return _limiter(*key) if settings.pacing == "process" else _shared_limiter(*key, settings.pacing)
 
 
 @cache
-def _limiter(base_url: str, api_key: str, requests_per_minute: int) -> Limiter:
-    """One limiter a process for each key, however many clients use it."""
+def _limiter(base_url: str, api_key: str, requests_per_minute: int, process: int) -> Limiter:
+    """One per process and key, however many clients use it."""
     return Limiter(InMemoryBucket([Rate(requests_per_minute, Duration.MINUTE)]))
 
 
 @cache
-def _shared_limiter(base_url: str, api_key: str, requests_per_minute: int, pacing: str, process: int) -> Limiter:
-    """One per process; keyed by PID so that a fork does not inherit file handles or sockets."""
+def _shared_limiter(base_url: str, api_key: str, requests_per_minute: int, process: int, pacing: str) -> Limiter:
+    """One per process and key as well, with a file or a socket of its own."""
     from airflow_provider_opencx.client.coordination import shared_limiter
 
     return shared_limiter(pacing, base_url, api_key, requests_per_minute)

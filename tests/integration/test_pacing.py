@@ -63,6 +63,32 @@ for _ in range(workers):
     os.wait()
 """
 
+FORK = """
+import os, sys, threading, time
+from airflow_provider_opencx.client import requests
+from airflow_provider_opencx.client.client import ClientSettings, OpenCXClient
+
+url, key, pacing = sys.argv[1:4]
+requests_per_minute, sent_before = map(int, sys.argv[4:])
+settings = ClientSettings(url, key, requests_per_minute=requests_per_minute, pacing=pacing)
+
+def send():
+    with OpenCXClient(settings) as client:
+        client.run(requests.ping())
+
+for _ in range(sent_before):
+    send()
+# If the first is still asking for its turn, it does so with a lock held.
+asking = threading.Thread(target=send)
+asking.start()
+time.sleep(0.3)
+if not os.fork():
+    send()
+    os._exit(0)
+asking.join()
+os.wait()
+"""
+
 
 @contextmanager
 def worker_processes(
@@ -283,6 +309,58 @@ def test_a_store_that_works_again_is_shared_again_and_its_next_failure_is_told_a
         send_ping(settings)
         [noted] = other.execute("SELECT count(*) FROM requests").fetchone()
         assert noted == 1 + failures
+
+
+def forked(settings: ClientSettings, sent_before: int = 0) -> None:
+    """Send requests in a process, one more in a thread of it, and meanwhile another in a process forked from it."""
+    numbers = (settings.requests_per_minute, sent_before)
+    arguments = [settings.base_url, settings.api_key, settings.pacing, *map(str, numbers)]
+    with subprocess.Popen([sys.executable, "-c", FORK, *arguments], start_new_session=True) as process:
+        try:
+            assert process.wait(timeout=45) == 0
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize(
+    ("pacing", "used_before", "becomes"),
+    [("machine", True, Store.locked), ("redis", False, Store.silent)],
+    ids=["machine", "redis"],
+)
+def test_pace_is_asked_for_anew_after_a_fork_in_the_middle_of_asking(
+    pacing: str, used_before: bool, becomes: Callable[[Store], object], store: Store, opencx_simulator: Simulator
+) -> None:
+    settings = ClientSettings(opencx_simulator.url, "test-key", pacing=pacing)
+    if used_before:
+        ping(settings)
+    becomes(store)
+    forked(replace(settings, pacing=store.redis if pacing == "redis" else pacing))
+    assert [request.status for request in opencx_simulator.requests] == [200] * (2 + used_before)
+
+
+def test_pace_of_a_process_is_not_used_up_by_the_one_it_was_forked_from(opencx_simulator: Simulator) -> None:
+    forked(ClientSettings(opencx_simulator.url, "test-key", requests_per_minute=3), sent_before=2)
+    assert [request.status for request in opencx_simulator.requests] == [200] * 4
+
+
+def test_pace_keeps_no_request_that_is_older_than_its_window(store: Store, opencx_simulator: Simulator) -> None:
+    settings = ClientSettings(opencx_simulator.url, "test-key")
+    ago = {f"sent {seconds} s ago": time.time_ns() // 10**6 - 1000 * seconds for seconds in (3600, 120, 62, 50, 10)}
+    for pacing in ("machine", store.redis):
+        ping(replace(settings, pacing=pacing))
+    with closing(sqlite3.connect(store.file)) as file, Redis.from_url(store.redis) as redis:
+        file.executemany("INSERT INTO requests VALUES (?, ?)", ago.items())
+        file.commit()
+        [key] = redis.keys("airflow-provider-opencx:pacing:*")
+        redis.zadd(key, ago)
+        for pacing in ("machine", store.redis):
+            ping(replace(settings, pacing=pacing))
+        [[noted]] = file.execute("SELECT count(*) FROM requests")
+        assert noted == 4
+        assert redis.zcard(key) == 4
+        # A bucket that nobody uses any more goes as a whole.
+        assert 61_000 <= redis.pttl(key) <= 2 * 61_000
 
 
 def test_what_another_process_is_just_noting_counts(store: Store, opencx_simulator: Simulator) -> None:

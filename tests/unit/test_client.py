@@ -250,7 +250,7 @@ def test_an_answer_that_is_far_too_large_is_not_read(
 
 
 def test_requests_are_paced_over_all_clients_of_a_process(client: Client, opencx_simulator: Simulator) -> None:
-    limiter = client_module._limiter(opencx_simulator.url, KEY, 3)
+    limiter = client_module._limiter_of(replace(client.settings, requests_per_minute=3))
     for _ in range(3):
         client.run(ping(), requests_per_minute=3)
     assert not limiter.try_acquire("a fourth", blocking=False)
