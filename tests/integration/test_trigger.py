@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -307,6 +308,35 @@ def test_in_a_triggerer_no_task_resumes_before_the_scheduler_has_heard_of_its_de
                 [event] = await ended([running.start(waiting)])
                 assert asyncio.get_running_loop().time() - started >= at_the_earliest
             assert result_of(event)["name"] == "a"
+
+    in_event_loop(test)
+
+
+def test_trigger_sends_no_task_back_to_a_worker_in_its_first_ten_seconds(
+    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)  # and no time is lost
+
+    monkeypatch.setattr(phone_number, "asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": sleep}))
+    simulator.add_agent("a")
+
+    async def test() -> None:
+        for selector, started_by_worker, at_the_earliest in (
+            ({"agent_name": "a"}, True, 10),
+            ({"agent_name": []}, True, 10),
+            ({"agent_name": ""}, True, 10),
+            ({"agent_name": "a"}, False, 0),
+        ):
+            waiting = trigger(**selector, poll_interval=0.01, started_by_worker=started_by_worker)
+            waiting.trigger_id = 7
+            slept.clear()
+            began = time.monotonic()
+            async with triggerer() as running:
+                await ended([running.start(waiting)])
+            assert at_the_earliest - (time.monotonic() - began) <= sum(slept) <= at_the_earliest
 
     in_event_loop(test)
 
