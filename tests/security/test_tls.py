@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import socketserver
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from airflow.sdk import Connection
+from redis.connection import SSLConnection
 
+from airflow_provider_opencx.client.client import OpenCXClient
+from airflow_provider_opencx.client.settings import ClientSettings
 from airflow_provider_opencx.connection.settings import client_settings
 from airflow_provider_opencx.exceptions import OpenCXConfigError, OpenCXUnreachableError
 from airflow_provider_opencx.hooks.opencx import OpenCXHook
 from airflow_provider_opencx.resources.phone_agents import PhoneAgentSpec, create_phone_agent, ping
 
 KEY = "ocx_live_s3cret-of-the-security-tests"
+PASSWORD = "r3dis-s3cret"
 SPEC = PhoneAgentSpec.parse({"name": "a"})
 
 
@@ -123,3 +131,58 @@ def test_a_ca_file_that_cannot_be_read_is_said(
     with pytest.raises(OpenCXConfigError, match="SSL_CERT_FILE"):
         send(ping(), untrusted.url)
     assert untrusted.seen == []
+
+
+@pytest.fixture
+def redis_over_tls(certificates: Any) -> Iterator[tuple[int, bytearray]]:
+    """The port at which something speaks TLS as 127.0.0.1, and all that it is told there; it answers nothing."""
+    told = bytearray()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificates.service)
+
+    class Listener(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with suppress(OSError), context.wrap_socket(self.request, server_side=True) as client:
+                while data := client.recv(65536):
+                    told.extend(data)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Listener) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        yield server.server_address[1], told
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("host", "knows_the_authority", "is_told"),
+    [("127.0.0.1", True, True), ("localhost", True, False), ("127.0.0.1", False, False)],
+    ids=["trusted", "another host", "unknown authority"],
+)
+@pytest.mark.parametrize("checks_by_itself", [False, True], ids=["redis-py 5", "redis-py"])
+def test_pacing_tells_the_password_of_a_redis_to_nobody_whose_certificate_is_not_its_own(
+    checks_by_itself: bool,
+    host: str,
+    knows_the_authority: bool,
+    is_told: bool,
+    redis_over_tls: tuple[int, bytearray],
+    serve: Callable[..., Any],
+    certificates: Any,
+    fresh_tls: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if not checks_by_itself:
+        connect = SSLConnection.__init__
+
+        def connect_as_before_redis_py_6(connection: Any, *, ssl_check_hostname: bool = False, **options: Any) -> None:
+            connect(connection, ssl_check_hostname=ssl_check_hostname, **options)
+
+        monkeypatch.setattr(SSLConnection, "__init__", connect_as_before_redis_py_6)
+    if knows_the_authority:
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificates.authority))
+    port, told = redis_over_tls
+    service = serve()
+    settings = ClientSettings(service.url, KEY, pacing=f"rediss://:{PASSWORD}@{host}:{port}")
+    with OpenCXClient(settings) as client:
+        client.run(ping())
+    assert (PASSWORD.encode() in told) == is_told
+    assert len(service.seen) == 1
