@@ -65,8 +65,9 @@ for _ in range(workers):
 
 FORK = """
 import os, sys, threading, time
-from airflow_provider_opencx.client import requests
-from airflow_provider_opencx.client.client import ClientSettings, OpenCXClient
+from airflow_provider_opencx.client.client import OpenCXClient
+from airflow_provider_opencx.client.settings import ClientSettings
+from airflow_provider_opencx.resources.phone_agents import ping
 
 url, key, pacing = sys.argv[1:4]
 requests_per_minute, sent_before = map(int, sys.argv[4:])
@@ -74,7 +75,7 @@ settings = ClientSettings(url, key, requests_per_minute=requests_per_minute, pac
 
 def send():
     with OpenCXClient(settings) as client:
-        client.run(requests.ping())
+        client.run(ping())
 
 for _ in range(sent_before):
     send()
@@ -333,7 +334,7 @@ def test_pace_is_asked_for_anew_after_a_fork_in_the_middle_of_asking(
 ) -> None:
     settings = ClientSettings(opencx_simulator.url, "test-key", pacing=pacing)
     if used_before:
-        ping(settings)
+        send_ping(settings)
     becomes(store)
     forked(replace(settings, pacing=store.redis if pacing == "redis" else pacing))
     assert [request.status for request in opencx_simulator.requests] == [200] * (2 + used_before)
@@ -348,14 +349,14 @@ def test_pace_keeps_no_request_that_is_older_than_its_window(store: Store, openc
     settings = ClientSettings(opencx_simulator.url, "test-key")
     ago = {f"sent {seconds} s ago": time.time_ns() // 10**6 - 1000 * seconds for seconds in (3600, 120, 62, 50, 10)}
     for pacing in ("machine", store.redis):
-        ping(replace(settings, pacing=pacing))
+        send_ping(replace(settings, pacing=pacing))
     with closing(sqlite3.connect(store.file)) as file, Redis.from_url(store.redis) as redis:
         file.executemany("INSERT INTO requests VALUES (?, ?)", ago.items())
         file.commit()
         [key] = redis.keys("airflow-provider-opencx:pacing:*")
         redis.zadd(key, ago)
         for pacing in ("machine", store.redis):
-            ping(replace(settings, pacing=pacing))
+            send_ping(replace(settings, pacing=pacing))
         [[noted]] = file.execute("SELECT count(*) FROM requests")
         assert noted == 4
         assert redis.zcard(key) == 4

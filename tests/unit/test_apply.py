@@ -134,7 +134,7 @@ def test_fleet_reads_a_stale_list_again_once_and_creates_on(monkeypatch: pytest.
 
     def respond(request: Request) -> Response:
         nonlocal now
-        if request.method == "GET":
+        if request.operation.method == "GET":
             return Response(200, body=json.dumps(stored).encode())
         now += 4
         stored.append({"id": f"pa_{len(stored)}", **(request.body or {})})
@@ -142,4 +142,4 @@ def test_fleet_reads_a_stale_list_again_once_and_creates_on(monkeypatch: pytest.
 
     results, requests = carried_out(apply_plans(plans), respond)
     assert [result.action for result in results] == ["created"] * 10
-    assert [request.method for request in requests] == [*["POST", "POST", "POST", "GET"] * 3, "POST", "GET"]
+    assert [request.operation.method for request in requests] == [*["POST", "POST", "POST", "GET"] * 3, "POST", "GET"]

@@ -385,7 +385,7 @@ def test_update_of_an_agent_that_vanished_is_no_success(
 
 @pytest.mark.parametrize("verb", ["create", "update", "upsert", "fleet"])
 def test_hook_warns_once_of_each_mismatch(
-    verb: str, hook: Any, connected: Simulator, capfd: pytest.CaptureFixture[str]
+    verb: str, hook: Any, connected: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     if verb == "update":
         connected.add_agent("a")
@@ -397,6 +397,6 @@ def test_hook_warns_once_of_each_mismatch(
         "fleet": lambda **how: hook.apply_plan(hook.plan_phone_agents([spec(first_message="Hi")]), **how)[0],
     }
     assert verbs[verb](on_mismatch="warn").first_message == "Hello?"
-    [line] = [line for line in "".join(capfd.readouterr()).splitlines() if "not as asked" in line]
-    assert "warning" in line.lower()
-    assert "phone agent 'a' (pa_000001), but not as asked: first_message: 'Hello?' -> 'Hi'." in line
+    [warning] = [record for record in caplog.records if "but not as declared" in record.getMessage()]
+    assert warning.levelname == "WARNING"
+    assert "phone agent 'a' (pa_000001), but not as declared: first_message: 'Hello?' -> 'Hi'." in warning.getMessage()
