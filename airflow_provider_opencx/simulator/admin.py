@@ -31,9 +31,9 @@ from airflow_provider_opencx.simulator.faults import FAULTS, Fault
 from airflow_provider_opencx.simulator.json_values import Json, JsonObject, read_json, write_json
 from airflow_provider_opencx.simulator.loopback import is_loopback
 from airflow_provider_opencx.simulator.operations import refuse
-from airflow_provider_opencx.simulator.progression import Progression
+from airflow_provider_opencx.simulator.resources.phone_agents.progression import Progression
+from airflow_provider_opencx.simulator.resources.phone_agents.store import UnknownAgentError, check_names
 from airflow_provider_opencx.simulator.service import Service
-from airflow_provider_opencx.simulator.store import UnknownAgentError, check_names
 
 Answering = Callable[[Request], Awaitable[Response]]
 

@@ -13,7 +13,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from airflow_provider_opencx.simulator.json_values import Json, JsonObject, write_json
-from airflow_provider_opencx.simulator.store import Agent
+from airflow_provider_opencx.simulator.resources.phone_agents.store import Agent
 
 Generation = Literal["2024", "2025", "2026"]
 GENERATIONS: tuple[Generation, ...] = get_args(Generation)

@@ -12,9 +12,9 @@ from starlette.responses import Response
 from airflow_provider_opencx.simulator.call import Call, bearer_key
 from airflow_provider_opencx.simulator.contract import Contract, load_contract
 from airflow_provider_opencx.simulator.json_values import Json, JsonObject, read_json, write_json
+from airflow_provider_opencx.simulator.resources.phone_agents.store import UnknownAgentError
+from airflow_provider_opencx.simulator.resources.voices import VOICES
 from airflow_provider_opencx.simulator.service import Service
-from airflow_provider_opencx.simulator.store import UnknownAgentError
-from airflow_provider_opencx.simulator.voices import VOICES
 
 _logger = logging.getLogger(__name__)
 

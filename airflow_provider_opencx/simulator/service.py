@@ -13,9 +13,9 @@ from airflow_provider_opencx.simulator.fault_plan import FaultPlan
 from airflow_provider_opencx.simulator.faults import Fault
 from airflow_provider_opencx.simulator.journal import Journal, Record
 from airflow_provider_opencx.simulator.json_values import Json, JsonObject
-from airflow_provider_opencx.simulator.progression import Progression
 from airflow_provider_opencx.simulator.rate_limit import RateLimit
-from airflow_provider_opencx.simulator.store import Agent, Store
+from airflow_provider_opencx.simulator.resources.phone_agents.progression import Progression
+from airflow_provider_opencx.simulator.resources.phone_agents.store import Agent, Store
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from airflow_provider_opencx.simulator import Simulator
-from airflow_provider_opencx.simulator.progression import Progression, Step
+from airflow_provider_opencx.simulator.resources.phone_agents.progression import Progression, Step
 
 OTHER_KEY = "a-key-of-somebody-else"
 

@@ -10,8 +10,8 @@ from itertools import count
 from threading import RLock
 
 from airflow_provider_opencx.simulator.json_values import Json, JsonObject
-from airflow_provider_opencx.simulator.progression import Course, Event, Progression
-from airflow_provider_opencx.simulator.voices import DEFAULT_VOICE
+from airflow_provider_opencx.simulator.resources.phone_agents.progression import Course, Event, Progression
+from airflow_provider_opencx.simulator.resources.voices import DEFAULT_VOICE
 
 DEFAULTS: Mapping[str, Json] = {
     "name": None,
