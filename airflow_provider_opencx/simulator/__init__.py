@@ -9,12 +9,12 @@ Run it with ``python -m airflow_provider_opencx.simulator``, or inside a test::
         ...  # talk to simulator.url with the key "test-key"
         assert simulator.count("createPhoneAgent") == 1
 
-A simulator that runs as a process is driven over HTTP, under ``/_simulator/``. ``docs/simulator.md`` tells it all, and
-``docs/testing.md`` how to test Dags with it.
+A simulator that runs as a process is controlled over HTTP, under ``/_simulator/``. See ``docs/simulator.md``, and
+``docs/testing.md`` for testing Dags with it.
 
-It is built from the OpenAPI documents in ``openapi/``, one for each generation of the API, and from nothing
-else of this package. The names below are loaded when they are first used, so that importing this module
-costs nothing and needs none of the simulator's requirements.
+It is built from the OpenAPI documents in ``openapi/``, one for each generation of the API, and imports nothing else of
+this package. The names below are loaded when they are first used, so that importing this module is cheap and needs
+none of the simulator's requirements.
 """
 
 from __future__ import annotations
@@ -65,5 +65,5 @@ __all__ = [
 def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = "server" if name == "Simulator" else "faults"
-    return getattr(import_module(f"{__name__}.{home}"), name)
+    module = "server" if name == "Simulator" else "faults"
+    return getattr(import_module(f"{__name__}.{module}"), name)

@@ -41,23 +41,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
             port=options.port,
             remote_admin=options.allow_remote_admin,
         )
-    except ValueError as mistake:
-        parser.error(str(mistake))
+    except ValueError as error:
+        parser.error(str(error))
 
-    ends = {signal.SIGINT, signal.SIGTERM}
-    # Blocked before the server's thread starts, and so in it as well: they wait for sigwait() below.
-    signal.pthread_sigmask(signal.SIG_BLOCK, ends)
+    signals = {signal.SIGINT, signal.SIGTERM}
+    # Blocked before the server's thread starts, so that the thread inherits it: sigwait() below takes the signals.
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
         simulator.start()
-    except (OSError, OverflowError) as problem:
-        print(f"The simulator cannot listen on {options.host}, port {options.port}: {problem}", file=sys.stderr)
+    except (OSError, OverflowError) as error:
+        print(f"The simulator cannot listen on {options.host}, port {options.port}: {error}", file=sys.stderr)
         return 1
     print(
         f"OpenCX simulator (generation {simulator.generation}) on {simulator.url}"
         " - a stand-in for trying out and testing, not the real service",
         flush=True,
     )
-    signal.sigwait(ends)
+    signal.sigwait(signals)
     simulator.stop()
     return 0
 
@@ -65,8 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser(generations: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m airflow_provider_opencx.simulator",
-        description="A stand-in OpenCX API for trying out and testing. It keeps its agents in memory, calls nobody, "
-        "and is not the real service. Ctrl-C ends it.",
+        description="A stand-in OpenCX API for trying out and testing. It keeps everything in memory, calls nobody, "
+        "and is not the real service. Ctrl-C stops it.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--port", type=int, default=8010, help="the port to listen on; 0 takes any that is free")
@@ -75,22 +75,22 @@ def _parser(generations: Sequence[str]) -> argparse.ArgumentParser:
     parser.add_argument(
         "--allow-remote-admin",
         action="store_true",
-        help="let other machines drive the simulator, too, under /_simulator/; this machine always may",
+        help="let other machines control the simulator under /_simulator/; this machine always can",
     )
     parser.add_argument(
         "--api-key",
         action="append",
         metavar="KEY",
-        # An appended option's own default would stay beside what is given; main() puts in demo-key.
+        # argparse would append to a default; main() falls back to demo-key instead.
         default=argparse.SUPPRESS,
-        help="a key to admit, of an organization of its own; may be given several times (default: demo-key)",
+        help="an accepted key; repeat it for several, each of an organization of its own (default: demo-key)",
     )
     parser.add_argument(
         "--provision-after",
         default="5s",
         metavar="WHEN",
         help="when a new agent gets its phone number: now, 5s, 500ms, 2m, 3reads "
-        "(three reads of the list do not show it, the fourth does) or never; and what becomes of it, as in "
+        "(three reads of the list do not show it, the fourth does) or never; and what happens to it later, as in "
         "'now, lost after 10s', '5s, changed after 3reads' or 'never, gone after 1m'",
     )
     parser.add_argument("--generation", choices=generations, default=generations[-1], help="the API's generation")
@@ -99,7 +99,7 @@ def _parser(generations: Sequence[str]) -> argparse.ArgumentParser:
         type=_limit,
         default=100,
         metavar="N",
-        help="answer a key 429 past so many; 0 or none is without limit",
+        help="the rate limit of each key, past which it gets 429; 0 or none is no limit",
     )
     parser.add_argument(
         "--page-size",

@@ -32,7 +32,7 @@ from airflow_provider_opencx.simulator.json_values import Json, JsonObject, read
 from airflow_provider_opencx.simulator.loopback import is_loopback
 from airflow_provider_opencx.simulator.operations import refuse
 from airflow_provider_opencx.simulator.resources.phone_agents.progression import Progression
-from airflow_provider_opencx.simulator.resources.phone_agents.store import UnknownAgentError, check_names
+from airflow_provider_opencx.simulator.resources.phone_agents.store import UnknownAgentError, check_field_names
 from airflow_provider_opencx.simulator.service import Service
 
 Answering = Callable[[Request], Awaitable[Response]]
@@ -68,7 +68,7 @@ class _AgentForm(BaseModel):
 
     @model_validator(mode="after")
     def _names(self) -> Self:
-        check_names(self.model_fields_set - {"phone_number", "progression"})
+        check_field_names(self.model_fields_set - {"phone_number", "progression"})
         return self
 
     def members(self) -> JsonObject:

@@ -1,4 +1,4 @@
-"""A request for one operation, as the simulator handles it."""
+"""A request for one operation, as faults and handlers get it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from airflow_provider_opencx.simulator.json_values import read_json, write_json
 
 
 def bearer_key(authorization: str) -> str:
-    """Return the key that a header ``Authorization`` bears; it is empty if there is none."""
+    """Return the key in the value of an ``Authorization`` header; empty if there is none."""
     scheme, _, key = authorization.partition(" ")
     return key.strip() if scheme.lower() == "bearer" else ""
 
 
 @dataclass(frozen=True)
 class Call:
-    """A request for one operation. Its body is as it came: nothing has judged it yet."""
+    """A request for one operation, before authentication and validation."""
 
     operation: str
     query: Mapping[str, str]
@@ -24,8 +24,8 @@ class Call:
     authorization: str = field(repr=False)
     body: bytes
 
-    def without_members(self, names: frozenset[str]) -> Call:
-        """Return this request with members of its body left out; one that cannot be read stays what it is."""
+    def without_fields(self, names: frozenset[str]) -> Call:
+        """Return this request without some fields of its body. A body that is no JSON object stays as it is."""
         try:
             body = read_json(self.body)
         except ValueError:

@@ -1,4 +1,4 @@
-"""The simulator's time: a clock that can be moved on, and what is still to be done at a later time."""
+"""The simulator's clock, which can be moved forward and runs actions at a later time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ _DURATION = re.compile(r"(?P<amount>[0-9]+(?:\.[0-9]+)?)\s*(?P<unit>ms|s|m)")
 
 
 def duration(written: str | float) -> float:
-    """Return the seconds of a duration: ``90``, ``90s``, ``1.5m`` or ``500ms``; raises a ValueError for others."""
+    """Return a duration in seconds.
+
+    :param written: seconds as a number, or a text such as ``90s``, ``1.5m`` or ``500ms``; a ValueError otherwise
+    """
     if isinstance(written, int | float) and not isinstance(written, bool) and 0 <= written < float("inf"):
         return float(written)
     form = _DURATION.fullmatch(written.strip().lower()) if isinstance(written, str) else None
@@ -22,49 +25,50 @@ def duration(written: str | float) -> float:
     return float(form["amount"]) * _SECONDS[form["unit"]]
 
 
-class _Moment(threading.local):
-    """When an action was due, for the thread that carries it out; for all others it is as late as it is."""
+class _DueTime(threading.local):
+    """The time at which the action that this thread runs was due; None while it runs none."""
 
-    time: float | None = None
+    value: float | None = None
 
 
 class Clock:
-    """Counts seconds as its source does, and so many more as it was moved on.
+    """Counts seconds: those of its source, plus those by which it was advanced.
 
-    Actions that are due later are carried out when somebody asks for it with ``catch_up()``: in the order of their
-    times, each as if it were that time, so that nothing depends on when one looks. A source that is moved by hand
-    works as well as a real one.
+    Scheduled actions run when ``catch_up()`` is called, in the order of their times. While an action runs, the clock
+    shows the time at which it was due, so that the result does not depend on when ``catch_up()`` is called.
+
+    :param source: returns seconds; it may stand still
     """
 
     def __init__(self, source: Callable[[], float]) -> None:
         self._source = source
         self._offset = 0.0
-        self._due: list[tuple[float, int, Callable[[], object]]] = []
+        self._scheduled: list[tuple[float, int, Callable[[], object]]] = []
         self._order = count()
         self._lock = threading.RLock()
-        self._moment = _Moment()
+        self._due_time = _DueTime()
 
     def __call__(self) -> float:
-        """Return the time in seconds; while an action is carried out, the time at which it was due."""
-        return self._source() + self._offset if self._moment.time is None else self._moment.time
+        """Return the time in seconds."""
+        return self._source() + self._offset if self._due_time.value is None else self._due_time.value
 
     def advance(self, seconds: float) -> None:
-        """Move on."""
+        """Move the clock forward."""
         with self._lock:
             self._offset += seconds
 
     def after(self, seconds: float, action: Callable[[], object]) -> None:
-        """Let something be done so many seconds from now."""
+        """Schedule an action."""
         with self._lock:
-            heapq.heappush(self._due, (self() + seconds, next(self._order), action))
+            heapq.heappush(self._scheduled, (self() + seconds, next(self._order), action))
 
     def catch_up(self) -> None:
-        """Carry out what is due."""
+        """Run the actions that are due."""
         with self._lock:
             now = self()
-            while self._due and self._due[0][0] <= now:
-                self._moment.time, _, action = heapq.heappop(self._due)
+            while self._scheduled and self._scheduled[0][0] <= now:
+                self._due_time.value, _, action = heapq.heappop(self._scheduled)
                 try:
                     action()
                 finally:
-                    self._moment.time = None
+                    self._due_time.value = None

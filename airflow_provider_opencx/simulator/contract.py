@@ -90,7 +90,7 @@ class Contract:
 
     def agent_members(self, agent: Agent) -> JsonObject:
         """Give an agent the members and the form that it has in this generation."""
-        known = agent.all_members()
+        known = agent.all_fields()
         members = {name: known[name] for name in self._agent_members}
         codes = agent.language
         if self._language_is_a_list:

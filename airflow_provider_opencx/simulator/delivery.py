@@ -1,4 +1,4 @@
-"""What may become of an answer on its way to the client."""
+"""Responses that do not reach the client as they should."""
 
 from __future__ import annotations
 
@@ -9,40 +9,43 @@ from collections.abc import Iterator
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-_SECONDS_BETWEEN_DRIBS = 0.05
+_SECONDS_BETWEEN_CHUNKS = 0.05
 
 
 class DroppedConnection(Response):
-    """No answer: the connection is closed without a byte."""
+    """Close the connection without sending a byte."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Close the connection, and wait until the server has noticed, lest it answer by itself."""
+        """Close the connection, and wait until the server has noticed: otherwise it would send a response itself."""
         scope["state"]["transport"].abort()
         await _disconnected(receive)
 
 
 class RefusedConnections(DroppedConnection):
-    """No answer, and for so many seconds no connection: the port refuses them, and those that are open are closed."""
+    """Close every connection and the port, and open the port again later.
+
+    :param seconds: how long the port refuses connections
+    """
 
     def __init__(self, seconds: float) -> None:
         super().__init__()
         self.seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Close the port, then the connection: who sees it closed finds the port closed already."""
+        """Close the port before the connection, so that a client that reconnects at once is refused."""
         scope["state"]["server"].refuse_connections(self.seconds)
         await _disconnected(receive)
 
 
 class TruncatedResponse(Response):
-    """The headers of an answer and half of its body; then the connection is closed."""
+    """Send the headers and half of the body of a response, then close the connection."""
 
     def __init__(self, whole: Response) -> None:
         super().__init__()
         self.status_code, self.raw_headers, self.body = whole.status_code, whole.raw_headers, whole.body
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send what is to be sent, to the last byte, and close the connection."""
+        """Send that half completely, then close the connection."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         half = bytes(self.body[: len(self.body) // 2])
         await send({"type": "http.response.body", "body": half, "more_body": True})
@@ -51,7 +54,10 @@ class TruncatedResponse(Response):
 
 
 class SlowBodyResponse(Response):
-    """An answer whose headers come at once, and whose body in dribs over so many seconds."""
+    """Send the headers of a response at once, and its body in small chunks.
+
+    :param seconds: how long the body takes
+    """
 
     def __init__(self, whole: Response, seconds: float) -> None:
         super().__init__()
@@ -59,12 +65,12 @@ class SlowBodyResponse(Response):
         self.seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send one drib after the other."""
+        """Send the chunks, evenly spread over the time."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        dribs = list(_chunks(bytes(self.body), math.ceil(self.seconds / _SECONDS_BETWEEN_DRIBS)))
-        for drib in dribs:
-            await asyncio.sleep(self.seconds / len(dribs))
-            await send({"type": "http.response.body", "body": drib, "more_body": True})
+        chunks = list(_chunks(bytes(self.body), math.ceil(self.seconds / _SECONDS_BETWEEN_CHUNKS)))
+        for chunk in chunks:
+            await asyncio.sleep(self.seconds / len(chunks))
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 

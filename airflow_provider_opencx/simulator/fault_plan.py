@@ -1,4 +1,4 @@
-"""Which request meets which fault."""
+"""Decides which request meets which fault."""
 
 from __future__ import annotations
 
@@ -11,64 +11,68 @@ from airflow_provider_opencx.simulator.faults import Fault
 
 
 @dataclass
-class _Ordered:
+class _PlannedFault:
     fault: Fault
     times: int | None
-    probability: float
-    dice: Random = field(default_factory=Random)
+    probability: float = 1
+    random: Random = field(default_factory=Random)
 
-    def happens(self) -> bool:
-        return self.probability >= 1 or self.dice.random() < self.probability
+    def occurs(self) -> bool:
+        return self.random.random() < self.probability
 
 
 class FaultPlan:
-    """The faults that are ordered for each operation.
+    """The faults planned for each operation.
 
-    Certain ones come first, one after the other in the order in which they were ordered. A request that none of
-    them waits for may meet one of those that have a probability: each throws its own dice, and of those that hit,
-    the one that was ordered first happens.
+    Faults without a probability come first, one after the other in the order in which they were added. If there is
+    none, each fault with a probability is drawn with a random generator of its own; of those that occur, the one that
+    was added first is taken.
     """
 
     def __init__(self) -> None:
-        self._certain: defaultdict[str, list[_Ordered]] = defaultdict(list)
-        self._chances: defaultdict[str, list[_Ordered]] = defaultdict(list)
+        self._certain: defaultdict[str, list[_PlannedFault]] = defaultdict(list)
+        self._random: defaultdict[str, list[_PlannedFault]] = defaultdict(list)
         self._lock = Lock()
 
-    def order(
-        self, operation: str, fault: Fault, times: int | None, probability: float | None, seed: int | None
-    ) -> None:
-        """Let requests for an operation fail; ``times`` of None means until healed."""
+    def add(self, operation: str, fault: Fault, times: int | None, probability: float | None, seed: int | None) -> None:
+        """Plan a fault for requests of an operation.
+
+        :param times: how often it occurs; None is until ``heal()``
+        :param probability: how likely it is for a request, more than 0 and at most 1; None is certain
+        :param seed: the seed of the random generator; only with a probability
+        """
         if times is not None and times < 1:
-            raise ValueError(f"A fault happens once or more often, not {times} times.")
+            raise ValueError(f"A fault occurs once or more often, not {times} times.")
         if probability is None and seed is not None:
-            raise ValueError("A seed is for the dice of a probability, and none was given.")
+            raise ValueError("A seed needs a probability.")
         if probability is not None and not 0 < probability <= 1:
             raise ValueError(f"A probability is more than 0 and at most 1, not {probability}.")
         with self._lock:
             if probability is None:
-                self._certain[operation].append(_Ordered(fault, times, 1))
+                self._certain[operation].append(_PlannedFault(fault, times))
             else:
-                self._chances[operation].append(_Ordered(fault, times, probability, Random(seed)))  # noqa: S311
+                self._random[operation].append(_PlannedFault(fault, times, probability, Random(seed)))  # noqa: S311
 
     def take(self, operation: str) -> Fault | None:
-        """Return the fault that the next request for an operation meets, if any."""
+        """Return the fault for the next request of an operation, if any."""
         with self._lock:
             if certain := self._certain[operation]:
-                return _happened(certain[0], certain)
-            chances = self._chances[operation]
-            hits = [chance for chance in chances if chance.happens()]
-            return _happened(hits[0], chances) if hits else None
+                return _use(certain[0], certain)
+            planned = self._random[operation]
+            # Each is drawn for each request, so that one fault does not shift the random numbers of the others.
+            occurring = [fault for fault in planned if fault.occurs()]
+            return _use(occurring[0], planned) if occurring else None
 
     def heal(self) -> None:
-        """Forget every fault that has not happened yet."""
+        """Remove all planned faults."""
         with self._lock:
             self._certain.clear()
-            self._chances.clear()
+            self._random.clear()
 
 
-def _happened(ordered: _Ordered, among: list[_Ordered]) -> Fault:
-    if ordered.times is not None:
-        ordered.times -= 1
-        if ordered.times == 0:
-            among.remove(ordered)
-    return ordered.fault
+def _use(planned: _PlannedFault, among: list[_PlannedFault]) -> Fault:
+    if planned.times is not None:
+        planned.times -= 1
+        if planned.times == 0:
+            among.remove(planned)
+    return planned.fault

@@ -1,6 +1,6 @@
-"""Ways in which an API lets its client down, to be ordered for the requests to come.
+"""Faults that can be injected into upcoming requests.
 
-What a fault says of seconds are those of a real clock, save for ``HandleLate``, which goes by the simulator's.
+Durations are wall-clock seconds, except in ``HandleLate``, which uses the simulator's clock.
 """
 
 from __future__ import annotations
@@ -29,36 +29,41 @@ from airflow_provider_opencx.simulator.json_values import Json, write_json
 
 _PROXY_PAGE = (
     "<html>\r\n<head><title>{status} Proxy</title></head>\r\n<body><h1>{status}</h1>"
-    "<p>The proxy in front of the service has this to say, and nothing of the service's.</p></body>\r\n</html>\r\n"
+    "<p>This page is from the proxy in front of the service.</p></body>\r\n</html>\r\n"
 )
-
-
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 class Handle(Protocol):
-    """Handles requests as a sound service would."""
+    """Handles a request without any fault."""
 
     def __call__(self, call: Call, *, generation: str | None = None) -> Response:
-        """Handle a request now; the answer is spelled as in this generation, if one is given."""
+        """Handle a request now.
+
+        :param generation: the API generation of the response; None is the one that the simulator speaks
+        """
 
     def later(self, call: Call, seconds: float) -> None:
-        """Handle a request when the simulator's clock is so many seconds on. Nobody gets the answer."""
+        """Handle a request after some seconds of the simulator's clock; nobody gets the response."""
 
 
 class Fault(ABC):
-    """One way of failing. A new one is a class that says how it answers a request."""
+    """A fault. Subclasses decide how a request is responded to."""
 
-    # Read from JSON, a fault has no members but its own.
+    # For faults that are read from JSON: unknown fields are errors.
     __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid"}
 
     @abstractmethod
     async def respond(self, call: Call, handle: Handle) -> Response:
-        """Answer a request; ``handle(call)`` does what a sound service would, and may be left out or altered."""
+        """Return the response to a request.
+
+        :param call: the request
+        :param handle: handles a request without a fault; need not be called
+        """
 
 
 @dataclass(frozen=True)
-class _Lasting(Fault):
+class _TimedFault(Fault):
     seconds: float
 
     def __post_init__(self) -> None:
@@ -67,88 +72,94 @@ class _Lasting(Fault):
 
 
 @dataclass(frozen=True)
-class RefuseConnections(_Lasting):
-    """Drop the connection, having done nothing; then refuse all connections for a while.
+class RefuseConnections(_TimedFault):
+    """Drop the connection without handling the request, then refuse all connections for a while.
 
-    The port is really closed, and all that was connected is cut off. ``heal()`` opens it before the time.
+    The port is closed, and so is every open connection. ``heal()`` opens the port early.
+
+    :param seconds: how long the port stays closed
     """
 
     async def respond(self, call: Call, handle: Handle) -> Response:
-        """Answer nothing, nobody."""
+        """Close the port."""
         return RefusedConnections(self.seconds)
 
 
 @dataclass(frozen=True)
 class CloseBeforeHandling(Fault):
-    """Drop the connection, having done nothing."""
+    """Drop the connection without handling the request."""
 
     async def respond(self, call: Call, handle: Handle) -> Response:
-        """Answer nothing."""
+        """Drop the connection."""
         return DroppedConnection()
 
 
 @dataclass(frozen=True)
 class LoseResponse(Fault):
-    """Do all that was asked, then drop the connection without a byte of the answer."""
+    """Handle the request, then drop the connection without sending a byte of the response."""
 
     async def respond(self, call: Call, handle: Handle) -> Response:
-        """Handle the request and answer nothing."""
+        """Handle the request and drop the connection."""
         handle(call)
         return DroppedConnection()
 
 
 @dataclass(frozen=True)
-class HandleLate(_Lasting):
-    """Drop the connection, and do what was asked only after so many seconds of the simulator's clock.
+class HandleLate(_TimedFault):
+    """Drop the connection, and handle the request later.
 
-    It is as if it had been done at just that time, whenever one looks.
+    :param seconds: how much later, in seconds of the simulator's clock
     """
 
     async def respond(self, call: Call, handle: Handle) -> Response:
-        """Answer nothing, and put the request off."""
+        """Schedule the request and drop the connection."""
         handle.later(call, self.seconds)
         return DroppedConnection()
 
 
 @dataclass(frozen=True)
 class TruncateResponse(Fault):
-    """Do all that was asked, but let the connection break in the middle of the body.
+    """Handle the request, but drop the connection in the middle of the response's body.
 
-    The headers tell the length of the whole body. An answer that has no body is lost altogether.
+    The Content-Length is that of the whole body. If the response has no body, none of it is sent.
     """
 
     async def respond(self, call: Call, handle: Handle) -> Response:
-        """Handle the request and answer half."""
-        answer = handle(call)
-        return TruncatedResponse(answer) if answer.body else DroppedConnection()
+        """Handle the request and send half of the body."""
+        response = handle(call)
+        return TruncatedResponse(response) if response.body else DroppedConnection()
 
 
 @dataclass(frozen=True)
 class MalformedResponse(Fault):
-    """Do all that was asked, and say so with the right status, but with JSON that breaks off."""
+    """Handle the request and respond with the right status, but with truncated JSON."""
 
     async def respond(self, call: Call, handle: Handle) -> Response:
-        """Handle the request and answer what nobody can parse; a refusal stays what it is."""
-        answer = handle(call)
-        if answer.status_code >= 400:
-            return answer
-        broken = bytes(answer.body[: len(answer.body) // 2]) or b'{"id": '
-        return Response(broken, answer.status_code, media_type="application/json")
+        """Handle the request and truncate the JSON; an error response stays as it is."""
+        response = handle(call)
+        if response.status_code >= 400:
+            return response
+        malformed = bytes(response.body[: len(response.body) // 2]) or b'{"id": '
+        return Response(malformed, response.status_code, media_type="application/json")
 
 
 @dataclass(frozen=True)
 class EmptyResponse(Fault):
-    """Do all that was asked, and say so with the right status but without the body."""
+    """Handle the request and respond with the right status, but without a body."""
 
     async def respond(self, call: Call, handle: Handle) -> Response:
-        """Handle the request and answer the status alone; a refusal keeps its body."""
-        answer = handle(call)
-        return answer if answer.status_code >= 400 else Response(status_code=answer.status_code)
+        """Handle the request and drop the body; an error response stays as it is."""
+        response = handle(call)
+        return response if response.status_code >= 400 else Response(status_code=response.status_code)
 
 
 @dataclass(frozen=True)
 class ProxyPage(Fault):
-    """Answer with a proxy's HTML page: in place of the service, or if ``handled`` in place of its answer alone."""
+    """Respond with the HTML page of a proxy.
+
+    :param status: the status of the response
+    :param handled: whether the request is handled before
+    """
 
     status: int = 502
     handled: bool = False
@@ -157,7 +168,7 @@ class ProxyPage(Fault):
         _check_status(self.status)
 
     async def respond(self, call: Call, handle: Handle) -> Response:
-        """Answer the page, and handle the request if that is wanted."""
+        """Respond with the page."""
         if self.handled:
             handle(call)
         return Response(_PROXY_PAGE.format(status=self.status), self.status, media_type="text/html")
@@ -165,10 +176,12 @@ class ProxyPage(Fault):
 
 @dataclass(frozen=True)
 class Respond(Fault):
-    """Answer this, having done nothing.
+    """Respond with a given response, without handling the request.
 
-    A body of text or bytes is sent as it is, as HTML unless the headers say otherwise, so that an error page or
-    broken JSON can be had; any other is written as JSON.
+    :param status: the status of the response
+    :param body: text or bytes are sent as they are, as HTML unless ``headers`` has a Content-Type; any other value is
+        written as JSON
+    :param headers: the headers of the response
     """
 
     status: int
@@ -181,7 +194,7 @@ class Respond(Fault):
             _check_header(name, value)
 
     async def respond(self, call: Call, handle: Handle) -> Response:
-        """Answer what was ordered."""
+        """Respond with the given response."""
         if isinstance(self.body, str | bytes):
             return Response(self.body, self.status, self.headers, media_type="text/html")
         return Response(write_json(self.body), self.status, self.headers, media_type="application/json")
@@ -189,10 +202,10 @@ class Respond(Fault):
 
 @dataclass(frozen=True)
 class TooManyRequests(Fault):
-    """Answer 429, having done nothing.
+    """Respond with 429, without handling the request.
 
-    :param retry_after: the header Retry-After: seconds, or any text as it is; None is an answer without it
-    :param as_date: write the seconds as the date that they come to
+    :param retry_after: the header Retry-After: seconds, or a text that is sent as it is; None is no such header
+    :param as_date: send the seconds as an HTTP date
     """
 
     retry_after: int | float | str | None = None
@@ -204,7 +217,7 @@ class TooManyRequests(Fault):
             raise ValueError(f"as_date needs the seconds until then, not {self.retry_after!r}.")
 
     async def respond(self, call: Call, handle: Handle) -> Response:
-        """Answer that it is too much."""
+        """Respond with 429."""
         body: dict[str, Json] = {"statusCode": 429, "message": "Too many requests", "error": "Too Many Requests"}
         return Response(write_json(body), 429, self._headers(), media_type="application/json")
 
@@ -218,45 +231,56 @@ class TooManyRequests(Fault):
 
 
 @dataclass(frozen=True)
-class SlowResponse(_Lasting):
-    """Do at once what was asked, but let not even the headers of the answer go before so many seconds."""
+class SlowResponse(_TimedFault):
+    """Handle the request at once, but send the response later.
+
+    :param seconds: how much later the headers are sent
+    """
 
     async def respond(self, call: Call, handle: Handle) -> Response:
-        """Handle the request, then hold the answer back."""
-        answer = handle(call)
+        """Handle the request, then wait."""
+        response = handle(call)
         await asyncio.sleep(self.seconds)
-        return answer
+        return response
 
 
 @dataclass(frozen=True)
-class SlowBody(_Lasting):
-    """Do at once what was asked and send the headers, but the body in dribs over so many seconds."""
+class SlowBody(_TimedFault):
+    """Handle the request and send the headers at once, but the body in small chunks.
+
+    :param seconds: how long the body takes
+    """
 
     async def respond(self, call: Call, handle: Handle) -> Response:
-        """Handle the request, and let the answer dribble."""
+        """Handle the request and send the body slowly."""
         return SlowBodyResponse(handle(call), self.seconds)
 
 
 @dataclass(frozen=True, init=False)
 class IgnoreFields(Fault):
-    """Do what was asked but for some members, and answer as if all were well."""
+    """Handle the request without some fields of its body, and respond as if nothing were wrong.
 
-    members: frozenset[str]
+    :param fields: the names of the ignored fields
+    """
 
-    def __init__(self, *members: str) -> None:
-        object.__setattr__(self, "members", frozenset(members))
+    fields: frozenset[str]
+
+    def __init__(self, *fields: str) -> None:
+        object.__setattr__(self, "fields", frozenset(fields))
 
     async def respond(self, call: Call, handle: Handle) -> Response:
-        """Handle the request without these members."""
-        return handle(call.without_members(self.members))
+        """Handle the request without these fields."""
+        return handle(call.without_fields(self.fields))
 
 
 @dataclass(frozen=True)
 class RespondInGeneration(Fault):
-    """Do what was asked as ever, but answer as another generation of the API does: ``2024``, ``2025`` or ``2026``.
+    """Handle the request, but respond as another generation of the API does.
 
-    What a body may hold is for the simulator's own generation to say; status, body and pages of the answer are the
-    other's, and so is the cursor of a list.
+    The request's body is validated by the generation that the simulator speaks. The query, the status and the body of
+    the response are those of the other generation.
+
+    :param generation: ``2024``, ``2025`` or ``2026``
     """
 
     generation: str
@@ -265,7 +289,7 @@ class RespondInGeneration(Fault):
         load_contract(self.generation)
 
     async def respond(self, call: Call, handle: Handle) -> Response:
-        """Handle the request and answer in the other spelling."""
+        """Handle the request and respond in the other generation."""
         return handle(call, generation=self.generation)
 
 
@@ -288,7 +312,7 @@ FAULTS: Mapping[str, type[Fault]] = {
         TruncateResponse,
     )
 }
-"""The faults that are here, by name."""
+"""The faults of this module by class name, as the admin interface names them."""
 
 
 def _check_status(status: int) -> None:

@@ -1,4 +1,4 @@
-"""What was asked of the simulator, for tests to count and to read."""
+"""A record of every request, for tests to read and count."""
 
 from __future__ import annotations
 
@@ -13,10 +13,14 @@ _SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie"})
 
 @dataclass
 class Record:
-    """One request. Its headers are those that carry no secret, its body is None if it was not JSON.
+    """One request.
 
-    ``status`` is None until it is answered, and for good if the connection was dropped; ``operation`` is None
-    where the API has no such operation; ``fault`` is the name of the class of the fault that it met, if any.
+    :param operation: its ``operationId``; None if the API has no such method and path
+    :param headers: its headers, without those that may hold secrets
+    :param body: None if it was not JSON
+    :param time: when it arrived, in seconds of the simulator's clock
+    :param status: the status of the response; None until there is one, and if the connection was dropped
+    :param fault: the class name of the fault that was injected, if any
     """
 
     operation: str | None
@@ -38,7 +42,7 @@ class Journal:
         self._lock = Lock()
 
     def write(self, record: Record) -> Record:
-        """Add a request as it arrives; its status is set when it is answered."""
+        """Add a request when it arrives; its status is set later."""
         with self._lock:
             self._records.append(record)
         return record
@@ -49,11 +53,11 @@ class Journal:
             return list(self._records)
 
     def forget(self) -> None:
-        """Forget them."""
+        """Remove all requests."""
         with self._lock:
             self._records.clear()
 
 
 def without_secrets(headers: Mapping[str, str]) -> dict[str, str]:
-    """Leave out the headers that no journal may hold."""
+    """Return the headers without those that may hold secrets, such as the API key."""
     return {name.lower(): value for name, value in headers.items() if name.lower() not in _SECRET_HEADERS}

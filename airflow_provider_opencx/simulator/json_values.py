@@ -1,4 +1,4 @@
-"""JSON as it travels: its type, and a strict reader and writer."""
+"""JSON: its types, and a strict reader and writer."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ JsonObject: TypeAlias = dict[str, Json]
 
 
 def read_json(text: bytes | str) -> Json:
-    """Parse JSON, refusing with a ValueError what Python would let pass: NaN, infinities and bottomless nesting."""
+    """Parse JSON. Unlike ``json.loads`` it raises a ValueError for NaN, infinities and nesting that is too deep."""
     try:
-        value: Json = json.loads(text, parse_constant=_refuse, parse_float=_finite)
+        value: Json = json.loads(text, parse_constant=_reject_constant, parse_float=_finite)
     except RecursionError:
         raise ValueError("nested too deeply") from None
     return value
 
 
 def write_json(value: Json) -> str:
-    """Write a value as JSON in plain ASCII, so that every string that JSON can hold comes through."""
+    """Write a value as ASCII JSON: lone surrogates, which JSON strings may hold, cannot be encoded in UTF-8."""
     return json.dumps(value, allow_nan=False)
 
 
-def _refuse(constant: str) -> NoReturn:
+def _reject_constant(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not JSON")
 
 

@@ -6,7 +6,7 @@ import ipaddress
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a host, by name or by address, is this machine as only it itself can reach it."""
+    """Return whether a host name or address is the loopback interface."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -61,7 +61,7 @@ class Operations:
         organization = self._service.organization_of(bearer_key(call.authorization))
         if organization is None:
             raise _Refusal(401, "Unauthorized")
-        if seconds := self._service.rate_limit.admit(organization):
+        if seconds := self._service.rate_limit.accept(organization):
             raise _Refusal(429, "Too many requests in this minute", {"Retry-After": str(seconds)})
         return organization
 

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def opencx_simulator() -> Iterator[Simulator]:
-    """Run a fresh simulator, with the key ``test-key``, in which new agents have their number at once.
+    """Run a new simulator, with the key ``test-key``, in which new agents have their number at once.
 
-    Its address is ``opencx_simulator.url``. Unlike the service it takes any number of requests a minute, until the
-    test sets ``opencx_simulator.requests_per_minute``.
+    Its address is ``opencx_simulator.url``. It has no rate limit until the test sets
+    ``opencx_simulator.requests_per_minute``.
     """
     from airflow_provider_opencx.simulator import Simulator
 
@@ -30,9 +30,9 @@ def opencx_simulator() -> Iterator[Simulator]:
 
 @pytest.fixture
 def opencx_default(opencx_simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Simulator:
-    """Run a fresh simulator behind Airflow's connection ``opencx_default``, and return it.
+    """Run a new simulator behind Airflow's connection ``opencx_default``, and return it.
 
-    The connection lasts as long as the test. It waits 5 seconds for an answer and sends as fast as it can.
+    The connection lasts as long as the test. Its timeout is 5 seconds, and it has no practical rate limit.
     """
     connection = {
         "conn_type": "opencx",

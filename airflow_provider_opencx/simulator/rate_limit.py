@@ -1,4 +1,4 @@
-"""How many requests a minute an organization may send."""
+"""The limit of requests per minute of each organization."""
 
 from __future__ import annotations
 
@@ -10,22 +10,25 @@ _MINUTE = 60.0
 
 
 class RateLimit:
-    """Counts the requests of the last sixty seconds, of each organization by itself; a refused one does not count."""
+    """Counts the requests of the last sixty seconds of each organization. Rejected requests do not count.
+
+    :param requests_per_minute: the limit; None is no limit
+    """
 
     def __init__(self, clock: Callable[[], float], requests_per_minute: int | None = None) -> None:
         self.requests_per_minute = requests_per_minute
         self._clock = clock
-        self._admitted: defaultdict[str, deque[float]] = defaultdict(deque)
+        self._accepted: defaultdict[str, deque[float]] = defaultdict(deque)
 
-    def admit(self, organization: str) -> int:
-        """Admit a request and return 0, or refuse it and return the whole seconds to wait."""
+    def accept(self, organization: str) -> int:
+        """Return 0 and count the request, or return how many whole seconds its sender has to wait."""
         if self.requests_per_minute is None:
             return 0
         now = self._clock()
-        admitted = self._admitted[organization]
-        while admitted and now - admitted[0] >= _MINUTE:
-            admitted.popleft()
-        if len(admitted) < self.requests_per_minute:
-            admitted.append(now)
+        accepted = self._accepted[organization]
+        while accepted and now - accepted[0] >= _MINUTE:
+            accepted.popleft()
+        if len(accepted) < self.requests_per_minute:
+            accepted.append(now)
             return 0
-        return max(1, math.ceil(_MINUTE - (now - admitted[0])))
+        return max(1, math.ceil(_MINUTE - (now - accepted[0])))

@@ -24,11 +24,14 @@ _SECONDS_TO_STOP = 5
 
 
 class Simulator(Service):
-    """A stand-in OpenCX that listens on a port, as long as its ``with`` block lasts.
+    """A stand-in OpenCX that listens on a port while its ``with`` block runs.
 
-    Takes what ``Service`` takes, and ``host`` and ``port``; port 0 is any that is free. It may also be started
-    and stopped by hand, more than once: it comes back on the same port, with the agents that it had. Programs on
-    this machine may drive it over HTTP, under ``/_simulator/``; with ``remote_admin``, those of other machines too.
+    It takes the arguments of ``Service``, and those below. It can also be started and stopped by hand, more than once:
+    it comes back on the same port, with the agents that it had.
+
+    :param host: the address to listen on
+    :param port: the port to listen on; 0 is any free port
+    :param remote_admin: whether other machines may control it under ``/_simulator/``; this machine always may
     """
 
     def __init__(
@@ -71,7 +74,7 @@ class Simulator(Service):
         return f"http://{host}:{self._port}"
 
     def start(self) -> None:
-        """Listen, and return when requests are answered. Raises an OSError if the port is taken."""
+        """Start listening, and return when requests are accepted. Raises an OSError if the port is taken."""
         if self._server:
             raise RuntimeError("The simulator runs already.")
         listener = _bound_socket(self._host, self._port)
@@ -84,11 +87,10 @@ class Simulator(Service):
             ws="none",
             lifespan="off",
             log_config=None,
-            # Ending at once leaves requests unanswered, which uvicorn reports as errors. The simulator's own it
-            # logs itself.
+            # Stopping at once aborts requests, which uvicorn would log as errors. The simulator logs its own errors.
             log_level="critical",
             access_log=False,
-            # Who the client is, its connection says, and no header.
+            # The admin trusts the address of the connection, not a header.
             proxy_headers=False,
             timeout_keep_alive=75,
         )
@@ -101,20 +103,20 @@ class Simulator(Service):
             raise RuntimeError(f"The simulator did not start within {_SECONDS_TO_START} seconds.")
 
     def stop(self) -> None:
-        """End at once, dropping whatever is under way."""
+        """Stop at once and drop the requests in progress."""
         if self._server is None or self._thread is None:
             return
-        self._server.end()
+        self._server.stop()
         self._thread.join(_SECONDS_TO_STOP)
         self._server = self._thread = None
 
     def heal(self) -> None:
-        """Let everything work again, at once: a port that is closed for a while is open when this returns."""
+        """Remove all planned faults. A port that ``RefuseConnections`` closed is open when this returns."""
         super().heal()
         self._accept_again()
 
     def reset(self) -> None:
-        """Begin anew on the same port, as ``Service.reset`` says; a port that is closed for a while is opened."""
+        """Start over as ``Service.reset`` does, on the same port, which is opened if it is closed."""
         super().reset()
         self._accept_again()
 
@@ -122,7 +124,7 @@ class Simulator(Service):
         if self._server is None or self._server.accepting.is_set():
             return
         self._server.accept_again()
-        # The server's own thread, in which a fault runs, would wait for itself.
+        # A fault runs in the server's thread, which would wait for itself.
         if threading.current_thread() is not self._thread:
             self._server.accepting.wait(_SECONDS_TO_START)
 
@@ -139,7 +141,7 @@ class Simulator(Service):
 
 
 class _ReachableConnection(H11Protocol):
-    """HTTP as uvicorn speaks it, with the connection within reach of the application, which may want to drop it."""
+    """uvicorn's HTTP protocol; it hands the transport to the application, which may drop the connection."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in H11Protocol
         super().connection_made(transport)
@@ -147,36 +149,36 @@ class _ReachableConnection(H11Protocol):
 
 
 class _Server(uvicorn.Server):
-    """A uvicorn that says when it accepts connections, and that ends at once, whatever is under way."""
+    """A uvicorn server that signals when it accepts connections, can close its port for a while, and stops at once."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.accepting = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._ending = asyncio.Event()
+        self._stopping = asyncio.Event()
         self._closed_port: socket.socket | None = None
         self._opening: asyncio.TimerHandle | asyncio.Task[None] | None = None
 
-    def end(self) -> None:
-        """Let another thread end it."""
+    def stop(self) -> None:
+        """Stop the server; called from another thread."""
         self.should_exit = True
         if self._loop:
-            self._loop.call_soon_threadsafe(self._ending.set)
+            self._loop.call_soon_threadsafe(self._stopping.set)
 
     def refuse_connections(self, seconds: float) -> None:
-        """Close the port and every connection, and open it again after so many seconds, or when told to."""
+        """Close the port and every connection, and open the port again after some seconds or by ``accept_again()``."""
         if self._closed_port is None:
             self.accepting.clear()
             host, port = self.servers[0].sockets[0].getsockname()[:2]
             self._close()
-            # Bound, so that nobody else can take the port meanwhile; and not listening, so that it refuses.
+            # Bound, so that no other process takes the port, but not listening, so that connections are refused.
             self._closed_port = _bound_socket(host, port)
         if self._opening:
             self._opening.cancel()
         self._opening = asyncio.get_running_loop().call_later(seconds, self._open_port)
 
     def accept_again(self) -> None:
-        """Let another thread open the port before its time."""
+        """Open the port early; called from another thread."""
         if self._loop:
             self._loop.call_soon_threadsafe(self._open_port)
 
@@ -201,10 +203,10 @@ class _Server(uvicorn.Server):
         self.accepting.set()
 
     async def main_loop(self) -> None:
-        # uvicorn's own looks ten times a second whether it is to end; a test would wait for that each time.
+        # uvicorn's own loop notices only every 0.1 s that it should stop, for which every test would wait.
         while not await self.on_tick(0):
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._ending.wait(), timeout=1)
+                await asyncio.wait_for(self._stopping.wait(), timeout=1)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._close()
@@ -219,7 +221,7 @@ def _bound_socket(host: str, port: int) -> socket.socket:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if bound.family == socket.AF_INET6:
             bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        # Connections inherit it. Without it the body of an answer waits for the client to acknowledge its headers.
+        # Inherited by connections. Without it a response's body waits for the client to acknowledge its headers.
         bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         bound.bind((host, port))
     except BaseException:

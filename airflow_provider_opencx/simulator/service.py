@@ -185,7 +185,7 @@ class Service:
         """
         if operation not in OPERATIONS:
             raise ValueError(f"There is no operation {operation!r}, only {', '.join(OPERATIONS)}.")
-        self.fault_plan.order(operation, fault, times, probability, seed)
+        self.fault_plan.add(operation, fault, times, probability, seed)
 
     def heal(self) -> None:
         """Let everything work again. A request that was put off is still carried out when its time comes."""

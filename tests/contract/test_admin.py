@@ -81,7 +81,7 @@ class TestDriving:
             ({"type": "CloseBeforeHandling"}, None),
             ({"type": "EmptyResponse"}, 200),
             ({"type": "HandleLate", "seconds": 5}, None),
-            ({"type": "IgnoreFields", "members": ["first_message"]}, 200),
+            ({"type": "IgnoreFields", "fields": ["first_message"]}, 200),
             ({"type": "LoseResponse"}, None),
             ({"type": "MalformedResponse"}, 200),
             ({"type": "ProxyPage"}, 502),

@@ -1,4 +1,4 @@
-"""The agents that exist, of every organization, in memory."""
+"""The phone agents of every organization, in memory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from itertools import count
 from threading import RLock
 
 from airflow_provider_opencx.simulator.json_values import Json, JsonObject
-from airflow_provider_opencx.simulator.resources.phone_agents.progression import Course, Event, Progression
+from airflow_provider_opencx.simulator.resources.phone_agents.progression import Event, PendingSteps, Progression
 from airflow_provider_opencx.simulator.resources.voices import DEFAULT_VOICE
 
 DEFAULTS: Mapping[str, Json] = {
@@ -40,7 +40,7 @@ DEFAULTS: Mapping[str, Json] = {
     "tts_speed_pct": None,
     "failover_transfer_destination_id": None,
 }
-"""What an agent is where its creator said nothing: the members of every generation."""
+"""The fields of an agent in every generation, and what they are unless a request sets them."""
 
 
 class UnknownAgentError(LookupError):
@@ -49,12 +49,12 @@ class UnknownAgentError(LookupError):
 
 @dataclass(frozen=True, eq=False)
 class Agent:
-    """An agent at one moment. It never changes: to change an agent is to put another of the same id in its place."""
+    """An agent at one moment. It is immutable: a changed agent is another object with the same id."""
 
     id: str
     org_id: str
     sequence: int
-    members: Mapping[str, Json]
+    fields: Mapping[str, Json]
     phone_number: str | None
     created_at: str
     updated_at: str
@@ -63,16 +63,16 @@ class Agent:
 
     @property
     def language(self) -> list[str] | None:
-        """The codes of its languages; None where nobody has said."""
-        language = self.members["language"]
+        """The codes of its languages; None if no request has set them."""
+        language = self.fields["language"]
         if isinstance(language, list):
             return [str(code) for code in language]
         return None if language is None else [str(language)]
 
-    def all_members(self) -> JsonObject:
-        """Return every member that any generation shows."""
+    def all_fields(self) -> JsonObject:
+        """Return the fields of every generation."""
         return {
-            **self.members,
+            **self.fields,
             "id": self.id,
             "org_id": self.org_id,
             "phone_number": self.phone_number,
@@ -82,14 +82,18 @@ class Agent:
 
 
 class Store:
-    """Keeps the agents in the order of their creation, and lets happen to their numbers what is due."""
+    """Keeps the agents in the order of their creation, and applies the steps of their progressions when they are due.
+
+    :param clock: returns the time in seconds
+    :param progression: the progression of agents that have none of their own
+    """
 
     def __init__(self, clock: Callable[[], float], progression: Progression) -> None:
         self._clock = clock
         self._progression = progression
         self._agents: dict[str, Agent] = {}
-        self._courses: dict[str, Course] = {}
-        self._untouched: set[str] = set()
+        self._pending: dict[str, PendingSteps] = {}
+        self._untouched: set[str] = set()  # agents that follow the common progression, before its first step
         self._reads: Counter[str] = Counter()
         self._sequence = count(1)
         self._numbers = count(1)
@@ -97,43 +101,44 @@ class Store:
 
     @property
     def progression(self) -> Progression:
-        """What becomes of the number of an agent that has no progression of its own.
+        """The progression of agents that have none of their own.
 
-        Set, it holds from their creation on for those to which nothing has happened yet, too.
+        A new one also applies, from their creation on, to existing agents for which no step has occurred yet.
         """
         return self._progression
 
     @progression.setter
     def progression(self, progression: Progression) -> None:
         with self._lock:
-            self._settle_all()
+            self._apply_all_due()
             self._progression = progression
             for agent in self._agents.values():
                 if agent.id in self._untouched:
-                    self._courses[agent.id] = progression.begin(agent.created_at_clock, agent.created_at_read)
+                    self._pending[agent.id] = progression.start(agent.created_at_clock, agent.created_at_read)
 
     def agents(self, organization: str) -> list[Agent]:
-        """Return the agents of an organization as they are now, without this counting as a read."""
+        """Return the agents of an organization. This does not count as a read of its list."""
         with self._lock:
-            self._settle_all()
+            self._apply_all_due()
             return [agent for agent in self._agents.values() if agent.org_id == organization]
 
     def read(self, organization: str) -> list[Agent]:
-        """Return the agents of an organization, as one read of its list."""
+        """Return the agents of an organization, and count it as a read of its list."""
         with self._lock:
             agents = self.agents(organization)
             self._reads[organization] += 1
-            # What is due after this read happens now, and not only when somebody looks.
-            self._settle_all()
+            # Steps that are due after this read occur now, not when somebody looks the next time.
+            self._apply_all_due()
             return agents
 
-    def create(self, organization: str, members: Mapping[str, Json], progression: Progression | None = None) -> Agent:
+    def create(self, organization: str, fields: Mapping[str, Json], progression: Progression | None = None) -> Agent:
         """Add an agent.
 
-        One that is given a phone number, be it None, has a progression only if it is given that too.
+        :param fields: its fields; with a ``phone_number``, even None, it does not follow the common progression
+        :param progression: a progression of its own
         """
-        number = members.get("phone_number")
-        own = _known({name: value for name, value in members.items() if name != "phone_number"})
+        number = fields.get("phone_number")
+        stored = _known_fields({name: value for name, value in fields.items() if name != "phone_number"})
         with self._lock:
             sequence = next(self._sequence)
             now = _timestamp()
@@ -141,7 +146,7 @@ class Store:
                 id=f"pa_{sequence:06d}",
                 org_id=organization,
                 sequence=sequence,
-                members={**DEFAULTS, **own},
+                fields={**DEFAULTS, **stored},
                 phone_number=None if number is None else str(number),
                 created_at=now,
                 updated_at=now,
@@ -149,120 +154,126 @@ class Store:
                 created_at_read=self._reads[organization],
             )
             self._agents[agent.id] = agent
-            if progression is None and "phone_number" not in members:
+            if progression is None and "phone_number" not in fields:
                 self._untouched.add(agent.id)
                 progression = self._progression
             if progression is not None:
-                self._courses[agent.id] = progression.begin(agent.created_at_clock, agent.created_at_read)
-            self._settle(agent.id)
+                self._pending[agent.id] = progression.start(agent.created_at_clock, agent.created_at_read)
+            self._apply_due(agent.id)
             return self._agents.get(agent.id, agent)
 
     def find(self, agent_id: str, organization: str | None = None) -> Agent:
-        """Return one agent: of an organization, if one is named."""
+        """Return an agent, or raise an UnknownAgentError.
+
+        :param organization: only find an agent of this organization
+        """
         with self._lock:
-            self._settle(agent_id)
+            self._apply_due(agent_id)
             agent = self._agents.get(agent_id)
             if agent is None or organization not in (None, agent.org_id):
                 raise UnknownAgentError(agent_id)
             return agent
 
-    def change(self, agent_id: str, members: Mapping[str, Json]) -> Agent:
-        """Change members of an agent; the others stay as they are."""
-        own = _known(members)
+    def change(self, agent_id: str, fields: Mapping[str, Json]) -> Agent:
+        """Change some fields of an agent."""
+        changed = _known_fields(fields)
         with self._lock:
             agent = self.find(agent_id)
-            return self.put(replace(agent, members={**agent.members, **own}, updated_at=_timestamp()))
+            return self.put(replace(agent, fields={**agent.fields, **changed}, updated_at=_timestamp()))
 
     def put(self, agent: Agent) -> Agent:
-        """Put an agent in the place of the one that has its id."""
+        """Replace the agent with the same id."""
         with self._lock:
             self._agents[agent.id] = agent
             return agent
 
     def give_number(self, agent_id: str, number: str | None = None) -> Agent:
-        """Give an agent a number, its next one if none is named; its progression is over."""
+        """Give an agent a number and end its progression.
+
+        :param number: None is the next free number
+        """
         with self._lock:
             agent = self.find(agent_id)
-            self._end_course(agent_id)
-            return self._numbered(agent, number or self._next_number())
+            self._end_progression(agent_id)
+            return self._set_number(agent, number or self._next_number())
 
     def take_number(self, agent_id: str) -> Agent:
-        """Take an agent's number away; its progression is over."""
+        """Take an agent's number away and end its progression."""
         with self._lock:
             agent = self.find(agent_id)
-            self._end_course(agent_id)
-            return self._numbered(agent, None)
+            self._end_progression(agent_id)
+            return self._set_number(agent, None)
 
     def progress(self, agent_id: str, progression: Progression) -> Agent:
-        """Let an agent begin a progression of its own now."""
+        """Start a progression of an agent's own now."""
         with self._lock:
             agent = self.find(agent_id)
-            self._end_course(agent_id)
-            self._courses[agent_id] = progression.begin(self._clock(), self._reads[agent.org_id])
-            self._settle(agent_id)
+            self._end_progression(agent_id)
+            self._pending[agent_id] = progression.start(self._clock(), self._reads[agent.org_id])
+            self._apply_due(agent_id)
             return self._agents.get(agent_id, agent)
 
     def remove(self, agent_id: str) -> None:
-        """Take an agent away."""
+        """Remove an agent."""
         with self._lock:
             self.find(agent_id)
             self._remove(agent_id)
 
-    def _settle_all(self) -> None:
-        for agent_id in list(self._courses):
-            self._settle(agent_id)
+    def _apply_all_due(self) -> None:
+        for agent_id in list(self._pending):
+            self._apply_due(agent_id)
 
-    def _settle(self, agent_id: str) -> None:
-        while course := self._courses.get(agent_id):
-            if not course.steps:
-                del self._courses[agent_id]
+    def _apply_due(self, agent_id: str) -> None:
+        while pending := self._pending.get(agent_id):
+            if not pending.steps:
+                del self._pending[agent_id]
                 return
             agent = self._agents[agent_id]
-            step = course.next_step(self._clock(), self._reads[agent.org_id])
-            if step is None:
+            due = pending.next_event(self._clock(), self._reads[agent.org_id])
+            if due is None:
                 return
-            event, self._courses[agent_id] = step
+            event, self._pending[agent_id] = due
             self._untouched.discard(agent_id)
-            self._happen(agent, event)
+            self._apply(event, agent)
 
-    def _happen(self, agent: Agent, event: Event) -> None:
+    def _apply(self, event: Event, agent: Agent) -> None:
         match event:
             case "gone":
                 self._remove(agent.id)
             case "lost":
-                self._numbered(agent, None)
+                self._set_number(agent, None)
             case "changed":
-                self._numbered(agent, self._next_number())
+                self._set_number(agent, self._next_number())
             case "given" if agent.phone_number is None:
-                self._numbered(agent, self._next_number())
+                self._set_number(agent, self._next_number())
 
-    def _numbered(self, agent: Agent, number: str | None) -> Agent:
+    def _set_number(self, agent: Agent, number: str | None) -> Agent:
         return self.put(replace(agent, phone_number=number, updated_at=_timestamp()))
 
     def _next_number(self) -> str:
         return f"+1555{next(self._numbers):07d}"
 
     def _remove(self, agent_id: str) -> None:
-        self._end_course(agent_id)
+        self._end_progression(agent_id)
         del self._agents[agent_id]
 
-    def _end_course(self, agent_id: str) -> None:
-        self._courses.pop(agent_id, None)
+    def _end_progression(self, agent_id: str) -> None:
+        self._pending.pop(agent_id, None)
         self._untouched.discard(agent_id)
 
 
-def check_names(members: Set[str]) -> None:
-    """Raise a ValueError for members that no agent of any generation has."""
-    if unknown := sorted(members - DEFAULTS.keys()):
-        raise ValueError(f"An agent has no member {', '.join(unknown)}.")
+def check_field_names(names: Set[str]) -> None:
+    """Raise a ValueError for fields that no generation's agents have."""
+    if unknown := sorted(names - DEFAULTS.keys()):
+        raise ValueError(f"An agent has no field {', '.join(unknown)}.")
 
 
-def _known(members: Mapping[str, Json]) -> JsonObject:
-    """Check the names, and put the default in the place of a null where an agent never has one."""
-    check_names(members.keys())
+def _known_fields(fields: Mapping[str, Json]) -> JsonObject:
+    """Check the names, and replace null by the default where an agent never has null."""
+    check_field_names(fields.keys())
     return {
         name: DEFAULTS[name] if value is None and isinstance(DEFAULTS[name], bool) else value
-        for name, value in members.items()
+        for name, value in fields.items()
     }
 
 
