@@ -1,60 +1,73 @@
-"""The HTTP application: routes each request to its operation, by way of the journal and the faults."""
+"""The HTTP application: routes each request to its operation, writes the journal, and injects the faults."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Awaitable, Callable
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from airflow_provider_opencx.simulator.call import Call
+from airflow_provider_opencx.simulator.contract import GENERATIONS, Contract, load_contract
 from airflow_provider_opencx.simulator.delivery import DroppedConnection
 from airflow_provider_opencx.simulator.journal import Record, without_secrets
 from airflow_provider_opencx.simulator.json_values import read_json
-from airflow_provider_opencx.simulator.operations import Operations, refuse
+from airflow_provider_opencx.simulator.operations import Operations
+from airflow_provider_opencx.simulator.responses import route_not_found
 from airflow_provider_opencx.simulator.service import Service
 
 
 def create_app(service: Service, admin: ASGIApp) -> FastAPI:
-    """Make the application of a simulated service. Every generation has the same paths and methods.
+    """Create the application of a simulated service.
 
-    :param admin: the application that drives the service, under ``/_simulator/``
+    A request is routed by the document of the generation that the service speaks when the request arrives.
+
+    :param admin: the application that controls the service, under ``/_simulator/``
     """
-    app = FastAPI(title="OpenCX simulator", openapi_url=None, redirect_slashes=False)
-    methods_of_paths: defaultdict[str, dict[str, str]] = defaultdict(dict)
-    for operation in service.contract.operations.values():
-        methods_of_paths[operation.path][operation.method] = operation.id
-    # A path that is written out goes before one that stands for many, as OpenAPI has it.
-    for path, operations in sorted(methods_of_paths.items(), key=lambda item: "{" in item[0]):
-        app.add_api_route(path, _endpoint(service, operations), methods=list(operations), response_model=None)
+    apis = {generation: _create_api(service, load_contract(generation)) for generation in GENERATIONS}
 
+    async def current_api(scope: Scope, receive: Receive, send: Send) -> None:
+        await apis[service.contract.generation](scope, receive, send)
+
+    app = FastAPI(title="OpenCX simulator", openapi_url=None)
     app.mount("/_simulator", admin)
-
-    async def refuse_route(request: Request, problem: Exception) -> Response:
-        if not isinstance(problem, HTTPException):
-            raise problem
-        record = service.journal.write(_record(service, request, None, b""))
-        record.status = problem.status_code
-        return refuse(problem.status_code, f"{request.method} {request.url.path}: {problem.detail}", problem.headers)
-
-    app.add_exception_handler(HTTPException, refuse_route)
+    app.mount("/", current_api)
     return app
 
 
-def _endpoint(service: Service, operations: dict[str, str]) -> Callable[[Request], Awaitable[Response]]:
+def _create_api(service: Service, contract: Contract) -> FastAPI:
+    api = FastAPI(openapi_url=None, redirect_slashes=False)
+    # As OpenAPI has it, /phone/voices takes precedence over /phone/{phone_agent_id}.
+    for operation in sorted(contract.operations.values(), key=lambda operation: operation.path.count("{")):
+        endpoint = _endpoint(service, operation.id)
+        api.add_api_route(operation.path, endpoint, methods=[operation.method], response_model=None)
+
+    async def not_found(request: Request, error: Exception) -> Response:
+        """Respond to an unknown path, and alike to an unknown method, for which Starlette's error is a 405."""
+        record = service.journal.write(_record(service, request, None, b""))
+        query = f"?{request.url.query}" if request.url.query else ""
+        response = route_not_found(request.method, f"{request.url.path}{query}")
+        record.status = response.status_code
+        return response
+
+    api.add_exception_handler(HTTPException, not_found)
+    return api
+
+
+def _endpoint(service: Service, operation: str) -> Callable[[Request], Awaitable[Response]]:
     handle = Operations(service)
 
-    async def answer(request: Request) -> Response:
-        operation = operations[request.method]
+    async def respond(request: Request) -> Response:
         body = await request.body()
         service.clock.catch_up()
         record = service.journal.write(_record(service, request, operation, body))
         call = Call(
             operation=operation,
+            method=request.method,
+            path=request.url.path,
             query=request.query_params,
             path_parameters=request.path_params,
             authorization=request.headers.get("authorization", ""),
@@ -64,13 +77,13 @@ def _endpoint(service: Service, operations: dict[str, str]) -> Callable[[Request
         record.fault = type(fault).__name__ if fault else None
         try:
             response = await fault.respond(call, handle) if fault else handle(call)
-        except Exception as mistake:  # in a fault of a test's own, which would otherwise never hear of it
-            service.bugs.append(f"{record.fault}: {mistake!r}")
+        except Exception as error:  # a bug in a fault of the test's own, which the test would not notice otherwise
+            service.bugs.append(f"{record.fault}: {error!r}")
             raise
         record.status = None if isinstance(response, DroppedConnection) else response.status_code
         return response
 
-    return answer
+    return respond
 
 
 def _record(service: Service, request: Request, operation: str | None, body: bytes) -> Record:

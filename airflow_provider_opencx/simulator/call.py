@@ -19,6 +19,8 @@ class Call:
     """A request for one operation, before authentication and validation."""
 
     operation: str
+    method: str
+    path: str
     query: Mapping[str, str]
     path_parameters: Mapping[str, str]
     authorization: str = field(repr=False)

@@ -1,4 +1,4 @@
-"""What one generation of the API takes and answers, read from its OpenAPI document."""
+"""What each generation of the API accepts and returns, read from its OpenAPI document."""
 
 from __future__ import annotations
 
@@ -7,119 +7,119 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any, Literal, get_args
-from weakref import WeakKeyDictionary
 
 import yaml
 from jsonschema import Draft202012Validator
 
-from airflow_provider_opencx.simulator.json_values import Json, JsonObject, write_json
-from airflow_provider_opencx.simulator.resources.phone_agents.store import Agent
+from airflow_provider_opencx.simulator.json_values import Json
 
 Generation = Literal["2024", "2025", "2026"]
 GENERATIONS: tuple[Generation, ...] = get_args(Generation)
 
-OPERATIONS = ("listPhoneAgents", "createPhoneAgent", "updatePhoneAgent", "listPhoneVoices")
-
-# A message that quotes a value is cut here: the value may be as long as the request.
+# Messages quote values, which can be as long as the request.
 _LONGEST_MESSAGE = 300
 
 
 class ContractError(Exception):
-    """The simulator was about to answer what its document does not describe: a bug, of the simulator or of a test."""
+    """The simulator does not do what its OpenAPI documents say: a bug of the simulator or of a test."""
 
 
 @dataclass(frozen=True)
 class Operation:
-    """One operation of the document. A validator of None stands for a body that has to be empty."""
+    """One operation of a document.
+
+    :param id: its ``operationId``
+    :param query: the validators of its query parameters
+    :param body: the validator of the request's body; None if it has none
+    :param responses: by status, the validator of the response's body; None if the body is empty
+    """
 
     id: str
     method: str
     path: str
     query: Mapping[str, Draft202012Validator]
     body: Draft202012Validator | None
-    answers: Mapping[int, Draft202012Validator | None]
+    responses: Mapping[int, Draft202012Validator | None]
 
     @property
     def success(self) -> int:
-        """The one status that says it was done."""
-        return next(status for status in self.answers if status < 300)
+        """The status of a successful response."""
+        return next(status for status in self.responses if status < 300)
+
+    def query_errors(self, query: Mapping[str, str]) -> list[str]:
+        """Validate the query; return error messages. Unknown parameters are ignored."""
+        return [
+            f"{name}: {error}"
+            for name, validator in self.query.items()
+            if name in query
+            for error in validation_errors(validator, query[name])
+        ]
+
+    def body_errors(self, body: Json) -> list[str]:
+        """Validate the body of a request; return error messages, which name the fields."""
+        return validation_errors(self.body, body) if self.body else []
+
+    def check_response(self, status: int, body: Json = None) -> None:
+        """Validate a response; raise a ContractError if the document does not describe it.
+
+        :param body: None is an empty body
+        """
+        if status not in self.responses:
+            raise ContractError(f"{self.id} has no response {status}")
+        validator = self.responses[status]
+        if validator is None and body is not None:
+            raise ContractError(f"{self.id} has an empty body in the response {status}")
+        if errors := validation_errors(validator, body) if validator else []:
+            raise ContractError(f"{self.id} has no response {status} with this body: {'; '.join(errors)}")
 
 
 class Contract:
-    """The document of one generation, put to use."""
+    """The OpenAPI document of one generation.
 
-    def __init__(self, generation: Generation) -> None:
-        document = yaml.safe_load(files(__package__).joinpath("openapi", f"{generation}.yaml").read_bytes())
-        document = _inlined(document, document)
+    :param generation: the generation
+    :param document: the parsed document
+    """
+
+    def __init__(self, generation: Generation, document: Mapping[str, Any]) -> None:
+        inlined = _inline_references(document, document)
         self.generation = generation
+        self.schemas: Mapping[str, Any] = inlined["components"]["schemas"]
         self.operations: Mapping[str, Operation] = {
             details["operationId"]: _operation(method, path, details)
-            for path, methods in document["paths"].items()
+            for path, methods in inlined["paths"].items()
             for method, details in methods.items()
         }
-        agent = document["components"]["schemas"]["PhoneAgentDto"]
-        self._agent = Draft202012Validator(agent)
-        self._agent_members: tuple[str, ...] = tuple(agent["properties"])
-        self._language_is_a_list = agent["properties"]["language"]["type"] == "array"
-        self._spellings: WeakKeyDictionary[Agent, str] = WeakKeyDictionary()
-
-    def query_mistakes(self, operation: str, query: Mapping[str, str]) -> list[str]:
-        """Say what the document holds against a query; parameters that it does not name pass unread."""
-        known = self.operations[operation].query
-        return [
-            f"{name}: {mistake}"
-            for name, validator in known.items()
-            if name in query
-            for mistake in _mistakes(validator, query[name])
-        ]
-
-    def body_mistakes(self, operation: str, body: Json) -> list[str]:
-        """Say what the document holds against the body of a request, naming each member at fault."""
-        validator = self.operations[operation].body
-        return _mistakes(validator, body) if validator else []
-
-    def check_answer(self, operation: str, status: int, body: Json = None) -> None:
-        """Raise a ContractError unless the document describes this answer; None is an empty body."""
-        answers = self.operations[operation].answers
-        if status not in answers:
-            raise ContractError(f"{operation} never answers {status}")
-        validator = answers[status]
-        mistakes = _mistakes(validator, body) if validator else ["the body is not empty"] if body is not None else []
-        if mistakes:
-            raise ContractError(f"{operation} answers {status} with a wrong body: {'; '.join(mistakes)}")
-
-    def agent_members(self, agent: Agent) -> JsonObject:
-        """Give an agent the members and the form that it has in this generation."""
-        known = agent.all_fields()
-        members = {name: known[name] for name in self._agent_members}
-        codes = agent.language
-        if self._language_is_a_list:
-            members["language"] = ["en"] if codes is None else list[Json](codes)
-        else:
-            members["language"] = codes[0] if codes else None
-        return members
-
-    def spell_agent(self, agent: Agent) -> str:
-        """Write an agent as JSON, checked against the document.
-
-        An agent never changes (a changed one is another object), so the text is made and checked once: lists
-        of thousands of agents stay quick.
-        """
-        if agent not in self._spellings:
-            members = self.agent_members(agent)
-            if mistakes := _mistakes(self._agent, members):
-                raise ContractError(f"The agent {agent.id} has no form in {self.generation}: {'; '.join(mistakes)}")
-            self._spellings[agent] = write_json(members)
-        return self._spellings[agent]
 
 
 @cache
 def load_contract(generation: str) -> Contract:
-    """Return the contract of a generation, read once."""
+    """Return the contract of a generation."""
     for known in GENERATIONS:
         if generation == known:
-            return Contract(known)
+            return Contract(known, load_document(known))
     raise ValueError(f"There is no generation {generation!r} of the API, only {', '.join(GENERATIONS)}.")
+
+
+def load_document(generation: Generation) -> dict[str, Any]:
+    """Return the OpenAPI document of a generation."""
+    document: dict[str, Any] = yaml.safe_load(files(__package__).joinpath("openapi", f"{generation}.yaml").read_bytes())
+    return document
+
+
+def operation_ids() -> list[str]:
+    """Return the ``operationId`` of every operation that at least one generation has."""
+    contracts = [load_contract(generation) for generation in GENERATIONS]
+    return list(dict.fromkeys(operation for contract in contracts for operation in contract.operations))
+
+
+def validation_errors(validator: Draft202012Validator, value: Json) -> list[str]:
+    """Return error messages, which name the fields; none if the value is valid."""
+    messages = []
+    for error in validator.iter_errors(value):
+        field = ".".join(str(step) for step in error.absolute_path)
+        message = f"{field}: {error.message}" if field else error.message
+        messages.append(message if len(message) <= _LONGEST_MESSAGE else f"{message[:_LONGEST_MESSAGE]}...")
+    return sorted(messages)
 
 
 def _operation(method: str, path: str, details: Mapping[str, Any]) -> Operation:
@@ -132,20 +132,20 @@ def _operation(method: str, path: str, details: Mapping[str, Any]) -> Operation:
             for parameter in details.get("parameters", ())
             if parameter["in"] == "query"
         },
-        body=_content(details.get("requestBody", {})),
-        answers={int(status): _content(answer) for status, answer in details["responses"].items()},
+        body=_json_content(details.get("requestBody", {})),
+        responses={int(status): _json_content(response) for status, response in details["responses"].items()},
     )
 
 
-def _content(described: Mapping[str, Any]) -> Draft202012Validator | None:
+def _json_content(described: Mapping[str, Any]) -> Draft202012Validator | None:
     content = described.get("content")
     return Draft202012Validator(content["application/json"]["schema"]) if content else None
 
 
-def _inlined(part: Any, document: Mapping[str, Any]) -> Any:
-    """Put what a ``$ref`` points at in its place; the documents refer only to themselves and never in a circle."""
+def _inline_references(part: Any, document: Mapping[str, Any]) -> Any:
+    """Replace each ``$ref`` by what it refers to. References are local and not circular."""
     if isinstance(part, list):
-        return [_inlined(item, document) for item in part]
+        return [_inline_references(item, document) for item in part]
     if not isinstance(part, dict):
         return part
     if "$ref" in part:
@@ -153,13 +153,4 @@ def _inlined(part: Any, document: Mapping[str, Any]) -> Any:
         for step in part["$ref"].removeprefix("#/").split("/"):
             target = target[step]
         part = {**target, **{name: value for name, value in part.items() if name != "$ref"}}
-    return {name: _inlined(value, document) for name, value in part.items()}
-
-
-def _mistakes(validator: Draft202012Validator, value: Json) -> list[str]:
-    mistakes = []
-    for error in validator.iter_errors(value):
-        member = ".".join(str(step) for step in error.absolute_path)
-        message = f"{member}: {error.message}" if member else error.message
-        mistakes.append(message if len(message) <= _LONGEST_MESSAGE else f"{message[:_LONGEST_MESSAGE]}...")
-    return sorted(mistakes)
+    return {name: _inline_references(value, document) for name, value in part.items()}

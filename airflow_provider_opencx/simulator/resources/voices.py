@@ -1,7 +1,8 @@
-"""The voices that the simulator offers."""
+"""The voices that an agent can have: always the same."""
 
 from __future__ import annotations
 
+from airflow_provider_opencx.simulator.handler import AcceptedRequest, Handlers
 from airflow_provider_opencx.simulator.json_values import Json
 
 DEFAULT_VOICE = "voice_aria"
@@ -11,7 +12,7 @@ VOICES: list[Json] = [
         "voice_id": DEFAULT_VOICE,
         "name": "Aria",
         "labels": {"accent": "american", "gender": "female", "language": "en", "use_case": "conversational"},
-        "description": "Calm and clear; what an agent gets that asks for none",
+        "description": "Calm and clear; the default voice",
         "preview_url": None,
     },
     {
@@ -29,3 +30,11 @@ VOICES: list[Json] = [
         "preview_url": None,
     },
 ]
+
+
+def list_phone_voices(request: AcceptedRequest) -> Json:
+    """Return all voices."""
+    return VOICES
+
+
+HANDLERS: Handlers = {"listPhoneVoices": list_phone_voices}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
+
+from pydantic import AfterValidator
 
 from airflow_provider_opencx.simulator.clock import duration
 
@@ -73,6 +75,15 @@ class Progression:
     def start(self, time: float, reads: int) -> PendingSteps:
         """Return all steps, counting from a time and a read count."""
         return PendingSteps(self.steps, time, reads)
+
+
+def _check(text: str) -> str:
+    Progression.parse(text)
+    return text
+
+
+ProgressionText = Annotated[str, AfterValidator(_check)]
+"""A text that ``Progression.parse()`` accepts, for pydantic models."""
 
 
 def _later_step(text: str) -> Step:

@@ -1,0 +1,73 @@
+"""The interface of resources: what their handlers get, return and raise."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from airflow_provider_opencx.simulator.contract import Contract, Operation
+from airflow_provider_opencx.simulator.json_values import Json, JsonObject
+
+if TYPE_CHECKING:
+    from airflow_provider_opencx.simulator.service import Service
+
+
+@dataclass(frozen=True)
+class AcceptedRequest:
+    """A request that is authenticated, within the rate limit and valid.
+
+    :param service: the simulated service
+    :param organization: the id of the organization whose key was sent
+    :param contract: the contract of the generation in which the response is written
+    :param operation: the operation in that generation
+    :param body: the body; empty if the operation has none
+    """
+
+    service: Service
+    organization: str
+    contract: Contract
+    operation: Operation
+    query: Mapping[str, str]
+    path_parameters: Mapping[str, str]
+    body: JsonObject
+
+
+@dataclass(frozen=True)
+class ValidatedJson:
+    """A response that its handler has validated: lists can be too long to validate them for each request."""
+
+    text: str
+
+
+Handler: TypeAlias = Callable[[AcceptedRequest], Json | ValidatedJson]
+"""Handles the requests of one operation, and returns the body of a successful response.
+
+The body is validated against the OpenAPI document, and not sent if the document describes an empty one.
+"""
+
+Handlers: TypeAlias = Mapping[str, Handler]
+"""Handlers by ``operationId``."""
+
+AdminHandler: TypeAlias = Callable[["Service", Request], Awaitable[Response]]
+"""Handles a request below ``/_simulator/``. An error is an HTTPException."""
+
+AdminRoutes: TypeAlias = Sequence[tuple[str, str, AdminHandler]]
+"""Methods, paths below ``/_simulator/``, and their handlers."""
+
+
+class HTTPError(Exception):
+    """A handler raises it to respond with an error.
+
+    :param status: one of those that the OpenAPI document has for the operation
+    :param message: the message in the body
+    """
+
+    def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.headers = headers
