@@ -1,4 +1,4 @@
-"""A simulator with a clock of its own, and a client that speaks to it over a socket."""
+"""A simulator with a clock that stands still, and a client that uses it over a socket."""
 
 from __future__ import annotations
 
@@ -18,16 +18,10 @@ from airflow_provider_opencx.simulator import Simulator
 
 KEY = "a-key-that-nobody-may-see"
 OTHER_KEY = "a-key-of-somebody-else"
-PLACES = {
-    "listPhoneAgents": ("GET", "/phone"),
-    "createPhoneAgent": ("POST", "/phone"),
-    "updatePhoneAgent": ("PATCH", "/phone/{phone_agent_id}"),
-    "listPhoneVoices": ("GET", "/phone/voices"),
-}
 
 
 class Clock:
-    """Stands still until it is moved."""
+    """Stands still until ``now`` is set."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -39,15 +33,15 @@ class Clock:
 class Client(httpx.Client):
     """A client of the simulated API."""
 
-    def create(self, name: str = "Support", **members: object) -> dict[str, Any]:
-        answer = self.post("/phone", json={"name": name, **members})
-        assert answer.is_success, answer.text
-        agent = answer.json()
+    def create(self, name: str = "Support", **fields: object) -> dict[str, Any]:
+        response = self.post("/phone", json={"name": name, **fields})
+        assert response.is_success, response.text
+        agent = response.json()
         assert isinstance(agent, dict)
         return agent
 
     def listed(self) -> list[dict[str, Any]]:
-        """Read the whole list of a generation that has one, or its first page."""
+        """Return the whole list, or its first page in a generation with pages."""
         body = self.get("/phone").json()
         agents = body if isinstance(body, list) else body["items"]
         assert isinstance(agents, list)
@@ -57,15 +51,15 @@ class Client(httpx.Client):
         return [agent["phone_number"] for agent in self.listed()]
 
 
-@pytest.fixture(scope="session")
-def places() -> dict[str, tuple[str, str]]:
-    """The method and the path of each operation."""
-    return PLACES
-
-
 @pytest.fixture
 def generation() -> str:
     return "2026"
+
+
+@pytest.fixture
+def routes(generation: str) -> dict[str, tuple[str, str]]:
+    """The method and the path of each operation."""
+    return _routes(generation)
 
 
 @pytest.fixture
@@ -88,28 +82,28 @@ def client(simulator: Simulator) -> Iterator[Client]:
 
 
 @pytest.fixture(scope="session")
-def assert_as_documented() -> Callable[[httpx.Response, str, str], None]:
-    """Judges an answer by the document alone, with none of the simulator's own code."""
+def assert_documented() -> Callable[[httpx.Response, str, str], None]:
+    """Validates a response by the document alone, without the simulator's code."""
 
-    def judge(answer: httpx.Response, operation: str, generation: str) -> None:
-        method, path = PLACES[operation]
+    def check(response: httpx.Response, operation: str, generation: str) -> None:
+        method, path = _routes(generation)[operation]
         described = _document(generation)["paths"][path][method.lower()]["responses"]
-        status = str(answer.status_code)
+        status = str(response.status_code)
         assert status in described
-        place = f"/paths/{path.replace('/', '~1')}/{method.lower()}/responses/{status}"
+        pointer = f"/paths/{path.replace('/', '~1')}/{method.lower()}/responses/{status}"
         if "$ref" in described[status]:
-            place = described[status]["$ref"].removeprefix("#")
-            described = {status: _document(generation)["components"]["responses"][place.rsplit("/", 1)[1]]}
+            pointer = described[status]["$ref"].removeprefix("#")
+            described = {status: _document(generation)["components"]["responses"][pointer.rsplit("/", 1)[1]]}
         if "content" not in described[status]:
-            assert answer.content == b""
+            assert response.content == b""
             return
-        assert answer.headers["content-type"] == "application/json"
+        assert response.headers["content-type"] == "application/json"
         document = DRAFT202012.create_resource(_document(generation))
         registry: Registry[Any] = Registry().with_resource("urn:api", document)
-        schema = {"$ref": f"urn:api#{place}/content/application~1json/schema"}
-        Draft202012Validator(schema, registry=registry).validate(answer.json())
+        schema = {"$ref": f"urn:api#{pointer}/content/application~1json/schema"}
+        Draft202012Validator(schema, registry=registry).validate(response.json())
 
-    return judge
+    return check
 
 
 @cache
@@ -118,3 +112,12 @@ def _document(generation: str) -> dict[str, Any]:
     loaded = yaml.safe_load(text)
     assert isinstance(loaded, dict)
     return loaded
+
+
+@cache
+def _routes(generation: str) -> dict[str, tuple[str, str]]:
+    return {
+        details["operationId"]: (method.upper(), path)
+        for path, methods in _document(generation)["paths"].items()
+        for method, details in methods.items()
+    }

@@ -111,7 +111,8 @@ class TestContacts:
             client.get("/contacts")
         simulator.generation = "2024"
         simulator.advance(5)
-        assert simulator.agents() == simulator.bugs == []
+        assert simulator.agents() == []
+        assert simulator.bugs == []
 
 
 def test_resource_needs_an_operation_for_each_handler(add_module: Callable[[], None]) -> None:

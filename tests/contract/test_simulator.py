@@ -16,155 +16,159 @@ import pytest
 from airflow_provider_opencx.simulator import Simulator, SlowResponse
 
 
-class TestServer:
-    def test_is_there_as_soon_as_it_is_started_and_gone_as_soon_as_it_is_stopped(self) -> None:
-        simulator = Simulator()
-        with simulator, httpx.Client(base_url=simulator.url) as kept_alive:
-            assert kept_alive.get("/phone").status_code == 401
-            simulator.fail("listPhoneAgents", SlowResponse(60))
-            with suppress(httpx.ReadTimeout):
-                kept_alive.get("/phone", timeout=0.05)
-            began = time.monotonic()
-            simulator.stop()
-            assert time.monotonic() - began < 1
-            with pytest.raises(httpx.ConnectError):
-                httpx.get(f"{simulator.url}/phone")
+def test_server_starts_and_stops_at_once() -> None:
+    simulator = Simulator()
+    with simulator, httpx.Client(base_url=simulator.url) as kept_alive:
+        assert kept_alive.get("/phone").status_code == 401
+        simulator.fail("listPhoneAgents", SlowResponse(60))
+        with suppress(httpx.ReadTimeout):
+            kept_alive.get("/phone", timeout=0.05)
+        began = time.monotonic()
+        simulator.stop()
+        assert time.monotonic() - began < 1
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(f"{simulator.url}/phone")
 
-    def test_does_not_overlook_its_own_mistakes(self, caplog: pytest.LogCaptureFixture) -> None:
-        simulator = Simulator()
-        simulator.store.create("org_000001", {"name": "x", "model": "oppie-vox-99"})
 
-        def read_the_list() -> None:
-            with simulator:
-                answer = httpx.get(f"{simulator.url}/phone", headers={"Authorization": "Bearer test-key"})
-                assert answer.status_code == 500
+def test_server_reports_its_bugs(caplog: pytest.LogCaptureFixture) -> None:
+    simulator = Simulator()
+    simulator.store.create("org_000001", {"name": "x", "model": "oppie-vox-99"})
 
-        with pytest.raises(AssertionError, match="oppie-vox-99"):
-            read_the_list()
-        assert "listPhoneAgents" in caplog.text
-
-    def test_comes_back_where_it_was_with_the_agents_it_had(self) -> None:
-        simulator = Simulator()
+    def read_the_list() -> None:
         with simulator:
-            simulator.add_agent("Still there")
-            before = simulator.url
-        with simulator:
-            answer = httpx.get(f"{simulator.url}/phone", headers={"Authorization": "Bearer test-key"})
-        assert simulator.url == before
-        assert [agent["name"] for agent in answer.json()] == ["Still there"]
+            response = httpx.get(f"{simulator.url}/phone", headers={"Authorization": "Bearer test-key"})
+            assert response.status_code == 500
 
-    @pytest.mark.parametrize(
-        "settings",
-        [
-            {"api_keys": ()},
-            {"api_keys": "test-key"},
-            {"generation": "2023"},
-            {"provision_after": "soon"},
-            {"page_size": 0},
-            {"requests_per_minute": 0},
-        ],
+    with pytest.raises(AssertionError, match="oppie-vox-99"):
+        read_the_list()
+    assert "listPhoneAgents" in caplog.text
+
+
+def test_server_restarts_with_its_port_and_agents() -> None:
+    simulator = Simulator()
+    with simulator:
+        simulator.add_agent("Still there")
+        before = simulator.url
+    with simulator:
+        response = httpx.get(f"{simulator.url}/phone", headers={"Authorization": "Bearer test-key"})
+    assert simulator.url == before
+    assert [agent["name"] for agent in response.json()] == ["Still there"]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"api_keys": ()},
+        {"api_keys": "test-key"},
+        {"generation": "2023"},
+        {"provision_after": "soon"},
+        {"page_size": 0},
+        {"requests_per_minute": 0},
+    ],
+)
+def test_server_rejects_invalid_settings(settings: dict[str, Any]) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - each has its own message
+        Simulator(**settings)
+
+
+def test_fixture_opencx_simulator(opencx_simulator: Simulator) -> None:
+    response = httpx.post(
+        f"{opencx_simulator.url}/phone", headers={"Authorization": "Bearer test-key"}, json={"name": "Support"}
     )
-    def test_refuses_settings_that_make_no_sense(self, settings: dict[str, Any]) -> None:
-        with pytest.raises(ValueError):  # noqa: PT011 - each has its own words
-            Simulator(**settings)
-
-    def test_is_at_hand_in_every_test(self, opencx_simulator: Simulator) -> None:
-        answer = httpx.post(
-            f"{opencx_simulator.url}/phone", headers={"Authorization": "Bearer test-key"}, json={"name": "Support"}
-        )
-        assert answer.json()["phone_number"]
-
-    def test_costs_nothing_where_its_plugin_is_only_installed(self) -> None:
-        code = (
-            "import sys, airflow_provider_opencx.simulator.pytest_plugin as _\n"
-            "print(sorted({'fastapi', 'uvicorn', 'jsonschema', 'yaml', 'airflow'} & set(sys.modules)))"
-        )
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
-        assert done.stdout.strip() == "[]"
+    assert response.json()["phone_number"]
 
 
-class TestCommand:
-    command = (sys.executable, "-m", "airflow_provider_opencx.simulator")
-
-    @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
-    def test_prints_its_address_answers_and_ends_when_told(self, ending: signal.Signals) -> None:
-        process = subprocess.Popen(
-            [*self.command, "--port", "0", "--api-key", "one", "--api-key", "two", "--generation", "2024"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        try:
-            assert process.stdout is not None
-            line = process.stdout.readline()
-            found = re.search(r"generation 2024.* (http://127\.0\.0\.1:[0-9]+) .*not the real service$", line)
-            assert found, line
-            for key in ("one", "two"):
-                answer = httpx.get(f"{found[1]}/phone", headers={"Authorization": f"Bearer {key}"})
-                assert answer.json() == {"items": [], "next": None}
-            process.send_signal(ending)
-            rest, problems = process.communicate(timeout=10)
-        finally:
-            process.kill()
-            process.wait()
-        assert (process.returncode, rest, problems) == (0, "", "")
-
-    @pytest.mark.parametrize(
-        ("arguments", "limit"),
-        [
-            ([], 100),
-            (["--requests-per-minute", "7"], 7),
-            (["--requests-per-minute", "0"], None),
-            (["--requests-per-minute", "none", "--allow-remote-admin"], None),
-        ],
+def test_fixture_plugin_imports_nothing() -> None:
+    code = (
+        "import sys, airflow_provider_opencx.simulator.pytest_plugin as _\n"
+        "print(sorted({'fastapi', 'uvicorn', 'jsonschema', 'yaml', 'airflow'} & set(sys.modules)))"
     )
-    def test_limits_requests_as_the_service_does_unless_told_otherwise(
-        self, arguments: list[str], limit: int | None
-    ) -> None:
-        command = [*self.command, "--port", "0", *arguments]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        try:
-            assert process.stdout is not None
-            found = re.search(r"http://127\.0\.0\.1:[0-9]+", process.stdout.readline())
-            assert found
-            headers = {"Host": "simulator.test"} if "--allow-remote-admin" in arguments else {}
-            answer = httpx.get(f"{found[0]}/_simulator/settings", headers=headers)
-        finally:
-            process.kill()
-            process.wait()
-        assert answer.json()["requests_per_minute"] == limit
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "[]"
 
-    @pytest.mark.parametrize(
-        ("arguments", "said"),
-        [
-            (["--host", "0.0.0.0"], "--allow-remote"),
-            (["--provision-after", "soon"], "write now, 5s"),
-            (["--generation", "2023"], "2026"),
-            (["--requests-per-minute", "-1"], "requests_per_minute"),
-            (["--requests-per-minute", "few"], "not a number of requests"),
-        ],
+
+COMMAND = (sys.executable, "-m", "airflow_provider_opencx.simulator")
+
+
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
+def test_command_prints_its_address_and_stops(ending: signal.Signals) -> None:
+    process = subprocess.Popen(
+        [*COMMAND, "--port", "0", "--api-key", "one", "--api-key", "two", "--generation", "2024"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
-    def test_refuses_what_it_cannot_or_should_not_do(self, arguments: list[str], said: str) -> None:
-        done = subprocess.run([*self.command, *arguments], capture_output=True, text=True, check=False, timeout=60)
-        assert (done.returncode, done.stdout) == (2, "")
-        assert said in done.stderr
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        found = re.search(r"generation 2024.* (http://127\.0\.0\.1:[0-9]+) .*not the real service$", line)
+        assert found, line
+        for key in ("one", "two"):
+            response = httpx.get(f"{found[1]}/phone", headers={"Authorization": f"Bearer {key}"})
+            assert response.json() == {"items": [], "next": None}
+        process.send_signal(ending)
+        rest, problems = process.communicate(timeout=10)
+    finally:
+        process.kill()
+        process.wait()
+    assert (process.returncode, rest, problems) == (0, "", "")
 
-    def test_says_so_if_the_port_is_taken(self) -> None:
-        with Simulator() as simulator:
-            port = simulator.url.rsplit(":", 1)[1]
-            done = subprocess.run(
-                [*self.command, "--port", port], capture_output=True, text=True, check=False, timeout=60
-            )
-        assert done.returncode == 1
-        assert f"port {port}" in done.stderr
 
-    @pytest.mark.parametrize("missing", ["fastapi", "uvicorn", "jsonschema", "yaml"])
-    def test_names_what_to_install_if_a_requirement_is_missing(self, missing: str) -> None:
-        code = (
-            f"import sys; sys.modules[{missing!r}] = None\n"
-            "import runpy; runpy.run_module('airflow_provider_opencx.simulator', run_name='__main__')"
-        )
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
-        assert done.returncode == 1
-        assert "pip install 'airflow-provider-opencx[simulator]'" in done.stderr
-        assert "Traceback" not in done.stderr
+@pytest.mark.parametrize(
+    ("arguments", "limit"),
+    [
+        ([], 100),
+        (["--requests-per-minute", "7"], 7),
+        (["--requests-per-minute", "0"], None),
+        (["--requests-per-minute", "none", "--allow-remote-admin"], None),
+    ],
+)
+def test_command_rate_limit(arguments: list[str], limit: int | None) -> None:
+    command = [*COMMAND, "--port", "0", *arguments]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        found = re.search(r"http://127\.0\.0\.1:[0-9]+", process.stdout.readline())
+        assert found
+        headers = {"Host": "simulator.test"} if "--allow-remote-admin" in arguments else {}
+        response = httpx.get(f"{found[0]}/_simulator/settings", headers=headers)
+    finally:
+        process.kill()
+        process.wait()
+    assert response.json()["requests_per_minute"] == limit
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--host", "0.0.0.0"], "--allow-remote"),
+        (["--provision-after", "soon"], "write now, 5s"),
+        (["--generation", "2023"], "2026"),
+        (["--requests-per-minute", "-1"], "requests_per_minute"),
+        (["--requests-per-minute", "few"], "not a number of requests"),
+    ],
+)
+def test_command_rejects_invalid_options(arguments: list[str], message: str) -> None:
+    done = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
+
+
+def test_command_port_is_taken() -> None:
+    with Simulator() as simulator:
+        port = simulator.url.rsplit(":", 1)[1]
+        done = subprocess.run([*COMMAND, "--port", port], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert f"port {port}" in done.stderr
+
+
+@pytest.mark.parametrize("missing", ["fastapi", "uvicorn", "jsonschema", "yaml"])
+def test_command_names_the_missing_requirement(missing: str) -> None:
+    code = (
+        f"import sys; sys.modules[{missing!r}] = None\n"
+        "import runpy; runpy.run_module('airflow_provider_opencx.simulator', run_name='__main__')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert "pip install 'airflow-provider-opencx[simulator]'" in done.stderr
+    assert "Traceback" not in done.stderr
