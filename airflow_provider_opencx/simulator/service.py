@@ -226,7 +226,7 @@ class Service:
     @property
     def writes(self) -> list[Record]:
         """The requests that create or change something."""
-        return [record for record in self.requests if record.method in ("POST", "PATCH")]
+        return [record for record in self.requests if record.method in ("POST", "PUT", "PATCH", "DELETE")]
 
     def count(self, operation: str) -> int:
         """Return the number of requests of an operation."""

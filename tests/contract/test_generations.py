@@ -219,7 +219,7 @@ def test_error_404_unknown_route(simulator: Simulator, client: Any, method: str,
 
 
 def test_error_404_unknown_route_with_query(client: Any) -> None:
-    assert client.get("/calls?page=2").json()["message"] == "Route GET:/calls?page=2 not found"
+    assert client.get("/nothing?page=2").json()["message"] == "Route GET:/nothing?page=2 not found"
 
 
 def test_organization_is_separate(simulator: Simulator, client: Any) -> None:

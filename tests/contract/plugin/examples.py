@@ -6,8 +6,8 @@ from airflow_provider_opencx.simulator.handler import AcceptedRequest, Handlers
 from airflow_provider_opencx.simulator.json_values import Json
 
 
-def list_contacts(request: AcceptedRequest) -> Json:
-    return [{"id": "contact_1", "org_id": request.organization}]
+def list_examples(request: AcceptedRequest) -> Json:
+    return [{"id": "example_1", "org_id": request.organization}]
 
 
-HANDLERS: Handlers = {"listContacts": list_contacts}
+HANDLERS: Handlers = {"listExamples": list_examples}
