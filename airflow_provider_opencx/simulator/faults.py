@@ -278,7 +278,7 @@ class RespondInGeneration(Fault):
     """Handle the request, but respond as another generation of the API does.
 
     The request's body is validated by the generation that the simulator speaks. The query, the status and the body of
-    the response are those of the other generation.
+    the response are those of the other generation; without such an operation there, the response is a 404.
 
     :param generation: ``2024``, ``2025`` or ``2026``
     """
