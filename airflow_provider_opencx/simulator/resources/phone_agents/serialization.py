@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from weakref import WeakKeyDictionary
 
 from jsonschema import Draft202012Validator
@@ -36,7 +37,12 @@ def agent_json(agent: Agent, contract: Contract) -> str:
     texts = _texts.setdefault(agent, {})
     if contract not in texts:
         fields = agent_fields(agent, contract)
-        if errors := validation_errors(Draft202012Validator(contract.schemas[_SCHEMA]), fields):
+        if errors := validation_errors(_validator(contract), fields):
             raise ContractError(f"Agent {agent.id} is not valid in {contract.generation}: {'; '.join(errors)}")
         texts[contract] = write_json(fields)
     return texts[contract]
+
+
+@cache
+def _validator(contract: Contract) -> Draft202012Validator:
+    return Draft202012Validator(contract.schemas[_SCHEMA])
