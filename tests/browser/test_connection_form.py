@@ -19,7 +19,7 @@ from .pages import AirflowPages
 HELP = {field.label: field.description for field in EXTRA_FIELDS}
 
 
-def test_the_form_asks_for_a_key_and_a_url_and_explains_the_rest(pages: AirflowPages) -> None:
+def test_form_shows_fields_defaults_and_help(pages: AirflowPages) -> None:
     form = pages.add_connection("opencx_default")
     expect(form.base_url).to_have_attribute("placeholder", "https://api.open.cx")
     expect(form.key).to_have_attribute("placeholder", re.compile("^from the OpenCX dashboard"))
@@ -51,7 +51,7 @@ def test_the_form_asks_for_a_key_and_a_url_and_explains_the_rest(pages: AirflowP
     ],
     ids=["accepted", "rejected"],
 )
-def test_the_test_button_says_whether_opencx_takes_the_key(
+def test_form_test_button_reports_key_status(
     pages: AirflowPages, connect: Callable[..., None], key: str, title: str, sentence: str
 ) -> None:
     connect(key=key)
@@ -61,7 +61,7 @@ def test_the_test_button_says_whether_opencx_takes_the_key(
     assert API_KEY not in pages.page.content()
 
 
-def test_who_edits_a_connection_sees_all_but_the_key_and_the_key_stays(
+def test_form_edit_hides_and_keeps_key(
     pages: AirflowPages, connect: Callable[..., None], airflow: AirflowStandalone, simulator: Simulator
 ) -> None:
     connect()

@@ -33,7 +33,7 @@ def wait_for_scheduler(airflow: AirflowStandalone, task_id: str, run_id: str) ->
     wait_for(f"scheduler that knows of {task_id}", heard, within=300)
 
 
-def test_a_campaign_started_by_its_button_gives_each_agent_its_number(
+def test_example_dags_campaign_shows_each_number(
     pages: AirflowPages,
     connect: Callable[..., None],
     airflow: AirflowStandalone,
@@ -66,7 +66,7 @@ def test_a_campaign_started_by_its_button_gives_each_agent_its_number(
     pages.take_picture("campaign-graph")
 
 
-def test_the_log_of_a_task_that_failed_says_what_to_do(
+def test_log_names_fix_for_rejected_key(
     pages: AirflowPages, connect: Callable[..., None], airflow: AirflowStandalone, simulator: Simulator
 ) -> None:
     connect("opencx_rejected", key=REVOKED_KEY)
@@ -82,7 +82,7 @@ def test_the_log_of_a_task_that_failed_says_what_to_do(
     pages.take_picture("failed-task-log", height=600)
 
 
-def test_a_person_sees_what_would_change_in_a_fleet_and_approves_it(
+def test_approval_shows_plan_then_applies_it(
     pages: AirflowPages, connect: Callable[..., None], airflow: AirflowStandalone, simulator: Simulator
 ) -> None:
     dag_id, run_id = "opencx_approved_fleet", "monday"

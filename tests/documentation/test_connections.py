@@ -72,21 +72,21 @@ def settings_in(printed: str) -> object:
 
 
 @pytest.mark.parametrize("file", ["environment_json.sh", "environment_uri.sh"])
-def test_a_variable_is_the_connection(file: str, shell: Shell) -> None:
+def test_docs_environment_variable_defines_connection(file: str, shell: Shell) -> None:
     assert settings_in(shell(file, printed_by(READ))) == WANTED
 
 
-def test_a_secrets_backend_gives_the_connection(shell: Shell) -> None:
+def test_docs_secrets_backend_provides_connection(shell: Shell) -> None:
     replace = {"/opt/airflow/connections.yaml": str(CONNECTIONS / "connections.yaml")}
     assert settings_in(shell("secrets_backend.sh", printed_by(READ), replace=replace)) == WANTED
 
 
 @pytest.mark.parametrize("file", ["command_line.sh", "command_line_fields.sh", "command_line_import.sh"])
-def test_the_command_line_stores_the_connection(file: str, shell: Shell) -> None:
+def test_docs_command_line_stores_connection(file: str, shell: Shell) -> None:
     assert settings_in(shell(file, printed_by(TAKE_FROM_DATABASE))) == WANTED
 
 
-def test_the_connection_to_a_simulator_is_tested_with_one_read(shell: Shell) -> None:
+def test_docs_simulator_connection_test_sends_one_get(shell: Shell) -> None:
     with Simulator(api_keys=("demo-key",)) as simulator:
         test = (CONNECTIONS / "test.sh").read_text()
         printed = shell("simulator.sh", test, replace={"http://127.0.0.1:8010": simulator.url})
@@ -94,7 +94,7 @@ def test_the_connection_to_a_simulator_is_tested_with_one_read(shell: Shell) -> 
         assert [(request.method, request.status) for request in simulator.requests] == [("GET", 200)]
 
 
-def test_every_file_is_among_them() -> None:
+def test_docs_connection_examples_are_all_tested() -> None:
     assert {file.name for file in CONNECTIONS.iterdir()} == {
         "command_line.sh",
         "command_line_fields.sh",

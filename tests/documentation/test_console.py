@@ -24,7 +24,7 @@ def commands(file: str) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("file", ["install.sh", "install_simulator.sh"])
-def test_what_is_installed_is_this_distribution_with_extras_that_it_has(file: str) -> None:
+def test_docs_install_commands_name_known_extras(file: str) -> None:
     told = metadata("airflow-provider-opencx")
     for pip, install, requirement in commands(file):
         assert (pip, install) == ("pip", "install")
@@ -32,13 +32,13 @@ def test_what_is_installed_is_this_distribution_with_extras_that_it_has(file: st
         assert Requirement(requirement).extras <= set(told.get_all("Provides-Extra"))
 
 
-def test_make_knows_the_targets() -> None:
+def test_docs_make_targets_exist() -> None:
     for make, target in commands("make.sh"):
         done = subprocess.run([make, "--dry-run", target], cwd=PROJECT, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
 
 
-def test_a_dag_runs_against_a_simulator_that_was_started_as_the_quick_start_says(tmp_path: Path) -> None:
+def test_docs_quick_start_runs_dag(tmp_path: Path) -> None:
     simulator = (CONSOLE / "simulator.sh").read_text().replace("--port 8010", "--port 0")
     process = subprocess.Popen(shlex.split(simulator), env=ENVIRONMENT, stdout=subprocess.PIPE, text=True)
     try:
@@ -64,7 +64,7 @@ def test_a_dag_runs_against_a_simulator_that_was_started_as_the_quick_start_says
         process.communicate()
 
 
-def test_a_pool_lets_one_task_at_a_time(airflow_database: None) -> None:
+def test_docs_pool_has_one_slot(airflow_database: None) -> None:
     from airflow.models import Pool
 
     [command] = commands("pool.sh")
@@ -72,7 +72,7 @@ def test_a_pool_lets_one_task_at_a_time(airflow_database: None) -> None:
     assert Pool.get_pool("opencx_reminders").slots == 1
 
 
-def test_every_file_is_among_them() -> None:
+def test_docs_console_examples_are_all_tested() -> None:
     elsewhere = {"drive_simulator.sh", "test_dags.sh"}  # in test_simulator_page.py
     here = {"install.sh", "install_simulator.sh", "make.sh", "pool.sh", "run_dag.sh", "simulator.sh"}
     assert {file.name for file in CONSOLE.iterdir()} == here | elsewhere

@@ -69,7 +69,7 @@ def load(docs: Path, read_dags: Callable[[Path], Any], airflow_version: tuple[in
 
 
 @pytest.mark.parametrize("dag_id", LEFT_BEHIND)
-def test_a_dag_leaves_the_agents_that_it_declares(
+def test_docs_dag_leaves_agents_as_declared(
     dag_id: str, load: Callable[[str], Any], run_dag: Callable[..., Any], opencx_default: Simulator
 ) -> None:
     dag = load(dag_id)
@@ -88,17 +88,17 @@ def test_a_dag_leaves_the_agents_that_it_declares(
     assert len(opencx_default.writes) == (0 if dag_id == "operator_of_your_own" else len(agents))
 
 
-def test_every_dag_is_among_them(docs: Path) -> None:
+def test_docs_dags_are_all_tested(docs: Path) -> None:
     assert {file.stem for file in (docs / "examples" / "dags").glob("*.py")} == LEFT_BEHIND.keys()
 
 
-def test_a_dry_run_writes_nothing(
+def test_docs_dry_run_writes_nothing(
     load: Callable[[str], Any], run_dag: Callable[..., Any], opencx_default: Simulator
 ) -> None:
     assert str(run_dag(load("fleet_from_file"), dry_run=True).state) == "success"
     assert opencx_default.writes == []
 
 
-def test_the_fleet_is_the_same_in_yaml_and_in_json(docs: Path) -> None:
+def test_docs_fleet_is_same_in_yaml_and_json(docs: Path) -> None:
     dags = docs / "examples" / "dags"
     assert read_fleet_file(dags / "fleet.yaml") == read_fleet_file(dags / "fleet.json")

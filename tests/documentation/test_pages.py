@@ -29,7 +29,7 @@ def included(page: Path) -> set[Path]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS)))
-def test_a_page_shows_code_only_from_files_that_tests_run(page: Path) -> None:
+def test_docs_page_includes_only_tested_code(page: Path) -> None:
     kinds = {kind for kind, _ in FENCED.findall(page.read_text())}
     assert kinds <= {"{literalinclude}", "{toctree}", "{include}", "{eval-rst}", "text"}
     for file in included(page):
@@ -37,12 +37,12 @@ def test_a_page_shows_code_only_from_files_that_tests_run(page: Path) -> None:
         assert file.is_relative_to(EXAMPLES) or file.is_relative_to(RUN_BY_OTHER_TESTS)
 
 
-def test_every_example_is_on_a_page() -> None:
+def test_docs_show_every_example() -> None:
     examples = {file for file in EXAMPLES.rglob("*.*") if file.is_file() and not LITTER & {*file.parts}}
     assert examples - set().union(*map(included, PAGES)) == set()
 
 
-def test_the_readme_shows_what_the_examples_hold() -> None:
+def test_readme_code_matches_examples() -> None:
     examples = [file.read_text() for file in EXAMPLES.rglob("*.*") if file.suffix in (".py", ".sh")]
     blocks = FENCED.findall((PROJECT / "README.md").read_text())
     assert len(blocks) >= 4
@@ -50,7 +50,7 @@ def test_the_readme_shows_what_the_examples_hold() -> None:
         assert any(block in example for example in examples), block
 
 
-def test_the_readme_links_to_what_is_there() -> None:
+def test_readme_links_to_existing_files() -> None:
     links = re.findall(r"\]\(([^)#]+)[^)]*\)", (PROJECT / "README.md").read_text())
     local = [link for link in links if "://" not in link]
     assert [link for link in local if not (PROJECT / link).exists()] == []
@@ -71,7 +71,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_an_operator_has_the_signature_that_an_author_writes(built: Path) -> None:
+def test_docs_show_operator_signature(built: Path) -> None:
     upsert = (built / "operators" / "upsert.txt").read_text()
     signature = upsert.split("class OpenCXUpsertPhoneAgentOperator(")[1].split("\n)")[0]
     assert "language: Sequence[str] | str | XComArg | None = LEFT_OUT," in signature
@@ -80,7 +80,7 @@ def test_an_operator_has_the_signature_that_an_author_writes(built: Path) -> Non
     assert "retry_delay" not in signature
 
 
-def test_every_error_has_its_place(built: Path) -> None:
+def test_docs_list_every_error(built: Path) -> None:
     page = (built / "errors.txt").read_text()
     names = [name for name, value in vars(exceptions).items() if name.startswith("OpenCX") and isinstance(value, type)]
     assert [name for name in names if f"exception {name}" not in page] == []

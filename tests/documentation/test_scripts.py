@@ -15,6 +15,6 @@ SCRIPTS = Path(__file__).resolve().parents[2] / "docs" / "examples" / "scripts"
 
 
 @pytest.mark.parametrize("script", sorted(SCRIPTS.iterdir()), ids=lambda script: script.name)
-def test_a_script_does_what_it_says(script: Path, airflow_database: None, opencx_default: Simulator) -> None:
+def test_docs_script_runs_without_error(script: Path, airflow_database: None, opencx_default: Simulator) -> None:
     done = subprocess.run([sys.executable, script], env=os.environ, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]

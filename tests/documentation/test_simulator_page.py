@@ -39,9 +39,7 @@ def documented_simulator() -> Iterator[str]:
         process.communicate()
 
 
-def test_its_curl_lines_drive_a_simulator_that_was_started_as_it_says(
-    documented_simulator: str, program: Callable[[str], Path]
-) -> None:
+def test_docs_curl_commands_drive_simulator(documented_simulator: str, program: Callable[[str], Path]) -> None:
     program("curl")
     answers = []
     for line in (CONSOLE / "drive_simulator.sh").read_text().splitlines():
@@ -61,7 +59,7 @@ def test_its_curl_lines_drive_a_simulator_that_was_started_as_it_says(
     assert httpx.get(f"{documented_simulator}/phone", headers=KEY, trust_env=False).json() == [agent]
 
 
-def test_the_example_passes_with_pytest_and_the_provider_alone(tmp_path: Path) -> None:
+def test_docs_example_tests_pass_with_provider_alone(tmp_path: Path) -> None:
     home = shutil.copytree(DOCS / "examples", tmp_path / "examples", ignore=shutil.ignore_patterns("__pycache__"))
     [command] = (CONSOLE / "test_dags.sh").read_text().splitlines()
     done = subprocess.run(
@@ -71,7 +69,7 @@ def test_the_example_passes_with_pytest_and_the_provider_alone(tmp_path: Path) -
     assert "4 passed" in done.stdout
 
 
-def test_it_names_every_fault_and_every_option() -> None:
+def test_docs_name_every_fault_and_option() -> None:
     faults = [name for name in public_names if name not in ("Fault", "Simulator")]
     command = [sys.executable, "-m", "airflow_provider_opencx.simulator", "--help"]
     usage = subprocess.run(command, capture_output=True, text=True, check=True).stdout

@@ -107,7 +107,7 @@ def paced_run(airflow: AirflowCelery, services: dict[str, Simulator]) -> str:
 
 
 @pytest.mark.usefixtures("paced_run")  # it takes a minute, in which this test can run
-def test_a_campaign_runs_on_both_workers_and_makes_each_agent_once(
+def test_celery_campaign_creates_each_agent_once(
     airflow: AirflowCelery, services: dict[str, Simulator], tmp_path: Path
 ) -> None:
     assert len(DECLARED) > TASKS_OF_A_WORKER
@@ -149,7 +149,7 @@ def test_a_campaign_runs_on_both_workers_and_makes_each_agent_once(
     assert list(csv.DictReader(call_list.open())) == listed
 
 
-def test_two_workers_share_one_pace_over_redis(
+def test_celery_workers_share_pace_over_redis(
     airflow: AirflowCelery, services: dict[str, Simulator], paced_run: str
 ) -> None:
     assert airflow.end_state("paced", paced_run, within=A_SLOW_MACHINE) == "success"
@@ -159,9 +159,7 @@ def test_two_workers_share_one_pace_over_redis(
     report([f"The fourth request came {fourth - first:.1f} s after the first."])
 
 
-def test_a_worker_killed_while_it_creates_leaves_one_agent_to_the_other(
-    airflow: AirflowCelery, services: dict[str, Simulator]
-) -> None:
+def test_celery_killed_worker_leaves_one_agent(airflow: AirflowCelery, services: dict[str, Simulator]) -> None:
     simulator = services["killed"]
     simulator.fail("createPhoneAgent", SlowResponse(600))
     run_id = airflow.start_dag("killed")

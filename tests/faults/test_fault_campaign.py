@@ -20,7 +20,7 @@ from airflow_provider_opencx.simulator.faults import FAULTS
 DEV = Path(__file__).resolve().parents[2] / "dev"
 
 
-def test_hundreds_of_runs_under_faults_break_no_promise() -> None:
+def test_faults_break_no_guarantee() -> None:
     command = [sys.executable, "-m", "fault_campaign", "--seed", "7", "--runs", "300"]
     campaign = subprocess.run(command, cwd=DEV, capture_output=True, text=True, check=False, timeout=1500)
     print(campaign.stdout, campaign.stderr)
@@ -32,7 +32,7 @@ def test_hundreds_of_runs_under_faults_break_no_promise() -> None:
     assert counts["success"] > counts["tasks"] / 2, "most tasks get through"
 
 
-def test_a_run_is_the_same_whenever_it_is_repeated() -> None:
+def test_faults_campaign_is_reproducible() -> None:
     assert run_many(7, range(4)) == run_many(7, range(4))
 
 
@@ -73,7 +73,7 @@ def with_a_lie(agent: PhoneAgent, dump: Callable[[PhoneAgent], Any] = PhoneAgent
         ("needless requests", 0, "phone_agents.apply.list_agents", with_two_looks),
     ],
 )
-def test_a_mistake_in_the_provider_is_noticed(
+def test_faults_campaign_detects_provider_bugs(
     promise: str, run: int, place: str, mistake: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(f"airflow_provider_opencx.{place}", mistake)

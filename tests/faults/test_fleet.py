@@ -28,7 +28,7 @@ def fleet(draws: Random, retries: int) -> Task:
     return Task("sync", "", {"agents": agents}, deferrable=False, retries=retries, retry_delay=draws.choice((0, 300)))
 
 
-def test_a_fleet_is_whole_however_much_of_it_fails() -> None:
+def test_fleet_is_complete_despite_faults() -> None:
     stage, endings = Stage(), Counter[str]()
     with Simulator(requests_per_minute=None, clock=stage.clock) as simulator:
         connection = connection_json(

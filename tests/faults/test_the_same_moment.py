@@ -42,7 +42,7 @@ def upsert_together(simulator: Simulator, seed: int) -> tuple[Attempt, Attempt]:
     return attempts["one"], attempts["other"]
 
 
-def test_whatever_the_order_of_their_requests_a_double_is_reported_with_both_ids(simulator: Simulator) -> None:
+def test_upsert_reports_concurrent_duplicate_with_ids(simulator: Simulator) -> None:
     seen: Counter[str] = Counter()
     for seed in range(40):
         attempts = upsert_together(simulator, seed)

@@ -21,7 +21,7 @@ def examples(read_dags: Callable[[Path], Any], simulator: Simulator) -> Any:
     return read_dags(EXAMPLE_DAGS)
 
 
-def test_they_are_parsed_without_an_error_and_without_a_request(
+def test_example_dags_parse_without_requests(
     examples: Any, simulator: Simulator, airflow_version: tuple[int, ...]
 ) -> None:
     if airflow_version >= (3, 1):
@@ -35,7 +35,7 @@ def test_they_are_parsed_without_an_error_and_without_a_request(
     assert simulator.requests == []
 
 
-def test_one_outbound_agent_is_kept_as_declared_and_awaited(
+def test_example_dags_keep_outbound_agent_as_declared(
     examples: Any, run_dag: Callable[..., Any], simulator: Simulator
 ) -> None:
     dag = examples.dags["opencx_outbound_agent"]
@@ -50,14 +50,14 @@ def test_one_outbound_agent_is_kept_as_declared_and_awaited(
     assert [write.method for write in simulator.writes] == ["POST", "PATCH"]
 
 
-def test_no_two_of_them_declare_the_same_agent() -> None:
+def test_example_dags_declare_distinct_agents() -> None:
     fleets = [yaml.safe_load(file.read_text())["agents"] for file in EXAMPLE_DAGS.glob("*.yaml")]
     names = [agent["name"] for fleet in fleets for agent in fleet]
     assert len(fleets) == 2
     assert len(set(names)) == len(names)
 
 
-def test_a_campaign_becomes_a_call_list(
+def test_example_dags_campaign_writes_call_list(
     examples: Any, run_dag: Callable[..., Any], simulator: Simulator, tmp_path: Path
 ) -> None:
     simulator.provision_after = "3reads"
@@ -74,9 +74,7 @@ def test_a_campaign_becomes_a_call_list(
     assert dict(rows) == numbers
 
 
-def test_the_greeting_is_changed_and_nothing_else(
-    examples: Any, run_dag: Callable[..., Any], simulator: Simulator
-) -> None:
+def test_example_dags_change_only_greeting(examples: Any, run_dag: Callable[..., Any], simulator: Simulator) -> None:
     simulator.add_agent("Appointment reminder", type="outbound", language=["en", "es"])
     dag = examples.dags["opencx_update_greeting"]
     assert run_dag(dag).state == "success"
@@ -86,7 +84,7 @@ def test_the_greeting_is_changed_and_nothing_else(
     assert write.body["first_message"].startswith("Good ")
 
 
-def test_the_dag_of_the_readme_does_what_it_says(run_dag: Callable[..., Any], simulator: Simulator) -> None:
+def test_readme_dag_does_what_it_says(run_dag: Callable[..., Any], simulator: Simulator) -> None:
     readme = (EXAMPLE_DAGS.parent / "README.md").read_text()
     source = readme.split("```python\n")[1].split("```")[0]
     namespace: dict[str, Any] = {}

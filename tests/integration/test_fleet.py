@@ -84,9 +84,7 @@ def sync(dag: DAG, run_dag: Callable[..., Any]) -> Fleet:
 
 @pytest.mark.parametrize("generation", ["2024", "2025", "2026"])
 @pytest.mark.usefixtures("three_exist")
-def test_one_list_one_write_for_each_that_differs_and_the_agents_in_the_declared_order(
-    generation: str, sync: Fleet, simulator: Simulator
-) -> None:
+def test_fleet_writes_once_per_changed_agent(generation: str, sync: Fleet, simulator: Simulator) -> None:
     simulator.generation = generation
     fleet = [{"name": "new"}, *FLEET[1:]]
     before = simulator.agents()
@@ -107,7 +105,7 @@ def test_one_list_one_write_for_each_that_differs_and_the_agents_in_the_declared
 
 
 @pytest.mark.usefixtures("three_exist")
-def test_a_dry_run_returns_the_plan_and_writes_nothing(
+def test_fleet_dry_run_returns_plan_without_writes(
     sync: Fleet, simulator: Simulator, capfd: pytest.CaptureFixture[str]
 ) -> None:
     plan = sync(dry_run=True).xcom("fleet")
@@ -135,9 +133,7 @@ def test_a_dry_run_returns_the_plan_and_writes_nothing(
     assert methods(simulator) == ["GET"]
 
 
-def test_what_fails_does_not_hold_up_the_others_and_a_retry_does_only_what_is_left(
-    sync: Fleet, simulator: Simulator
-) -> None:
+def test_fleet_retry_repeats_only_failed_agents(sync: Fleet, simulator: Simulator) -> None:
     for name in "abcd":
         simulator.add_agent(name, type="outbound")
     simulator.fail("updatePhoneAgent", IgnoreFields())  # the first is carried out
@@ -153,9 +149,7 @@ def test_what_fails_does_not_hold_up_the_others_and_a_retry_does_only_what_is_le
     assert {agent["first_message"] for agent in simulator.agents()} == {"Hello"}
 
 
-def test_every_agent_that_failed_is_named_and_what_another_try_cannot_mend_is_not_tried_again(
-    sync: Fleet, simulator: Simulator
-) -> None:
+def test_fleet_does_not_retry_permanent_errors(sync: Fleet, simulator: Simulator) -> None:
     simulator.fail("createPhoneAgent", Respond(422, {"message": "no such voice"}), times=2)
     run = sync([{"name": name} for name in "abc"], retries=3)
     assert (run.state, run.tries("fleet")) == ("failed", 1)
@@ -166,7 +160,7 @@ def test_every_agent_that_failed_is_named_and_what_another_try_cannot_mend_is_no
     assert [agent["name"] for agent in simulator.agents()] == ["c"]
 
 
-def test_lost_answers_make_no_second_agent_and_cost_one_more_look_for_all(sync: Fleet, simulator: Simulator) -> None:
+def test_fleet_checks_all_lost_creates_with_one_list(sync: Fleet, simulator: Simulator) -> None:
     simulator.fail("createPhoneAgent", LoseResponse(), times=3)
     run = sync([{"name": name} for name in "abcde"])
     assert run.state == "success"
@@ -174,9 +168,7 @@ def test_lost_answers_make_no_second_agent_and_cost_one_more_look_for_all(sync: 
     assert methods(simulator) == ["GET", *["POST"] * 5, "GET"]
 
 
-def test_a_retry_looks_for_what_an_earlier_try_may_have_created_before_it_creates(
-    sync: Fleet, simulator: Simulator
-) -> None:
+def test_fleet_retry_finds_agent_of_earlier_try(sync: Fleet, simulator: Simulator) -> None:
     class AppearsLater(LoseResponse):
         async def respond(self, call: Any, handle: Any) -> Any:
             dropped = await super().respond(call, handle)
@@ -189,7 +181,7 @@ def test_a_retry_looks_for_what_an_earlier_try_may_have_created_before_it_create
     assert (len(simulator.agents()), simulator.count("createPhoneAgent")) == (1, 1)
 
 
-def test_an_agent_that_appears_while_a_large_fleet_is_created_is_not_created_once_more(
+def test_fleet_does_not_duplicate_agent_that_appears_meanwhile(
     sync: Fleet, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Impostor(IgnoreFields):
@@ -215,7 +207,7 @@ def test_an_agent_that_appears_while_a_large_fleet_is_created_is_not_created_onc
     ],
     ids=["401", "403", "asked to wait", "five in a row"],
 )
-def test_nothing_more_is_sent_where_the_others_would_fail_as_well(
+def test_fleet_circuit_breaker_stops_writes(
     fault: Respond, writes: int, tries: int, sync: Fleet, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in range(20):
@@ -228,9 +220,7 @@ def test_nothing_more_is_sent_where_the_others_would_fail_as_well(
     assert "Nothing was sent for it, because others failed" in str(sync.errors[-1])
 
 
-def test_an_agent_that_was_stored_under_another_name_is_not_created_once_more(
-    sync: Fleet, simulator: Simulator
-) -> None:
+def test_fleet_does_not_recreate_renamed_agent(sync: Fleet, simulator: Simulator) -> None:
     class Renamed(IgnoreFields):
         async def respond(self, call: Any, handle: Any) -> Any:
             answer = await super().respond(call, handle)
@@ -246,7 +236,7 @@ def test_an_agent_that_was_stored_under_another_name_is_not_created_once_more(
 @pytest.mark.parametrize(
     ("on_mismatch", "state", "failures", "warnings"), [("fail", "failed", 1, 0), ("warn", "success", 0, 1)]
 )
-def test_fleet_fails_or_warns_of_a_mismatch(
+def test_fleet_fails_or_warns_on_mismatch(
     on_mismatch: str,
     state: str,
     failures: int,
@@ -281,7 +271,7 @@ def two_of_a_name(simulator: Simulator) -> None:
     ids=["ambiguous", "inbound", "model"],
 )
 @pytest.mark.parametrize("dry_run", [False, True], ids=["", "dry run"])
-def test_what_stands_in_the_way_of_one_is_refused_before_the_first_write(
+def test_fleet_refuses_before_first_write(
     prepare: Callable[[Simulator], None],
     declared: dict[str, Any],
     says: str,
@@ -297,13 +287,13 @@ def test_what_stands_in_the_way_of_one_is_refused_before_the_first_write(
     assert methods(simulator) == ["GET"]
 
 
-def test_undeclared_agents_of_one_name_are_nobodys_concern(sync: Fleet, simulator: Simulator) -> None:
+def test_fleet_ignores_undeclared_duplicates(sync: Fleet, simulator: Simulator) -> None:
     two_of_a_name(simulator)
     assert sync([{"name": "a"}]).state == "success"
 
 
 @pytest.mark.usefixtures("three_exist")
-def test_an_approved_plan_is_carried_out(sync: Fleet, simulator: Simulator) -> None:
+def test_approval_applies_approved_plan(sync: Fleet, simulator: Simulator) -> None:
     with sync._dag:
         plan = OpenCXSyncPhoneAgentsOperator(task_id="plan", agents=FLEET, dry_run=True)
     assert sync(approved_plan=plan.output).state == "success"
@@ -317,7 +307,7 @@ def approved(sync: Fleet, agents: Any = FLEET) -> Any:
 
 
 @pytest.mark.usefixtures("three_exist")
-def test_a_retry_of_an_approved_plan_does_what_is_left_of_it(sync: Fleet, simulator: Simulator) -> None:
+def test_approval_retry_applies_only_what_is_left(sync: Fleet, simulator: Simulator) -> None:
     plan = approved(sync)
     simulator.fail("updatePhoneAgent", Respond(503), times=5)
     run = sync(approved_plan=plan, retries=1)
@@ -349,7 +339,7 @@ def somebody_replaces_one(simulator: Simulator) -> None:
     ids=["changed", "differs now", "deleted", "created", "replaced", "declared", "not declared", "declared otherwise"],
 )
 @pytest.mark.usefixtures("three_exist")
-def test_what_is_not_what_was_approved_is_refused(
+def test_approval_expires_when_agents_or_fleet_change(
     change: Callable[[Simulator], None], fleet: Any, named: str, sync: Fleet, simulator: Simulator
 ) -> None:
     plan = approved(sync)
@@ -367,16 +357,14 @@ def without_a_greeting(fleet: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("fleet", [[{"name": "new", "action_ids": []}], FLEET[1:2]], ids=["create", "update"])
 @pytest.mark.usefixtures("three_exist")
-def test_a_declaration_that_lost_members_since_the_approval_is_refused(
-    fleet: Any, sync: Fleet, simulator: Simulator
-) -> None:
+def test_approval_expires_when_declaration_loses_fields(fleet: Any, sync: Fleet, simulator: Simulator) -> None:
     plan = approved(sync, fleet)
     assert sync(without_a_greeting(fleet), approved_plan=plan).state == "failed"
     assert type(sync.errors[0]) is OpenCXPlanChangedError
     assert simulator.writes == []
 
 
-def test_a_plan_of_another_connection_is_not_approved_for_this_one(
+def test_approval_refuses_plan_of_other_connection(
     sync: Fleet, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = approved(sync)
@@ -386,9 +374,7 @@ def test_a_plan_of_another_connection_is_not_approved_for_this_one(
     assert simulator.writes == []
 
 
-def test_a_null_for_which_the_service_chose_a_value_is_no_change_since_the_approval(
-    sync: Fleet, simulator: Simulator
-) -> None:
+def test_approval_holds_when_service_fills_null(sync: Fleet, simulator: Simulator) -> None:
     fleet = [{"name": "a", "voice_id": None}, {"name": "b"}]
     plan = approved(sync, fleet)
     simulator.fail("createPhoneAgent", IgnoreFields())
@@ -399,7 +385,7 @@ def test_a_null_for_which_the_service_chose_a_value_is_no_change_since_the_appro
 
 
 @pytest.mark.parametrize("how", ["skipped", "without XCom"])
-def test_without_the_plan_that_was_to_be_approved_nothing_is_sent(how: str, sync: Fleet, simulator: Simulator) -> None:
+def test_approval_without_plan_writes_nothing(how: str, sync: Fleet, simulator: Simulator) -> None:
     with sync._dag:
         plan = OpenCXSyncPhoneAgentsOperator(
             task_id="plan", agents=FLEET, dry_run=True, do_xcom_push=how != "without XCom"
@@ -416,7 +402,7 @@ def test_without_the_plan_that_was_to_be_approved_nothing_is_sent(how: str, sync
     assert simulator.writes == []
 
 
-def test_a_mapped_task_without_the_plan_that_was_to_be_approved_sends_nothing(
+def test_approval_mapped_task_without_plan_writes_nothing(
     dag: DAG, run_dag: Callable[..., Any], simulator: Simulator
 ) -> None:
     with dag:
@@ -426,7 +412,7 @@ def test_a_mapped_task_without_the_plan_that_was_to_be_approved_sends_nothing(
     assert simulator.writes == []
 
 
-def test_a_service_that_answers_creates_with_no_body_gets_the_whole_fleet(sync: Fleet, simulator: Simulator) -> None:
+def test_fleet_accepts_creates_with_empty_response(sync: Fleet, simulator: Simulator) -> None:
     names = [f"agent {number}" for number in range(apply.FAILURES_IN_A_ROW + 2)]
     simulator.fail("createPhoneAgent", EmptyResponse(), times=len(names))
     assert sync([{"name": name} for name in names]).state == "success"
@@ -446,7 +432,7 @@ LONG = "You are a polite agent. " * 20
         ("a|b", "a  b", "`first_message: 'a\\|b' -> 'a\N{NO-BREAK SPACE}\N{NO-BREAK SPACE}b'`"),
     ],
 )
-def test_the_table_hides_nothing_of_what_differs(
+def test_plan_table_shows_every_difference(
     actual: str, wanted: str, shown: str, sync: Fleet, simulator: Simulator
 ) -> None:
     simulator.add_agent("a", type="outbound", first_message=actual)
@@ -456,12 +442,12 @@ def test_the_table_hides_nothing_of_what_differs(
     assert len(plan["table"].splitlines()[2]) < 250
 
 
-def test_the_table_shows_a_new_value_whole(sync: Fleet) -> None:
+def test_plan_table_shows_new_value_in_full(sync: Fleet) -> None:
     plan = sync([{"name": "a", "first_message": LONG}], dry_run=True).xcom("fleet")
     assert repr(LONG) in plan["table"]
 
 
-def test_fleet_sends_what_is_refused_one_by_one_and_tells_it_in_few_words(sync: Fleet, simulator: Simulator) -> None:
+def test_fleet_sends_every_refused_write_and_reports_briefly(sync: Fleet, simulator: Simulator) -> None:
     simulator.fail("createPhoneAgent", Respond(422, {"message": "no such voice" * 10}), times=None)
     names = [f"agent {number}" for number in range(200)]
     sync([{"name": name} for name in names])
@@ -472,7 +458,7 @@ def test_fleet_sends_what_is_refused_one_by_one_and_tells_it_in_few_words(sync: 
 
 
 @pytest.mark.parametrize("plan", ["a text", {"agents": "a text"}, [1], {}], ids=str)
-def test_what_is_no_plan_cannot_be_approved(plan: Any, sync: Fleet, simulator: Simulator) -> None:
+def test_approval_refuses_invalid_plan(plan: Any, sync: Fleet, simulator: Simulator) -> None:
     assert sync([{"name": "a"}], approved_plan=plan).state == "failed"
     assert "approved_plan: must be what this operator returned with dry_run=True" in str(sync.errors[0])
     assert simulator.writes == []
@@ -480,7 +466,7 @@ def test_what_is_no_plan_cannot_be_approved(plan: Any, sync: Fleet, simulator: S
 
 @pytest.mark.parametrize("suffix", ["yaml", "json"])
 @pytest.mark.parametrize("key", ["agents", None])
-def test_a_fleet_is_read_from_a_file_when_the_task_runs(
+def test_fleet_file_is_read_at_run_time(
     suffix: str, key: str | None, sync: Fleet, simulator: Simulator, tmp_path: Path
 ) -> None:
     path = tmp_path / f"fleet.{suffix}"
@@ -491,7 +477,7 @@ def test_a_fleet_is_read_from_a_file_when_the_task_runs(
     assert simulator.agents()[1]["first_message"] == "Hello {{ caller }}"
 
 
-def test_a_relative_path_begins_at_the_folder_of_the_dag_file(sync: Fleet, simulator: Simulator) -> None:
+def test_fleet_file_path_is_relative_to_dag_file(sync: Fleet, simulator: Simulator) -> None:
     beside = Path(__file__).with_name("fleet_of_the_test.yaml")
     beside.write_text("[{name: a}]")
     try:
@@ -517,7 +503,7 @@ def test_a_relative_path_begins_at_the_folder_of_the_dag_file(sync: Fleet, simul
         ("- {name: !!timestamp soon}", "cannot be read: AttributeError"),
     ],
 )
-def test_a_wrong_file_is_refused_before_any_request(
+def test_fleet_file_with_error_sends_no_request(
     content: str | None, says: str, sync: Fleet, simulator: Simulator, tmp_path: Path
 ) -> None:
     path = tmp_path / "fleet.yaml"
@@ -540,14 +526,14 @@ def test_a_wrong_file_is_refused_before_any_request(
         ("fleet.txt", "'fleet.txt' is not the path of a .yaml, .yml or .json file"),
     ],
 )
-def test_what_is_wrong_without_a_template_fails_while_the_dag_is_parsed(agents: Any, says: str, dag: DAG) -> None:
+def test_fleet_refuses_wrong_argument_at_parse_time(agents: Any, says: str, dag: DAG) -> None:
     with dag, pytest.raises(OpenCXArgumentError) as wrong:
         OpenCXSyncPhoneAgentsOperator(task_id="fleet", agents=agents)
     assert str(wrong.value).startswith("Task 'fleet': agents: ")
     assert says in str(wrong.value)
 
 
-def test_templates_and_the_output_of_other_tasks_make_a_fleet(sync: Fleet, dag: DAG, simulator: Simulator) -> None:
+def test_fleet_accepts_templates_and_task_output(sync: Fleet, dag: DAG, simulator: Simulator) -> None:
     with dag:
 
         @task
@@ -562,15 +548,13 @@ def test_templates_and_the_output_of_other_tasks_make_a_fleet(sync: Fleet, dag: 
     assert len(simulator.agents()) == 2
 
 
-def test_a_fleet_that_names_an_agent_twice_at_run_time_is_refused_before_any_request(
-    sync: Fleet, dag: DAG, simulator: Simulator
-) -> None:
+def test_fleet_refuses_duplicate_name_at_run_time(sync: Fleet, dag: DAG, simulator: Simulator) -> None:
     assert sync([{"name": "a"}, {"name": "{{ 'a' }}"}]).state == "failed"
     assert "'a' is declared 2 times" in str(sync.errors[0])
     assert simulator.requests == []
 
 
-def test_the_plan_of_a_run_is_there_for_other_tasks_even_if_it_failed(sync: Fleet, simulator: Simulator) -> None:
+def test_fleet_pushes_plan_even_if_it_fails(sync: Fleet, simulator: Simulator) -> None:
     from airflow.models.xcom import XComModel
     from airflow.utils.session import create_session
     from sqlalchemy import select

@@ -54,7 +54,7 @@ LIST = "listPhoneAgents"
         (CREATE, [Respond(429), Respond(500)], ["429", "500"]),
     ],
 )
-def test_every_attempt_counts_once_with_what_it_came_to(
+def test_metrics_count_each_attempt_with_outcome(
     operation: str,
     faults: list[Fault],
     expected: list[str],
@@ -84,7 +84,7 @@ def test_every_attempt_counts_once_with_what_it_came_to(
     assert all(0 < attempt.seconds < 60 for attempt in attempts)
 
 
-def test_a_poll_that_is_cancelled_counts_as_such(simulator: Simulator) -> None:
+def test_metrics_count_cancelled_poll(simulator: Simulator) -> None:
     simulator.fail(LIST, SlowResponse(60))
     attempts: list[Attempt] = []
     settings = ClientSettings(simulator.url, API_KEY, requests_per_minute=100_000)
@@ -142,7 +142,7 @@ def fleet(hook: OpenCXHook, *names: str) -> None:
         ([], lambda hook: fleet(hook, "a", "twice"), ["refused"]),
     ],
 )
-def test_each_decision_counts_once(
+def test_metrics_count_each_decision_once(
     faults: list[Fault],
     act: Callable[[OpenCXHook], None],
     expected: list[str],
@@ -160,7 +160,7 @@ def test_each_decision_counts_once(
     assert told == [(decision, 1) for decision in expected]
 
 
-def test_metrics_that_fail_fail_nothing(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_metrics_errors_fail_nothing(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     from airflow.providers.common.compat.sdk import Stats
 
     def broken(*_: object, **__: object) -> None:
@@ -175,7 +175,7 @@ def test_metrics_that_fail_fail_nothing(simulator: Simulator, monkeypatch: pytes
 @pytest.mark.parametrize(
     "answer", ["2026-01-01T00:00:00Z", None, OSError("no API server")], ids=["text", "none", "error"]
 )
-def test_a_wait_that_airflow_cannot_date_has_its_result_all_the_same(answer: object, simulator: Simulator) -> None:
+def test_metrics_tolerate_bad_reschedule_date(answer: object, simulator: Simulator) -> None:
     asked: list[object] = []
 
     class Instance:

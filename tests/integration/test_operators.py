@@ -24,7 +24,7 @@ WRITING_OPERATORS = pytest.mark.parametrize(
 
 
 @pytest.mark.parametrize("generation", ["2024", "2025", "2026"])
-def test_one_dag_serves_every_generation(
+def test_operators_work_with_every_generation(
     generation: str, dag: DAG, run_dag: Callable[..., Any], simulator: Simulator
 ) -> None:
     simulator.generation = generation
@@ -50,7 +50,7 @@ def test_one_dag_serves_every_generation(
 
 
 @WRITING_OPERATORS
-def test_a_second_run_writes_nothing(
+def test_operators_write_nothing_in_second_run(
     operator: Any, dag: DAG, run_dag: Callable[..., Any], simulator: Simulator
 ) -> None:
     with dag:
@@ -61,7 +61,7 @@ def test_a_second_run_writes_nothing(
 
 
 @WRITING_OPERATORS
-def test_a_lost_answer_leaves_one_agent_and_a_task_that_succeeded(
+def test_operators_create_one_agent_if_response_is_lost(
     operator: Any, dag: DAG, run_dag: Callable[..., Any], simulator: Simulator
 ) -> None:
     simulator.fail("createPhoneAgent", LoseResponse())
@@ -75,7 +75,7 @@ def test_a_lost_answer_leaves_one_agent_and_a_task_that_succeeded(
 
 @WRITING_OPERATORS
 @pytest.mark.parametrize("empty_lists", [3, 4, 5], ids="{} lists do not show it".format)
-def test_a_retry_looks_for_what_an_earlier_try_may_have_created_before_it_creates(
+def test_operators_retry_finds_agent_of_earlier_try(
     empty_lists: int, operator: Any, dag: DAG, run_dag: Callable[..., Any], simulator: Simulator
 ) -> None:
     class AppearsLater(LoseResponse):
@@ -95,7 +95,7 @@ def test_a_retry_looks_for_what_an_earlier_try_may_have_created_before_it_create
 @pytest.mark.parametrize(
     ("fault", "tries"), [(Respond(401), 1), (Respond(403), 1), (Respond(404), 1), (Respond(503), 3)], ids=str
 )
-def test_only_what_may_pass_is_retried(
+def test_upsert_retries_only_transient_errors(
     fault: Respond, tries: int, dag: DAG, run_dag: Callable[..., Any], simulator: Simulator
 ) -> None:
     simulator.fail("listPhoneAgents", fault, times=None)
@@ -105,9 +105,7 @@ def test_only_what_may_pass_is_retried(
     assert (run.state, run.tries("agent")) == ("failed", tries)
 
 
-def test_templates_and_the_output_of_other_tasks_work_in_every_member(
-    dag: DAG, run_dag: Callable[..., Any], simulator: Simulator
-) -> None:
+def test_upsert_accepts_templates_in_every_field(dag: DAG, run_dag: Callable[..., Any], simulator: Simulator) -> None:
     with dag:
 
         @task
@@ -139,9 +137,7 @@ def test_templates_and_the_output_of_other_tasks_work_in_every_member(
     assert rendered["agent"]["handoff_phone_number"] == "+1 415 555 0100"
 
 
-def test_a_fleet_is_made_with_partial_and_expand_kwargs(
-    dag: DAG, run_dag: Callable[..., Any], simulator: Simulator
-) -> None:
+def test_upsert_maps_over_fleet_with_expand_kwargs(dag: DAG, run_dag: Callable[..., Any], simulator: Simulator) -> None:
     fleet = [{"name": "a", "language": "de"}, {"name": "b", "first_message": None}, {"name": "c", "action_ids": []}]
     with dag:
 
@@ -160,9 +156,7 @@ def test_a_fleet_is_made_with_partial_and_expand_kwargs(
     ]
 
 
-def test_a_wrong_agent_of_a_fleet_fails_alone_and_at_once(
-    dag: DAG, run_dag: Callable[..., Any], simulator: Simulator
-) -> None:
+def test_upsert_fails_only_wrong_mapped_agent(dag: DAG, run_dag: Callable[..., Any], simulator: Simulator) -> None:
     with dag:
         OpenCXUpsertPhoneAgentOperator.partial(task_id="agent", retries=3).expand_kwargs(
             [{"name": "a"}, {"name": "b", "language": ["ar", "en"]}]
@@ -172,9 +166,7 @@ def test_a_wrong_agent_of_a_fleet_fails_alone_and_at_once(
     assert [agent["name"] for agent in simulator.agents()] == ["a"]
 
 
-def test_the_result_is_plain_json_with_the_names_of_the_api(
-    dag: DAG, run_dag: Callable[..., Any], simulator: Simulator
-) -> None:
+def test_upsert_returns_plain_json(dag: DAG, run_dag: Callable[..., Any], simulator: Simulator) -> None:
     with dag:
         OpenCXUpsertPhoneAgentOperator(task_id="agent", name="a", action_ids=["x"])
     agent = run_dag(dag).xcom("agent")
@@ -194,7 +186,7 @@ def test_the_result_is_plain_json_with_the_names_of_the_api(
     ],
 )
 @WRITING_OPERATORS
-def test_a_wrong_argument_without_a_template_fails_while_the_dag_is_parsed(
+def test_operators_refuse_wrong_argument_at_parse_time(
     operator: Any, arguments: dict[str, Any], says: str, dag: DAG
 ) -> None:
     with dag, pytest.raises(OpenCXArgumentError) as wrong:
@@ -212,17 +204,17 @@ def test_a_wrong_argument_without_a_template_fails_while_the_dag_is_parsed(
         ({"first_message": "Hi", "agent_id": ""}, "agent_id: must be a string that is not empty"),
     ],
 )
-def test_a_wrong_update_fails_while_the_dag_is_parsed(arguments: dict[str, Any], says: str, dag: DAG) -> None:
+def test_update_refuses_wrong_argument_at_parse_time(arguments: dict[str, Any], says: str, dag: DAG) -> None:
     with dag, pytest.raises(OpenCXArgumentError, match=f"Task 'my_agent': .*{says}"):
         OpenCXUpdatePhoneAgentOperator(task_id="my_agent", **arguments)
 
 
-def test_an_unknown_choice_of_if_exists_fails_while_the_dag_is_parsed(dag: DAG) -> None:
+def test_create_refuses_unknown_if_exists_at_parse_time(dag: DAG) -> None:
     with dag, pytest.raises(OpenCXArgumentError, match="if_exists: must be 'adopt' or 'fail'"):
         OpenCXCreatePhoneAgentOperator(task_id="my_agent", name="a", if_exists="replace")  # type: ignore[arg-type]  # the mistake under test
 
 
-def test_template_fields_hold_what_the_author_wrote(dag: DAG) -> None:
+def test_upsert_template_field_keeps_written_values(dag: DAG) -> None:
     with dag:
         operator = OpenCXUpsertPhoneAgentOperator(
             task_id="agent", name=" a ", language="de", action_ids=None, handoff_phone_number="+1 415 555 0100"

@@ -130,7 +130,7 @@ def pacing(request: pytest.FixtureRequest, temporary_directory: Path) -> str:
     return str(request.getfixturevalue("redis_address")) if request.param == "redis" else "machine"
 
 
-def test_sixteen_processes_use_the_pace_and_are_never_refused(temporary_directory: Path, redis_address: str) -> None:
+def test_pacing_lets_sixteen_processes_avoid_429(temporary_directory: Path, redis_address: str) -> None:
     a_minute, of_two_minutes = 90, int(0.95 * 2 * 90)
     with ExitStack() as running:
         services = [running.enter_context(Simulator(api_keys=(KEY,), requests_per_minute=100)) for _ in range(2)]
@@ -151,7 +151,7 @@ def test_sixteen_processes_use_the_pace_and_are_never_refused(temporary_director
         assert min(answered()) >= of_two_minutes
 
 
-def test_what_one_process_sent_another_does_not_send_as_well(pacing: str, opencx_simulator: Simulator) -> None:
+def test_pacing_counts_requests_of_other_processes(pacing: str, opencx_simulator: Simulator) -> None:
     settings = ClientSettings(opencx_simulator.url, "test-key", requests_per_minute=4, pacing=pacing)
     with worker_processes(settings, workers=2, requests_of_each=2) as parent:
         assert parent.wait(timeout=120) == 0
@@ -160,7 +160,7 @@ def test_what_one_process_sent_another_does_not_send_as_well(pacing: str, opencx
     assert len(opencx_simulator.requests) == 4
 
 
-def test_another_key_address_or_rate_has_a_pace_of_its_own(pacing: str) -> None:
+def test_pacing_is_separate_per_key_address_and_rate(pacing: str) -> None:
     with Simulator(api_keys=("one", "two"), requests_per_minute=None) as service:
         paced = ClientSettings(service.url, "one", requests_per_minute=1, pacing=pacing)
         other_address = replace(paced, base_url=f"{service.url}/")
@@ -170,9 +170,7 @@ def test_another_key_address_or_rate_has_a_pace_of_its_own(pacing: str) -> None:
             asyncio.run(asyncio.wait_for(asend_ping(settings), timeout=10))
 
 
-def test_the_file_is_of_this_user_alone_and_does_not_tell_the_key(
-    temporary_directory: Path, opencx_simulator: Simulator
-) -> None:
+def test_pacing_file_is_private_and_hides_key(temporary_directory: Path, opencx_simulator: Simulator) -> None:
     send_ping(ClientSettings(opencx_simulator.url, "test-key", pacing="machine"))
     [directory] = temporary_directory.iterdir()
     [file] = directory.iterdir()
@@ -180,7 +178,7 @@ def test_the_file_is_of_this_user_alone_and_does_not_tell_the_key(
     assert b"test-key" not in file.read_bytes() + file.name.encode()
 
 
-def test_a_process_of_its_own_pace_has_no_file(
+def test_pacing_per_process_creates_no_file(
     temporary_directory: Path, opencx_simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "airflow_provider_opencx.client.coordination", None)  # cannot be imported
@@ -260,7 +258,7 @@ def store(temporary_directory: Path, redis_address: str) -> Iterator[Store]:
         ("redis", False, Store.silent, "Timeout"),
     ],
 )
-def test_a_store_that_fails_delays_and_loses_nothing_and_leaves_each_process_its_own_pace(
+def test_pacing_falls_back_when_store_fails(
     pacing: str,
     used_before: bool,
     becomes: Callable[[Store], object],
@@ -292,7 +290,7 @@ def test_a_store_that_fails_delays_and_loses_nothing_and_leaves_each_process_its
         asyncio.run(asyncio.wait_for(asend_ping(settings()), timeout=0.5))
 
 
-def test_a_store_that_works_again_is_shared_again_and_its_next_failure_is_told_again(
+def test_pacing_shares_again_when_store_recovers(
     store: Store,
     opencx_simulator: Simulator,
     caplog: pytest.LogCaptureFixture,
@@ -329,7 +327,7 @@ def forked(settings: ClientSettings, sent_before: int = 0) -> None:
     [("machine", True, Store.locked), ("redis", False, Store.silent)],
     ids=["machine", "redis"],
 )
-def test_pace_is_asked_for_anew_after_a_fork_in_the_middle_of_asking(
+def test_pacing_survives_fork_while_acquiring(
     pacing: str, used_before: bool, becomes: Callable[[Store], object], store: Store, opencx_simulator: Simulator
 ) -> None:
     settings = ClientSettings(opencx_simulator.url, "test-key", pacing=pacing)
@@ -340,12 +338,12 @@ def test_pace_is_asked_for_anew_after_a_fork_in_the_middle_of_asking(
     assert [request.status for request in opencx_simulator.requests] == [200] * (2 + used_before)
 
 
-def test_pace_of_a_process_is_not_used_up_by_the_one_it_was_forked_from(opencx_simulator: Simulator) -> None:
+def test_pacing_of_process_is_not_shared_with_fork(opencx_simulator: Simulator) -> None:
     forked(ClientSettings(opencx_simulator.url, "test-key", requests_per_minute=3), sent_before=2)
     assert [request.status for request in opencx_simulator.requests] == [200] * 4
 
 
-def test_pace_keeps_no_request_that_is_older_than_its_window(store: Store, opencx_simulator: Simulator) -> None:
+def test_pacing_drops_requests_older_than_window(store: Store, opencx_simulator: Simulator) -> None:
     settings = ClientSettings(opencx_simulator.url, "test-key")
     ago = {f"sent {seconds} s ago": time.time_ns() // 10**6 - 1000 * seconds for seconds in (3600, 120, 62, 50, 10)}
     for pacing in ("machine", store.redis):
@@ -364,7 +362,7 @@ def test_pace_keeps_no_request_that_is_older_than_its_window(store: Store, openc
         assert 61_000 <= redis.pttl(key) <= 2 * 61_000
 
 
-def test_what_another_process_is_just_noting_counts(store: Store, opencx_simulator: Simulator) -> None:
+def test_pacing_counts_request_in_open_transaction(store: Store, opencx_simulator: Simulator) -> None:
     settings = ClientSettings(opencx_simulator.url, "test-key", requests_per_minute=2, pacing="machine")
     send_ping(settings)
 
@@ -381,7 +379,7 @@ def test_what_another_process_is_just_noting_counts(store: Store, opencx_simulat
     assert len(opencx_simulator.requests) == 1
 
 
-def test_waiting_for_a_locked_file_does_not_hold_up_the_event_loop(store: Store, opencx_simulator: Simulator) -> None:
+def test_pacing_locked_file_does_not_block_event_loop(store: Store, opencx_simulator: Simulator) -> None:
     settings = ClientSettings(opencx_simulator.url, "test-key", pacing="machine")
     send_ping(settings)
     store.locked()
@@ -397,7 +395,7 @@ def test_waiting_for_a_locked_file_does_not_hold_up_the_event_loop(store: Store,
     assert asyncio.run(turns_of_the_loop_meanwhile()) > 10
 
 
-def test_a_clock_that_is_set_back_stops_nothing(
+def test_pacing_tolerates_clock_set_back(
     temporary_directory: Path, opencx_simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = ClientSettings(opencx_simulator.url, "test-key", requests_per_minute=2, pacing="machine")

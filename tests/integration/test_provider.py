@@ -28,18 +28,18 @@ except ImportError:  # before Airflow 3.2
 AIRFLOW = Path(sys.executable).with_name("airflow")
 
 
-def test_airflow_lists_the_provider() -> None:
+def test_provider_appears_in_airflow() -> None:
     listed = subprocess.run([AIRFLOW, "providers", "list", "-o", "json"], capture_output=True, text=True, check=True)
     providers = {row["package_name"]: row for row in json.loads(listed.stdout)}
     assert providers["airflow-provider-opencx"]["version"] == __version__
 
 
-def test_the_provider_info_is_what_airflow_asks_for() -> None:
+def test_provider_info_matches_airflow_schema() -> None:
     schema = json.loads(files("airflow").joinpath("provider_info.schema.json").read_text())
     assert list(Draft7Validator(schema).iter_errors(get_provider_info())) == []
 
 
-def test_every_module_that_airflow_is_told_of_exists() -> None:
+def test_provider_info_names_existing_modules() -> None:
     info = get_provider_info()
     for kind in ("hooks", "operators", "sensors", "triggers"):
         for integration in info[kind]:  # type: ignore[attr-defined]  # a list, as the schema says
@@ -47,7 +47,7 @@ def test_every_module_that_airflow_is_told_of_exists() -> None:
                 assert __import__(module, fromlist=["_"])
 
 
-def test_the_form_shows_the_key_the_url_and_the_extras_without_a_warning() -> None:
+def test_form_shows_key_url_and_extras() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error", AirflowProviderDeprecationWarning)
         [form] = [kind for kind in HookMetaService.hook_meta_data() if kind.connection_type == "opencx"]
@@ -72,13 +72,13 @@ def test_the_form_shows_the_key_the_url_and_the_extras_without_a_warning() -> No
     assert all(field["description"] for field in form.extra_fields.values())
 
 
-def test_the_form_has_a_test_button() -> None:
+def test_form_has_test_button() -> None:
     hook = Hooks().hooks["opencx"]
     assert hook is not None
     assert hook.connection_testable
 
 
-def test_the_hook_declares_to_airflow_3_0_and_3_1_the_form_that_later_ones_find_in_the_provider_info() -> None:
+def test_form_widgets_match_provider_info() -> None:
     widgets = OpenCXHook.get_connection_form_widgets()
     fields = form.conn_fields()
     kinds = {"number": StringField, "string": StringField, "integer": IntegerField, "boolean": BooleanField}
@@ -96,7 +96,7 @@ def test_the_hook_declares_to_airflow_3_0_and_3_1_the_form_that_later_ones_find_
 
 
 @pytest.mark.parametrize("module", ["operators.phone_agent", "sensors.phone_number", "get_provider_info"])
-def test_parsing_a_dag_imports_nothing_heavy(module: str) -> None:
+def test_import_loads_nothing_heavy(module: str) -> None:
     probe = (
         "import sys, airflow.sdk; from airflow.sdk import DAG, BaseOperator, BaseSensorOperator;"
         "before = set(sys.modules);"

@@ -63,7 +63,7 @@ def wait(request: pytest.FixtureRequest, dag: DAG, run_dag: Callable[..., Any]) 
 
 
 @pytest.mark.parametrize("by", ["agent_id", "agent_name"])
-def test_the_agent_with_its_number_is_the_result(by: str, wait: Waiting, simulator: Simulator) -> None:
+def test_sensor_returns_agent_with_number(by: str, wait: Waiting, simulator: Simulator) -> None:
     simulator.provision_after = "3reads"
     agent = simulator.add_agent("a", type="outbound", language=["en", "es"])
     run = wait(**{by: agent["id"] if by == "agent_id" else "a"})
@@ -74,7 +74,7 @@ def test_the_agent_with_its_number_is_the_result(by: str, wait: Waiting, simulat
 
 
 @pytest.mark.parametrize("by", ["agent_id", "agent_name"])
-def test_many_agents_are_waited_for_with_one_request_a_poll(
+def test_sensor_polls_many_agents_with_one_request(
     by: str,
     wait: Waiting,
     simulator: Simulator,
@@ -93,7 +93,7 @@ def test_many_agents_are_waited_for_with_one_request_a_poll(
     assert "3 of 4 phone agents are still without a number." in capsys.readouterr().out + caplog.text
 
 
-def test_many_agents_may_come_from_another_task_and_none_are_done_at_once(wait: Waiting, simulator: Simulator) -> None:
+def test_sensor_accepts_task_output_and_empty_list(wait: Waiting, simulator: Simulator) -> None:
     agents = [simulator.add_agent(f"agent {number}") for number in range(2)]
 
     @task
@@ -110,7 +110,7 @@ def test_many_agents_may_come_from_another_task_and_none_are_done_at_once(wait: 
     assert run.xcom("list_of_one") == [simulator.agents()[1]]
 
 
-def test_an_agent_that_does_not_exist_yet_is_waited_for_by_name(wait: Waiting, simulator: Simulator) -> None:
+def test_sensor_waits_for_agent_that_appears_later(wait: Waiting, simulator: Simulator) -> None:
     class AppearsNow(Respond):
         async def respond(self, call: Any, handle: Any) -> Any:
             simulator.add_agent("a")
@@ -126,7 +126,7 @@ def test_an_agent_that_does_not_exist_yet_is_waited_for_by_name(wait: Waiting, s
     [Respond(503), CloseBeforeHandling(), Respond(200, "<html>"), Respond(429, headers={"Retry-After": "0"})],
     ids=["503", "dropped", "HTML", "429"],
 )
-def test_five_failed_polls_in_a_row_are_borne(fault: Any, wait: Waiting, simulator: Simulator) -> None:
+def test_sensor_tolerates_five_failed_polls(fault: Any, wait: Waiting, simulator: Simulator) -> None:
     agent = simulator.add_agent("a")
     simulator.fail("listPhoneAgents", fault, times=5)
     assert wait(agent_id=agent["id"]).state == "success"
@@ -150,7 +150,7 @@ def two_of_a_name(simulator: Simulator) -> None:
     ids=["missing", "ambiguous", "401", "403", "503"],
 )
 @pytest.mark.parametrize("soft_fail", [False, True], ids=["", "soft_fail"])
-def test_an_error_is_the_same_in_every_mode_and_never_a_skip(
+def test_sensor_errors_ignore_soft_fail_in_every_mode(
     prepare: Callable[[Simulator], None],
     selector: dict[str, str],
     error: type[OpenCXError],
@@ -168,7 +168,7 @@ def test_an_error_is_the_same_in_every_mode_and_never_a_skip(
     assert simulator.count("listPhoneAgents") == polls
 
 
-def test_a_bad_connection_fails_before_any_request(
+def test_sensor_refuses_bad_connection_before_request(
     wait: Waiting, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_OPENCX_DEFAULT", connection_json(simulator.url, "", timeout=1))
@@ -179,7 +179,7 @@ def test_a_bad_connection_fails_before_any_request(
 
 @pytest.mark.parametrize("mode", ["poke", "reschedule"])
 @pytest.mark.parametrize(("soft_fail", "state"), [(False, "failed"), (True, "skipped")])
-def test_a_timeout_fails_or_skips_as_asked(
+def test_sensor_timeout_fails_or_skips(
     mode: str, soft_fail: bool, state: str, dag: DAG, run_dag: Callable[..., Any], simulator: Simulator
 ) -> None:
     simulator.provision_after = "never"
@@ -191,7 +191,7 @@ def test_a_timeout_fails_or_skips_as_asked(
 
 @pytest.mark.parametrize("timeout", [AirflowSensorTimeout("no event"), AirflowTaskTimeout("too long")], ids=type)
 @pytest.mark.parametrize("soft_fail", [False, True], ids=["", "soft_fail"])
-def test_a_timeout_after_deferral_is_a_skip_where_airflow_itself_makes_it_none(
+def test_deferrable_timeout_fails_or_skips(
     timeout: BaseException, soft_fail: bool, dag: DAG, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def as_in_airflow_3_0(*_: Any) -> None:
@@ -204,7 +204,7 @@ def test_a_timeout_after_deferral_is_a_skip_where_airflow_itself_makes_it_none(
         sensor.resume_execution("__fail__", {"error": "Trigger timeout"}, {})
 
 
-def test_deferrable_the_worker_sends_nothing(dag: DAG, simulator: Simulator) -> None:
+def test_deferrable_worker_sends_nothing(dag: DAG, simulator: Simulator) -> None:
     with dag:
         sensor = OpenCXPhoneNumberSensor(
             task_id="await", agent_name="a", deferrable=True, poke_interval=7, timeout=timedelta(hours=1)
@@ -227,7 +227,7 @@ def test_deferrable_the_worker_sends_nothing(dag: DAG, simulator: Simulator) -> 
     assert simulator.requests == []
 
 
-def test_a_429_stretches_the_wait_up_to_the_timeout(dag: DAG, simulator: Simulator) -> None:
+def test_sensor_429_stretches_wait_up_to_timeout(dag: DAG, simulator: Simulator) -> None:
     with dag:
         sensor = OpenCXPhoneNumberSensor(task_id="await", agent_name="a", poke_interval=60, timeout=3600)
     simulator.fail("listPhoneAgents", Respond(429, headers={"Retry-After": "900"}), times=None)
@@ -237,7 +237,7 @@ def test_a_429_stretches_the_wait_up_to_the_timeout(dag: DAG, simulator: Simulat
     assert simulator.count("listPhoneAgents") == 1
 
 
-def test_in_mode_reschedule_a_429_frees_the_worker_even_in_trouble(dag: DAG, simulator: Simulator) -> None:
+def test_reschedule_frees_worker_on_429(dag: DAG, simulator: Simulator) -> None:
     with dag:
         sensor = OpenCXPhoneNumberSensor(task_id="await", agent_name="a", mode="reschedule", poke_interval=0)
     simulator.fail("listPhoneAgents", Respond(503), times=2)
@@ -247,7 +247,7 @@ def test_in_mode_reschedule_a_429_frees_the_worker_even_in_trouble(dag: DAG, sim
     assert sensor._get_next_poke_interval(0.0, lambda: 0.0, 1) == 900
 
 
-def test_in_mode_reschedule_trouble_does_not_outlast_the_timeout(dag: DAG, simulator: Simulator) -> None:
+def test_reschedule_stops_failed_polls_at_timeout(dag: DAG, simulator: Simulator) -> None:
     with dag:
         sensor = OpenCXPhoneNumberSensor(task_id="await", agent_name="a", mode="reschedule", poke_interval=0, timeout=0)
     simulator.fail("listPhoneAgents", Respond(503), times=None)
@@ -258,12 +258,12 @@ def test_in_mode_reschedule_trouble_does_not_outlast_the_timeout(dag: DAG, simul
 @pytest.mark.parametrize(
     "selector", [{}, {"agent_id": "1", "agent_name": "a"}, {"agent_id": ""}, {"agent_id": ["1", ""]}, {"agent_id": [1]}]
 )
-def test_a_wrong_selector_fails_while_the_dag_is_parsed(selector: dict[str, Any], dag: DAG) -> None:
+def test_sensor_refuses_wrong_selector_at_parse_time(selector: dict[str, Any], dag: DAG) -> None:
     with dag, pytest.raises(OpenCXArgumentError, match=r"Task 'my_sensor': .*agent_id"):
         OpenCXPhoneNumberSensor(task_id="my_sensor", **selector)
 
 
-def test_deferring_is_on_where_airflow_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_deferrable_follows_airflow_default(monkeypatch: pytest.MonkeyPatch) -> None:
     import subprocess
     import sys
 

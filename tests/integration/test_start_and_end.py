@@ -53,7 +53,7 @@ def trigger_arguments(task: Any) -> dict[str, Any]:
         pytest.param({"agent_id": PULLED}, marks=where_airflow_renders),
     ],
 )
-def test_the_scheduler_has_what_it_takes_to_start_the_task(
+def test_start_from_trigger_serializes_trigger_arguments(
     selector: dict[str, Any], dag: DAG, in_scheduler: InScheduler
 ) -> None:
     with dag:
@@ -83,7 +83,7 @@ def test_the_scheduler_has_what_it_takes_to_start_the_task(
     }
 
 
-def test_a_task_starts_in_a_worker_unless_told_otherwise(dag: DAG, in_scheduler: InScheduler) -> None:
+def test_start_from_trigger_is_off_by_default(dag: DAG, in_scheduler: InScheduler) -> None:
     with dag:
         OpenCXPhoneNumberSensor(task_id="await", agent_name="a", deferrable=True)
         OpenCXPhoneNumberSensor.partial(task_id="mapped", end_from_trigger=True).expand(agent_name=["a", "b"])
@@ -112,7 +112,7 @@ def mapped_over(dag: DAG) -> None:
     ],
     ids=["outlets", "no XCom", "multiple_outputs", "mapped over"],
 )
-def test_where_a_worker_has_more_to_do_the_task_ends_in_a_worker(
+def test_end_from_trigger_ends_in_worker_if_needed(
     arguments: dict[str, Any],
     change: Callable[[DAG], None] | None,
     says: str,
@@ -135,7 +135,7 @@ def test_where_a_worker_has_more_to_do_the_task_ends_in_a_worker(
 
 
 @where_airflow_starts_tasks
-def test_the_output_of_another_task_cannot_start_one_in_the_triggerer(dag: DAG) -> None:
+def test_start_from_trigger_refuses_task_output(dag: DAG) -> None:
     @task
     def an_id() -> str:
         return "1"
@@ -153,15 +153,13 @@ def test_the_output_of_another_task_cannot_start_one_in_the_triggerer(dag: DAG) 
         "{{ ti.xcom_pull('agent') or ti.xcom_pull('other', map_indexes=-1) }}",
     ],
 )
-def test_an_xcom_that_the_triggerer_would_wait_for_in_vain_is_an_error_while_the_dag_is_parsed(
-    pulled: str, dag: DAG
-) -> None:
+def test_start_from_trigger_refuses_unresolvable_xcom_pull(pulled: str, dag: DAG) -> None:
     with dag, pytest.raises(OpenCXArgumentError, match=r"Task 'await': .*map_indexes=-1"):
         OpenCXPhoneNumberSensor(task_id="await", agent_id=[pulled], start_from_trigger=True)
 
 
 @pytest.mark.filterwarnings("ignore:.*was never mapped")
-def test_a_mapped_task_that_should_start_in_the_triggerer_is_an_error_wherever_that_is_said(dag: DAG) -> None:
+def test_start_from_trigger_refuses_mapped_task(dag: DAG) -> None:
     starting = {"start_from_trigger": True}
     refused = pytest.raises(OpenCXArgumentError, match=r"Task 'mapped': .*starts no mapped task")
     with dag:
@@ -179,7 +177,7 @@ def test_a_mapped_task_that_should_start_in_the_triggerer_is_an_error_wherever_t
 
 @where_airflow_starts_tasks
 @pytest.mark.parametrize("can_be_deleted", [True, False])
-def test_what_an_earlier_try_returned_does_not_outlive_a_failure(
+def test_start_from_trigger_failure_deletes_stale_xcom(
     can_be_deleted: bool,
     dag: DAG,
     run_dag: Callable[..., Any],
@@ -215,7 +213,7 @@ def test_what_an_earlier_try_returned_does_not_outlive_a_failure(
     [(False, True, "renders no template in the triggerer"), (False, False, "starts no task in the triggerer")],
     ids=["3.0", "3.1 and 3.2"],
 )
-def test_an_older_airflow_is_told_what_it_cannot_do(
+def test_start_from_trigger_explains_missing_airflow_support(
     renders: bool, starts: bool, says: str, dag: DAG, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(start, "RENDERS", renders)
@@ -228,5 +226,5 @@ def test_an_older_airflow_is_told_what_it_cannot_do(
         OpenCXPhoneNumberSensor(task_id="ending", agent_name="a", end_from_trigger=True)
 
 
-def test_the_provider_knows_what_this_airflow_can_do() -> None:
+def test_start_from_trigger_detects_airflow_support() -> None:
     assert (start.RENDERS, start.STARTS) == (RENDERS, STARTS)

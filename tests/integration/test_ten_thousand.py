@@ -91,9 +91,7 @@ async def longest_block_of_a_poll() -> float:
     return blocked
 
 
-def test_a_list_of_ten_thousand_agents_does_not_hold_up_the_event_loop(
-    large_organization: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_list_of_ten_thousand_keeps_event_loop_free(large_organization: str, monkeypatch: pytest.MonkeyPatch) -> None:
     body = httpx.get(f"{large_organization}/phone", headers={"Authorization": f"Bearer {API_KEY}"}, timeout=60).content
     assert len(body) > 7_000_000
     began = time.monotonic()
@@ -107,7 +105,7 @@ def test_a_list_of_ten_thousand_agents_does_not_hold_up_the_event_loop(
     assert min(blocks) <= bound
 
 
-def test_a_sequence_of_thousands_does_not_hold_up_the_event_loop() -> None:
+def test_trigger_for_ten_thousand_keeps_event_loop_free() -> None:
     ids = [f"pa_{number}" for number in range(AGENTS)]
     items = [{"id": id, "name": f"agent {id}", "instructions": ["Speak clearly."] * 4} for id in ids]
     waiting = PackedAgents(map(pack, items))
@@ -140,7 +138,7 @@ def test_a_sequence_of_thousands_does_not_hold_up_the_event_loop() -> None:
     assert min(blocks) <= bound
 
 
-def test_tasks_whose_numbers_come_in_one_poll_leave_turns_to_others() -> None:
+def test_trigger_yields_when_many_finish_together() -> None:
     agents = [{"id": f"pa_{number}", "name": f"agent {number}", "phone_number": "+1555"} for number in range(WAITING)]
     poll = PackedAgents(map(pack, agents))
 
@@ -173,9 +171,7 @@ def test_tasks_whose_numbers_come_in_one_poll_leave_turns_to_others() -> None:
     assert asyncio.run(turns_of_others()) >= WAITING / 50
 
 
-def test_the_first_client_of_a_process_reads_certificates_outside_of_the_event_loop(
-    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_tls_certificates_load_outside_event_loop(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     create, made_in = network.httpx.create_ssl_context, []
 
     def noted() -> ssl.SSLContext:
@@ -190,7 +186,7 @@ def test_the_first_client_of_a_process_reads_certificates_outside_of_the_event_l
     assert thread is not threading.current_thread()
 
 
-def test_packed_agents_are_the_agents() -> None:
+def test_packed_agents_match_unpacked_agents() -> None:
     items: list[dict[str, object]] = [
         {"id": "1", "name": " a ", "speed": 1.5, "flow": {"x": [None, 2**63, 1e22]}, "newer": ["é"]},
         {"id": "2", "name": None, "language": "en", "actionIds": [], "phone_number": " "},
@@ -214,7 +210,7 @@ def test_packed_agents_are_the_agents() -> None:
     assert packed.with_id("4") is None
 
 
-def test_an_agent_as_deep_as_can_be_read_can_be_packed() -> None:
+def test_packed_agents_accept_any_readable_depth() -> None:
     deepest: object = None
     while True:
         item: dict[str, object] = {"id": "1", "flow": deepest}
@@ -228,7 +224,7 @@ def test_an_agent_as_deep_as_can_be_read_can_be_packed() -> None:
         pack(item)
 
 
-def test_a_waiting_trigger_takes_kilobytes(simulator: Simulator) -> None:
+def test_trigger_uses_under_ten_kilobytes(simulator: Simulator) -> None:
     simulator.provision_after = "never"
     simulator.add_agent("a")
 

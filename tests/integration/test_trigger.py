@@ -107,7 +107,7 @@ ON_EACH_AIRFLOW = pytest.mark.parametrize(
 
 
 @ON_EACH_AIRFLOW
-def test_a_thousand_waiting_tasks_cost_one_request_an_interval(shares_streams: bool, simulator: Simulator) -> None:
+def test_trigger_shares_poll_among_thousand_tasks(shares_streams: bool, simulator: Simulator) -> None:
     simulator.provision_after = "4reads"
     ids = [simulator.add_agent(f"agent {number}")["id"] for number in range(1000)]
 
@@ -125,9 +125,7 @@ def test_a_thousand_waiting_tasks_cost_one_request_an_interval(shares_streams: b
 
 @ON_EACH_AIRFLOW
 @pytest.mark.parametrize("has_ended", [True, False], ids=["after a poll", "during a poll"])
-def test_a_new_task_is_served_by_the_next_poll_and_not_by_one_from_before_it(
-    has_ended: bool, shares_streams: bool, simulator: Simulator
-) -> None:
+def test_trigger_serves_new_task_from_next_poll(has_ended: bool, shares_streams: bool, simulator: Simulator) -> None:
     simulator.provision_after = "never"
     old = simulator.give_number(str(simulator.add_agent("a", first_message="old")["id"]))
     poll_may_end = threading.Event()
@@ -160,9 +158,7 @@ def test_a_new_task_is_served_by_the_next_poll_and_not_by_one_from_before_it(
 
 
 @ON_EACH_AIRFLOW
-def test_tasks_that_come_and_go_poll_no_more_often_than_one_that_waits(
-    shares_streams: bool, simulator: Simulator
-) -> None:
+def test_trigger_keeps_interval_as_tasks_come_and_go(shares_streams: bool, simulator: Simulator) -> None:
     simulator.add_agent("a")
 
     async def test() -> None:
@@ -178,9 +174,7 @@ def test_tasks_that_come_and_go_poll_no_more_often_than_one_that_waits(
 
 
 @ON_EACH_AIRFLOW
-def test_who_comes_after_an_error_was_mended_does_not_wait_for_an_interval(
-    shares_streams: bool, simulator: Simulator
-) -> None:
+def test_trigger_polls_at_once_after_earlier_error(shares_streams: bool, simulator: Simulator) -> None:
     simulator.fail("listPhoneAgents", Respond(401))
     simulator.add_agent("a")
 
@@ -196,7 +190,7 @@ def test_who_comes_after_an_error_was_mended_does_not_wait_for_an_interval(
 
 
 @ON_EACH_AIRFLOW
-def test_a_429_slows_the_poll_down_also_for_tasks_that_come_later(shares_streams: bool, simulator: Simulator) -> None:
+def test_trigger_429_slows_later_tasks_too(shares_streams: bool, simulator: Simulator) -> None:
     simulator.fail("listPhoneAgents", Respond(429, headers={"Retry-After": "2"}))
     simulator.add_agent("a")
 
@@ -213,7 +207,7 @@ def test_a_429_slows_the_poll_down_also_for_tasks_that_come_later(shares_streams
     assert served.time - refused.time >= 2
 
 
-def test_when_the_one_that_polls_is_cancelled_another_takes_its_place(simulator: Simulator) -> None:
+def test_trigger_continues_when_poller_is_cancelled(simulator: Simulator) -> None:
     simulator.provision_after = "3reads"
     simulator.add_agent("a")
 
@@ -238,7 +232,7 @@ def test_when_the_one_that_polls_is_cancelled_another_takes_its_place(simulator:
     assert min(later - earlier for earlier, later in pairwise(times)) > 0.4
 
 
-def test_nothing_is_left_of_polls_that_nobody_waits_for(simulator: Simulator) -> None:
+def test_trigger_forgets_polls_nobody_needs(simulator: Simulator) -> None:
     simulator.add_agent("a")
 
     async def test() -> None:
@@ -250,7 +244,7 @@ def test_nothing_is_left_of_polls_that_nobody_waits_for(simulator: Simulator) ->
 
 
 @ON_EACH_AIRFLOW
-def test_a_task_may_wait_for_many(shares_streams: bool, simulator: Simulator) -> None:
+def test_trigger_waits_for_many_agents(shares_streams: bool, simulator: Simulator) -> None:
     simulator.provision_after = "3reads"
     ids = [simulator.add_agent(f"agent {number}")["id"] for number in range(50)]
 
@@ -269,7 +263,7 @@ def test_a_task_may_wait_for_many(shares_streams: bool, simulator: Simulator) ->
     assert simulator.count("listPhoneAgents") == 4
 
 
-def test_a_wrong_selector_is_an_error_event(simulator: Simulator) -> None:
+def test_trigger_reports_wrong_selector_as_error_event(simulator: Simulator) -> None:
     async def test() -> None:
         async with triggerer() as running:
             for wrong in ({"agent_id": "1", "agent_name": "a"}, {"agent_name": ""}, {"agent_id": ["1", None]}):
@@ -281,7 +275,7 @@ def test_a_wrong_selector_is_an_error_event(simulator: Simulator) -> None:
     assert simulator.requests == []
 
 
-def test_a_poll_is_not_judged_twice(simulator: Simulator) -> None:
+def test_trigger_counts_each_poll_once(simulator: Simulator) -> None:
     async def test() -> None:
         async with triggerer() as running:
             events = await ended([running.start(trigger(agent_id="gone", poll_interval=0.05)) for _ in range(20)])
@@ -293,9 +287,7 @@ def test_a_poll_is_not_judged_twice(simulator: Simulator) -> None:
     assert simulator.count("listPhoneAgents") == 3
 
 
-def test_in_a_triggerer_no_task_resumes_before_the_scheduler_has_heard_of_its_deferral(
-    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_trigger_settles_before_task_resumes(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(phone_number, "SECONDS_TO_SETTLE", 1.0)
     simulator.add_agent("a")
 
@@ -312,9 +304,7 @@ def test_in_a_triggerer_no_task_resumes_before_the_scheduler_has_heard_of_its_de
     in_event_loop(test)
 
 
-def test_trigger_sends_no_task_back_to_a_worker_in_its_first_ten_seconds(
-    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_trigger_resumes_no_task_within_ten_seconds(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
 
     async def sleep(seconds: float) -> None:
@@ -341,7 +331,7 @@ def test_trigger_sends_no_task_back_to_a_worker_in_its_first_ten_seconds(
     in_event_loop(test)
 
 
-def test_other_connections_and_intervals_have_streams_of_their_own() -> None:
+def test_trigger_separates_connections_and_intervals() -> None:
     keys = [
         trigger(agent_id="1").shared_stream_key(),
         trigger(agent_name="b").shared_stream_key(),
@@ -352,7 +342,7 @@ def test_other_connections_and_intervals_have_streams_of_their_own() -> None:
     assert len(set(keys)) == 3
 
 
-def test_a_replaced_key_is_taken_up_while_tasks_wait(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trigger_picks_up_replaced_key(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     simulator.provision_after = "3reads"
     simulator.add_agent("a")
     monkeypatch.setenv("AIRFLOW_CONN_OPENCX_DEFAULT", connection_json(simulator.url, "an-old-key"))
@@ -372,7 +362,7 @@ def test_a_replaced_key_is_taken_up_while_tasks_wait(simulator: Simulator, monke
     in_event_loop(test)
 
 
-def test_nothing_that_can_go_wrong_ends_the_stream(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trigger_survives_unexpected_errors(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     agent = simulator.add_agent("a")
     attempts = 0
     connect = OpenCXHook.aget_conn
@@ -394,7 +384,7 @@ def test_nothing_that_can_go_wrong_ends_the_stream(simulator: Simulator, monkeyp
     in_event_loop(test)
 
 
-def test_the_trigger_is_made_again_from_what_it_serializes_and_its_events_are_json(simulator: Simulator) -> None:
+def test_trigger_and_events_round_trip_as_json(simulator: Simulator) -> None:
     agent = simulator.add_agent("a")
     classpath, arguments = trigger(agent_id=agent["id"]).serialize()
     assert OpenCXPhoneNumberTrigger("c", agent_id="1").serialize()[1]["end_from_trigger"] is False
@@ -413,6 +403,6 @@ def test_the_trigger_is_made_again_from_what_it_serializes_and_its_events_are_js
     "event",
     [None, {}, {"status": "success"}, {"status": "later"}, "done", {"status": "success", "agents": [{"id": "1"}]}],
 )
-def test_an_event_of_somebody_else_is_an_error(event: Any) -> None:
+def test_event_with_unknown_content_raises(event: Any) -> None:
     with pytest.raises(OpenCXError, match="not one of OpenCXPhoneNumberTrigger"):
         result_of(event)

@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 
 
-def test_the_hooks_before_a_commit_are_the_parts_of_make_check(project: Path) -> None:
+def test_pre_commit_hooks_match_make_check(project: Path) -> None:
     configuration = project / ".pre-commit-config.yaml"
     subprocess.run([sys.executable, "-m", "pre_commit", "validate-config", str(configuration)], check=True)
     repositories = yaml.safe_load(configuration.read_text())["repos"]

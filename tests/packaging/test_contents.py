@@ -33,7 +33,7 @@ def metadata(wheel: Path) -> Message:
         return email.message_from_bytes(archive.read(f"{DIST_INFO}/METADATA"))
 
 
-def test_the_wheel_holds_the_package_and_nothing_else(published: set[str], built: tuple[Path, Path]) -> None:
+def test_wheel_contains_only_package(published: set[str], built: tuple[Path, Path]) -> None:
     package = {name for name in published if name.startswith("airflow_provider_opencx/")}
     information = {
         f"{DIST_INFO}/{name}" for name in ("METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE")
@@ -45,12 +45,12 @@ def test_the_wheel_holds_the_package_and_nothing_else(published: set[str], built
     assert "airflow_provider_opencx/py.typed" in package
 
 
-def test_the_wheel_installs_on_any_machine(built: tuple[Path, Path]) -> None:
+def test_wheel_is_universal_and_small(built: tuple[Path, Path]) -> None:
     assert built[0].name == f"airflow_provider_opencx-{__version__}-py3-none-any.whl"
     assert built[0].stat().st_size < 500_000
 
 
-def test_the_wheel_tells_airflow_and_pytest_of_itself(built: tuple[Path, Path]) -> None:
+def test_wheel_registers_entry_points(built: tuple[Path, Path]) -> None:
     with zipfile.ZipFile(built[0]) as archive:
         entry_points = configparser.ConfigParser()
         entry_points.read_string(archive.read(f"{DIST_INFO}/entry_points.txt").decode())
@@ -62,7 +62,7 @@ def test_the_wheel_tells_airflow_and_pytest_of_itself(built: tuple[Path, Path]) 
     }
 
 
-def test_the_metadata_names_what_is_needed_and_nothing_of_the_development(built: tuple[Path, Path]) -> None:
+def test_wheel_metadata_names_runtime_requirements(built: tuple[Path, Path]) -> None:
     told = metadata(built[0])
     assert (told["Name"], told["Version"]) == ("airflow-provider-opencx", __version__)
     assert (told["License-Expression"], told["Requires-Python"]) == ("Apache-2.0", "<3.14,>=3.11")
@@ -84,11 +84,11 @@ def test_the_metadata_names_what_is_needed_and_nothing_of_the_development(built:
     assert not any(tool in requirement for requirement in requirements for tool in ("pytest", "ruff", "hypothesis"))
 
 
-def test_the_sdist_holds_the_sources_and_nothing_of_the_workshop(published: set[str], built: tuple[Path, Path]) -> None:
+def test_sdist_contains_only_published_files(published: set[str], built: tuple[Path, Path]) -> None:
     assert names_in_sdist(built[1]) == published | {"PKG-INFO"}
 
 
-def test_the_sdist_builds_the_same_wheel(
+def test_sdist_builds_same_wheel(
     built: tuple[Path, Path], build: Callable[[Path, Path], tuple[Path, Path]], tmp_path: Path
 ) -> None:
     with tarfile.open(built[1]) as archive:
@@ -97,7 +97,7 @@ def test_the_sdist_builds_the_same_wheel(
     assert again.read_bytes() == built[0].read_bytes()
 
 
-def test_an_index_takes_both_and_shows_the_readme(built: tuple[Path, Path]) -> None:
+def test_wheel_and_sdist_pass_twine_check(built: tuple[Path, Path]) -> None:
     command = [sys.executable, "-m", "twine", "--no-color", "check", "--strict", *map(str, built)]
     checked = subprocess.run(command, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout

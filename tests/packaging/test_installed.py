@@ -26,7 +26,7 @@ def environment(project: Path, built: tuple[Path, Path], tmp_path_factory: pytes
     return home
 
 
-def test_an_empty_environment_runs_an_example_with_the_wheel_alone(environment: Path, tmp_path: Path) -> None:
+def test_wheel_alone_runs_example_dag(environment: Path, tmp_path: Path) -> None:
     with Simulator(api_keys=(API_KEY,)) as simulator:
         connection = {"AIRFLOW_CONN_OPENCX_DEFAULT": connection_json(simulator.url, API_KEY)}
         variables = airflow_environment(tmp_path / "airflow", EXAMPLE_DAGS, connection)

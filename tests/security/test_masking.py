@@ -52,7 +52,7 @@ READERS: dict[str, Callable[[], Any]] = {
 
 @pytest.mark.parametrize("written", ["{key}", " {key}\n"], ids=["as it is", "with space around"])
 @pytest.mark.parametrize("reader", READERS)
-def test_a_log_line_with_the_key_comes_out_masked(
+def test_key_appears_masked_in_log(
     reader: str, written: str, serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = f"ocx_live_{uuid.uuid4().hex}"  # the masker never forgets
@@ -66,7 +66,7 @@ def test_a_log_line_with_the_key_comes_out_masked(
 
 
 @pytest.mark.parametrize("reader", READERS)
-def test_masking_covers_the_password_of_a_redis_as_it_is_written_and_as_it_is_meant(
+def test_masking_covers_redis_password_encoded_and_decoded(
     reader: str, serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     part = uuid.uuid4().hex
@@ -86,7 +86,7 @@ def test_masking_covers_the_password_of_a_redis_as_it_is_written_and_as_it_is_me
 
 
 @pytest.mark.parametrize("answered", [{"status": 200}, {"status": 401}, {"status": 302, "headers": {"Location": "/"}}])
-def test_no_library_logs_the_key_however_much_it_logs(
+def test_key_stays_out_of_library_logs(
     answered: dict[str, Any],
     serve: Callable[..., Any],
     monkeypatch: pytest.MonkeyPatch,

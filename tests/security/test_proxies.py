@@ -22,7 +22,7 @@ def through(proxy: Any, send: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     return proxy
 
 
-def test_http_goes_past_every_proxy(through: Any, send: Any, serve: Callable[..., Any]) -> None:
+def test_proxy_is_not_used_for_http(through: Any, send: Any, serve: Callable[..., Any]) -> None:
     service = serve()
     send(ping(), service.url)
     assert KEY in service.seen[0]
@@ -30,7 +30,7 @@ def test_http_goes_past_every_proxy(through: Any, send: Any, serve: Callable[...
 
 
 @pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"])
-def test_https_goes_through_a_tunnel_in_which_the_key_cannot_be_read(
+def test_proxy_tunnels_https_without_seeing_key(
     variable: str, proxy: Any, send: Any, serve: Callable[..., Any], certificates: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, proxy.url)
@@ -43,7 +43,7 @@ def test_https_goes_through_a_tunnel_in_which_the_key_cannot_be_read(
     assert b"Authorization" not in proxy.read
 
 
-def test_a_proxy_that_poses_as_the_service_never_sees_the_key(
+def test_proxy_posing_as_service_never_sees_key(
     through: Any, send: Any, serve: Callable[..., Any], certificates: Any
 ) -> None:
     posing = serve(certificate=certificates.service)
@@ -54,7 +54,7 @@ def test_a_proxy_that_poses_as_the_service_never_sees_the_key(
     assert posing.seen == []
 
 
-def test_what_the_environment_excepts_goes_past_the_proxy(
+def test_proxy_respects_no_proxy(
     through: Any, send: Any, serve: Callable[..., Any], certificates: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
@@ -66,9 +66,7 @@ def test_what_the_environment_excepts_goes_past_the_proxy(
 
 
 @pytest.mark.parametrize("address", ["http://user:pa55word@[::1", "http://user:pa55word@proxy:port", "//:"])
-def test_a_proxy_whose_address_cannot_be_read_is_said_without_its_password(
-    address: str, send: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_proxy_error_hides_password(address: str, send: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", address)
     with pytest.raises(OpenCXConfigError, match="HTTPS_PROXY") as error:
         send(ping(), "https://api.open.cx")

@@ -29,9 +29,7 @@ SPEC = PhoneAgentSpec.parse({"name": "a"})
     ],
     ids=["GET", "POST", "PATCH"],
 )
-def test_a_redirect_is_an_error_and_is_not_followed(
-    status: int, flow: Any, send: Any, serve: Callable[..., Any]
-) -> None:
+def test_redirect_raises_and_is_not_followed(status: int, flow: Any, send: Any, serve: Callable[..., Any]) -> None:
     elsewhere = serve()
     service = serve(status, {"Location": f"{elsewhere.url}/phone", "Refresh": f"0; url={elsewhere.url}"})
     with pytest.raises(OpenCXRedirectError, match="Redirects are not followed: set the connection's Base URL") as error:

@@ -42,7 +42,7 @@ async def adescribe() -> str:
 
 
 @pytest.mark.usefixtures("fresh_tls")
-def test_no_object_shows_the_key(serve: Callable[..., Any], connect: Callable[[str], None]) -> None:
+def test_key_stays_out_of_repr(serve: Callable[..., Any], connect: Callable[[str], None]) -> None:
     connect(serve().url)
     hook = OpenCXHook()
     with hook.get_conn() as client:
@@ -52,9 +52,7 @@ def test_no_object_shows_the_key(serve: Callable[..., Any], connect: Callable[[s
     assert KEY not in asyncio.run(adescribe())
 
 
-def test_a_hook_that_was_not_used_yet_travels_without_the_key(
-    serve: Callable[..., Any], connect: Callable[[str], None]
-) -> None:
+def test_key_stays_out_of_pickled_hook(serve: Callable[..., Any], connect: Callable[[str], None]) -> None:
     connect(serve().url)
     assert KEY.encode() not in pickle.dumps(OpenCXHook())
 
@@ -62,7 +60,7 @@ def test_a_hook_that_was_not_used_yet_travels_without_the_key(
 @pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
 @pytest.mark.parametrize("failing", ["rejected", "redirected", "broken", "unreachable"])
 @pytest.mark.usefixtures("fresh_tls")
-def test_no_traceback_shows_the_key_not_even_one_with_the_values_of_its_variables(
+def test_key_stays_out_of_tracebacks(
     failing: str, asynchronous: bool, serve: Callable[..., Any], connect: Callable[[str], None]
 ) -> None:
     answers = {"rejected": (401,), "redirected": (302, {"Location": "/elsewhere"}), "broken": (500,)}

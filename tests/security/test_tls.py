@@ -34,7 +34,7 @@ def untrusted(serve: Callable[..., Any], certificates: Any) -> Any:
 
 
 @pytest.mark.parametrize("flow", [ping, lambda: create_phone_agent(SPEC)], ids=["GET", "POST"])
-def test_a_service_with_an_unknown_certificate_never_sees_the_key(flow: Any, send: Any, untrusted: Any) -> None:
+def test_tls_sends_nothing_to_unknown_certificate(flow: Any, send: Any, untrusted: Any) -> None:
     with pytest.raises(OpenCXUnreachableError) as error:
         send(flow(), untrusted.url)
     assert f"the certificate of {untrusted.url} is not trusted: " in str(error.value)
@@ -53,7 +53,7 @@ def test_a_service_with_an_unknown_certificate_never_sees_the_key(flow: Any, sen
     ],
     ids=lambda environment: next(iter(environment)),
 )
-def test_nothing_in_the_environment_switches_verification_off(
+def test_tls_ignores_variables_that_disable_verification(
     environment: dict[str, str], send: Any, untrusted: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in environment.items():
@@ -77,7 +77,7 @@ def test_nothing_in_the_environment_switches_verification_off(
     ids=str,
 )
 @pytest.mark.usefixtures("fresh_tls")
-def test_an_extra_that_would_change_verification_if_it_did_anything_is_refused(
+def test_tls_refuses_verification_extras(
     extra: dict[str, object], untrusted: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connection = {"conn_type": "opencx", "host": untrusted.url, "password": KEY, "extra": extra}
@@ -88,12 +88,12 @@ def test_an_extra_that_would_change_verification_if_it_did_anything_is_refused(
 
 
 @pytest.mark.parametrize("extra", [{"verify": None}, {"verify_ssl": ""}, {"owner": "team"}], ids=str)
-def test_an_extra_that_asks_for_nothing_is_left_alone(extra: dict[str, object]) -> None:
+def test_tls_tolerates_harmless_extra(extra: dict[str, object]) -> None:
     connection = Connection(conn_id="c", conn_type="opencx", password=KEY, extra=json.dumps(extra))
     assert client_settings(connection, user_agent="test").base_url == "https://api.open.cx"
 
 
-def test_allowing_plain_http_allows_nothing_about_https(
+def test_tls_is_unaffected_by_allow_insecure_http(
     untrusted: Any, fresh_tls: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connection = {"conn_type": "opencx", "host": untrusted.url, "password": KEY, "extra": {"allow_insecure_http": True}}
@@ -103,7 +103,7 @@ def test_allowing_plain_http_allows_nothing_about_https(
     assert "certificate" in message
 
 
-def test_a_certificate_for_another_host_is_not_trusted(
+def test_tls_refuses_certificate_for_other_host(
     send: Any, untrusted: Any, certificates: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificates.authority))
@@ -112,7 +112,7 @@ def test_a_certificate_for_another_host_is_not_trusted(
     assert untrusted.seen == []
 
 
-def test_a_company_s_own_ca_is_trusted_where_the_environment_names_it(
+def test_tls_trusts_ca_named_by_environment(
     send: Any, untrusted: Any, certificates: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificates.authority))
@@ -121,7 +121,7 @@ def test_a_company_s_own_ca_is_trusted_where_the_environment_names_it(
 
 
 @pytest.mark.parametrize("contents", [None, "no certificate"])
-def test_a_ca_file_that_cannot_be_read_is_said(
+def test_tls_reports_unreadable_ca_file(
     contents: str | None, send: Any, untrusted: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "ca.pem"
@@ -159,7 +159,7 @@ def redis_over_tls(certificates: Any) -> Iterator[tuple[int, bytearray]]:
     ids=["trusted", "another host", "unknown authority"],
 )
 @pytest.mark.parametrize("checks_by_itself", [False, True], ids=["redis-py 5", "redis-py"])
-def test_pacing_tells_the_password_of_a_redis_to_nobody_whose_certificate_is_not_its_own(
+def test_pacing_sends_redis_password_only_over_trusted_tls(
     checks_by_itself: bool,
     host: str,
     knows_the_authority: bool,

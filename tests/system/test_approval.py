@@ -54,9 +54,7 @@ def fleet_that_differs(simulator: Simulator) -> list[str]:
     return ids
 
 
-def test_what_a_person_approved_is_done_and_when_nothing_changes_nobody_is_asked(
-    airflow: AirflowStandalone, simulator: Simulator
-) -> None:
+def test_approval_applies_plan_and_skips_when_unchanged(airflow: AirflowStandalone, simulator: Simulator) -> None:
     run_id = airflow.start_dag(DAG_ID)
     shown = asked(airflow, run_id)
     print(shown)
@@ -79,7 +77,7 @@ def test_what_a_person_approved_is_done_and_when_nothing_changes_nobody_is_asked
     assert simulator.writes == []
 
 
-def test_what_a_person_rejected_is_not_done(
+def test_approval_rejection_writes_nothing(
     airflow: AirflowStandalone, simulator: Simulator, fleet_that_differs: list[str]
 ) -> None:
     run_id = airflow.start_dag(DAG_ID)
@@ -90,7 +88,7 @@ def test_what_a_person_rejected_is_not_done(
     assert simulator.writes == []
 
 
-def test_what_was_approved_is_refused_if_the_agents_changed_since(
+def test_approval_expires_when_agents_change(
     airflow: AirflowStandalone, simulator: Simulator, fleet_that_differs: list[str]
 ) -> None:
     run_id = airflow.start_dag(DAG_ID)

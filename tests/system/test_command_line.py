@@ -25,7 +25,7 @@ Airflow = Callable[..., subprocess.CompletedProcess[str]]
         ("opencx_nowhere", 1, "Connection not found"),
     ],
 )
-def test_a_connection_is_tested_with_one_read(
+def test_connection_test_command_reports_result(
     conn_id: str, status: int, says: str, airflow_command: Airflow, simulator: Simulator
 ) -> None:
     tested = airflow_command("connections", "test", conn_id)
@@ -36,7 +36,7 @@ def test_a_connection_is_tested_with_one_read(
     assert len(simulator.requests) <= 1
 
 
-def test_the_weekly_example_creates_once_and_then_writes_nothing(
+def test_example_dags_weekly_campaign_creates_once(
     airflow_command: Airflow, simulator: Simulator, tmp_path: Path
 ) -> None:
     simulator.provision_after = "2s"

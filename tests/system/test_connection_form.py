@@ -5,7 +5,7 @@ from __future__ import annotations
 from airflow_standalone import AirflowStandalone
 
 
-def test_the_form_has_the_key_the_url_and_the_extras_and_no_warning(airflow: AirflowStandalone) -> None:
+def test_form_from_running_airflow_has_all_fields(airflow: AirflowStandalone) -> None:
     [form] = [kind for kind in airflow.call("GET", "/ui/connections/hook_meta") if kind["connection_type"] == "opencx"]
     assert form["hook_name"] == "OpenCX"
     standard = form["standard_fields"]
@@ -30,7 +30,7 @@ def test_the_form_has_the_key_the_url_and_the_extras_and_no_warning(airflow: Air
     assert not [line for line in log.splitlines() if "opencx" in line.lower() and "deprecat" in line.lower()]
 
 
-def test_the_test_button_says_what_is_wrong(airflow: AirflowStandalone) -> None:
+def test_form_test_button_names_error(airflow: AirflowStandalone) -> None:
     tested = airflow.call(
         "POST",
         "/connections/test",

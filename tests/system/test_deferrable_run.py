@@ -8,9 +8,7 @@ from airflow_standalone import AirflowStandalone
 from airflow_provider_opencx.simulator import Simulator
 
 
-def test_a_task_that_waits_in_the_triggerer_ends_with_the_agent_and_its_number(
-    airflow: AirflowStandalone, simulator: Simulator
-) -> None:
+def test_deferrable_run_returns_agent_with_number(airflow: AirflowStandalone, simulator: Simulator) -> None:
     simulator.provision_after = "5s"
     run_id = airflow.run_dag("deferrable_run", within=400)
     [agent] = simulator.agents()

@@ -176,7 +176,7 @@ def holds(process: psutil.Process, address: Address) -> bool:
 
 
 @pytest.mark.parametrize("task_id", MOMENTS)
-def test_an_upsert_that_is_killed_ends_with_one_agent(
+def test_kill_during_upsert_leaves_one_agent(
     task_id: str, killed: tuple[str, Killed], airflow: AirflowStandalone, services: dict[str, Simulator]
 ) -> None:
     run_id, titles = killed
@@ -203,9 +203,7 @@ def test_an_upsert_that_is_killed_ends_with_one_agent(
     report(f"{task_id}, killed:", *titles[task_id], "Try 1:", *noticed, "Try 2:", *told)
 
 
-def test_a_hundred_tasks_wait_through_the_death_of_the_triggerer(
-    airflow: AirflowStandalone, services: dict[str, Simulator]
-) -> None:
+def test_kill_of_triggerer_loses_no_waiting_task(airflow: AirflowStandalone, services: dict[str, Simulator]) -> None:
     simulator = services["hundred_waiting"]
     simulator.provision_after = "never"
     agents = [simulator.add_agent(f"waiting {number}", type="outbound") for number in range(WAITING_TASKS)]

@@ -106,7 +106,7 @@ def ended(airflow: AirflowStandalone, start_over: Callable[[], Simulator]) -> En
 
 
 @pytest.mark.parametrize("task_id", EXPECTED)
-def test_each_decision_is_one_line(task_id: str, ended: Ended) -> None:
+def test_log_has_one_line_per_decision(task_id: str, ended: Ended) -> None:
     if task_id == "no_worker" and not STARTS:
         pytest.skip("needs Airflow 3.0 or 3.3, which start tasks in the triggerer")
     written = [event for event in ended.events(task_id) if "opencx" in str(event.get("logger"))]
@@ -116,6 +116,6 @@ def test_each_decision_is_one_line(task_id: str, ended: Ended) -> None:
 
 
 @pytest.mark.parametrize("task_id", EXPECTED)
-def test_the_http_library_says_nothing(task_id: str, ended: Ended) -> None:
+def test_log_omits_http_library(task_id: str, ended: Ended) -> None:
     if task_id != "no_worker" or STARTS:
         assert not [event for event in ended.events(task_id) if str(event.get("logger")).startswith("http")]

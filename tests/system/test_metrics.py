@@ -67,7 +67,7 @@ def statsd() -> Iterator[Statsd]:
         yield running
 
 
-def test_workers_and_triggerers_send_what_happens_to_a_plain_statsd(
+def test_metrics_reach_plain_statsd(
     simulator: Simulator, statsd: Statsd, connections: Mapping[str, str], dags: Path, tmp_path: Path
 ) -> None:
     simulator.provision_after = "5s"

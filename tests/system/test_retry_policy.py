@@ -12,9 +12,7 @@ from airflow_provider_opencx.simulator import Simulator, TooManyRequests
 ASKED = timedelta(seconds=61)
 
 
-def test_a_429_with_a_long_retry_after_frees_the_worker_until_then(
-    airflow: AirflowStandalone, simulator: Simulator
-) -> None:
+def test_retry_after_frees_worker_for_long_wait(airflow: AirflowStandalone, simulator: Simulator) -> None:
     simulator.fail("listPhoneAgents", TooManyRequests(ASKED.total_seconds()))
     run_id = airflow.start_dag("asked_to_wait")
 

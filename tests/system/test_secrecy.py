@@ -20,9 +20,7 @@ class RepeatTheKey(Fault):
         return await Respond(401, {"message": f"{key} is not a key of ours"}).respond(call, handle)
 
 
-def test_the_key_is_in_no_log_no_xcom_no_rendered_field_and_no_exception(
-    airflow: AirflowStandalone, simulator: Simulator
-) -> None:
+def test_key_stays_out_of_everything_airflow_writes(airflow: AirflowStandalone, simulator: Simulator) -> None:
     simulator.fail("listPhoneAgents", RepeatTheKey(), times=None)
     run_id = airflow.start_dag("failing")
     assert airflow.end_state("failing", run_id, within=400) == "failed"

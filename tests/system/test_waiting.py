@@ -21,9 +21,7 @@ def worker_logs(airflow: AirflowStandalone, dag_id: str, task_id: str) -> list[s
     return [log.name for log in logs if ".trigger." not in log.name]
 
 
-def test_two_hundred_waiting_tasks_cost_one_request_an_interval_and_no_worker(
-    airflow: AirflowStandalone, simulator: Simulator
-) -> None:
+def test_wait_of_two_hundred_tasks_needs_no_worker(airflow: AirflowStandalone, simulator: Simulator) -> None:
     simulator.provision_after = "never"
     for number in range(WITHOUT_A_WORKER):
         simulator.add_agent(f"waiting {number}", type="outbound")
@@ -59,7 +57,7 @@ def test_two_hundred_waiting_tasks_cost_one_request_an_interval_and_no_worker(
     print(f"{WITHOUT_A_WORKER} tasks waited {waited:.0f} s for {len(times)} requests")
 
 
-def test_agents_that_have_their_numbers_already_are_handed_on(airflow: AirflowStandalone, simulator: Simulator) -> None:
+def test_wait_returns_agents_with_existing_numbers(airflow: AirflowStandalone, simulator: Simulator) -> None:
     for number in range(FROM_A_WORKER):
         simulator.add_agent(f"waiting {number}", type="outbound")
     run_id = airflow.run_dag("deferred_by_workers", within=400)
@@ -69,7 +67,7 @@ def test_agents_that_have_their_numbers_already_are_handed_on(airflow: AirflowSt
     print(f"{tries.count(1)} of {FROM_A_WORKER} tasks that resumed as soon as they could needed one try")
 
 
-def test_every_mode_ends_with_the_same_result(airflow: AirflowStandalone, simulator: Simulator) -> None:
+def test_wait_result_is_same_in_every_mode(airflow: AirflowStandalone, simulator: Simulator) -> None:
     simulator.provision_after = "10s"
     run_id = airflow.run_dag("every_mode", within=400)
     [agent] = simulator.agents()
@@ -83,9 +81,7 @@ def test_every_mode_ends_with_the_same_result(airflow: AirflowStandalone, simula
         assert "Waiting for the numbers of 2 phone agents." in "".join(airflow.task_log("every_mode", run_id, task_id))
 
 
-def test_deferred_timeouts_and_errors_end_as_asked_and_are_not_retried(
-    airflow: AirflowStandalone, simulator: Simulator
-) -> None:
+def test_deferrable_does_not_retry_timeouts_or_errors(airflow: AirflowStandalone, simulator: Simulator) -> None:
     run_id = airflow.start_dag("deferred_timeouts")
     airflow.end_state("deferred_timeouts", run_id, within=300)
     instances = {ti["task_id"]: ti for ti in airflow.task_instances("deferred_timeouts", run_id)}

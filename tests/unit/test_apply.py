@@ -40,23 +40,23 @@ def answered(request: Request, body: object) -> Response:
     return Response(200, body=json.dumps(body).encode())
 
 
-def test_a_created_agent_that_neither_answer_nor_list_shows_yet_is_looked_for() -> None:
+def test_apply_finds_created_agent_that_appears_late() -> None:
     outcome = run(apply_plan(Create(SPEC), SPEC), SPARSE, [], [], [STORED])
     assert (outcome.action, outcome.agent.name, outcome.mismatches) == ("created", "a", ())
 
 
-def test_a_created_agent_that_no_list_shows_is_known_by_its_id_and_may_be_looked_for_again() -> None:
+def test_apply_names_id_of_unlisted_created_agent() -> None:
     with pytest.raises(OpenCXError, match=r"pa_1.* was created, and could not be read back") as error:
         run(apply_plan(Create(SPEC), SPEC), SPARSE, [], [], [], [], [])
     assert type(error.value) is OpenCXError
 
 
-def test_what_the_answer_to_a_create_shows_otherwise_is_told_though_no_list_shows_the_agent() -> None:
+def test_apply_reports_mismatch_in_create_response() -> None:
     outcome = run(apply_plan(Create(SPEC), SPEC), {**STORED, "first_message": "Hello"}, [], [], [], [], [])
     assert [str(mismatch) for mismatch in outcome.mismatches] == ["first_message: 'Hello' -> 'Hi'"]
 
 
-def test_an_update_is_not_held_to_a_model_that_the_service_does_not_tell() -> None:
+def test_apply_ignores_model_the_service_omits() -> None:
     untold = {name: value for name, value in STORED.items() if name != "model"}
     plan = plan_upsert(SPEC, PhoneAgents([PhoneAgent.from_response({**untold, "first_message": "Hello"})]))
     assert isinstance(plan, Update)
@@ -107,9 +107,7 @@ FAILURE, SUCCESS, REFUSAL = respond_with(503, 200, 422)
     ],
     ids=lambda value: None if isinstance(value, int) else " ".join(str(response.status_code) for response in value),
 )
-def test_circuit_breaker_opens_at_five_failures_in_a_row_and_at_one_that_all_would_meet(
-    responses: list[Response], sent: int
-) -> None:
+def test_circuit_breaker_ignores_refusals_of_one_agent(responses: list[Response], sent: int) -> None:
     specs = [PhoneAgentSpec.parse({"name": f"{number}", "first_message": "Hi"}) for number in range(len(responses))]
     agents = [PhoneAgent(id=f"pa_{spec.name}", name=spec.name, type="outbound") for spec in specs]
     plans = [(plan_upsert(spec, PhoneAgents(agents)), spec) for spec in specs]
@@ -125,7 +123,7 @@ def test_circuit_breaker_opens_at_five_failures_in_a_row_and_at_one_that_all_wou
     assert unsent == results[sent:]
 
 
-def test_fleet_reads_a_stale_list_again_once_and_creates_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fleet_rereads_stale_list_once(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
     monkeypatch.setattr(apply, "time", SimpleNamespace(monotonic=lambda: now))
     specs = [PhoneAgentSpec.parse({"name": f"{number}"}) for number in range(10)]

@@ -137,11 +137,11 @@ WRITTEN = st.one_of(
 )
 
 
-class TestADeclaration:
+class TestDeclaration:
     @thrown
     @given(WRITTEN)
     @pytest.mark.parametrize("declared", [PhoneAgentSpec, PhoneAgentChanges])
-    def test_is_refused_by_name_or_can_be_sent(self, declared: type[PhoneAgentChanges], fields: Any) -> None:
+    def test_can_be_sent_or_raises_provider_error(self, declared: type[PhoneAgentChanges], fields: Any) -> None:
         try:
             declaration = declared.parse(fields)
         except OpenCXError as error:
@@ -155,7 +155,7 @@ class TestADeclaration:
 
     @thrown
     @given(st.dictionaries(st.sampled_from(FIELDS[:-1]), ODDITIES, max_size=4))
-    def test_in_a_dag_is_refused_while_it_is_parsed_or_can_be_rendered(self, fields: dict[str, Any]) -> None:
+    def test_can_be_rendered_or_raises_at_parse_time(self, fields: dict[str, Any]) -> None:
         try:
             operator = OpenCXUpsertPhoneAgentOperator(task_id="upsert", **fields)
         except OpenCXError as error:
@@ -178,7 +178,7 @@ class TestADeclaration:
             ({"action_ids": [None] * 1000}, "and 995 more"),
         ],
     )
-    def test_that_is_known_for_its_trouble_is_refused_by_name(self, fields: dict[str, object], says: str) -> None:
+    def test_refuses_known_bad_value_by_name(self, fields: dict[str, object], says: str) -> None:
         with pytest.raises(OpenCXArgumentError, match=says):
             PhoneAgentSpec.parse({"name": "a", **fields})
 
@@ -190,9 +190,7 @@ class TestADeclaration:
             (OpenCXPhoneNumberSensor, {"agent_id": nested(5000)}),
         ],
     )
-    def test_that_is_nested_without_end_is_refused_while_the_dag_is_parsed(
-        self, operator: Any, arguments: dict[str, object]
-    ) -> None:
+    def test_refuses_endless_nesting_at_parse_time(self, operator: Any, arguments: dict[str, object]) -> None:
         with pytest.raises(OpenCXArgumentError):
             operator(task_id="upsert", **arguments)
 
@@ -209,9 +207,7 @@ class TestADeclaration:
             (OpenCXPhoneNumberSensor, "agent_name"),
         ],
     )
-    def test_of_what_to_do_is_refused_while_the_dag_is_parsed_or_goes_on_to_the_task(
-        self, operator: Any, argument: str, value: Any
-    ) -> None:
+    def test_argument_is_accepted_or_raises_at_parse_time(self, operator: Any, argument: str, value: Any) -> None:
         try:
             operator(task_id="task", **{argument: value})
         except OpenCXError as error:
@@ -268,7 +264,7 @@ def as_airflow_reads_it(variable: str) -> Any:
     return EnvironmentVariablesBackend().deserialize_connection("c", variable)
 
 
-class TestAConnection:
+class TestConnection:
     @pytest.mark.parametrize(
         ("fields", "says"),
         [
@@ -288,7 +284,7 @@ class TestAConnection:
         ],
         ids=lambda value: str(value)[:40],
     )
-    def test_that_is_known_for_its_trouble_is_refused_by_field(self, fields: dict[str, Any], says: str) -> None:
+    def test_refuses_known_bad_field(self, fields: dict[str, Any], says: str) -> None:
         with pytest.raises(OpenCXConfigError, match=f"Connection 'c': .*{says}") as error:
             client_settings(
                 Connection(**{"conn_id": "c", "conn_type": "opencx", "password": KEY, **fields}), user_agent="test"
@@ -308,12 +304,12 @@ class TestAConnection:
 
     @thrown
     @given(FIELDS, EXTRAS)
-    def test_is_refused_by_field_or_makes_a_client(self, fields: dict[str, Any], extra: Any) -> None:
+    def test_makes_client_or_raises_provider_error(self, fields: dict[str, Any], extra: Any) -> None:
         self.check(Connection(conn_id="c", conn_type="opencx", extra=extra, **fields))
 
     @thrown
     @given(FIELDS, EXTRAS)
-    def test_in_json_is_refused_by_field_or_makes_a_client(self, fields: dict[str, Any], extra: Any) -> None:
+    def test_json_makes_client_or_raises_provider_error(self, fields: dict[str, Any], extra: Any) -> None:
         try:
             connection = as_airflow_reads_it(json_of({**fields, "conn_type": "opencx", "extra": extra}))
         except Exception:  # Airflow's own errors, before the provider is asked
@@ -322,7 +318,7 @@ class TestAConnection:
 
     @thrown
     @given(TEXTS, TEXTS, st.dictionaries(EXTRA_NAMES, TEXTS, max_size=3))
-    def test_in_a_uri_is_refused_by_field_or_makes_a_client(self, host: str, path: str, extra: dict[str, str]) -> None:
+    def test_uri_makes_client_or_raises_provider_error(self, host: str, path: str, extra: dict[str, str]) -> None:
         def spelled(text: str) -> str:
             return quote(text, safe="[]:", errors="surrogatepass")
 
@@ -439,11 +435,11 @@ FLOWS: dict[str, Callable[[], Flow[Any]]] = {
 }
 
 
-class TestAnAnswer:
+class TestResponse:
     @thrown
     @given(ANSWERS)
     @pytest.mark.parametrize("flow", FLOWS)
-    def test_becomes_an_error_that_says_so_or_something_to_keep(self, flow: str, answers: list[Response]) -> None:
+    def test_is_storable_or_raises_provider_error(self, flow: str, answers: list[Response]) -> None:
         try:
             outcome = outcome_of(FLOWS[flow](), answers)
         except OpenCXError as error:
@@ -453,7 +449,7 @@ class TestAnAnswer:
 
     @pytest.mark.parametrize("status", [200, 400])
     @pytest.mark.parametrize("body", KNOWN_BODIES)
-    def test_that_is_known_for_its_trouble_makes_none(self, body: str, status: int) -> None:
+    def test_known_bad_body_is_storable_or_raises(self, body: str, status: int) -> None:
         try:
             outcome = outcome_of(list_phone_agents(), [Response(status, body=KNOWN_BODIES[body])])
         except OpenCXError as error:
@@ -470,17 +466,17 @@ class TestAnAnswer:
             ("\\\\ud83d \\\\u0000", "\\ud83d \\u0000"),
         ],
     )
-    def test_with_half_a_character_costs_no_more_than_that_character(self, told: str, read: str) -> None:
+    def test_replaces_lone_surrogate_or_nul(self, told: str, read: str) -> None:
         answer = Response(200, body=b'[{"id": "1", "first_message": "%s"}]' % told.encode())
         assert outcome_of(list_phone_agents(), [answer])[0].first_message == read
 
     @pytest.mark.parametrize("number", ["1e999", "-1e999", "NaN", "1" * 400, "1" * 5000])
-    def test_with_a_number_beyond_every_bound_is_no_json(self, number: str) -> None:
+    def test_refuses_number_beyond_bounds(self, number: str) -> None:
         with pytest.raises(OpenCXResponseError, match="not JSON"):
             outcome_of(list_phone_agents(), [Response(200, body=b'[{"id":"1","n":%s}]' % number.encode())])
 
     @pytest.mark.parametrize("cursor", [b"{}", b'{"a": 1}', b'"%s"' % (b"x" * 70_000), b"1.5"])
-    def test_with_a_cursor_that_is_none_is_an_error_or_the_end(self, cursor: bytes) -> None:
+    def test_treats_invalid_cursor_as_end_or_error(self, cursor: bytes) -> None:
         answer = Response(200, body=b'{"items": [], "next": %s}' % cursor)
         if cursor == b"{}":
             assert outcome_of(list_phone_agents(), [answer]) == []
@@ -489,7 +485,7 @@ class TestAnAnswer:
                 outcome_of(list_phone_agents(), [answer])
 
     @pytest.mark.parametrize(("page", "says"), [(b"[]", "over 1000 pages"), (b"[%s]" % (b" " * 5000), "over 1 MiB")])
-    def test_with_ever_new_pages_is_cut_off(self, page: bytes, says: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_cuts_off_endless_pages(self, page: bytes, says: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(pagination, "MAX_LIST_BYTES", 1024 * 1024)
         answers = [
             Response(200, body=b'{"items": %s, "next": "%d"}' % (page, number))
@@ -499,7 +495,7 @@ class TestAnAnswer:
             outcome_of(list_phone_agents(), answers)
 
 
-class TestAnEvent:
+class TestEvent:
     @thrown
     @given(
         st.one_of(
@@ -517,7 +513,7 @@ class TestAnEvent:
             ),
         )
     )
-    def test_is_the_agent_or_an_error_that_works_like_any_other(self, event: Any) -> None:
+    def test_becomes_agent_or_provider_error(self, event: Any) -> None:
         try:
             agent = result_of(event)
         except OpenCXError as error:
@@ -525,7 +521,7 @@ class TestAnEvent:
         else:
             assert isinstance(agent, dict)
 
-    def test_that_is_nested_without_end_is_an_error_like_any_other(self) -> None:
+    def test_endless_nesting_becomes_provider_error(self) -> None:
         event = {"status": "error", "error": nested(5000), "message": nested(5000), "attributes": nested(5000)}
         with pytest.raises(OpenCXError) as error:
             result_of(event)
@@ -645,9 +641,9 @@ RAW_ANSWERS = st.one_of(
 )
 
 
-class TestBytesOnTheWire:
+class TestWire:
     @SYNC_AND_ASYNC
-    def test_of_any_kind_become_an_error_that_says_so_or_something_to_keep(self, asynchronous: bool) -> None:
+    def test_become_result_or_provider_error(self, asynchronous: bool) -> None:
         with RawService() as service:
             settings = ClientSettings(service.url, KEY, timeout=5, max_retries=0, requests_per_minute=100_000)
 
@@ -663,7 +659,7 @@ class TestBytesOnTheWire:
             throw()
 
     @SYNC_AND_ASYNC
-    def test_of_a_service_that_repeats_the_key_in_any_spelling_are_told_without_it(self, asynchronous: bool) -> None:
+    def test_key_repeated_in_body_is_hidden(self, asynchronous: bool) -> None:
         body = json.dumps({"message": f"{KEY} is no key"}).replace("_", "\\u005f").encode()
         with RawService(b"HTTP/1.1 400 Bad\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)) as service:
             settings = ClientSettings(service.url, KEY, requests_per_minute=100_000)
@@ -681,9 +677,7 @@ class TestBytesOnTheWire:
         ids=["in no header", "as the status", "as the id of the request", "as the reason"],
     )
     @SYNC_AND_ASYNC
-    def test_of_a_service_that_repeats_the_key_in_the_head_are_told_without_it(
-        self, asynchronous: bool, head: bytes
-    ) -> None:
+    def test_key_repeated_in_head_is_hidden(self, asynchronous: bool, head: bytes) -> None:
         with RawService(head % KEY.encode()) as service:
             settings = ClientSettings(service.url, KEY, max_retries=0, requests_per_minute=100_000)
             with pytest.raises(OpenCXError) as error:
@@ -694,7 +688,7 @@ class TestBytesOnTheWire:
         "asked", ["Mon, 01 Jan 99999999999 00:00:00 GMT", "Mon, 01 Jan 2100 00:00:00 +9999999999", "soon", "-1", "\xff"]
     )
     @SYNC_AND_ASYNC
-    def test_that_ask_to_wait_for_no_time_that_can_be_read_are_tried_again(
+    def test_unreadable_retry_after_does_not_stop_retry(
         self, asked: str, asynchronous: bool, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("httpx_retries.Retry.backoff_strategy", lambda self: 0.01)
@@ -707,7 +701,7 @@ class TestBytesOnTheWire:
 
     @pytest.mark.parametrize(("flow", "sent"), [(list_phone_agents, 2), (lambda: create_phone_agent(DECLARED), 1)])
     @SYNC_AND_ASYNC
-    def test_that_dribble_in_without_end_are_cut_off_like_a_timeout(
+    def test_endless_body_times_out(
         self, flow: Callable[[], Flow[Any]], sent: int, asynchronous: bool, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("httpx_retries.Retry.backoff_strategy", lambda self: 0.01)

@@ -78,9 +78,7 @@ def client(request: pytest.FixtureRequest, opencx_simulator: Simulator, monkeypa
 
 
 @pytest.mark.parametrize("generation", ["2024", "2025", "2026"])
-def test_a_list_is_followed_to_its_end_in_every_generation(
-    generation: str, client: Client, opencx_simulator: Simulator
-) -> None:
+def test_list_reads_all_pages_in_every_generation(generation: str, client: Client, opencx_simulator: Simulator) -> None:
     opencx_simulator.generation = generation
     for number in range(250):
         opencx_simulator.add_agent(f"agent {number}")
@@ -90,7 +88,7 @@ def test_a_list_is_followed_to_its_end_in_every_generation(
 
 
 @pytest.mark.parametrize("generation", ["2024", "2025", "2026"])
-def test_a_write_works_in_every_generation(generation: str, client: Client, opencx_simulator: Simulator) -> None:
+def test_client_writes_in_every_generation(generation: str, client: Client, opencx_simulator: Simulator) -> None:
     opencx_simulator.generation = generation
     spec = PhoneAgentSpec.parse({"name": "a", "language": "de"})
     created = client.run(create_phone_agent(spec))
@@ -101,7 +99,7 @@ def test_a_write_works_in_every_generation(generation: str, client: Client, open
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
-def test_reads_and_updates_are_sent_again_after_an_error_that_may_pass(
+def test_client_retries_reads_and_updates_on_transient_status(
     status: int, client: Client, opencx_simulator: Simulator
 ) -> None:
     agent_id = str(opencx_simulator.add_agent("a")["id"])
@@ -113,7 +111,7 @@ def test_reads_and_updates_are_sent_again_after_an_error_that_may_pass(
 
 
 @pytest.mark.parametrize("fault", [CloseBeforeHandling(), LoseResponse()])
-def test_reads_and_updates_are_sent_again_after_a_dropped_connection(
+def test_client_retries_reads_and_updates_if_disconnected(
     fault: Any, client: Client, opencx_simulator: Simulator
 ) -> None:
     agent_id = str(opencx_simulator.add_agent("a")["id"])
@@ -139,7 +137,7 @@ def test_reads_and_updates_are_sent_again_after_a_dropped_connection(
         (Respond(200, {"name": "no id"}), OpenCXResponseError),
     ],
 )
-def test_a_create_is_never_sent_again_where_the_first_may_have_been_handled(
+def test_client_does_not_repeat_create(
     fault: Any, error: type[OpenCXError], client: Client, opencx_simulator: Simulator
 ) -> None:
     opencx_simulator.fail("createPhoneAgent", fault)
@@ -148,13 +146,13 @@ def test_a_create_is_never_sent_again_where_the_first_may_have_been_handled(
     assert opencx_simulator.count("createPhoneAgent") == 1
 
 
-def test_a_create_that_was_refused_for_the_rate_is_sent_again(client: Client, opencx_simulator: Simulator) -> None:
+def test_client_repeats_create_after_429(client: Client, opencx_simulator: Simulator) -> None:
     opencx_simulator.fail("createPhoneAgent", Respond(429, headers={"Retry-After": "0"}), times=2)
     client.run(create_phone_agent(SPEC))
     assert len(opencx_simulator.agents()) == 1
 
 
-def test_a_create_that_never_arrived_says_so(client: Client) -> None:
+def test_client_reports_create_that_was_not_sent(client: Client) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         refused = f"http://127.0.0.1:{taken.getsockname()[1]}"
@@ -164,19 +162,19 @@ def test_a_create_that_never_arrived_says_so(client: Client) -> None:
     assert refused in str(error.value)
 
 
-def test_an_empty_answer_to_a_create_is_no_agent_and_no_error(client: Client, opencx_simulator: Simulator) -> None:
+def test_client_returns_none_for_empty_create_response(client: Client, opencx_simulator: Simulator) -> None:
     opencx_simulator.fail("createPhoneAgent", EmptyResponse())
     assert client.run(create_phone_agent(SPEC)) is None
 
 
-def test_retries_end(client: Client, opencx_simulator: Simulator) -> None:
+def test_client_stops_after_max_retries(client: Client, opencx_simulator: Simulator) -> None:
     opencx_simulator.fail("listPhoneAgents", Respond(503), times=None)
     with pytest.raises(OpenCXServerError):
         client.run(list_phone_agents(), max_retries=2)
     assert opencx_simulator.count("listPhoneAgents") == 3
 
 
-def test_a_short_retry_after_is_slept_through(client: Client, opencx_simulator: Simulator) -> None:
+def test_retry_after_short_delays_next_request(client: Client, opencx_simulator: Simulator) -> None:
     opencx_simulator.fail("listPhoneAgents", Respond(429, headers={"Retry-After": "1"}))
     started = time.monotonic()
     client.run(list_phone_agents())
@@ -188,7 +186,7 @@ def test_a_short_retry_after_is_slept_through(client: Client, opencx_simulator: 
     [("61", 61), ("60.5", 60.5), ("9" * 400, 86_400), ("Fri, 01 Jan 2100 00:00:00 GMT", 86_400)],
     ids=["seconds", "broken seconds", "absurd", "date"],
 )
-def test_a_long_retry_after_is_raised_at_once_and_carried(
+def test_retry_after_long_raises_at_once(
     asked: str, seconds: float, client: Client, opencx_simulator: Simulator
 ) -> None:
     opencx_simulator.fail("createPhoneAgent", Respond(429, headers={"Retry-After": asked, "X-Request-Id": "r1"}))
@@ -215,7 +213,7 @@ def test_a_long_retry_after_is_raised_at_once_and_carried(
         (Respond(200, [{"name": "no id"}]), OpenCXResponseError, "not an agent: id"),
     ],
 )
-def test_every_answer_becomes_an_error_that_says_what_to_do(
+def test_client_error_says_what_to_do(
     answer: Respond, error: type[OpenCXAPIError], says: str, client: Client, opencx_simulator: Simulator
 ) -> None:
     opencx_simulator.fail("listPhoneAgents", answer)
@@ -227,20 +225,20 @@ def test_every_answer_becomes_an_error_that_says_what_to_do(
     assert opencx_simulator.count("listPhoneAgents") == 1
 
 
-def test_an_error_that_repeats_the_key_is_told_without_it(client: Client, opencx_simulator: Simulator) -> None:
+def test_client_error_hides_repeated_key(client: Client, opencx_simulator: Simulator) -> None:
     opencx_simulator.fail("listPhoneAgents", Respond(401, {"message": f"{KEY} is no key"}))
     with pytest.raises(OpenCXAuthenticationError, match=r"'\*\*\* is no key'"):
         client.run(list_phone_agents())
 
 
-def test_a_list_that_does_not_end_is_an_error(client: Client, opencx_simulator: Simulator) -> None:
+def test_list_that_never_ends_raises(client: Client, opencx_simulator: Simulator) -> None:
     opencx_simulator.fail("listPhoneAgents", Respond(200, {"items": [], "next": "again"}), times=None)
     with pytest.raises(OpenCXResponseError, match="does not end"):
         client.run(list_phone_agents())
     assert opencx_simulator.count("listPhoneAgents") == 2
 
 
-def test_an_answer_that_is_far_too_large_is_not_read(
+def test_client_refuses_too_large_response(
     client: Client, opencx_simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(body, "MAX_BODY_BYTES", 1000)
@@ -249,14 +247,14 @@ def test_an_answer_that_is_far_too_large_is_not_read(
         client.run(list_phone_agents())
 
 
-def test_requests_are_paced_over_all_clients_of_a_process(client: Client, opencx_simulator: Simulator) -> None:
+def test_pacing_covers_all_clients_of_process(client: Client, opencx_simulator: Simulator) -> None:
     limiter = client_module._limiter_of(replace(client.settings, requests_per_minute=3))
     for _ in range(3):
         client.run(ping(), requests_per_minute=3)
     assert not limiter.try_acquire("a fourth", blocking=False)
 
 
-def test_the_user_agent_names_the_provider(client: Client, opencx_simulator: Simulator) -> None:
+def test_client_user_agent_names_provider(client: Client, opencx_simulator: Simulator) -> None:
     client.run(ping(), user_agent="airflow-provider-opencx/1 apache-airflow/3")
     assert opencx_simulator.requests[0].headers["user-agent"] == "airflow-provider-opencx/1 apache-airflow/3"
 
@@ -269,14 +267,14 @@ def test_the_user_agent_names_the_provider(client: Client, opencx_simulator: Sim
         ("http://127.0.0.1:8010", None),
     ],
 )
-def test_a_proxy_is_used_only_as_a_tunnel(base_url: str, proxy: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxy_is_used_only_as_tunnel(base_url: str, proxy: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.setenv(name, "proxy.example.com:3128")
     monkeypatch.setenv("no_proxy", "inside.example.com")
     assert network.proxy_for(httpx.URL(base_url)) == proxy
 
 
-def test_a_proxy_of_a_kind_that_cannot_be_used_is_said(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxy_of_unsupported_kind_raises(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", "socks5://127.0.0.1:1080")
     with pytest.raises(OpenCXConfigError, match="a proxy of kind socks5"):
         client.run(ping(), base_url="https://api.open.cx")

@@ -29,7 +29,7 @@ def settings_of(**fields: object) -> ClientSettings:
     return client_settings(connection, user_agent="test")
 
 
-def test_a_key_alone_is_enough() -> None:
+def test_connection_needs_only_key() -> None:
     assert settings_of() == ClientSettings("https://api.open.cx", KEY, 30.0, 4, 90, "test", "connection 'c'")
 
 
@@ -48,7 +48,7 @@ def test_a_key_alone_is_enough() -> None:
         ({"host": "http://internal", "extra": {"allow_insecure_http": "true"}}, "http://internal"),
     ],
 )
-def test_the_host_is_the_base_url(fields: dict[str, object], base_url: str) -> None:
+def test_connection_host_sets_base_url(fields: dict[str, object], base_url: str) -> None:
     assert settings_of(**fields).base_url == base_url
 
 
@@ -93,7 +93,7 @@ def test_the_host_is_the_base_url(fields: dict[str, object], base_url: str) -> N
         ({"extra": {"pacing": f"redis://:{PASSWORD}@[::1"}}, "the extra pacing"),
     ],
 )
-def test_a_wrong_field_is_named_and_the_key_is_not_shown(fields: dict[str, object], names: str) -> None:
+def test_connection_names_wrong_field(fields: dict[str, object], names: str) -> None:
     with pytest.raises(OpenCXConfigError) as wrong:
         settings_of(**fields)
     assert "Connection 'c'" in str(wrong.value)
@@ -116,9 +116,7 @@ def test_a_wrong_field_is_named_and_the_key_is_not_shown(fields: dict[str, objec
     ids=str,
 )
 @pytest.mark.parametrize("spelled", [str, str.upper, str.lower, str.swapcase], ids=lambda spelled: spelled.__name__)
-def test_connection_shows_the_key_in_no_letter_case_wherever_it_was_put_by_mistake(
-    spelled: Callable[[str], str], fields: dict[str, object]
-) -> None:
+def test_connection_hides_key_in_any_letter_case(spelled: Callable[[str], str], fields: dict[str, object]) -> None:
     key = "ocx_LIVE_s3Cret"
     fields = json.loads(json.dumps(fields).replace("{key}", spelled(key)))
     with pytest.raises(OpenCXConfigError, match=r"\*\*\*") as wrong:
@@ -137,18 +135,18 @@ def test_connection_shows_the_key_in_no_letter_case_wherever_it_was_put_by_mista
         "redis://[::1]:6379/0",
     ],
 )
-def test_a_pace_can_be_shared(pacing: str) -> None:
+def test_connection_accepts_pacing_values(pacing: str) -> None:
     assert settings_of(extra={"pacing": f" {pacing} "}).pacing == pacing
 
 
-def test_the_password_of_a_redis_is_a_secret_like_the_key() -> None:
+def test_connection_treats_redis_password_as_secret() -> None:
     settings = settings_of(extra={"pacing": "redis://worker:p%40ss-word@redis.example.com"})
     assert set(settings.secrets) == {KEY, "p%40ss-word", "p@ss-word"}
     assert "ss-word" not in repr(settings)
 
 
 @pytest.mark.parametrize("empty", [None, ""])
-def test_an_empty_extra_means_its_default(empty: object) -> None:
+def test_connection_empty_extra_means_default(empty: object) -> None:
     extra = dict.fromkeys((field.name for field in EXTRA_FIELDS), empty)
     assert settings_of(extra=extra) == settings_of()
 
@@ -162,11 +160,11 @@ def test_an_empty_extra_means_its_default(empty: object) -> None:
     ],
     ids=["JSON", "URI", "URI with a second scheme"],
 )
-def test_the_environment_variable_may_be_json_or_a_uri(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_connection_reads_json_or_uri_variable(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_OPENCX_ENV", variable)
     settings = client_settings(OpenCXHook.get_connection("opencx_env"), user_agent="test")
     assert settings == ClientSettings("http://127.0.0.1:8010", KEY, 9.0, 4, 90, "test", "connection 'opencx_env'")
 
 
-def test_no_repr_shows_the_key() -> None:
+def test_connection_settings_repr_hides_key() -> None:
     assert KEY not in repr(settings_of())

@@ -35,7 +35,7 @@ PERMANENT = {
 
 
 @pytest.mark.parametrize("error_class", ERRORS)
-def test_an_error_survives_the_way_through_an_event_and_through_pickle(error_class: type[OpenCXError]) -> None:
+def test_error_survives_event_and_pickle(error_class: type[OpenCXError]) -> None:
     error = error_class("what happened")
     for name in vars(error):
         setattr(error, name, ["1"] if name == "agent_ids" else 7)
@@ -44,19 +44,19 @@ def test_an_error_survives_the_way_through_an_event_and_through_pickle(error_cla
 
 
 @pytest.mark.parametrize("error_class", ERRORS)
-def test_only_what_another_try_cannot_mend_is_not_retried(error_class: type[OpenCXError]) -> None:
+def test_error_prevents_retry_only_if_permanent(error_class: type[OpenCXError]) -> None:
     assert issubclass(error_class, AirflowException)
     assert issubclass(error_class, AirflowFailException) == (error_class.__name__ in PERMANENT)
     assert error_class("what happened").is_permanent == (error_class.__name__ in PERMANENT)
 
 
-def test_an_event_of_a_newer_version_is_still_an_error_with_its_message() -> None:
+def test_error_of_newer_version_keeps_message() -> None:
     error = OpenCXError.from_event({"error": "OpenCXFutureError", "message": "what happened"})
     assert type(error) is OpenCXError
     assert str(error) == "what happened"
 
 
-def test_an_api_error_carries_what_a_retry_policy_needs() -> None:
+def test_error_carries_status_and_retry_after() -> None:
     error = OpenCXRateLimitError("slow down", status_code=429, request_id="r1", retry_after=120.0)
     assert (error.status_code, error.message, error.request_id, error.retry_after) == (429, "slow down", "r1", 120.0)
 
@@ -106,7 +106,7 @@ MODULES_OF_A_SCRIPT = (
 
 
 @pytest.mark.parametrize("module", MODULES_OF_A_SCRIPT)
-def test_import_without_airflow_loads_nothing_of_it(module: str) -> None:
+def test_import_does_not_load_airflow(module: str) -> None:
     probe = (
         f"import airflow_provider_opencx.{module}, sys; print([m for m in sys.modules if m.split('.')[0] == 'airflow'])"
     )

@@ -51,7 +51,7 @@ def changes(**fields: object) -> PhoneAgentChanges:
 
 
 @GENERATIONS
-def test_an_upsert_creates_then_leaves_then_changes(generation: str, hook: Any, connected: Simulator) -> None:
+def test_upsert_creates_then_keeps_then_updates(generation: str, hook: Any, connected: Simulator) -> None:
     connected.generation = generation
     declared = spec(language="de", first_message="Hallo", handoff_phone_number="+49 30 555010")
     created = hook.upsert_phone_agent(declared)
@@ -65,14 +65,14 @@ def test_an_upsert_creates_then_leaves_then_changes(generation: str, hook: Any, 
 
 
 @pytest.mark.parametrize("fault", [LoseResponse(), EmptyResponse()])
-def test_a_create_whose_answer_is_lost_is_found_and_not_sent_again(fault: Any, hook: Any, connected: Simulator) -> None:
+def test_upsert_finds_create_with_lost_response(fault: Any, hook: Any, connected: Simulator) -> None:
     connected.fail("createPhoneAgent", fault)
     agent = hook.upsert_phone_agent(spec())
     assert [agent.id] == [existing["id"] for existing in connected.agents()]
     assert connected.count("createPhoneAgent") == 1
 
 
-def test_a_create_that_was_lost_is_looked_for_through_failing_reads(hook: Any, connected: Simulator) -> None:
+def test_upsert_finds_lost_create_despite_failed_reads(hook: Any, connected: Simulator) -> None:
     connected.fail("createPhoneAgent", LoseResponse())
     connected.fail("listPhoneAgents", IgnoreFields())  # the look before the create works
     connected.fail("listPhoneAgents", Respond(503), times=5)
@@ -81,9 +81,7 @@ def test_a_create_that_was_lost_is_looked_for_through_failing_reads(hook: Any, c
 
 
 @pytest.mark.parametrize("fault", [CloseBeforeHandling(), Respond(500), Respond(200, "<html>")])
-def test_a_create_of_unknown_outcome_is_not_sent_again_until_the_next_try(
-    fault: Any, hook: Any, connected: Simulator
-) -> None:
+def test_upsert_does_not_repeat_uncertain_create(fault: Any, hook: Any, connected: Simulator) -> None:
     connected.fail("createPhoneAgent", fault)
     with pytest.raises(OpenCXUnknownOutcomeError, match="'a' was created is not known"):
         hook.upsert_phone_agent(spec())
@@ -92,9 +90,7 @@ def test_a_create_of_unknown_outcome_is_not_sent_again_until_the_next_try(
     assert len(connected.agents()) == 1
 
 
-def test_an_error_that_ends_the_looking_for_a_lost_create_says_that_it_may_exist(
-    hook: Any, connected: Simulator
-) -> None:
+def test_upsert_error_says_lost_create_may_exist(hook: Any, connected: Simulator) -> None:
     connected.fail("createPhoneAgent", LoseResponse())
     connected.fail("listPhoneAgents", IgnoreFields())  # the look before the create works
     connected.fail("listPhoneAgents", Respond(401))
@@ -103,9 +99,7 @@ def test_an_error_that_ends_the_looking_for_a_lost_create_says_that_it_may_exist
 
 
 @pytest.mark.parametrize("asked_by", ["createPhoneAgent", "listPhoneAgents"])
-def test_a_service_that_asks_to_wait_is_not_asked_on_for_a_lost_create(
-    asked_by: str, hook: Any, connected: Simulator
-) -> None:
+def test_upsert_retry_after_ends_search_for_lost_create(asked_by: str, hook: Any, connected: Simulator) -> None:
     wait = Respond(503, headers={"Retry-After": "3600"})
     connected.fail("createPhoneAgent", wait if asked_by == "createPhoneAgent" else LoseResponse())
     connected.fail("listPhoneAgents", IgnoreFields())  # the look before the create works
@@ -116,7 +110,7 @@ def test_a_service_that_asks_to_wait_is_not_asked_on_for_a_lost_create(
     assert connected.count("listPhoneAgents") == (1 if asked_by == "createPhoneAgent" else 2)
 
 
-def test_an_update_that_cannot_be_read_back_says_that_it_was_done(hook: Any, connected: Simulator) -> None:
+def test_update_error_says_update_was_done(hook: Any, connected: Simulator) -> None:
     agent = connected.add_agent("a")
     connected.fail("updatePhoneAgent", EmptyResponse())
     connected.fail("listPhoneAgents", IgnoreFields())  # the look before the update works
@@ -125,7 +119,7 @@ def test_an_update_that_cannot_be_read_back_says_that_it_was_done(hook: Any, con
         hook.update_phone_agent(agent["id"], changes(first_message="Hi"))
 
 
-def test_two_agents_that_appear_after_a_lost_answer_are_named(hook: Any, connected: Simulator) -> None:
+def test_upsert_names_both_agents_after_lost_response(hook: Any, connected: Simulator) -> None:
     class MeanwhileAnother(LoseResponse):
         async def respond(self, call: Any, handle: Any) -> Any:
             connected.add_agent("a")
@@ -137,9 +131,7 @@ def test_two_agents_that_appear_after_a_lost_answer_are_named(hook: Any, connect
     assert error.value.agent_ids == [agent["id"] for agent in connected.agents()]
 
 
-def test_an_agent_that_somebody_else_created_at_the_same_moment_is_not_passed_over(
-    hook: Any, connected: Simulator
-) -> None:
+def test_upsert_reports_agent_created_concurrently(hook: Any, connected: Simulator) -> None:
     class MeanwhileAnother(Respond):
         async def respond(self, call: Any, handle: Any) -> Any:
             connected.add_agent("a")
@@ -152,7 +144,7 @@ def test_an_agent_that_somebody_else_created_at_the_same_moment_is_not_passed_ov
         hook.upsert_phone_agent(spec())
 
 
-def test_an_agent_on_two_pages_of_a_list_is_one_agent(hook: Any, connected: Simulator) -> None:
+def test_list_counts_agent_on_two_pages_once(hook: Any, connected: Simulator) -> None:
     agent = connected.add_agent("a", type="outbound")
     connected.fail("listPhoneAgents", Respond(200, {"items": [agent], "next": "more"}))
     connected.fail("listPhoneAgents", Respond(200, {"items": [agent], "next": None}))
@@ -160,9 +152,7 @@ def test_an_agent_on_two_pages_of_a_list_is_one_agent(hook: Any, connected: Simu
 
 
 @pytest.mark.parametrize("body", ["OK", "null", "[]", '{"success": true}'])
-def test_an_update_that_is_answered_with_anything_but_the_agent_is_read_back(
-    body: str, hook: Any, connected: Simulator
-) -> None:
+def test_update_reads_back_after_unexpected_response(body: str, hook: Any, connected: Simulator) -> None:
     class Otherwise(Respond):
         async def respond(self, call: Any, handle: Any) -> Any:
             handle(call)
@@ -174,13 +164,13 @@ def test_an_update_that_is_answered_with_anything_but_the_agent_is_read_back(
     assert len(connected.writes) == 1
 
 
-def test_a_refusal_in_both_forms_of_the_language_tells_both_reasons(hook: Any, connected: Simulator) -> None:
+def test_upsert_refusal_gives_both_language_reasons(hook: Any, connected: Simulator) -> None:
     connected.fail("createPhoneAgent", Respond(400, {"message": "voice_id 'x' does not exist"}))
     with pytest.raises(OpenCXRequestRefusedError, match=r"voice_id 'x' does not exist.*language: 'en' is not of type"):
         hook.upsert_phone_agent(spec(language="en", voice_id="x"))
 
 
-def test_create_adopts_or_fails_as_asked(hook: Any, connected: Simulator) -> None:
+def test_create_adopts_or_fails(hook: Any, connected: Simulator) -> None:
     existing = connected.add_agent("a", type="outbound", first_message="Hello")
     assert hook.create_phone_agent(spec(first_message="Hi")).id == existing["id"]
     with pytest.raises(OpenCXAgentExistsError):
@@ -188,7 +178,7 @@ def test_create_adopts_or_fails_as_asked(hook: Any, connected: Simulator) -> Non
     assert connected.writes == []
 
 
-def test_an_inbound_line_is_not_turned_outbound_by_accident(hook: Any, connected: Simulator) -> None:
+def test_upsert_refuses_inbound_agent(hook: Any, connected: Simulator) -> None:
     connected.add_agent("a", type="inbound")
     with pytest.raises(OpenCXPlanRefusedError, match="is inbound"):
         hook.upsert_phone_agent(spec())
@@ -196,7 +186,7 @@ def test_an_inbound_line_is_not_turned_outbound_by_accident(hook: Any, connected
 
 
 @GENERATIONS
-def test_an_update_sends_only_what_differs(generation: str, hook: Any, connected: Simulator) -> None:
+def test_update_sends_only_differences(generation: str, hook: Any, connected: Simulator) -> None:
     connected.generation = generation
     agent = connected.add_agent("a", first_message="Hello", accent="british")
     updated = hook.update_phone_agent(agent["id"], changes(first_message="Hi", name="a"))
@@ -206,20 +196,20 @@ def test_an_update_sends_only_what_differs(generation: str, hook: Any, connected
     assert len(connected.writes) == 1
 
 
-def test_a_rename_that_was_done_already_is_done(hook: Any, connected: Simulator) -> None:
+def test_update_does_not_repeat_rename(hook: Any, connected: Simulator) -> None:
     connected.add_agent("a")
     for _ in range(2):
         assert hook.update_phone_agent(None, changes(name="b"), agent_name="a").name == "b"
     assert len(connected.writes) == 1
 
 
-def test_an_update_of_an_agent_that_is_not_there_is_an_error(hook: Any, connected: Simulator) -> None:
+def test_update_of_missing_agent_raises(hook: Any, connected: Simulator) -> None:
     with pytest.raises(OpenCXAgentNotFoundError):
         hook.update_phone_agent("nobody", changes(first_message="Hi"))
 
 
 @GENERATIONS
-def test_a_member_that_the_service_silently_left_is_named(generation: str, hook: Any, connected: Simulator) -> None:
+def test_upsert_names_ignored_field(generation: str, hook: Any, connected: Simulator) -> None:
     connected.generation = generation
     connected.fail("createPhoneAgent", IgnoreFields("first_message"))
     with pytest.raises(OpenCXMismatchError, match="first_message: 'Hello\\?' -> 'Hi'") as created:
@@ -233,22 +223,20 @@ def test_a_member_that_the_service_silently_left_is_named(generation: str, hook:
     assert len(connected.agents()) == 1
 
 
-def test_a_create_that_the_service_did_not_do_as_asked_is_not_taken_for_a_success_by_the_next_try(
-    hook: Any, connected: Simulator
-) -> None:
+def test_create_mismatch_is_permanent(hook: Any, connected: Simulator) -> None:
     connected.fail("createPhoneAgent", IgnoreFields("first_message"))
     with pytest.raises(OpenCXCreateMismatchError, match="first_message: 'Hello\\?' -> 'Hi'") as error:
         hook.create_phone_agent(spec(first_message="Hi"))
     assert isinstance(error.value, AirflowFailException)
 
 
-def test_an_agent_stored_under_another_name_is_not_created_again_and_again(hook: Any, connected: Simulator) -> None:
+def test_upsert_detects_name_stored_differently(hook: Any, connected: Simulator) -> None:
     connected.fail("createPhoneAgent", Respond(200, {"id": "pa_1", "name": "shortened", "type": "outbound"}))
     with pytest.raises(OpenCXNameMismatchError, match="shortened"):
         hook.upsert_phone_agent(spec())
 
 
-def test_a_null_that_the_service_fills_is_no_mismatch_and_not_sent_again(hook: Any, connected: Simulator) -> None:
+def test_upsert_accepts_null_filled_by_service(hook: Any, connected: Simulator) -> None:
     declared = spec(use_org_knowledgebase=None)
     assert hook.upsert_phone_agent(declared).use_org_knowledgebase is False
     assert connected.writes[0].body == {"name": "a", "type": "outbound", "use_org_knowledgebase": None}
@@ -256,7 +244,7 @@ def test_a_null_that_the_service_fills_is_no_mismatch_and_not_sent_again(hook: A
     assert len(connected.writes) == 1
 
 
-def test_a_member_that_the_service_does_not_know_is_refused_with_its_name(hook: Any, connected: Simulator) -> None:
+def test_upsert_names_field_unknown_to_service(hook: Any, connected: Simulator) -> None:
     with pytest.raises(
         OpenCXRequestRefusedError, match=r"for phone agent 'a' over connection 'opencx_default': 400 .*custom_llm"
     ):
@@ -264,7 +252,7 @@ def test_a_member_that_the_service_does_not_know_is_refused_with_its_name(hook: 
     assert connected.agents() == []
 
 
-def test_agents_are_read_by_id_and_by_name(hook: Any, connected: Simulator) -> None:
+def test_hook_reads_agents_by_id_and_name(hook: Any, connected: Simulator) -> None:
     agent_id = connected.add_agent("a")["id"]
     connected.add_agent("b")
     connected.add_agent("b")
@@ -282,7 +270,7 @@ def test_agents_are_read_by_id_and_by_name(hook: Any, connected: Simulator) -> N
 @pytest.mark.parametrize(
     ("extra", "says"), [({"timeout": "soon"}, "timeout"), ({"max_retries": "many"}, "max_retries")]
 )
-def test_a_bad_connection_fails_before_any_request(
+def test_hook_refuses_bad_connection_before_request(
     extra: dict[str, object], says: str, hook: Any, connected: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_OPENCX_DEFAULT", connection_json(connected.url, "test-key", **extra))
@@ -291,8 +279,8 @@ def test_a_bad_connection_fails_before_any_request(
     assert connected.requests == []
 
 
-class TestTheConnectionTest:
-    def test_it_sends_one_authenticated_get(self, connected: Simulator) -> None:
+class TestConnectionTest:
+    def test_sends_one_authenticated_get(self, connected: Simulator) -> None:
         assert OpenCXHook().test_connection() == (
             True,
             "OpenCX accepted the API key, and its phone agents can be read.",
@@ -309,7 +297,7 @@ class TestTheConnectionTest:
             (Respond(200, {"status": "fine"}), "neither a list nor a page"),
         ],
     )
-    def test_it_says_what_is_wrong(self, answer: Respond, says: str, connected: Simulator) -> None:
+    def test_says_what_is_wrong(self, answer: Respond, says: str, connected: Simulator) -> None:
         connected.fail("listPhoneAgents", answer)
         passed, message = OpenCXHook().test_connection()
         assert not passed
@@ -317,16 +305,14 @@ class TestTheConnectionTest:
         assert "test-key" not in message
         assert len(connected.requests) == 1
 
-    def test_it_says_that_nobody_answers(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_says_that_service_is_unreachable(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AIRFLOW_CONN_OPENCX_DEFAULT", connection_json("http://127.0.0.1:1", "test-key"))
         passed, message = OpenCXHook().test_connection()
         assert not passed
         assert "no response from http://127.0.0.1:1" in message
 
 
-def test_a_fleet_is_planned_with_one_read_and_carried_out_with_one_write_an_agent(
-    hook: Any, connected: Simulator
-) -> None:
+def test_fleet_lists_once_and_writes_once_per_agent(hook: Any, connected: Simulator) -> None:
     connected.add_agent("b", type="outbound", first_message="Hey")
     specs = [spec(), spec(name="b", first_message="Hello"), spec(name="c")]
     plan = hook.plan_phone_agents(specs)
@@ -339,7 +325,7 @@ def test_a_fleet_is_planned_with_one_read_and_carried_out_with_one_write_an_agen
         hook.apply_plan(hook.plan_phone_agents([*specs, spec(name="d")]), approved=plan.as_dict())
 
 
-def test_a_fleet_error_names_each_agent_that_failed(hook: Any, connected: Simulator) -> None:
+def test_fleet_error_names_each_failed_agent(hook: Any, connected: Simulator) -> None:
     connected.fail("createPhoneAgent", Respond(422, {"message": "no"}))
     connected.fail("createPhoneAgent", CloseBeforeHandling())
     with pytest.raises(OpenCXFleetError) as error:
@@ -362,7 +348,7 @@ def test_a_fleet_error_names_each_agent_that_failed(hook: Any, connected: Simula
     ids=["told by the list", "told by the response"],
 )
 @pytest.mark.parametrize("verb", ["update", "upsert", "fleet"])
-def test_update_of_an_agent_that_vanished_is_no_success(
+def test_update_fails_if_agent_vanished(
     verb: str, fault: Fault, error: type[OpenCXError], says: str, hook: Any, connected: Simulator
 ) -> None:
     class Vanishes(Fault):
@@ -384,7 +370,7 @@ def test_update_of_an_agent_that_vanished_is_no_success(
 
 
 @pytest.mark.parametrize("verb", ["create", "update", "upsert", "fleet"])
-def test_hook_warns_once_of_each_mismatch(
+def test_hook_warns_once_on_mismatch(
     verb: str, hook: Any, connected: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     if verb == "update":

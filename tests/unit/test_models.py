@@ -8,19 +8,19 @@ from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXRespon
 from airflow_provider_opencx.resources.phone_agents import PhoneAgent, PhoneAgentChanges, PhoneAgentSpec
 
 
-def test_left_out_null_and_empty_are_three_different_things() -> None:
+def test_models_distinguish_omitted_null_and_empty() -> None:
     assert PhoneAgentSpec.parse({"name": "a"}).body() == {"name": "a"}
     assert PhoneAgentSpec.parse({"name": "a", "action_ids": None}).body() == {"name": "a", "actionIds": None}
     assert PhoneAgentSpec.parse({"name": "a", "action_ids": []}).body() == {"name": "a", "actionIds": []}
 
 
-def test_a_new_agent_is_outbound_unless_its_author_says_otherwise() -> None:
+def test_models_default_to_outbound_on_create() -> None:
     assert PhoneAgentSpec.parse({"name": "a"}).for_creation().body() == {"name": "a", "type": "outbound"}
     inbound = PhoneAgentSpec.parse({"name": "a", "type": "inbound"})
     assert inbound.for_creation().body() == {"name": "a", "type": "inbound"}
 
 
-def test_every_member_of_every_generation_can_be_written() -> None:
+def test_models_write_every_field_of_every_generation() -> None:
     fields: dict[str, object] = {
         "name": "a",
         "type": "outbound",
@@ -56,7 +56,7 @@ def test_every_member_of_every_generation_can_be_written() -> None:
         ({"actionIds": ["x"]}, {"actionIds": ["x"]}),
     ],
 )
-def test_a_value_is_sent_in_the_form_the_api_asks_for(written: dict[str, object], sent: dict[str, object]) -> None:
+def test_models_normalize_values_for_api(written: dict[str, object], sent: dict[str, object]) -> None:
     assert PhoneAgentChanges.parse(written).body() == sent
 
 
@@ -79,7 +79,7 @@ def test_a_value_is_sent_in_the_form_the_api_asks_for(written: dict[str, object]
         ({"name": "a", "action_ids": "{{ not rendered }}"}, "action_ids: "),
     ],
 )
-def test_a_wrong_member_is_named_before_anything_is_sent(fields: dict[str, object], says: str) -> None:
+def test_models_name_wrong_field(fields: dict[str, object], says: str) -> None:
     with pytest.raises(OpenCXArgumentError) as wrong:
         PhoneAgentSpec.parse(fields)
     assert says in str(wrong.value)
@@ -87,17 +87,17 @@ def test_a_wrong_member_is_named_before_anything_is_sent(fields: dict[str, objec
 
 
 @pytest.mark.parametrize(("answered", "read"), [(None, []), ("en", ["en"]), (["en", "es"], ["en", "es"])])
-def test_language_is_a_list_for_the_reader_in_every_generation(answered: object, read: list[str]) -> None:
+def test_models_read_language_as_list(answered: object, read: list[str]) -> None:
     assert PhoneAgent.from_response({"id": "1", "language": answered}).language == read
 
 
-def test_unknown_members_and_values_are_kept_and_only_the_id_is_required() -> None:
+def test_models_keep_unknown_fields_and_values() -> None:
     agent = PhoneAgent.from_response({"id": "1", "type": "hybrid", "model": "oppie-vox-9", "mood": {"calm": 1}})
     assert agent.as_dict() | {"type": "hybrid", "model": "oppie-vox-9", "mood": {"calm": 1}} == agent.as_dict()
     assert agent.as_dict()["phone_number"] is None
 
 
 @pytest.mark.parametrize("answer", [None, [], "text", {}, {"id": None}, {"id": 7}, {"id": "1", "phone_number": 5}])
-def test_an_answer_that_is_no_agent_is_an_error_that_does_not_show_it(answer: object) -> None:
+def test_models_refuse_response_that_is_no_agent(answer: object) -> None:
     with pytest.raises(OpenCXResponseError, match="not an agent"):
         PhoneAgent.from_response(answer)

@@ -9,7 +9,7 @@ import airflow.sdk
 import pytest
 
 
-def test_an_airflow_before_3_3_is_told_why_there_is_no_retry_policy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_import_explains_missing_retry_policy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "airflow.sdk.definitions.retry_policy", None)
     for name in ("RetryPolicy", "RetryDecision"):
         monkeypatch.delitem(vars(airflow.sdk), name, raising=False)

@@ -59,19 +59,19 @@ def client(opencx_simulator: Simulator, attempts: list[Attempt], monkeypatch: py
     return OpenCXClient(settings, attempts.append)
 
 
-def test_operations_have_ids_and_places_of_their_own() -> None:
+def test_operations_have_unique_ids_and_paths() -> None:
     operations = all_operations()
     assert set(SEND) == set(OPERATIONS)
     assert max(Counter(operation.id for operation in operations).values()) == 1
     assert max(Counter((operation.method, operation.path) for operation in operations).values()) == 1
 
 
-def test_operations_are_repeatable_only_where_nothing_happens_twice() -> None:
+def test_operations_that_are_repeatable() -> None:
     assert {operation.id for operation in all_operations() if operation.repeatable} == READS_AND_UPDATES_OF_AGENTS
 
 
 @pytest.mark.parametrize("operation_id", OPERATIONS)
-def test_operation_names_its_scope_and_its_noun_in_errors(
+def test_operation_names_scope_and_noun_in_errors(
     operation_id: str, client: OpenCXClient, opencx_simulator: Simulator
 ) -> None:
     operation = OPERATIONS[operation_id]
@@ -86,7 +86,7 @@ def test_operation_names_its_scope_and_its_noun_in_errors(
 
 @pytest.mark.parametrize("operation_id", OPERATIONS)
 @pytest.mark.parametrize("fault", [Respond(503), LoseResponse()], ids=["503", "lost"])
-def test_operation_is_sent_again_only_where_it_is_repeatable(
+def test_operation_is_repeated_only_if_repeatable(
     operation_id: str, fault: Any, client: OpenCXClient, attempts: list[Attempt], opencx_simulator: Simulator
 ) -> None:
     opencx_simulator.fail(operation_id, fault, times=None)
@@ -97,16 +97,14 @@ def test_operation_is_sent_again_only_where_it_is_repeatable(
 
 
 @pytest.mark.parametrize("operation_id", OPERATIONS)
-def test_operation_is_sent_again_after_a_429_of_any_kind(
-    operation_id: str, client: OpenCXClient, opencx_simulator: Simulator
-) -> None:
+def test_operation_is_repeated_after_429(operation_id: str, client: OpenCXClient, opencx_simulator: Simulator) -> None:
     opencx_simulator.fail(operation_id, Respond(429), times=None)
     with pytest.raises(OpenCXRateLimitError):
         client.run(SEND[operation_id]())
     assert opencx_simulator.count(operation_id) == 3
 
 
-def test_operation_quotes_what_stands_in_its_path() -> None:
+def test_operation_quotes_path_parameters() -> None:
     operation = OPERATIONS["updatePhoneAgent"]
     assert operation.request(phone_agent_id="a/b c?").path == "/phone/a%2Fb%20c%3F"
     assert operation.matches("PATCH", "/phone/a%2Fb")
@@ -115,7 +113,7 @@ def test_operation_quotes_what_stands_in_its_path() -> None:
     assert not operation.matches("PATCH", "/voices/a")
 
 
-def test_list_keeps_its_query_on_every_page(client: OpenCXClient, opencx_simulator: Simulator) -> None:
+def test_list_keeps_query_on_every_page(client: OpenCXClient, opencx_simulator: Simulator) -> None:
     operation = OPERATIONS["listPhoneAgents"]
     opencx_simulator.fail("listPhoneAgents", Respond(200, {"items": [1], "next": "more"}))
     opencx_simulator.fail("listPhoneAgents", Respond(200, {"items": [2], "next": None}))
@@ -147,7 +145,7 @@ class TestOtherRequests:
         assert [(attempt.operation, attempt.outcome) for attempt in attempts] == [("request", "403")]
 
     @pytest.mark.parametrize(("method", "sent"), [("GET", 3), ("POST", 1)])
-    def test_request_is_sent_again_only_if_it_reads(
+    def test_request_repeats_only_get(
         self, method: Any, sent: int, client: OpenCXClient, opencx_simulator: Simulator
     ) -> None:
         for operation_id in ("listPhoneAgents", "createPhoneAgent"):
@@ -156,13 +154,13 @@ class TestOtherRequests:
             client.request(method, "/phone")
         assert len(opencx_simulator.requests) == sent
 
-    def test_request_of_an_update_is_not_sent_again(self, client: OpenCXClient, opencx_simulator: Simulator) -> None:
+    def test_request_does_not_repeat_patch(self, client: OpenCXClient, opencx_simulator: Simulator) -> None:
         opencx_simulator.fail("updatePhoneAgent", Respond(503), times=None)
         with pytest.raises(OpenCXServerError):
             client.request("PATCH", "/phone/pa_1", json={})
         assert len(opencx_simulator.requests) == 1
 
-    def test_request_reads_no_page_as_json(self, client: OpenCXClient, opencx_simulator: Simulator) -> None:
+    def test_request_refuses_html_as_json(self, client: OpenCXClient, opencx_simulator: Simulator) -> None:
         opencx_simulator.fail("listPhoneAgents", Respond(200, "<html>"))
         with pytest.raises(OpenCXResponseError, match="not JSON"):
             client.request("GET", "/phone").json()
@@ -179,14 +177,14 @@ class TestOtherRequests:
             ("TRACE", "/phone"),
         ],
     )
-    def test_request_sends_the_key_nowhere_else(
+    def test_request_refuses_other_hosts(
         self, method: Any, path: str, client: OpenCXClient, opencx_simulator: Simulator
     ) -> None:
         with pytest.raises(OpenCXArgumentError, match=r"path|method"):
             client.request(method, path)
         assert opencx_simulator.requests == []
 
-    def test_request_is_no_operation_of_the_package(self, client: OpenCXClient, attempts: list[Attempt]) -> None:
+    def test_request_is_labelled_request(self, client: OpenCXClient, attempts: list[Attempt]) -> None:
         with pytest.raises(OpenCXError):
             client.request("DELETE", "/actions")
         assert attempts[0].operation == "request"

@@ -43,18 +43,18 @@ def spec(**fields: object) -> PhoneAgentSpec:
     return PhoneAgentSpec.parse({"name": "a", **fields})
 
 
-def test_no_agent_of_the_name_means_create() -> None:
+def test_plan_creates_agent_of_new_name() -> None:
     assert plan_upsert(spec(), listed(agent(name="another"), agent(name=None))) == Create(spec())
     assert plan_create(spec(), listed(), "fail") == Create(spec())
 
 
-def test_only_what_was_written_is_compared() -> None:
+def test_plan_compares_only_declared_fields() -> None:
     assert plan_upsert(spec(), listed(agent(first_message="Hi", language=["fr"]))) == Unchanged(
         agent(first_message="Hi", language=["fr"])
     )
 
 
-def test_only_what_differs_is_sent() -> None:
+def test_plan_sends_only_differences() -> None:
     plan = plan_upsert(
         spec(first_message="Hi", language="en", voice_id="v", additional_fields={"mood": "calm"}),
         listed(agent(first_message="Hello", language=["en"], voice_id="v", mood="angry")),
@@ -81,7 +81,7 @@ def test_only_what_differs_is_sent() -> None:
         ({"handoff_phone_number": None}, {}),
     ],
 )
-def test_values_of_one_meaning_do_not_differ(written: dict[str, object], existing: dict[str, object]) -> None:
+def test_plan_treats_equivalent_values_as_equal(written: dict[str, object], existing: dict[str, object]) -> None:
     assert plan_upsert(spec(**written), listed(agent(**existing))) == Unchanged(agent(**existing))
 
 
@@ -98,18 +98,18 @@ def test_values_of_one_meaning_do_not_differ(written: dict[str, object], existin
         ({"type": "outbound"}, {"type": "inbound"}),
     ],
 )
-def test_values_of_different_meaning_are_sent(written: dict[str, object], existing: dict[str, object]) -> None:
+def test_plan_sends_values_that_differ_in_meaning(written: dict[str, object], existing: dict[str, object]) -> None:
     plan = plan_upsert(spec(**written), listed(agent(**existing)))
     assert isinstance(plan, Update)
     assert plan.changes.declared_fields == written
 
 
 @pytest.mark.parametrize("name", ["  a ", "a"])
-def test_an_agent_whose_name_the_service_tidied_is_found(name: str) -> None:
+def test_plan_finds_name_tidied_by_service(name: str) -> None:
     assert plan_upsert(spec(), listed(agent(name=name))) == Unchanged(agent(name=name))
 
 
-def test_several_agents_of_a_name_are_refused_by_their_ids() -> None:
+def test_plan_refuses_ambiguous_name() -> None:
     for plan in (
         plan_upsert(spec(), listed(agent(), agent(id="2"))),
         plan_create(spec(), listed(agent(), agent(id="2")), "adopt"),
@@ -120,7 +120,7 @@ def test_several_agents_of_a_name_are_refused_by_their_ids() -> None:
         assert "1, 2" in str(plan.error)
 
 
-def test_a_model_is_never_changed() -> None:
+def test_plan_refuses_model_change() -> None:
     plan = plan_upsert(spec(model="oppie-vox-2", first_message="Hi"), listed(agent(model="oppie-vox")))
     assert isinstance(plan, Refuse)
     assert "cannot be changed" in str(plan.error)
@@ -128,7 +128,7 @@ def test_a_model_is_never_changed() -> None:
     assert plan_upsert(spec(model="oppie-vox-2"), listed(agent())) == Unchanged(agent())
 
 
-def test_an_inbound_line_becomes_outbound_only_where_that_is_written() -> None:
+def test_plan_changes_inbound_only_when_declared() -> None:
     inbound = agent(type="inbound")
     for plan in (plan_upsert(spec(), listed(inbound)), plan_create(spec(), listed(inbound), "adopt")):
         assert isinstance(plan, Refuse)
@@ -138,7 +138,7 @@ def test_an_inbound_line_becomes_outbound_only_where_that_is_written() -> None:
     assert isinstance(plan_update(PhoneAgentChanges.parse({"first_message": "Hi"}), inbound, listed(inbound)), Update)
 
 
-def test_an_existing_agent_is_adopted_as_it_is_or_refused_as_asked() -> None:
+def test_plan_adopts_or_refuses_existing_agent() -> None:
     existing = agent(first_message="Hello")
     adopted = plan_create(spec(first_message="Hi"), listed(existing), "adopt")
     assert isinstance(adopted, Adopt)
@@ -148,7 +148,7 @@ def test_an_existing_agent_is_adopted_as_it_is_or_refused_as_asked() -> None:
     assert isinstance(refused.error, OpenCXAgentExistsError)
 
 
-def test_a_create_that_was_approved_is_no_leave_to_update() -> None:
+def test_approval_of_create_does_not_allow_update() -> None:
     declared = spec(first_message="Hi")
     approved = Step(declared, plan_upsert(declared, listed())).as_dict()
     assert Step(declared, plan_upsert(declared, listed())).is_approved_by(approved)
@@ -157,14 +157,14 @@ def test_a_create_that_was_approved_is_no_leave_to_update() -> None:
     assert not update.is_approved_by(approved)
 
 
-def test_a_rename_to_a_name_in_use_is_refused() -> None:
+def test_plan_refuses_rename_to_used_name() -> None:
     agents = [agent(), agent(id="2", name="b")]
     plan = plan_update(PhoneAgentChanges.parse({"name": "b"}), agents[0], listed(*agents))
     assert isinstance(plan, Refuse)
     assert isinstance(plan.error, OpenCXAmbiguousNameError)
 
 
-def test_after_a_write_only_what_was_written_and_is_not_there_is_a_mismatch() -> None:
+def test_plan_finds_mismatches_of_written_fields_only() -> None:
     declared = spec(first_message="Hi", voice_id=None, handoff_phone_number=None, speed=1.5)
     answered = agent(first_message="Hello", voice_id="default", handoff_phone_number="+14155550100", language=["en"])
     mismatches = [mismatch.field for mismatch in find_mismatches(declared, answered)]
@@ -174,19 +174,19 @@ def test_after_a_write_only_what_was_written_and_is_not_there_is_a_mismatch() ->
 @pytest.mark.parametrize(
     "selector", [{}, {"agent_id": "1", "agent_name": "a"}, {"agent_id": ""}, {"agent_name": " "}, {"agent_id": 1}]
 )
-def test_an_agent_is_named_by_its_id_or_its_name(selector: dict[str, str]) -> None:
+def test_plan_refuses_wrong_selector(selector: dict[str, str]) -> None:
     with pytest.raises(OpenCXArgumentError, match="agent_"):
         require_agent(listed(agent()), **selector)
 
 
-def test_an_agent_that_is_not_there_is_an_error() -> None:
+def test_plan_raises_for_missing_agent() -> None:
     with pytest.raises(OpenCXAgentNotFoundError, match="phone agent 2"):
         require_agent(listed(agent()), agent_id="2")
     with pytest.raises(OpenCXAgentNotFoundError, match="named 'b'"):
         require_agent(listed(agent()), agent_name="b")
 
 
-def test_an_additional_field_is_compared_with_what_was_answered_and_nothing_else() -> None:
+def test_plan_compares_additional_fields() -> None:
     declared = spec(additional_fields={"label": "x", "copy": "y"})
     assert plan_upsert(declared, listed(agent(label="x", copy="y"))) == Unchanged(agent(label="x", copy="y"))
     plan = plan_upsert(declared, listed(agent()))
@@ -208,7 +208,7 @@ def test_an_additional_field_is_compared_with_what_was_answered_and_nothing_else
         (None, "outbound", set()),
     ],
 )
-def test_plan_refuses_an_agent_of_another_type_and_none_whose_type_is_not_told(
+def test_plan_refuses_other_type_but_not_unknown_type(
     existing: str | None, declared: str | None, refused_by: set[str]
 ) -> None:
     wanted = spec() if declared is None else spec(type=declared)
@@ -277,7 +277,7 @@ COMPARED: dict[str, Compared] = {
 
 
 @pytest.mark.parametrize("field", PhoneAgentChanges.model_fields)
-def test_plan_compares_each_field_by_its_meaning_before_a_write_and_after_it(field: str) -> None:
+def test_plan_compares_each_field_by_meaning(field: str) -> None:
     declared, same, different = COMPARED[field]
     changes = PhoneAgentChanges.parse({field: declared})
     for value in same:
@@ -341,7 +341,7 @@ def declared_null(field: str) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("field", NULLABLE)
-def test_plan_sends_null_until_the_service_has_what_its_pages_name(field: str) -> None:
+def test_plan_sends_null_until_documented_default(field: str) -> None:
     changes = PhoneAgentChanges.parse(declared_null(field))
     assert plan_update(changes, agent(), listed(agent())) == Unchanged(agent())
     for value in NULLS[field].values:
@@ -355,7 +355,7 @@ def test_plan_sends_null_until_the_service_has_what_its_pages_name(field: str) -
 
 
 @pytest.mark.parametrize("field", NULLABLE)
-def test_plan_takes_the_services_own_value_for_null_where_the_service_chooses(field: str) -> None:
+def test_plan_accepts_service_value_for_null(field: str) -> None:
     declared = spec(**declared_null(field))
     approved = Step(declared, plan_upsert(declared, listed())).as_dict()
     for value in NULLS[field].values:
@@ -400,11 +400,11 @@ class Moment(NamedTuple):
     ],
     ids=["what is there now", "null", "null for empty", "1 for true", "from 1, not true", "0 for false, deep inside"],
 )
-def test_approval_is_of_what_was_declared_to_the_value(approved: Moment, later: Moment) -> None:
+def test_approval_covers_declared_values(approved: Moment, later: Moment) -> None:
     assert approved.is_approved_by(approved)
     assert later.is_approved_by(later)
     assert not later.is_approved_by(approved)
 
 
-def test_approval_does_not_depend_on_the_order_of_keys() -> None:
+def test_approval_ignores_key_order() -> None:
     assert Moment({"flow": {"a": 1, "b": 2}}, {}).is_approved_by(Moment({"flow": {"b": 2, "a": 1}}, {}))

@@ -32,14 +32,14 @@ def caused_by(cause: BaseException) -> RuntimeError:
 
 @pytest.mark.parametrize("error", [OpenCXAuthenticationError("bad key"), OpenCXPlanRefusedError("several")], ids=repr)
 @pytest.mark.parametrize("met", [lambda error: error, caused_by, lambda error: caused_by(caused_by(error))])
-def test_what_another_try_cannot_mend_fails_at_once(met: type[BaseException], error: OpenCXError) -> None:
+def test_retry_policy_fails_permanent_errors_at_once(met: type[BaseException], error: OpenCXError) -> None:
     decision = decide(met(error))
     assert decision.action is RetryAction.FAIL
     assert type(error).__name__ in (decision.reason or "")
 
 
 @pytest.mark.parametrize("error_class", [OpenCXRateLimitError, OpenCXServerError, OpenCXUnknownOutcomeError])
-def test_a_task_comes_back_when_the_service_asked_it_to(
+def test_retry_policy_waits_as_service_asks(
     error_class: type[OpenCXRateLimitError | OpenCXServerError | OpenCXUnknownOutcomeError],
 ) -> None:
     decisions = [decide(error_class("later", retry_after=600.0)) for _ in range(50)]
@@ -60,15 +60,15 @@ def test_a_task_comes_back_when_the_service_asked_it_to(
     ],
     ids=repr,
 )
-def test_anything_else_is_left_to_the_settings_of_the_task(error: BaseException) -> None:
+def test_retry_policy_leaves_other_errors_to_task(error: BaseException) -> None:
     assert decide(error) == RetryDecision.default()
 
 
-def test_an_exception_that_is_its_own_cause_ends() -> None:
+def test_retry_policy_survives_circular_cause() -> None:
     first, second = RuntimeError(), RuntimeError()
     first.__cause__, second.__cause__ = second, first
     assert decide(first) == RetryDecision.default()
 
 
-def test_the_policy_is_made_again_from_what_it_serializes_to() -> None:
+def test_retry_policy_round_trips_serialization() -> None:
     assert isinstance(OpenCXRetryPolicy.deserialize(opencx_retry_policy().serialize()), OpenCXRetryPolicy)

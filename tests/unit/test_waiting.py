@@ -30,13 +30,13 @@ def agent(**fields: object) -> PhoneAgent:
 
 
 @pytest.mark.parametrize("number", [None, "", " "])
-def test_ready_is_a_number_that_is_not_empty(number: str | None) -> None:
+def test_wait_ends_with_non_empty_number(number: str | None) -> None:
     wait = Wait(agent_id="1")
     assert wait.evaluate(listed(agent(id="2", phone_number="+1555"), agent(phone_number=number))) is None
     assert wait.evaluate(listed(agent(phone_number="+15550000001"))) == ["1"]
 
 
-def test_by_id_an_agent_missing_three_times_in_a_row_is_an_error() -> None:
+def test_wait_fails_when_id_is_missing_three_times() -> None:
     wait = Wait(agent_id="1")
     polls = [listed(), listed(), listed(agent()), listed(), listed()]
     assert [wait.evaluate(poll) for poll in polls] == [None] * 5
@@ -44,7 +44,7 @@ def test_by_id_an_agent_missing_three_times_in_a_row_is_an_error() -> None:
         wait.evaluate(listed())
 
 
-def test_many_are_waited_for_until_all_have_their_numbers_in_one_poll() -> None:
+def test_wait_needs_all_numbers_in_one_poll() -> None:
     wait = Wait(agent_id=["2", "1", "2"])
     one, two, other = agent(phone_number="+1551"), agent(id="2", name="b", phone_number="+1552"), agent(id="3")
     assert wait.evaluate(listed(one, agent(id="2"), other)) is None
@@ -56,7 +56,7 @@ def test_many_are_waited_for_until_all_have_their_numbers_in_one_poll() -> None:
     assert wait.result(poll, ["2", "1", "2"]) == [two.as_dict(), one.as_dict(), two.as_dict()]
 
 
-def test_one_in_a_sequence_is_a_list_of_one_and_none_are_ready_at_once() -> None:
+def test_wait_returns_list_for_sequence() -> None:
     ready = agent(phone_number="+1555")
     for given, result in (("a", ready.as_dict()), (["a"], [ready.as_dict()]), (("a",), [ready.as_dict()]), ([], [])):
         wait = Wait(agent_name=given)
@@ -66,7 +66,7 @@ def test_one_in_a_sequence_is_a_list_of_one_and_none_are_ready_at_once() -> None
         assert wait.is_for_none == (given == [])
 
 
-def test_of_many_each_is_counted_by_itself_when_it_is_missing_and_a_failed_poll_is_counted_once() -> None:
+def test_wait_counts_missing_agents_separately() -> None:
     wait = Wait(agent_id=["1", "2", "2", "3"])
     one, two, three = agent(), agent(id="2"), agent(id="3")
     for poll in (listed(one, two), listed(one), listed(two, three), listed(one, two, three), OpenCXServerError("500")):
@@ -96,24 +96,24 @@ def test_of_many_each_is_counted_by_itself_when_it_is_missing_and_a_failed_poll_
         ({"agent_id": b"1"}, "must be a string"),
     ],
 )
-def test_a_wrong_selector_is_an_argument_error(selector: dict[str, object], says: str) -> None:
+def test_wait_refuses_wrong_selector(selector: dict[str, object], says: str) -> None:
     with pytest.raises(OpenCXArgumentError, match=says):
         Wait(**selector)
 
 
-def test_by_name_an_agent_that_does_not_exist_yet_is_waited_for() -> None:
+def test_wait_tolerates_name_that_does_not_exist_yet() -> None:
     wait = Wait(agent_name="a")
     assert [wait.evaluate(listed()) for _ in range(20)] == [None] * 20
     assert wait.evaluate(listed(agent(phone_number="+1555"))) is not None
 
 
-def test_by_name_several_agents_are_an_error_that_names_them() -> None:
+def test_wait_refuses_ambiguous_name() -> None:
     with pytest.raises(OpenCXAmbiguousNameError, match="1, 2"):
         Wait(agent_name="a").evaluate(listed(agent(phone_number="+1555"), agent(id="2")))
 
 
 @pytest.mark.parametrize("error", [OpenCXServerError("500"), OpenCXUnreachableError("timeout"), OpenCXError("other")])
-def test_five_failed_polls_in_a_row_are_borne(error: OpenCXError) -> None:
+def test_wait_tolerates_five_failed_polls(error: OpenCXError) -> None:
     wait = Wait(agent_id="1")
     assert [wait.evaluate(error) for _ in range(5)] == [None] * 5
     assert wait.evaluate(listed(agent())) is None
@@ -126,12 +126,12 @@ def test_five_failed_polls_in_a_row_are_borne(error: OpenCXError) -> None:
 @pytest.mark.parametrize(
     "error", [OpenCXAuthenticationError("401"), OpenCXPermissionError("403"), OpenCXConfigError("missing")]
 )
-def test_what_another_poll_cannot_mend_fails_at_once(error: OpenCXError) -> None:
+def test_wait_fails_at_once_on_permanent_error(error: OpenCXError) -> None:
     with pytest.raises(type(error), match=f"Stopped waiting for the number of phone agent 1: {error}"):
         Wait(agent_id="1").evaluate(error)
 
 
-def test_being_told_to_slow_down_is_not_a_failure() -> None:
+def test_wait_does_not_count_429_as_failure() -> None:
     wait = Wait(agent_id="1")
     assert [wait.evaluate(OpenCXRateLimitError("429")) for _ in range(50)] == [None] * 50
 
@@ -147,5 +147,5 @@ def test_being_told_to_slow_down_is_not_a_failure() -> None:
         (OpenCXRateLimitError("429", retry_after=86_400), 3600),
     ],
 )
-def test_a_429_stretches_the_wait(poll: object, seconds: float) -> None:
+def test_wait_interval_grows_after_429(poll: object, seconds: float) -> None:
     assert next_poll_in(60, poll) == seconds
