@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from airflow_provider_opencx.simulator.call import Call
 from airflow_provider_opencx.simulator.contract import GENERATIONS, Contract, load_contract
 from airflow_provider_opencx.simulator.delivery import DroppedConnection
+from airflow_provider_opencx.simulator.handler import Handlers
 from airflow_provider_opencx.simulator.journal import Record, without_secrets
 from airflow_provider_opencx.simulator.json_values import read_json
 from airflow_provider_opencx.simulator.operations import Operations
@@ -20,14 +21,16 @@ from airflow_provider_opencx.simulator.responses import route_not_found
 from airflow_provider_opencx.simulator.service import Service
 
 
-def create_app(service: Service, admin: ASGIApp) -> FastAPI:
+def create_app(service: Service, handlers: Handlers, admin: ASGIApp) -> FastAPI:
     """Create the application of a simulated service.
 
     A request is routed by the document of the generation that the service speaks when the request arrives.
 
+    :param handlers: the handler of each operation
     :param admin: the application that controls the service, under ``/_simulator/``
     """
-    apis = {generation: _create_api(service, load_contract(generation)) for generation in GENERATIONS}
+    operations = Operations(service, handlers)
+    apis = {generation: _create_api(service, operations, load_contract(generation)) for generation in GENERATIONS}
 
     async def current_api(scope: Scope, receive: Receive, send: Send) -> None:
         await apis[service.contract.generation](scope, receive, send)
@@ -38,11 +41,11 @@ def create_app(service: Service, admin: ASGIApp) -> FastAPI:
     return app
 
 
-def _create_api(service: Service, contract: Contract) -> FastAPI:
+def _create_api(service: Service, operations: Operations, contract: Contract) -> FastAPI:
     api = FastAPI(openapi_url=None, redirect_slashes=False)
     # As OpenAPI has it, /phone/voices takes precedence over /phone/{phone_agent_id}.
     for operation in sorted(contract.operations.values(), key=lambda operation: operation.path.count("{")):
-        endpoint = _endpoint(service, operation.id)
+        endpoint = _endpoint(service, operations, operation.id)
         api.add_api_route(operation.path, endpoint, methods=[operation.method], response_model=None)
 
     async def not_found(request: Request, error: Exception) -> Response:
@@ -57,9 +60,7 @@ def _create_api(service: Service, contract: Contract) -> FastAPI:
     return api
 
 
-def _endpoint(service: Service, operation: str) -> Callable[[Request], Awaitable[Response]]:
-    handle = Operations(service)
-
+def _endpoint(service: Service, handle: Operations, operation: str) -> Callable[[Request], Awaitable[Response]]:
     async def respond(request: Request) -> Response:
         body = await request.body()
         service.clock.catch_up()

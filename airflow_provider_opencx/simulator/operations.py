@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from airflow_provider_opencx.simulator.call import Call, bearer_key
 from airflow_provider_opencx.simulator.contract import Contract, Operation, load_contract
-from airflow_provider_opencx.simulator.handler import AcceptedRequest, HTTPError, ValidatedJson
+from airflow_provider_opencx.simulator.handler import AcceptedRequest, Handlers, HTTPError, ValidatedJson
 from airflow_provider_opencx.simulator.json_values import Json, JsonObject, read_json, write_json
 from airflow_provider_opencx.simulator.responses import error_body, error_response, route_not_found
 from airflow_provider_opencx.simulator.service import Service
@@ -18,10 +18,14 @@ _logger = logging.getLogger(__name__)
 
 
 class Operations:
-    """Handles the requests of a service."""
+    """Handles the requests of a service.
 
-    def __init__(self, service: Service) -> None:
+    :param handlers: the handler of each operation
+    """
+
+    def __init__(self, service: Service, handlers: Handlers) -> None:
         self._service = service
+        self._handlers = handlers
 
     def __call__(self, call: Call, *, generation: str | None = None) -> Response:
         """Return the response to a request. A bug of the simulator is logged, added to ``bugs``, and returned as 500.
@@ -45,7 +49,7 @@ class Operations:
             return route_not_found(call.method, call.path)
         operation = contract.operations[call.operation]
         try:
-            body = self._service.handlers[operation.id](self._accept(call, contract))
+            body = self._handlers[operation.id](self._accept(call, contract))
         except HTTPError as error:
             operation.check_response(error.status, error_body(error.status, error.message))
             return error_response(error.status, error.message, error.headers)

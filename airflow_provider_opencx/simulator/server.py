@@ -17,6 +17,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from airflow_provider_opencx.simulator.admin import create_admin
 from airflow_provider_opencx.simulator.app import create_app
+from airflow_provider_opencx.simulator.resources import load_handlers
 from airflow_provider_opencx.simulator.service import Service
 
 _SECONDS_TO_START = 15
@@ -55,6 +56,7 @@ class Simulator(Service):
             requests_per_minute=requests_per_minute,
             clock=clock,
         )
+        self._handlers = load_handlers()
         self._host = host
         self._port = port
         self._remote_admin = remote_admin
@@ -81,7 +83,7 @@ class Simulator(Service):
         listener.listen()
         self._port = listener.getsockname()[1]
         config = uvicorn.Config(
-            create_app(self, create_admin(self, self._host, self._remote_admin)),
+            create_app(self, self._handlers, create_admin(self, self._host, self._remote_admin)),
             http=_ReachableConnection,
             loop="asyncio",
             ws="none",

@@ -8,13 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from airflow_provider_opencx.simulator.clock import Clock, duration
-from airflow_provider_opencx.simulator.contract import Contract, ContractError, load_contract
+from airflow_provider_opencx.simulator.contract import Contract, ContractError, load_contract, operation_ids
 from airflow_provider_opencx.simulator.fault_plan import FaultPlan
 from airflow_provider_opencx.simulator.faults import Fault
 from airflow_provider_opencx.simulator.journal import Journal, Record
 from airflow_provider_opencx.simulator.json_values import Json, JsonObject
 from airflow_provider_opencx.simulator.rate_limit import RateLimit
-from airflow_provider_opencx.simulator.resources import load_handlers
 from airflow_provider_opencx.simulator.resources.phone_agents.progression import Progression
 from airflow_provider_opencx.simulator.resources.phone_agents.serialization import agent_fields, agent_json
 from airflow_provider_opencx.simulator.resources.phone_agents.store import Agent, Store
@@ -56,7 +55,6 @@ class Service:
     ) -> None:
         if isinstance(api_keys, str) or not api_keys or not all(api_keys):
             raise ValueError("api_keys are one or more keys, none of them empty.")
-        self.handlers = load_handlers()
         self.bugs: list[str] = []
         """Errors of the simulator itself; a ``with`` block in which there are any raises an AssertionError."""
         self._organizations = {key: f"org_{number:06d}" for number, key in enumerate(api_keys, start=1)}
@@ -196,8 +194,8 @@ class Service:
         :param probability: how likely it is for a request, more than 0 and at most 1
         :param seed: the seed of the random generator, for the same requests to meet the fault each time
         """
-        if operation not in self.handlers:
-            raise ValueError(f"There is no operation {operation!r}, only {', '.join(self.handlers)}.")
+        if operation not in operation_ids():
+            raise ValueError(f"There is no operation {operation!r}, only {', '.join(operation_ids())}.")
         self.fault_plan.add(operation, fault, times, probability, seed)
 
     def heal(self) -> None:
