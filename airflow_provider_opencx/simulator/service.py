@@ -6,6 +6,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from threading import RLock
+from typing import TypeVar, cast
 
 from airflow_provider_opencx.simulator.clock import Clock, duration
 from airflow_provider_opencx.simulator.contract import Contract, ContractError, load_contract, operation_ids
@@ -17,6 +19,8 @@ from airflow_provider_opencx.simulator.rate_limit import RateLimit
 from airflow_provider_opencx.simulator.resources.phone_agents.progression import Progression
 from airflow_provider_opencx.simulator.resources.phone_agents.serialization import agent_fields, agent_json
 from airflow_provider_opencx.simulator.resources.phone_agents.store import Agent, Store
+
+_State = TypeVar("_State")
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,7 @@ class Service:
         """Errors of the simulator itself; a ``with`` block in which there are any raises an AssertionError."""
         self._organizations = {key: f"org_{number:06d}" for number, key in enumerate(api_keys, start=1)}
         self._settings = _Settings(provision_after, generation, page_size, requests_per_minute, clock)
+        self._lock = RLock()
         self._start_over()
 
     @property
@@ -110,6 +115,18 @@ class Service:
     def organization_of(self, api_key: str) -> str | None:
         """Return the id of the organization of a key, or None if the key is unknown."""
         return self._organizations.get(api_key)
+
+    def state(self, factory: Callable[[Service], _State]) -> _State:
+        """Return the state that a resource keeps in this service: made on first use, and anew after each ``reset()``.
+
+        Requests run in the server's thread, and tests call from theirs, so the state has to be safe for both.
+
+        :param factory: the class of the state, or a function that returns it; the same one gets the same state
+        """
+        with self._lock:
+            if factory not in self._states:
+                self._states[factory] = factory(self)
+            return cast(_State, self._states[factory])
 
     def agents(self, api_key: str | None = None) -> list[JsonObject]:
         """Return the agents of an organization, in the form of the current generation.
@@ -214,7 +231,8 @@ class Service:
 
         The rate limit counts from 0 and the clock is not advanced any more. Only ``bugs`` stay.
         """
-        self._start_over()
+        with self._lock:
+            self._start_over()
 
     @property
     def requests(self) -> list[Record]:
@@ -240,6 +258,7 @@ class Service:
 
     def _start_over(self) -> None:
         settings = self._settings
+        self._states: dict[Callable[[Service], object], object] = {}
         self.clock = Clock(settings.clock)
         self.store = Store(self.clock, Progression.parse(settings.provision_after))
         self.fault_plan = FaultPlan()

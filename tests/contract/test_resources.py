@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
+from time import sleep
 from typing import Any
 
 import httpx
@@ -13,6 +16,7 @@ from airflow_provider_opencx.simulator import HandleLate, LoseResponse, RespondI
 from airflow_provider_opencx.simulator import contract as contracts
 from airflow_provider_opencx.simulator.contract import ContractError
 from airflow_provider_opencx.simulator.resources import voices
+from airflow_provider_opencx.simulator.service import Service
 
 PLUGIN = Path(__file__).with_name("plugin")
 EXAMPLE = {"type": "object", "required": ["id", "org_id"]}
@@ -68,6 +72,21 @@ class TestExamples:
         assert [record.status for record in opencx_simulator.requests] == [200, 401]
         assert opencx_simulator.count("listExamples") == 2
 
+    def test_resource_has_state_until_reset(self, simulator: Simulator, client: Any) -> None:
+        def read() -> str:
+            [example] = client.get("/examples").json()
+            return str(example["id"])
+
+        assert [read(), read()] == ["example_1", "example_2"]
+        simulator.reset()
+        assert [read(), read()] == ["example_1", "example_2"]
+
+    def test_resource_has_state_of_its_own_in_each_service(self, simulator: Simulator, client: Any) -> None:
+        with Simulator() as other:
+            for _ in range(2):
+                httpx.get(f"{other.url}/examples", headers={"Authorization": "Bearer test-key"})
+            assert client.get("/examples").json()[0]["id"] == "example_1"
+
     def test_resource_has_faults(self, opencx_simulator: Simulator) -> None:
         admin = f"{opencx_simulator.url}/_simulator/faults"
         fault = {"operation": "listExamples", "fault": {"type": "LoseResponse"}}
@@ -113,6 +132,22 @@ class TestExamples:
         simulator.advance(5)
         assert simulator.agents() == []
         assert simulator.bugs == []
+
+
+def test_resource_has_one_state_for_all_threads() -> None:
+    simulator, together = Simulator(), Barrier(8)
+
+    def slow_state(service: Service) -> object:
+        sleep(0.05)
+        return object()
+
+    def state() -> object:
+        together.wait(10)
+        return simulator.state(slow_state)
+
+    with ThreadPoolExecutor(8) as threads:
+        states = [threads.submit(state) for _ in range(8)]
+    assert len({id(state.result()) for state in states}) == 1
 
 
 def test_resource_needs_an_operation_for_each_handler(add_module: Callable[[], None]) -> None:

@@ -5,7 +5,10 @@ A resource has
 - ``HANDLERS``: a handler for each of its operations, by the ``operationId`` in the OpenAPI documents;
 - if tests should be able to change it from outside, ``ADMIN_ROUTES``: routes below ``/_simulator/``.
 
-``voices.py`` is a small one.
+State of its own, for example what requests have created, is in a class that takes the service. ``service.state(Class)``
+returns the service's instance of it.
+
+``voices.py`` is a small resource.
 """
 
 from __future__ import annotations
