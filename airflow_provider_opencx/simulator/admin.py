@@ -22,6 +22,7 @@ from airflow_provider_opencx.simulator.handler import AdminHandler, AdminRoutes
 from airflow_provider_opencx.simulator.json_values import Json, JsonObject, write_json
 from airflow_provider_opencx.simulator.loopback import is_loopback
 from airflow_provider_opencx.simulator.resources import find_resources
+from airflow_provider_opencx.simulator.resources.phone_agents.controls import PhoneAgentControls
 from airflow_provider_opencx.simulator.resources.phone_agents.progression import ProgressionText
 from airflow_provider_opencx.simulator.responses import error_response, json_response
 from airflow_provider_opencx.simulator.service import Service
@@ -50,7 +51,7 @@ class _AdvanceForm(Form):
     advance: Annotated[float, BeforeValidator(duration)]
 
 
-def create_admin(service: Service, host: str, remote: bool) -> Starlette:
+def create_admin(service: PhoneAgentControls, host: str, remote: bool) -> Starlette:
     """Create the application that controls a service: the routes below, and those of the resources.
 
     :param host: the address on which the simulator listens
@@ -64,7 +65,7 @@ def create_admin(service: Service, host: str, remote: bool) -> Starlette:
     )
 
 
-async def reset(service: Service, request: Request) -> Response:
+async def reset(service: PhoneAgentControls, request: Request) -> Response:
     """Start over, and return the settings."""
     await read_form(request, _EmptyForm)
     service.reset()
@@ -88,12 +89,12 @@ async def heal(service: Service, request: Request) -> Response:
     return Response(status_code=204)
 
 
-async def read_settings(service: Service, request: Request) -> Response:
+async def read_settings(service: PhoneAgentControls, request: Request) -> Response:
     """Return the settings."""
     return json_response({name: getattr(service, name) for name in _SettingsForm.model_fields})
 
 
-async def change_settings(service: Service, request: Request) -> Response:
+async def change_settings(service: PhoneAgentControls, request: Request) -> Response:
     """Change all of the given settings, or none if one of them is not valid, and return the settings."""
     form = await read_form(request, _SettingsForm)
     for name in form.model_fields_set:
@@ -128,7 +129,7 @@ async def forget_journal(service: Service, request: Request) -> Response:
     return Response(status_code=204)
 
 
-ROUTES: AdminRoutes = [
+ROUTES: AdminRoutes[PhoneAgentControls] = [
     ("POST", "/reset", reset),
     ("POST", "/faults", inject_fault),
     ("DELETE", "/faults", heal),
@@ -170,7 +171,9 @@ class _Access:
             raise HTTPException(415, f"{request.method} needs the header Content-Type: application/json")
 
 
-def _endpoint(service: Service, access: _Access, handler: AdminHandler) -> Callable[[Request], Awaitable[Response]]:
+def _endpoint(
+    service: PhoneAgentControls, access: _Access, handler: AdminHandler[PhoneAgentControls]
+) -> Callable[[Request], Awaitable[Response]]:
     async def respond(request: Request) -> Response:
         access.check(request)
         return await handler(service, request)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from airflow_provider_opencx.simulator.contract import Contract, Operation
 from airflow_provider_opencx.simulator.json_values import Json, JsonObject
-
-if TYPE_CHECKING:
-    from airflow_provider_opencx.simulator.service import Service
+from airflow_provider_opencx.simulator.service import Service
 
 
 @dataclass(frozen=True)
@@ -52,10 +50,13 @@ The body is validated against the OpenAPI document, and not sent if the document
 Handlers: TypeAlias = Mapping[str, Handler]
 """Handlers by ``operationId``."""
 
-AdminHandler: TypeAlias = Callable[["Service", Request], Awaitable[Response]]
+# The service is a Simulator. A handler takes the base of it that has the methods that the handler calls.
+_ControlledService = TypeVar("_ControlledService", bound=Service)
+
+AdminHandler: TypeAlias = Callable[[_ControlledService, Request], Awaitable[Response]]
 """Handles a request below ``/_simulator/``. An error is an HTTPException."""
 
-AdminRoutes: TypeAlias = Sequence[tuple[str, str, AdminHandler]]
+AdminRoutes: TypeAlias = Sequence[tuple[str, str, AdminHandler[_ControlledService]]]
 """Methods, paths below ``/_simulator/``, and their handlers."""
 
 

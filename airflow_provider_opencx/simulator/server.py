@@ -18,18 +18,27 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from airflow_provider_opencx.simulator.admin import create_admin
 from airflow_provider_opencx.simulator.app import create_app
 from airflow_provider_opencx.simulator.resources import load_handlers
-from airflow_provider_opencx.simulator.service import Service
+from airflow_provider_opencx.simulator.resources.phone_agents.controls import PhoneAgentControls
+from airflow_provider_opencx.simulator.service import Settings
 
 _SECONDS_TO_START = 15
 _SECONDS_TO_STOP = 5
 
 
-class Simulator(Service):
+class Simulator(PhoneAgentControls):
     """A stand-in OpenCX that listens on a port while its ``with`` block runs.
 
-    It takes the arguments of ``Service``, and those below. It can also be started and stopped by hand, more than once:
-    it comes back on the same port, with the agents that it had.
+    It can also be started and stopped by hand, more than once: it comes back on the same port, with the agents that it
+    had.
 
+    :param api_keys: the accepted keys, each of an organization of its own
+    :param provision_after: when a new agent gets its phone number: ``now``, ``5s``, ``500ms``, ``2m``,
+        ``3reads`` (three reads of the list do not show it, the fourth does) or ``never``; and what happens to it later:
+        ``now, lost after 10s``, ``5s, changed after 3reads``, ``never, gone after 1m`` (the agent itself)
+    :param generation: the generation of the API: ``2024``, ``2025`` or ``2026``
+    :param page_size: how many items a page of a list has, in the generations with pages
+    :param requests_per_minute: the rate limit of each organization, past which it gets 429; None is no limit
+    :param clock: returns seconds; a test passes its own so as not to wait
     :param host: the address to listen on
     :param port: the port to listen on; 0 is any free port
     :param remote_admin: whether other machines may control it under ``/_simulator/``; this machine always may
@@ -48,14 +57,8 @@ class Simulator(Service):
         port: int = 0,
         remote_admin: bool = False,
     ) -> None:
-        super().__init__(
-            api_keys,
-            provision_after=provision_after,
-            generation=generation,
-            page_size=page_size,
-            requests_per_minute=requests_per_minute,
-            clock=clock,
-        )
+        settings = Settings(generation, page_size, requests_per_minute, clock)
+        super().__init__(api_keys, settings, provision_after=provision_after)
         self._handlers = load_handlers()
         self._host = host
         self._port = port
@@ -118,7 +121,11 @@ class Simulator(Service):
         self._accept_again()
 
     def reset(self) -> None:
-        """Start over as ``Service.reset`` does, on the same port, which is opened if it is closed."""
+        """Start over with the original settings: without agents, faults, late requests and journal.
+
+        The rate limit counts from 0 and the clock is not advanced any more. Only ``bugs`` stay. The port is the same,
+        and is opened if it is closed.
+        """
         super().reset()
         self._accept_again()
 

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from airflow_provider_opencx.simulator import Simulator, SlowResponse
+from airflow_provider_opencx.simulator.resources.phone_agents.store import Store
 
 
 def test_server_starts_and_stops_at_once() -> None:
@@ -32,7 +33,7 @@ def test_server_starts_and_stops_at_once() -> None:
 
 def test_server_reports_its_bugs(caplog: pytest.LogCaptureFixture) -> None:
     simulator = Simulator()
-    simulator.store.create("org_000001", {"name": "x", "model": "oppie-vox-99"})
+    simulator.state(Store).create("org_000001", {"name": "x", "model": "oppie-vox-99"})
 
     def read_the_list() -> None:
         with simulator:

@@ -6,9 +6,10 @@ A resource has
 - if tests should be able to change it from outside, ``ADMIN_ROUTES``: routes below ``/_simulator/``.
 
 State of its own, for example what requests have created, is in a class that takes the service. ``service.state(Class)``
-returns the service's instance of it.
+returns the service's instance of it. Methods for tests are in a subclass of ``Service`` from which ``Simulator``
+derives.
 
-``voices.py`` is a small resource.
+``voices.py`` is a small resource, and ``phone_agents/`` one with all of this.
 """
 
 from __future__ import annotations

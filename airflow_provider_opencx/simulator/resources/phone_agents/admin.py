@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
 from starlette.exceptions import HTTPException
@@ -14,12 +14,10 @@ from airflow_provider_opencx.simulator.call import bearer_key
 from airflow_provider_opencx.simulator.contract import ContractError
 from airflow_provider_opencx.simulator.handler import AdminRoutes
 from airflow_provider_opencx.simulator.json_values import Json, JsonObject
+from airflow_provider_opencx.simulator.resources.phone_agents.controls import PhoneAgentControls
 from airflow_provider_opencx.simulator.resources.phone_agents.progression import ProgressionText
 from airflow_provider_opencx.simulator.resources.phone_agents.store import UnknownAgentError, check_field_names
 from airflow_provider_opencx.simulator.responses import json_response
-
-if TYPE_CHECKING:
-    from airflow_provider_opencx.simulator.service import Service
 
 
 class _AgentForm(BaseModel):
@@ -49,12 +47,12 @@ class _NewAgentsForm(Form):
     agents: list[_NewAgentForm]
 
 
-async def read_agents(service: Service, request: Request) -> Response:
+async def read_agents(service: PhoneAgentControls, request: Request) -> Response:
     """Return the agents of an organization."""
     return json_response({"agents": list[Json](service.agents(_api_key(service, request)))})
 
 
-async def add_agents(service: Service, request: Request) -> Response:
+async def add_agents(service: PhoneAgentControls, request: Request) -> Response:
     """Add all of the agents, or none if one of them is not valid."""
     api_key, form = _api_key(service, request), await read_form(request, _NewAgentsForm)
     added: list[JsonObject] = []
@@ -70,7 +68,7 @@ async def add_agents(service: Service, request: Request) -> Response:
     return json_response({"agents": list[Json](added)}, 201)
 
 
-async def change_agent(service: Service, request: Request) -> Response:
+async def change_agent(service: PhoneAgentControls, request: Request) -> Response:
     """Change the fields, the number and the progression of an agent, and return it."""
     agent_id, form = request.path_params["agent_id"], await read_form(request, _AgentForm)
     fields = form.agent_fields()
@@ -90,7 +88,7 @@ async def change_agent(service: Service, request: Request) -> Response:
     return json_response(agent)
 
 
-async def remove_agent(service: Service, request: Request) -> Response:
+async def remove_agent(service: PhoneAgentControls, request: Request) -> Response:
     """Remove an agent."""
     agent_id = request.path_params["agent_id"]
     try:
@@ -100,7 +98,7 @@ async def remove_agent(service: Service, request: Request) -> Response:
     return Response(status_code=204)
 
 
-ADMIN_ROUTES: AdminRoutes = [
+ADMIN_ROUTES: AdminRoutes[PhoneAgentControls] = [
     ("GET", "/agents", read_agents),
     ("POST", "/agents", add_agents),
     ("PATCH", "/agents/{agent_id}", change_agent),
@@ -108,7 +106,7 @@ ADMIN_ROUTES: AdminRoutes = [
 ]
 
 
-def _api_key(service: Service, request: Request) -> str | None:
+def _api_key(service: PhoneAgentControls, request: Request) -> str | None:
     """Return the key in the ``Authorization`` header, which chooses the organization; None is the first one."""
     if "authorization" not in request.headers:
         return None

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from airflow_provider_opencx.simulator.handler import AcceptedRequest, Handlers, HTTPError, ValidatedJson
 from airflow_provider_opencx.simulator.json_values import Json, read_json, write_json
 from airflow_provider_opencx.simulator.resources.phone_agents.serialization import agent_fields, agent_json
-from airflow_provider_opencx.simulator.resources.phone_agents.store import Agent, UnknownAgentError
+from airflow_provider_opencx.simulator.resources.phone_agents.store import Agent, Store, UnknownAgentError
 
 _CURSOR = "after-"
 
@@ -16,13 +16,13 @@ def list_phone_agents(request: AcceptedRequest) -> ValidatedJson:
     """Return all agents, or one page of them in a generation with pages."""
     if "cursor" in request.operation.query:
         return _page(request)
-    agents = request.service.store.read(request.organization)
+    agents = request.service.state(Store).read(request.organization)
     return _validated(request, agents, lambda array: array)
 
 
 def create_phone_agent(request: AcceptedRequest) -> Json:
     """Create an agent and return it."""
-    agent = request.service.store.create(request.organization, request.body)
+    agent = request.service.state(Store).create(request.organization, request.body)
     return agent_fields(agent, request.contract)
 
 
@@ -30,10 +30,10 @@ def update_phone_agent(request: AcceptedRequest) -> Json:
     """Change an agent and return it."""
     # An agent keeps the model with which it was created; generations that accept one here ignore it.
     changes = {name: value for name, value in request.body.items() if name != "model"}
-    agent_id = request.path_parameters["phone_agent_id"]
+    store, agent_id = request.service.state(Store), request.path_parameters["phone_agent_id"]
     try:
-        request.service.store.find(agent_id, request.organization)
-        agent = request.service.store.change(agent_id, changes)
+        store.find(agent_id, request.organization)
+        agent = store.change(agent_id, changes)
     except UnknownAgentError:
         raise HTTPError(404, f"There is no phone agent {agent_id}") from None
     return agent_fields(agent, request.contract)
@@ -47,7 +47,7 @@ HANDLERS: Handlers = {
 
 
 def _page(request: AcceptedRequest) -> ValidatedJson:
-    store, cursor = request.service.store, request.query.get("cursor")
+    store, cursor = request.service.state(Store), request.query.get("cursor")
     # Only the first page counts as a read of the list.
     agents = store.agents(request.organization) if cursor else store.read(request.organization)
     after = int(cursor.removeprefix(_CURSOR)) if cursor else 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import count
@@ -12,6 +12,7 @@ from threading import RLock
 from airflow_provider_opencx.simulator.json_values import Json, JsonObject
 from airflow_provider_opencx.simulator.resources.phone_agents.progression import Event, PendingSteps, Progression
 from airflow_provider_opencx.simulator.resources.voices import DEFAULT_VOICE
+from airflow_provider_opencx.simulator.service import Service
 
 DEFAULTS: Mapping[str, Json] = {
     "name": None,
@@ -84,13 +85,12 @@ class Agent:
 class Store:
     """Keeps the agents in the order of their creation, and applies the steps of their progressions when they are due.
 
-    :param clock: returns the time in seconds
-    :param progression: the progression of agents that have none of their own
+    :param service: the service whose state it is
     """
 
-    def __init__(self, clock: Callable[[], float], progression: Progression) -> None:
-        self._clock = clock
-        self._progression = progression
+    def __init__(self, service: Service) -> None:
+        self._clock = service.clock
+        self._progression = Progression.parse("now")  # until PhoneAgentControls sets its own
         self._agents: dict[str, Agent] = {}
         self._pending: dict[str, PendingSteps] = {}
         self._untouched: set[str] = set()  # agents that follow the common progression, before its first step
