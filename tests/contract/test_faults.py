@@ -422,6 +422,13 @@ def test_reset_restores_the_start(simulator: Simulator, client: Any, clock: Any)
     assert first_agent() == first
 
 
+def test_reset_keeps_new_agents_without_number() -> None:
+    simulator = Simulator(provision_after="never")
+    simulator.provision_after = "now"
+    simulator.reset()
+    assert simulator.add_agent("Support")["phone_number"] is None
+
+
 @pytest.mark.parametrize(("by", "seconds"), [(90, 90), ("90s", 90), ("10m", 600), ("500ms", 0.5), ("1.5 m", 90)])
 def test_clock_advances(simulator: Simulator, by: str | float, seconds: float) -> None:
     before = simulator.clock()
