@@ -1,13 +1,14 @@
 """Every error this package raises, as one tree under :class:`OpenCXError`.
 
-``error.is_permanent`` says whether another try would fail in the same way. Inside Airflow, permanent errors also
-derive from Airflow's ``AirflowFailException``, so that Airflow fails the task at once and uses none of its ``retries``,
-wherever the error is raised. All other errors are retried as the task's ``retries`` say.
+``error.is_permanent`` says whether the task must not be retried, because another try would fail in the same way or do
+harm. Inside Airflow, permanent errors also derive from Airflow's ``AirflowFailException``, so that Airflow fails the
+task at once and uses none of its ``retries``, wherever the error is raised. All other errors are retried as the task's
+``retries`` say.
 
 Whether this is Airflow is decided when this module is imported: Airflow's processes have imported Airflow by then. A
 script that uses the package without Airflow does not load it, and gets the same errors without Airflow's base classes.
-Where a script imports this module first and the hook, an operator or the sensor later, these call
-:func:`derive_from_airflow`.
+Where a script imports this module first and one of this package's parts for Airflow later, such as the hook or an
+operator, that part calls :func:`derive_from_airflow`.
 
 A message says what happened, to which agent, and what to do. It never holds the API key or a whole body.
 """
@@ -45,7 +46,7 @@ class OpenCXError(AirflowException):
     """
 
     is_permanent: ClassVar[bool] = False
-    """Whether another try would fail in the same way."""
+    """Whether the task must not be retried: another try would fail in the same way, or do harm."""
 
     def __init__(self, message: str = "") -> None:
         super().__init__(message)
@@ -87,7 +88,7 @@ def _with_subclasses(cls: type[OpenCXError]) -> list[type[OpenCXError]]:
 
 
 class OpenCXPermanentError(OpenCXError, AirflowFailException):
-    """Base class of the errors that another try would meet again: Airflow does not retry them."""
+    """Base class of the errors after which a task must not be retried: it would fail again, or do harm."""
 
     is_permanent = True
 
@@ -267,4 +268,4 @@ class OpenCXFleetError(OpenCXError):
 
 
 class OpenCXFleetPermanentError(OpenCXFleetError, OpenCXPermanentError):
-    """The same, not retried: another try would fail for all of these agents, or create an agent twice."""
+    """An ``OpenCXFleetError`` that is not retried: all of these agents would fail again, or one be created twice."""

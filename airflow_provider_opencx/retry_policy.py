@@ -10,7 +10,7 @@ import random
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_opencx.exceptions import OpenCXError
+from airflow_provider_opencx.exceptions import OpenCXError, derive_from_airflow
 
 try:
     from airflow.sdk import RetryDecision, RetryPolicy
@@ -23,6 +23,8 @@ except ImportError:
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+derive_from_airflow()
 
 _MAX_JITTER = 0.1
 """Maximum jitter, as a fraction of the wait: a hundred tasks that must wait do not come back at once."""
@@ -55,7 +57,7 @@ class OpenCXRetryPolicy(RetryPolicy):
 
         error = _opencx_error_of(exception)
         if error is not None and error.is_permanent:
-            return RetryDecision.fail(f"{type(error).__name__} is permanent: another try would fail in the same way.")
+            return RetryDecision.fail(f"{type(error).__name__} is permanent: it is not retried.")
         wait = long_retry_after(error)
         if wait is None:
             return RetryDecision.default()

@@ -75,7 +75,7 @@ class _OperationsTable(SphinxDirective):
     """A table of every operation of the API that the package uses, from their declarations."""
 
     def run(self) -> list[nodes.Node]:
-        rows = [("Request", "Operation", "Scope", "Sent again", "Sure", "What it does")]
+        rows = [("Request", "Operation", "Scope", "Sent again", "Confidence", "What it does")]
         rows += [
             (
                 f"``{operation.method} {operation.path}``",

@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from types import TracebackType
-from typing import Generic, Self, TypedDict, TypeVar, cast, get_args
+from typing import Generic, Self, TypedDict, TypeVar
 
 import httpx
 from httpx_retries import RetryTransport
@@ -23,7 +23,7 @@ from pyrate_limiter import Duration, InMemoryBucket, Limiter, Rate
 from airflow_provider_opencx.client.body import aread_body, body_of, read_body
 from airflow_provider_opencx.client.flow import Flow, Pause, send
 from airflow_provider_opencx.client.network import proxy_for, tls_context
-from airflow_provider_opencx.client.operation import Method, Operation, Request, Response
+from airflow_provider_opencx.client.operation import Method, Request, Response, other_request
 from airflow_provider_opencx.client.settings import ClientSettings
 from airflow_provider_opencx.client.transport import (
     AsyncPacedTransport,
@@ -80,17 +80,17 @@ class OpenCXClient:
         """Send a request that this package does not know: the same key, retries, rate limit, masking and errors.
 
         A GET is sent again after an error that may pass. Anything else is sent again only where the first request
-        provably was not handled.
+        provably was not handled. It does not check what exists: a task that is retried sends its POST again.
 
         :param method: the HTTP method.
         :param path: the path below the connection's base URL, beginning with a slash.
         :param params: the parameters of the query.
         :param json: the JSON body; ``None`` sends none.
         :return: the response; ``response.json()`` is its decoded body.
-        :raises OpenCXArgumentError: if it is not such a method, or not such a path.
+        :raises OpenCXArgumentError: if it is not such a method or path, or cannot be sent as JSON.
         :raises OpenCXAPIError: if the status is not a 2xx.
         """
-        return self.run(send(_other_request(method, path, params, json)))
+        return self.run(send(other_request(method, path, params, json)))
 
     def run(self, flow: Flow[_Result]) -> _Result:
         """Send the requests of a flow and return its result; raises what the flow raises."""
@@ -118,7 +118,7 @@ class OpenCXClient:
                     response.close()
             except LongRetryAfterError as asked:
                 response = asked.response
-            return _response(response, self.settings)
+            return _response(request, response, self.settings)
 
     def _built(self, request: Request) -> httpx.Request:
         context = RequestContext(request, self.settings.name, self._observer)
@@ -188,7 +188,7 @@ class AsyncOpenCXClient:
                     await response.aclose()
             except LongRetryAfterError as asked:
                 response = asked.response
-            return _response(response, self.settings)
+            return _response(request, response, self.settings)
 
     def _built(self, request: Request) -> httpx.Request:
         context = RequestContext(request, self.settings.name, self._observer)
@@ -230,24 +230,6 @@ class _Run(Generic[_Result]):
         except StopIteration as end:
             self.step = None
             self.result = end.value
-
-
-def _other_request(method: str, path: str, params: Mapping[str, str] | None, json: JsonValue) -> Request:
-    if method not in get_args(Method):
-        raise OpenCXArgumentError(f"method: must be one of {', '.join(get_args(Method))}, in capital letters")
-    # Of a whole URL, httpx would take the host as well, and send the key there.
-    if not path.startswith("/") or path.startswith("//"):
-        raise OpenCXArgumentError("path: must be a path below the connection's Base URL, such as '/phone'")
-    operation = Operation(
-        id="request",
-        method=cast(Method, method),
-        path=path,
-        scope="",
-        noun="object",
-        summary="Any other request.",
-        repeatable=method == "GET",
-    )
-    return Request(operation, path, params or {}, json)
 
 
 class _TransportOptions(TypedDict):
@@ -318,12 +300,12 @@ def _http_request(
     )
 
 
-def _response(response: httpx.Response, settings: ClientSettings) -> Response:
+def _response(request: Request, response: httpx.Response, settings: ClientSettings) -> Response:
     return Response(
         response.status_code,
         response.headers,
         body_of(response),
-        connection=settings.name,
+        label=request.over(settings.name),
         secret=settings.api_key,
     )
 

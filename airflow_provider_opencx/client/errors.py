@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import TypeAlias
 
 from airflow_provider_opencx.client import decoding
-from airflow_provider_opencx.client.operation import Operation, Request, Response
+from airflow_provider_opencx.client.operation import OTHER_REQUEST, Operation, Request, Response
 from airflow_provider_opencx.exceptions import (
     OpenCXAPIError,
     OpenCXAuthenticationError,
@@ -21,7 +20,6 @@ from airflow_provider_opencx.exceptions import (
     OpenCXRateLimitError,
     OpenCXRedirectError,
     OpenCXRequestRefusedError,
-    OpenCXResponseError,
     OpenCXServerError,
 )
 from airflow_provider_opencx.text import shortened
@@ -42,7 +40,7 @@ def error_of(request: Request, response: Response) -> OpenCXAPIError:
     asked = "" if wait is None else f" The service asks to wait {wait:.0f} s."
     quoted = f" {message!r}" if message else ""
     return error_class(
-        f"{request.over(response.connection)}: {response.status_code}{quoted}. {advice}{asked}",
+        f"{response.label or request}: {response.status_code}{quoted}. {advice}{asked}",
         status_code=response.status_code,
         request_id=response.request_id,
         retry_after=wait,
@@ -60,15 +58,6 @@ def message_of(response: Response) -> str:
         message = "; ".join(str(part) for part in message[:_MAX_QUOTED])
     text = message if isinstance(message, str) else ""
     return shortened(response.without_secret(text), _MAX_QUOTED)
-
-
-@contextmanager
-def request_named(request: Request, response: Response) -> Generator[None]:
-    """Name the request and the connection in the error of a response that cannot be read."""
-    try:
-        yield
-    except OpenCXResponseError as error:
-        raise error.with_message(f"{request.over(response.connection)}: {error}") from None
 
 
 def retry_after_of(response: Response) -> float | None:
@@ -99,7 +88,12 @@ def _kind_of(operation: Operation, status: int) -> tuple[type[OpenCXAPIError], s
     """Return the class of error that a status stands for, and what to do about it."""
     error_class, advice = _KINDS.get(status) or next(kind for least, kind in _OTHER_KINDS.items() if status >= least)
     scope = f"the scope {operation.scope}" if operation.scope else "the scope that this request needs"
-    missing = f"There is no such {operation.noun}" if "{" in operation.path else "The service does not know this path"
+    if operation.id == OTHER_REQUEST:
+        missing = "The service does not know this path, or there is no such object"
+    elif "{" in operation.path:
+        missing = f"There is no such {operation.noun}"
+    else:
+        missing = "The service does not know this path"
     return error_class, advice.format(scope=scope, missing=missing)
 
 
@@ -118,4 +112,4 @@ _OTHER_KINDS: Mapping[int, _Kind] = {
     400: (OpenCXRequestRefusedError, "The service refuses the request, and would refuse it again."),
     0: (OpenCXRedirectError, "Redirects are not followed: set the connection's Base URL to the API itself."),
 }
-"""By the least status of each; the greatest comes first."""
+"""Each from this status up, in descending order; the order matters."""

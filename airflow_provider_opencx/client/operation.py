@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json as json_library
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
-from urllib.parse import quote
+from typing import Literal, TypeAlias, cast, get_args
+from urllib.parse import quote, unquote
 
 from pydantic import JsonValue
 
 from airflow_provider_opencx.client import decoding
-from airflow_provider_opencx.exceptions import OpenCXResponseError
+from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXResponseError
 
 Method: TypeAlias = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 Confidence: TypeAlias = Literal["confirmed", "inferred"]
 """How sure an operation is: on a page of the vendor's documentation, or inferred from other sources."""
+
+
+OTHER_REQUEST = "request"
+"""The id, and so the label of the metrics, of every request that is not for an operation of this package."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +35,7 @@ class Operation:
     :param noun: what the operation is about, for messages, such as ``phone agent``.
     :param summary: what the operation does, in a sentence for the documentation.
     :param repeatable: whether it may be sent again where the first request may have been handled: true of reads, and of
-        writes that come to the same when they are done twice. What may call people never is.
+        writes that come to the same when they are done twice. An operation that may start a call must not be.
     :param confidence: whether the operation is ``"confirmed"`` by a page of the vendor, or ``"inferred"``.
     """
 
@@ -45,19 +51,19 @@ class Operation:
     def request(
         self,
         *,
+        path_parameters: Mapping[str, str] | None = None,
         query: Mapping[str, str] | None = None,
         body: JsonValue = None,
         about: str = "",
-        **path_parameters: str,
     ) -> Request:
         """Return a request for this operation.
 
+        :param path_parameters: the values of the parameters in the path.
         :param query: the parameters of the query.
         :param body: the JSON body; ``None`` sends none.
         :param about: which object it is about, for messages; a path that names the object says it already.
-        :param path_parameters: the values of the parameters in the path.
         """
-        values = {name: quote(value, safe="") for name, value in path_parameters.items()}
+        values = {name: quote(value, safe="") for name, value in (path_parameters or {}).items()}
         return Request(self, self.path.format(**values), query or {}, body, about)
 
     def matches(self, method: str, path: str) -> bool:
@@ -102,14 +108,14 @@ class Response:
     :param status_code: the HTTP status.
     :param headers: the headers, by their names in lower case.
     :param body: the body, decompressed.
-    :param connection: the connection for messages, such as ``connection 'opencx_default'``.
+    :param label: the request for messages, such as ``GET /phone over connection 'opencx_default'``.
     :param secret: what no message may quote from the response: an error may repeat the request with the key in it.
     """
 
     status_code: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = field(default=b"", repr=False)
-    connection: str = ""
+    label: str = ""
     secret: str = field(default="", repr=False)
 
     @property
@@ -122,6 +128,19 @@ class Response:
 
         :raises OpenCXResponseError: if the body is not JSON.
         """
+        with self.named():
+            return self.decoded()
+
+    @contextmanager
+    def named(self) -> Generator[None]:
+        """Name the request and the connection in the error of a response that cannot be read."""
+        try:
+            yield
+        except OpenCXResponseError as error:
+            raise error.with_message(f"{self.label}: {error}") from None
+
+    def decoded(self) -> JsonValue:
+        """Return the decoded body, as :meth:`json` does; the error does not name the request."""
         try:
             return decoding.decode(self.body)
         except ValueError:
@@ -148,3 +167,48 @@ class Response:
 
 _REQUEST_ID_HEADERS = ("x-request-id", "request-id", "cf-ray")
 _LONGEST_REQUEST_ID = 200
+
+
+def other_request(method: str, path: str, params: Mapping[str, str] | None, json: JsonValue) -> Request:
+    """Return a request that is not for an operation of this package.
+
+    :param method: the HTTP method.
+    :param path: the path below the connection's base URL, beginning with a slash.
+    :param params: the parameters of the query.
+    :param json: the JSON body; ``None`` sends none.
+    :raises OpenCXArgumentError: if one of them cannot be sent as it is.
+    """
+    if method not in get_args(Method):
+        raise OpenCXArgumentError(f"method: must be one of {', '.join(get_args(Method))}, in capital letters")
+    if not _is_below_base_url(path):
+        raise OpenCXArgumentError(
+            "path: must be a path below the connection's Base URL such as '/phone', without '..', '?' and '#'; give a"
+            " query as params"
+        )
+    try:
+        for text in (path, *(params or {}), *(params or {}).values()):
+            text.encode()
+        json_library.dumps(json, allow_nan=False, ensure_ascii=False).encode()
+    except (AttributeError, TypeError, ValueError, RecursionError):
+        raise OpenCXArgumentError("path, params or json: cannot be sent as text in UTF-8 and as JSON") from None
+    operation = Operation(
+        id=OTHER_REQUEST,
+        method=cast(Method, method),
+        path=path,
+        scope="",
+        noun="",
+        summary="Any other request.",
+        repeatable=method == "GET",
+    )
+    return Request(operation, path, params or {}, json)
+
+
+def _is_below_base_url(path: object) -> bool:
+    """Return whether a path leads nowhere else: the key must not travel to another host, or another application."""
+    return (
+        isinstance(path, str)
+        and path.startswith("/")
+        and not path.startswith("//")
+        and not {"?", "#", "\\"} & {*path}
+        and not {".", ".."} & {*unquote(path).split("/")}
+    )

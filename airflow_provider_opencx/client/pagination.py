@@ -9,7 +9,6 @@ from typing import TypeVar
 from pydantic import JsonValue
 
 from airflow_provider_opencx.client import decoding
-from airflow_provider_opencx.client.errors import request_named
 from airflow_provider_opencx.client.flow import Flow, send
 from airflow_provider_opencx.client.operation import Request, Response
 from airflow_provider_opencx.exceptions import OpenCXResponseError
@@ -37,7 +36,7 @@ def list_items(request: Request, read: Callable[[JsonValue], _Item]) -> Flow[lis
     received = 0
     for _ in range(MAX_PAGES):
         response = yield from send(request)
-        with request_named(request, response):
+        with response.named():
             received += len(response.body)
             if received > MAX_LIST_BYTES:
                 raise OpenCXResponseError(f"the service's list does not end: over {MAX_LIST_BYTES >> 20} MiB.")
@@ -55,7 +54,7 @@ def list_items(request: Request, read: Callable[[JsonValue], _Item]) -> Flow[lis
 def first_page(request: Request, read: Callable[[JsonValue], _Item]) -> Flow[list[_Item]]:
     """Return the items of the first page of a list; it raises as :func:`list_items` does."""
     response = yield from send(request)
-    with request_named(request, response):
+    with response.named():
         return [read(item) for item in _page(response)[0]]
 
 
@@ -67,7 +66,7 @@ def _page(response: Response) -> tuple[Iterable[JsonValue], str | None]:
         raise response.not_json() from None
     if elements is not None:
         return _checked(elements, response), None
-    decoded = response.json()
+    decoded = response.decoded()
     if isinstance(decoded, dict) and isinstance(items := decoded.get("items"), list):
         return items, _cursor(decoded.get("next"))
     raise OpenCXResponseError("the service's response is neither a list nor a page of one.")

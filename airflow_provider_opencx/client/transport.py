@@ -81,7 +81,7 @@ class RequestContext:
             yield
         except BaseException as error:
             if isinstance(error, httpx.RequestError):
-                error.request = request  # by which the retry policy finds this context again
+                error.request = request  # the retry policy finds the context by it
             self.end(_outcome_of(error, "connection_error"))
             raise
 
@@ -187,7 +187,7 @@ class RetryPolicies:
             max_backoff_wait=MAX_RETRY_AFTER,
             validate_response=read_body,
         )
-        # What says that the first request was not handled.
+        # Only after what proves that the first request was not handled.
         self._not_repeatable = self._repeatable.copy_with(
             status_forcelist=[429],
             retry_on_exceptions=[httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout],

@@ -42,9 +42,9 @@ _Result = TypeVar("_Result")
 class OpenCXHook(BaseHook):
     """Authenticated access to the OpenCX phone API.
 
-    Each method has an async variant whose name begins with ``a``. A method may send several requests: the API has no
-    way to read one agent, so an agent is read by listing all. ``get_conn().request("GET", "/anything")`` reaches what
-    this package does not know.
+    Each method for agents and voices has an async variant whose name begins with ``a``. A method may send several
+    requests: the API has no way to read one agent, so an agent is read by listing all.
+    ``get_conn().request("GET", "/anything")`` reaches what this package does not know.
 
     :param opencx_conn_id: id of a connection of type ``opencx``.
     :param max_retries: overrides the connection's extra of that name, for a caller that tries again itself.
@@ -242,7 +242,8 @@ class OpenCXHook(BaseHook):
             plan is not the approved one.
         :raises OpenCXFleetError: naming each agent that failed, after the others were written.
         """
-        return self.get_conn().run(reconcile.apply_fleet(plan, approved=approved, on_mismatch=on_mismatch))
+        flow = reconcile.apply_fleet(plan, approved=approved, on_mismatch=on_mismatch)
+        return self.get_conn().run(flow)
 
     async def aapply_plan(
         self, plan: FleetPlan, *, approved: Mapping[str, JsonValue] | None = None, on_mismatch: OnMismatch = "fail"

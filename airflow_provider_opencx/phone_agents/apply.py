@@ -135,11 +135,11 @@ def apply_plans(plans: Sequence[tuple[Plan, PhoneAgentChanges]]) -> Flow[list[Re
         else:
             unconfirmed[index] = written
         if isinstance(plan, Create | Update):
-            breaker.record(written.reason if isinstance(written, _Unanswered) and not written.accepted else None)
+            breaker.record(written.reason if isinstance(written, _UnconfirmedCreate) and not written.accepted else None)
         report.decided(plan, written)
     results |= yield from _confirm(unconfirmed, breaker.error)
     for index, write in unconfirmed.items():
-        if isinstance(write, _Unanswered):
+        if isinstance(write, _UnconfirmedCreate):
             report.confirmed(results[index])
     return [results[index] for index in range(len(plans))]
 
@@ -155,15 +155,15 @@ def _write(plan: Plan, declared: PhoneAgentChanges) -> Flow[Outcome | _Unconfirm
     return Outcome(plan.agent, "adopted" if isinstance(plan, Adopt) else "unchanged")
 
 
-def _create(spec: PhoneAgentSpec) -> Flow[_Created | _Unanswered]:
+def _create(spec: PhoneAgentSpec) -> Flow[_Created | _UnconfirmedCreate]:
     try:
         agent = yield from create_phone_agent(spec)
     except OpenCXError as error:
         if not _may_have_been_handled(error):
             raise
-        return _Unanswered(spec, error)
+        return _UnconfirmedCreate(spec, error)
     if agent is None:
-        return _Unanswered(spec, OpenCXError("The service accepted it with an empty response."), accepted=True)
+        return _UnconfirmedCreate(spec, OpenCXError("The service accepted it with an empty response."), accepted=True)
     return _Created(spec, agent)
 
 
@@ -273,10 +273,10 @@ class _Created:
 
 
 @dataclass(frozen=True)
-class _Unanswered:
+class _UnconfirmedCreate:
     """A create that may have been handled, and whose response did not show the agent.
 
-    :param reason: why not.
+    :param reason: why the agent is not known.
     :param accepted: whether there was a response, which only said that the create is accepted.
     """
 
@@ -332,7 +332,7 @@ class _Updated:
         raise failure.with_message(f"The {self.plan.agent.label} was updated, and could not be read back: {failure}")
 
 
-_Unconfirmed: TypeAlias = _Created | _Unanswered | _Updated
+_Unconfirmed: TypeAlias = _Created | _UnconfirmedCreate | _Updated
 """A write whose outcome must be confirmed from the list."""
 
 
@@ -363,7 +363,7 @@ class _Report:
 
     def decided(self, plan: Plan, written: Outcome | _Unconfirmed) -> None:
         """Report an agent that was written, or left as it is."""
-        if isinstance(written, _Unanswered):
+        if isinstance(written, _UnconfirmedCreate):
             name = shortened(written.spec.agent_name)
             log.warning("%sThe create of phone agent %r had no response: %s", self._count(), name, written.reason)
         elif isinstance(written, _Created):
@@ -414,7 +414,7 @@ def _confirm(unconfirmed: Mapping[int, _Unconfirmed], stopped_by: OpenCXError | 
     :param stopped_by: the error that stopped the writes, ``None`` if nothing did.
     """
     results: dict[int, Result] = {}
-    reasons = [write.reason for write in unconfirmed.values() if isinstance(write, _Unanswered)]
+    reasons = [write.reason for write in unconfirmed.values() if isinstance(write, _UnconfirmedCreate)]
     failure = next((error for error in [stopped_by, *reasons] if long_retry_after(error) is not None), None)
     # An update was handled, so there is nothing to wait for.
     is_waiting = any(not isinstance(write, _Updated) for write in unconfirmed.values())

@@ -105,7 +105,8 @@ def apply_fleet(
 ) -> Flow[list[PhoneAgent]]:
     """Apply the plan of a fleet, and return the agents in the declared order.
 
-    An agent that fails does not hold up the others, unless its error says that theirs would fail as well.
+    An agent that fails does not hold up the others, unless its error says that theirs would fail as well. The plan is
+    checked at once, before the flow is run, and so before a connection is needed.
 
     :param approved: a plan that somebody has approved, as JSON: nothing else is done.
     :raises OpenCXPlanRefusedError: before the first write, if an agent cannot be brought to its declaration, or the
@@ -114,6 +115,10 @@ def apply_fleet(
     """
     metrics.count_decision("refused", plan.refused)
     plan.check(approved)
+    return _apply_checked(plan, on_mismatch)
+
+
+def _apply_checked(plan: FleetPlan, on_mismatch: OnMismatch) -> Flow[list[PhoneAgent]]:
     results = yield from apply.apply_plans([(step.plan, step.spec) for step in plan.steps])
     return _agents_of(plan, results, on_mismatch)
 

@@ -1,7 +1,7 @@
 """The resources of the API, one file for each: its models, and its operations as plain functions.
 
-A new resource is a new file here: whatever lists the operations, such as the documentation, finds them by
-:func:`all_operations`.
+A new resource is a new file here that declares its operations as module-level names. Whatever lists the operations,
+such as the documentation, finds them by :func:`all_operations`.
 """
 
 from __future__ import annotations
@@ -19,4 +19,5 @@ def all_operations() -> list[Operation]:
     from airflow_provider_opencx.client.operation import Operation
 
     modules = [import_module(f"{__name__}.{module.name}") for module in iter_modules(__path__)]
-    return [value for module in modules for value in vars(module).values() if isinstance(value, Operation)]
+    found = [value for module in modules for value in vars(module).values() if isinstance(value, Operation)]
+    return list({id(operation): operation for operation in found}.values())  # one module may import another's

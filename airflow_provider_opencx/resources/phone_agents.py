@@ -28,7 +28,7 @@ from pydantic import (
     model_validator,
 )
 
-from airflow_provider_opencx.client.errors import error_of, message_of, request_named
+from airflow_provider_opencx.client.errors import error_of, message_of
 from airflow_provider_opencx.client.flow import Flow, send, send_unchecked
 from airflow_provider_opencx.client.operation import Operation, Request, Response
 from airflow_provider_opencx.client.pagination import first_page, list_items
@@ -367,7 +367,9 @@ def create_phone_agent(spec: PhoneAgentSpec) -> Flow[PhoneAgent | None]:
 
 def update_phone_agent(agent_id: str, changes: PhoneAgentChanges) -> Flow[PhoneAgent | None]:
     """Change an agent: ``PATCH /phone/{id}``. Returns ``None`` if the response has no body (2024, 2025)."""
-    return (yield from _write(UPDATE_PHONE_AGENT.request(body=changes.body(), phone_agent_id=agent_id)))
+    return (
+        yield from _write(UPDATE_PHONE_AGENT.request(path_parameters={"phone_agent_id": agent_id}, body=changes.body()))
+    )
 
 
 def ping() -> Flow[None]:
@@ -383,8 +385,8 @@ def _write(request: Request) -> Flow[PhoneAgent | None]:
         if refused.status_code not in (400, 422) or older is None:
             raise
         response = yield from _send_in_older_form(older, refused)
-    with request_named(request, response):
-        return PhoneAgent.from_response(response.json()) if response.body.strip() else None
+    with response.named():
+        return PhoneAgent.from_response(response.decoded()) if response.body.strip() else None
 
 
 def _in_the_form_before_2026(request: Request) -> Request | None:

@@ -172,7 +172,7 @@ class Judge:
         told = f"try {attempt.number} of {task.verb} of {task.agent_name!r} sent {_ids(operations)}"
         unanswered = False
         for sent in attempt.sent:
-            if sent.operation.repeatable:
+            if sent.operation != CREATE_PHONE_AGENT:
                 continue
             if unanswered:
                 self.verdict.add("needless requests", f"{told}: a create after one that may have been handled")

@@ -35,7 +35,7 @@ EXPECTED = {
     "fleet": [
         """\
 info: Plan: 1 to create, 1 to update, 1 unchanged; 1 not declared and left alone.
-| agent      | action | field: old -> new           |
+| agent      | action | field: old -> new            |
 | ---------- | ------ | ---------------------------- |
 | `'other'`  | update | `language: ['es'] -> ['de']` |
 | `'newest'` | create | `type: None -> 'outbound'`   |

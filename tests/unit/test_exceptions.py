@@ -76,6 +76,11 @@ SCRIPTS = {
         "import airflow_provider_opencx.operators.phone_agent",
         ["AirflowException", "AirflowFailException"],
     ),
+    "the hook imported later": (
+        "from airflow_provider_opencx.resources.phone_agents import PhoneAgentSpec;"
+        "import airflow_provider_opencx.hooks.opencx",
+        ["AirflowException", "AirflowFailException"],
+    ),
 }
 
 

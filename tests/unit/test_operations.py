@@ -35,7 +35,8 @@ WRITES_THAT_MAY_BE_REPEATED = {"updatePhoneAgent"}
 
 def sent(operation: Operation) -> Flow[Response]:
     """Send a request for an operation, whatever stands in its path."""
-    return send(operation.request(**dict.fromkeys(re.findall(r"{(\w+)}", operation.path), "1")))
+    path_parameters = dict.fromkeys(re.findall(r"{(\w+)}", operation.path), "1")
+    return send(operation.request(path_parameters=path_parameters))
 
 
 @pytest.fixture
@@ -71,9 +72,27 @@ def test_operation_names_scope_and_noun_in_errors(
     with pytest.raises(OpenCXPermissionError, match=f"The API key lacks the scope {operation.scope}"):
         client.run(sent(operation))
     opencx_simulator.fail(operation.id, Respond(404))
-    missing = f"There is no such {operation.noun}" if "{" in operation.path else "The service does not know this path"
-    with pytest.raises(OpenCXNotFoundError, match=f"{operation.method} /.*{missing}"):
+    with pytest.raises(OpenCXNotFoundError, match=f"{operation.method} /") as error:
         client.run(sent(operation))
+    assert (f"There is no such {operation.noun}," in str(error.value)) == ("{" in operation.path)
+
+
+def test_operation_errors_in_words(client: OpenCXClient, opencx_simulator: Simulator) -> None:
+    said = {}
+    for operation in (LIST_PHONE_AGENTS, UPDATE_PHONE_AGENT):
+        for status in (403, 404):
+            opencx_simulator.fail(operation.id, Respond(status))
+            with pytest.raises(OpenCXError) as error:
+                client.run(sent(operation))
+            said[operation.id, status] = str(error.value)
+    assert said == {
+        ("listPhoneAgents", 403): "GET /phone over connection 'c': 403. The API key lacks the scope phone:read.",
+        ("listPhoneAgents", 404): "GET /phone over connection 'c': 404. The service does not know this path, or the"
+        " connection's Base URL is not that of the API.",
+        ("updatePhoneAgent", 403): "PATCH /phone/1 over connection 'c': 403. The API key lacks the scope phone:write.",
+        ("updatePhoneAgent", 404): "PATCH /phone/1 over connection 'c': 404. There is no such phone agent, or the"
+        " connection's Base URL is not that of the API.",
+    }
 
 
 @EVERY_OPERATION
@@ -99,7 +118,7 @@ def test_operation_is_repeated_after_429(
 
 
 def test_operation_quotes_path_parameters() -> None:
-    assert UPDATE_PHONE_AGENT.request(phone_agent_id="a/b c?").path == "/phone/a%2Fb%20c%3F"
+    assert UPDATE_PHONE_AGENT.request(path_parameters={"phone_agent_id": "a/b c?"}).path == "/phone/a%2Fb%20c%3F"
     assert UPDATE_PHONE_AGENT.matches("PATCH", "/phone/a%2Fb")
     assert not UPDATE_PHONE_AGENT.matches("PATCH", "/phone")
     assert not UPDATE_PHONE_AGENT.matches("GET", "/phone/a")
@@ -154,7 +173,7 @@ class TestOtherRequests:
 
     def test_request_refuses_html_as_json(self, client: OpenCXClient, opencx_simulator: Simulator) -> None:
         opencx_simulator.fail("listPhoneAgents", Respond(200, "<html>"))
-        with pytest.raises(OpenCXResponseError, match="not JSON"):
+        with pytest.raises(OpenCXResponseError, match=r"^GET /phone over connection 'c': .* 200 .* not JSON"):
             client.request("GET", "/phone").json()
 
     @pytest.mark.parametrize(
@@ -165,6 +184,14 @@ class TestOtherRequests:
             ("GET", "phone"),
             ("GET", ""),
             ("GET", "/\0"),
+            ("GET", "/../phone"),
+            ("GET", "/phone/%2E%2e/../actions"),
+            ("GET", "/phone/%2e%2E/actions"),
+            ("GET", "/phone?cursor=1"),
+            ("GET", "/phone#1"),
+            ("GET", "/\\127.0.0.1:1"),
+            ("GET", "/\ud800"),
+            ("GET", None),
             ("get", "/phone"),
             ("TRACE", "/phone"),
         ],
@@ -175,6 +202,30 @@ class TestOtherRequests:
         with pytest.raises(OpenCXArgumentError, match=r"path|method"):
             client.request(method, path)
         assert opencx_simulator.requests == []
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            {"json": {"a": float("nan")}},
+            {"json": {"a": "\ud800"}},
+            {"json": object()},
+            {"params": {"\ud800": "1"}},
+            {"params": {"a": "\ud800"}},
+            {"params": {"a": 1}},
+        ],
+        ids=["NaN", "half of a character", "not JSON", "name", "value", "number"],
+    )
+    def test_request_refuses_what_cannot_be_sent(
+        self, arguments: Any, client: OpenCXClient, opencx_simulator: Simulator
+    ) -> None:
+        with pytest.raises(OpenCXArgumentError, match="params or json"):
+            client.request("POST", "/phone", **arguments)
+        assert opencx_simulator.requests == []
+
+    @pytest.mark.parametrize("path", ["/phone/pa_1", "/contacts"])
+    def test_request_404_names_path_and_object(self, path: str, client: OpenCXClient) -> None:
+        with pytest.raises(OpenCXNotFoundError, match="does not know this path, or there is no such object"):
+            client.request("PATCH", path, json={})
 
     def test_request_is_labelled_request(self, client: OpenCXClient, attempts: list[Attempt]) -> None:
         with pytest.raises(OpenCXError):
