@@ -1,4 +1,4 @@
-"""A fleet, planned and carried out by the hook."""
+"""A fleet, planned and applied by the hook."""
 
 # ruff: noqa: S101 - what is asserted here is what the reader should know
 from airflow_provider_opencx.hooks.opencx import OpenCXHook
