@@ -1,4 +1,4 @@
-"""What a write has come to, where its answer shows less than was asked."""
+"""The outcome of writes: confirmed from the list where a response shows less than was declared."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ SPARSE = {"id": "pa_1"}
 
 
 def run(flow: Flow[Outcome], *bodies: object) -> Outcome:
-    """Carry out a flow whose requests are answered with these bodies, one after another, without a wait."""
-    answers = iter(bodies)
+    """Run a flow whose requests get these bodies as responses, one after another, without a wait."""
+    responses = iter(bodies)
     step = next(flow)
     try:
         while True:
-            step = flow.send(None if isinstance(step, Pause) else answered(step, next(answers)))
+            step = flow.send(None if isinstance(step, Pause) else response_with(next(responses)))
     except StopIteration as end:
-        assert list(answers) == []
+        assert list(responses) == []
         return end.value
 
 
-def answered(request: Request, body: object) -> Response:
+def response_with(body: object) -> Response:
     return Response(200, body=json.dumps(body).encode())
 
 
@@ -57,19 +57,19 @@ def test_apply_reports_mismatch_in_create_response() -> None:
 
 
 def test_apply_ignores_model_the_service_omits() -> None:
-    untold = {name: value for name, value in STORED.items() if name != "model"}
-    plan = plan_upsert(SPEC, PhoneAgents([PhoneAgent.from_response({**untold, "first_message": "Hello"})]))
+    without_model = {name: value for name, value in STORED.items() if name != "model"}
+    plan = plan_upsert(SPEC, PhoneAgents([PhoneAgent.from_response({**without_model, "first_message": "Hello"})]))
     assert isinstance(plan, Update)
     assert plan.changes.body() == {"first_message": "Hi"}
-    assert run(apply_plan(plan, SPEC), untold).mismatches == ()
+    assert run(apply_plan(plan, SPEC), without_model).mismatches == ()
     [mismatch] = run(
-        apply_plan(plan, SPEC), {**untold, "model": "another"}, [{**untold, "model": "another"}]
+        apply_plan(plan, SPEC), {**without_model, "model": "another"}, [{**without_model, "model": "another"}]
     ).mismatches
     assert mismatch.field == "model"
 
 
-def carried_out(flow: Flow[Any], respond: Callable[[Request], Response]) -> tuple[list[Any], list[Request]]:
-    """Carry out a fleet's flow without a wait, and return its results and the requests that were sent."""
+def run_all(flow: Flow[Any], respond: Callable[[Request], Response]) -> tuple[list[Any], list[Request]]:
+    """Run a fleet's flow without a wait, and return its results and the requests that were sent."""
     sent: list[Request] = []
     step: Request | Pause = next(flow)
     try:
@@ -117,7 +117,7 @@ def test_circuit_breaker_ignores_refusals_of_one_agent(responses: list[Response]
         agent, response = next(of_agent)
         return replace(response, body=json.dumps({**agent.as_dict(), "first_message": "Hi"}).encode())
 
-    results, requests = carried_out(apply_plans(plans), respond)
+    results, requests = run_all(apply_plans(plans), respond)
     assert [request.path for request in requests] == [f"/phone/pa_{number}" for number in range(sent)]
     unsent = [result for result in results if "Nothing was sent for it, because others failed" in str(result)]
     assert unsent == results[sent:]
@@ -138,6 +138,6 @@ def test_fleet_rereads_stale_list_once(monkeypatch: pytest.MonkeyPatch) -> None:
         stored.append({"id": f"pa_{len(stored)}", **(request.body or {})})
         return Response(200, body=json.dumps(stored[-1]).encode())
 
-    results, requests = carried_out(apply_plans(plans), respond)
+    results, requests = run_all(apply_plans(plans), respond)
     assert [result.action for result in results] == ["created"] * 10
     assert [request.operation.method for request in requests] == [*["POST", "POST", "POST", "GET"] * 3, "POST", "GET"]
