@@ -303,7 +303,7 @@ def _http_request(
 def _response(request: Request, response: httpx.Response, settings: ClientSettings) -> Response:
     return Response(
         response.status_code,
-        response.headers,
+        dict(response.headers),
         body_of(response),
         label=request.over(settings.name),
         secret=settings.api_key,
@@ -332,9 +332,8 @@ def _typed_errors(request: Request, settings: ClientSettings) -> Generator[None]
                 request_sent=False,
             ) from None
         reason = type(error).__name__ if isinstance(error, httpx.LocalProtocolError) else _reason(error)
-        reason = reason.replace(
-            settings.api_key, "***"
-        )  # a response that is not HTTP is quoted, and may repeat the request
+        # A response that is not HTTP is quoted, and may repeat the request.
+        reason = reason.replace(settings.api_key, "***")
         raise OpenCXUnreachableError(
             f"{sent}: no response from {settings.base_url}: {reason}. Check the network and the Base URL;"
             " another try may succeed.",

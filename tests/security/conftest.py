@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import ipaddress
-import select
+import selectors
 import socket
 import ssl
 import threading
@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import pytest
 from cryptography import x509
@@ -176,13 +176,17 @@ class Proxy:
                 self._pass_on(client, service)
 
     def _pass_on(self, client: socket.socket, service: socket.socket) -> None:
-        other = {client: service, service: client}
-        while not self._closed.is_set():
-            for sender in select.select([client, service], [], [], 0.1)[0]:
-                data = self._record(sender.recv(65536))
-                if not data:
-                    return
-                other[sender].sendall(data)
+        # select() would take no descriptor past 1,023, and a long run of tests has more files open.
+        with selectors.DefaultSelector() as selector:
+            selector.register(client, selectors.EVENT_READ, service)
+            selector.register(service, selectors.EVENT_READ, client)
+            while not self._closed.is_set():
+                for ready, _ in selector.select(0.1):
+                    sender, receiver = cast(socket.socket, ready.fileobj), ready.data
+                    data = self._record(sender.recv(65536))
+                    if not data:
+                        return
+                    receiver.sendall(data)
 
     def _record(self, data: bytes) -> bytes:
         self.read += data
