@@ -36,7 +36,7 @@ def error_of(request: Request, response: Response) -> OpenCXAPIError:
     """Return the error that an unsuccessful response stands for."""
     error_class, advice = _kind_of(request.operation, response.status_code)
     message = message_of(response)
-    wait = retry_after_of(response)
+    wait = retry_after_of(response.headers)
     asked = "" if wait is None else f" The service asks to wait {wait:.0f} s."
     quoted = f" {message!r}" if message else ""
     return error_class(
@@ -60,9 +60,9 @@ def message_of(response: Response) -> str:
     return shortened(response.without_secret(text), _MAX_QUOTED)
 
 
-def retry_after_of(response: Response) -> float | None:
+def retry_after_of(headers: Mapping[str, str]) -> float | None:
     """Return the seconds that the header Retry-After asks for; ``None`` if there is none that can be read."""
-    return retry_after_seconds(response.headers.get("retry-after", ""))
+    return retry_after_seconds(headers.get("retry-after", ""))
 
 
 def retry_after_seconds(header: str) -> float | None:

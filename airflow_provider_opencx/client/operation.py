@@ -19,7 +19,6 @@ Method: TypeAlias = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 Confidence: TypeAlias = Literal["confirmed", "inferred"]
 """How sure an operation is: on a page of the vendor's documentation, or inferred from other sources."""
 
-
 OTHER_REQUEST = "request"
 """The id, and so the label of the metrics, of every request that is not for an operation of this package."""
 

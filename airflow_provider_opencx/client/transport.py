@@ -18,7 +18,7 @@ import httpx
 from httpx_retries import Retry
 from pyrate_limiter.extras.httpx_limiter import AsyncRateLimiterTransport, RateLimiterTransport
 
-from airflow_provider_opencx.client.errors import MAX_RETRY_AFTER, retry_after_seconds
+from airflow_provider_opencx.client.errors import MAX_RETRY_AFTER, retry_after_of, retry_after_seconds
 from airflow_provider_opencx.client.operation import Method, Request
 
 log = logging.getLogger(__name__)
@@ -161,7 +161,7 @@ class _RetryPolicy(Retry):
         asked = None
         if isinstance(response, httpx.Response):
             RequestContext.of(response.request).end(str(response.status_code))
-            asked = retry_after_seconds(response.headers.get("retry-after", ""))
+            asked = retry_after_of(response.headers)
             if asked is not None and asked > MAX_RETRY_AFTER:
                 raise LongRetryAfterError(response)
         if isinstance(response, httpx.Response | httpx.RequestError):

@@ -367,9 +367,8 @@ def create_phone_agent(spec: PhoneAgentSpec) -> Flow[PhoneAgent | None]:
 
 def update_phone_agent(agent_id: str, changes: PhoneAgentChanges) -> Flow[PhoneAgent | None]:
     """Change an agent: ``PATCH /phone/{id}``. Returns ``None`` if the response has no body (2024, 2025)."""
-    return (
-        yield from _write(UPDATE_PHONE_AGENT.request(path_parameters={"phone_agent_id": agent_id}, body=changes.body()))
-    )
+    request = UPDATE_PHONE_AGENT.request(path_parameters={"phone_agent_id": agent_id}, body=changes.body())
+    return (yield from _write(request))
 
 
 def ping() -> Flow[None]:

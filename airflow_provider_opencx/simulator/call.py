@@ -27,7 +27,7 @@ class Call:
     body: bytes
 
     def without_fields(self, names: frozenset[str]) -> Call:
-        """Return this request without some fields of its body. A body that is no JSON object stays as it is."""
+        """Return this request without some fields of its body. A body that is not a JSON object is unchanged."""
         try:
             body = read_json(self.body)
         except ValueError:

@@ -16,6 +16,9 @@ from airflow_provider_opencx.resources import all_operations
 from airflow_provider_opencx.simulator import Fault, Simulator
 from fault_campaign.stage import Stage
 
+OPERATIONS = sorted(all_operations(), key=lambda operation: "{" in operation.path)
+"""A path that is written out goes before one with parameters, as OpenAPI has it."""
+
 MOST_REQUESTS = 3000
 """A run of more requests than this is taken for one that does not end."""
 
@@ -156,9 +159,7 @@ class Wire:
 def operation_of(request: httpx.Request) -> Operation:
     """Return the operation that a request is one for."""
     path = request.url.raw_path.decode().partition("?")[0]
-    # A path that is written out goes before one with parameters, as OpenAPI has it.
-    operations = sorted(all_operations(), key=lambda operation: "{" in operation.path)
-    return next(operation for operation in operations if operation.matches(request.method, path))
+    return next(operation for operation in OPERATIONS if operation.matches(request.method, path))
 
 
 class NoMischief:

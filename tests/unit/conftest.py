@@ -1,4 +1,4 @@
-"""The hook against a running simulator, once through its sync verbs and once through their async twins."""
+"""The hook against a running simulator, once through its blocking methods and once through their async variants."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from airflow_provider_opencx.simulator import Simulator
 
 
 @dataclass
-class Verbs:
-    """The hook's verbs, in one of their two spellings."""
+class HookMethods:
+    """The hook's methods, blocking or async."""
 
     asynchronous: bool
 
-    def __getattr__(self, verb: str) -> Callable[..., Any]:
+    def __getattr__(self, method: str) -> Callable[..., Any]:
         def call(*args: object, **kwargs: object) -> Any:
-            result = getattr(OpenCXHook(), f"a{verb}" if self.asynchronous else verb)(*args, **kwargs)
+            result = getattr(OpenCXHook(), f"a{method}" if self.asynchronous else method)(*args, **kwargs)
             return asyncio.run(result) if inspect.iscoroutine(result) else result
 
         return call
 
 
 @pytest.fixture(params=[False, True], ids=["sync", "async"])
-def hook(request: pytest.FixtureRequest, connected: Simulator) -> Verbs:
-    return Verbs(request.param)
+def hook(request: pytest.FixtureRequest, connected: Simulator) -> HookMethods:
+    return HookMethods(request.param)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The hook's verbs against a running service, sync and async: exactly one agent, as declared."""
+"""The hook's methods against a running service, sync and async: exactly one agent, as declared."""
 
 from __future__ import annotations
 
@@ -347,9 +347,9 @@ def test_fleet_error_names_each_failed_agent(hook: Any, connected: Simulator) ->
     ],
     ids=["told by the list", "told by the response"],
 )
-@pytest.mark.parametrize("verb", ["update", "upsert", "fleet"])
+@pytest.mark.parametrize("method", ["update", "upsert", "fleet"])
 def test_update_fails_if_agent_vanished(
-    verb: str, fault: Fault, error: type[OpenCXError], says: str, hook: Any, connected: Simulator
+    method: str, fault: Fault, error: type[OpenCXError], says: str, hook: Any, connected: Simulator
 ) -> None:
     class Vanishes(Fault):
         async def respond(self, call: Any, handle: Any) -> Any:
@@ -359,30 +359,30 @@ def test_update_fails_if_agent_vanished(
 
     connected.add_agent("a", type="outbound")
     connected.fail("updatePhoneAgent", Vanishes())
-    verbs: dict[str, Callable[[], Any]] = {
+    methods: dict[str, Callable[[], Any]] = {
         "update": lambda: hook.update_phone_agent("pa_000001", changes(first_message="Hi")),
         "upsert": lambda: hook.upsert_phone_agent(spec(first_message="Hi")),
         "fleet": lambda: hook.apply_plan(hook.plan_phone_agents([spec(first_message="Hi")])),
     }
-    with pytest.raises(OpenCXFleetError if verb == "fleet" else error, match=says):
-        verbs[verb]()
+    with pytest.raises(OpenCXFleetError if method == "fleet" else error, match=says):
+        methods[method]()
     assert connected.agents() == []
 
 
-@pytest.mark.parametrize("verb", ["create", "update", "upsert", "fleet"])
+@pytest.mark.parametrize("method", ["create", "update", "upsert", "fleet"])
 def test_hook_warns_once_on_mismatch(
-    verb: str, hook: Any, connected: Simulator, caplog: pytest.LogCaptureFixture
+    method: str, hook: Any, connected: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    if verb == "update":
+    if method == "update":
         connected.add_agent("a")
-    connected.fail("updatePhoneAgent" if verb == "update" else "createPhoneAgent", IgnoreFields("first_message"))
-    verbs: dict[str, Callable[..., Any]] = {
+    connected.fail("updatePhoneAgent" if method == "update" else "createPhoneAgent", IgnoreFields("first_message"))
+    methods: dict[str, Callable[..., Any]] = {
         "create": lambda **how: hook.create_phone_agent(spec(first_message="Hi"), **how),
         "update": lambda **how: hook.update_phone_agent("pa_000001", changes(first_message="Hi"), **how),
         "upsert": lambda **how: hook.upsert_phone_agent(spec(first_message="Hi"), **how),
         "fleet": lambda **how: hook.apply_plan(hook.plan_phone_agents([spec(first_message="Hi")]), **how)[0],
     }
-    assert verbs[verb](on_mismatch="warn").first_message == "Hello?"
+    assert methods[method](on_mismatch="warn").first_message == "Hello?"
     [warning] = [record for record in caplog.records if "but not as declared" in record.getMessage()]
     assert warning.levelname == "WARNING"
     assert "phone agent 'a' (pa_000001), but not as declared: first_message: 'Hello?' -> 'Hi'." in warning.getMessage()
