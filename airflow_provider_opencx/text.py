@@ -9,6 +9,21 @@ UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 """Characters that JSON can spell and UTF-8, or a database on the way, cannot hold: NUL, and halves of characters."""
 
 
+_BOOLEANS = {"true": True, "false": False}
+
+
+def parse_boolean(value: object) -> bool | None:
+    """Return the boolean that a value is or spells, ``None`` if it is neither.
+
+    Jinja, and a connection that is written as a URI, make text of true and false.
+
+    :param value: ``True``, ``False``, or text such as ``"true"`` and ``"False"``, with or without blanks around it.
+    """
+    if isinstance(value, str):
+        return _BOOLEANS.get(value.strip().lower())
+    return value if isinstance(value, bool) else None
+
+
 def shortened(text: str, longest: int = 100) -> str:
     """Return the beginning of a text that is longer than ``longest`` characters, any other text as it is."""
     return text if len(text) <= longest else f"{text[:longest]}..."
