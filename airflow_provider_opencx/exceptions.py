@@ -48,6 +48,9 @@ class OpenCXError(AirflowException):
     is_permanent: ClassVar[bool] = False
     """Whether the task must not be retried: another try would fail in the same way, or do harm."""
 
+    retry_after: float | None = None
+    """Seconds the service asks to wait; ``None`` if it did not say."""
+
     def __init__(self, message: str = "") -> None:
         super().__init__(message)
 

@@ -53,17 +53,18 @@ class OpenCXRetryPolicy(RetryPolicy):
         self, exception: BaseException, try_number: int, max_tries: int, context: Context | None = None
     ) -> RetryDecision:
         """Decide by the first error of this provider among an exception and its causes."""
-        from airflow_provider_opencx.client.errors import long_retry_after
+        from airflow_provider_opencx.client.retry_after import RetryAfter
 
         error = _opencx_error_of(exception)
         if error is not None and error.is_permanent:
             return RetryDecision.fail(f"{type(error).__name__} is permanent: it is not retried.")
-        wait = long_retry_after(error)
+        wait = RetryAfter.too_long(error)
         if wait is None:
             return RetryDecision.default()
-        jitter = wait * random.uniform(0, _MAX_JITTER)  # noqa: S311 - no secret hangs on it
+        jitter = wait.seconds * random.uniform(0, _MAX_JITTER)  # noqa: S311 - no secret hangs on it
         return RetryDecision.retry(
-            timedelta(seconds=wait + jitter), f"OpenCX asks to wait {wait:.0f} s. The task comes back then."
+            timedelta(seconds=wait.seconds + jitter),
+            f"OpenCX asks to wait {wait.seconds:.0f} s. The task comes back then.",
         )
 
     def serialize(self) -> dict[str, Any]:

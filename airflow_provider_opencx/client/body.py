@@ -42,21 +42,6 @@ def read_body(response: httpx.Response) -> None:
     response.extensions[_BODY] = bytes(body.collected)
 
 
-async def aread_body(response: httpx.Response) -> None:
-    """Read the body of a response of the async client, as :func:`read_body` does."""
-    if _BODY in response.extensions:
-        return
-    body = _Body(response)
-    with RequestContext.of(response.request).reading(response):
-        try:
-            async for chunk in response.aiter_bytes():
-                body.add(chunk)
-        except (OpenCXResponseError, httpx.ReadTimeout):
-            await response.aclose()
-            raise
-    response.extensions[_BODY] = bytes(body.collected)
-
-
 class _Body:
     """What has been read of a body so far, and the limits for the rest."""
 

@@ -6,7 +6,6 @@ can be used again, each process keeps to the limit by itself.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import sqlite3
@@ -88,17 +87,6 @@ class _SharedLimiter(Limiter):
         while seconds := self._seconds_to_wait():
             time.sleep(seconds)
         return super().try_acquire(name, weight, blocking, timeout)
-
-    async def try_acquire_async(
-        self,
-        name: str = "request",
-        weight: int = 1,
-        blocking: bool = True,
-        timeout: float = -1,  # noqa: ASYNC109  # as in Limiter
-    ) -> bool:
-        while seconds := await asyncio.to_thread(self._seconds_to_wait):  # noqa: ASYNC110  # no other process sets an Event
-            await asyncio.sleep(seconds)
-        return await super().try_acquire_async(name, weight, blocking, timeout)
 
     def _seconds_to_wait(self) -> float:
         """Return 0 if a request may be sent now, and is counted, or the seconds after which to try again."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator
 from typing import NoReturn
 
 from pydantic import JsonValue
@@ -13,9 +12,6 @@ from pydantic import JsonValue
 from airflow_provider_opencx.text import UNSTORABLE
 
 _UNSTORABLE_ESCAPE = re.compile(r"\\u(0000|[dD][89a-fA-F])")
-_ARRAY_BEGINS = re.compile(r"[ \t\n\r]*\[[ \t\n\r]*")
-_ARRAY_ENDS = re.compile(r"[ \t\n\r]*\][ \t\n\r]*\Z")
-_COMMA = re.compile(r"[ \t\n\r]*,[ \t\n\r]*")
 
 
 def decode(body: bytes) -> JsonValue:
@@ -26,46 +22,12 @@ def decode(body: bytes) -> JsonValue:
 
     :raises ValueError: if it is not JSON.
     """
-    text = _text(body)
+    text = body.decode("utf-8-sig")
     try:
         decoded: JsonValue = _DECODER.decode(text)
         return _storable(decoded) if _UNSTORABLE_ESCAPE.search(text) else decoded
     except RecursionError:
         raise ValueError("nested too deeply") from None
-
-
-def decode_array(body: bytes) -> Iterator[JsonValue] | None:
-    """Return an iterator that decodes the elements of a JSON array one by one; ``None`` if the body is not an array.
-
-    Decoding all at once is one call that no thread can interrupt: an event loop beside it would stand still.
-
-    :raises ValueError: if it is not JSON; the iterator raises it where it meets the mistake.
-    """
-    text = _text(body)
-    begin = _ARRAY_BEGINS.match(text)
-    return _elements(text, begin.end()) if begin else None
-
-
-def _elements(text: str, position: int) -> Iterator[JsonValue]:
-    end = _ARRAY_ENDS.match(text, position)
-    has_unstorable = _UNSTORABLE_ESCAPE.search(text) is not None
-    while end is None:
-        try:
-            decoded, position = _DECODER.raw_decode(text, position)
-            element = _storable(decoded) if has_unstorable else decoded
-        except RecursionError:
-            raise ValueError("nested too deeply") from None
-        yield element
-        end = _ARRAY_ENDS.match(text, position)
-        if end is None:
-            comma = _COMMA.match(text, position)
-            if comma is None:
-                raise ValueError("a comma is missing")
-            position = comma.end()
-
-
-def _text(body: bytes) -> str:
-    return body.decode("utf-8-sig")
 
 
 def _refuse(number: str) -> NoReturn:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import re
-import time
 from collections.abc import Mapping
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import TypeAlias
 
 from airflow_provider_opencx.client import decoding
 from airflow_provider_opencx.client.operation import OTHER_REQUEST, Operation, Request, Response
+from airflow_provider_opencx.client.retry_after import RetryAfter
 from airflow_provider_opencx.exceptions import (
     OpenCXAPIError,
     OpenCXAuthenticationError,
-    OpenCXError,
     OpenCXNotFoundError,
     OpenCXPermissionError,
     OpenCXRateLimitError,
@@ -24,11 +20,6 @@ from airflow_provider_opencx.exceptions import (
 )
 from airflow_provider_opencx.text import shortened
 
-MAX_RETRY_AFTER = 60.0
-"""Seconds of a Retry-After that the client waits out at most; a longer one is raised, and frees the worker."""
-
-_LONGEST_RETRY_AFTER = 86_400.0
-_SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")  # whole by the standard, and not so by every service
 _MAX_QUOTED = 300
 
 
@@ -36,14 +27,14 @@ def error_of(request: Request, response: Response) -> OpenCXAPIError:
     """Return the error that an unsuccessful response stands for."""
     error_class, advice = _kind_of(request.operation, response.status_code)
     message = message_of(response)
-    wait = retry_after_of(response.headers)
-    asked = "" if wait is None else f" The service asks to wait {wait:.0f} s."
+    wait = RetryAfter.parse(response.headers.get("retry-after"))
+    asked = "" if wait is None else f" The service asks to wait {wait.seconds:.0f} s."
     quoted = f" {message!r}" if message else ""
     return error_class(
         f"{response.label or request}: {response.status_code}{quoted}. {advice}{asked}",
         status_code=response.status_code,
         request_id=response.request_id,
-        retry_after=wait,
+        retry_after=None if wait is None else wait.seconds,
     )
 
 
@@ -58,30 +49,6 @@ def message_of(response: Response) -> str:
         message = "; ".join(str(part) for part in message[:_MAX_QUOTED])
     text = message if isinstance(message, str) else ""
     return shortened(response.without_secret(text), _MAX_QUOTED)
-
-
-def retry_after_of(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds that the header Retry-After asks for; ``None`` if there is none that can be read."""
-    return retry_after_seconds(headers.get("retry-after", ""))
-
-
-def retry_after_seconds(header: str) -> float | None:
-    """Return the seconds that a Retry-After asks for, given in seconds or as a date, a day at most."""
-    value = header.strip()
-    if _SECONDS.fullmatch(value):
-        return min(float(value), _LONGEST_RETRY_AFTER)
-    try:
-        date = parsedate_to_datetime(value)
-        seconds = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - time.time()
-    except (ValueError, TypeError, OverflowError, IndexError):
-        return None
-    return min(max(0.0, seconds), _LONGEST_RETRY_AFTER)
-
-
-def long_retry_after(error: OpenCXError | None) -> float | None:
-    """Return the seconds that an error says to wait, if they are more than the client waits out itself."""
-    seconds = getattr(error, "retry_after", None)
-    return seconds if isinstance(seconds, int | float) and seconds > MAX_RETRY_AFTER else None
 
 
 def _kind_of(operation: Operation, status: int) -> tuple[type[OpenCXAPIError], str]:

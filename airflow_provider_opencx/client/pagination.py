@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import JsonValue
 
-from airflow_provider_opencx.client import decoding
-from airflow_provider_opencx.client.flow import Flow, send
 from airflow_provider_opencx.client.operation import Request, Response
 from airflow_provider_opencx.exceptions import OpenCXResponseError
+
+if TYPE_CHECKING:
+    from airflow_provider_opencx.client.client import OpenCXClient
 
 MAX_PAGES = 1000
 """Pages after which a list is taken for one that does not end."""
@@ -24,24 +25,25 @@ _LONGEST_CURSOR = 2000
 _Item = TypeVar("_Item")
 
 
-def list_items(request: Request, read: Callable[[JsonValue], _Item]) -> Flow[list[_Item]]:
+def list_items(client: OpenCXClient, request: Request, read: Callable[[JsonValue], _Item]) -> list[_Item]:
     """Return all items of a list, followed through every page where the service sends pages.
 
+    :param client: sends the requests.
     :param request: the request for the first page.
-    :param read: parses each item while the list is decoded; raises ``OpenCXResponseError`` for what is not one.
+    :param read: parses each item; raises ``OpenCXResponseError`` for what is not one.
     :raises OpenCXResponseError: if a page cannot be read, or the list does not end.
     """
     items: list[_Item] = []
     seen: set[str] = set()
     received = 0
     for _ in range(MAX_PAGES):
-        response = yield from send(request)
+        response = client.send(request)
         with response.named():
             received += len(response.body)
             if received > MAX_LIST_BYTES:
                 raise OpenCXResponseError(f"the service's list does not end: over {MAX_LIST_BYTES >> 20} MiB.")
             page, cursor = _page(response)
-            items += [read(item) for item in page]
+            items += map(read, page)
             if cursor is None:
                 return items
             if cursor in seen:
@@ -51,32 +53,21 @@ def list_items(request: Request, read: Callable[[JsonValue], _Item]) -> Flow[lis
     raise OpenCXResponseError(f"{request}: the service's list does not end: over {MAX_PAGES} pages.")
 
 
-def first_page(request: Request, read: Callable[[JsonValue], _Item]) -> Flow[list[_Item]]:
+def first_page(client: OpenCXClient, request: Request, read: Callable[[JsonValue], _Item]) -> list[_Item]:
     """Return the items of the first page of a list; it raises as :func:`list_items` does."""
-    response = yield from send(request)
+    response = client.send(request)
     with response.named():
-        return [read(item) for item in _page(response)[0]]
+        return [*map(read, _page(response)[0])]
 
 
-def _page(response: Response) -> tuple[Iterable[JsonValue], str | None]:
+def _page(response: Response) -> tuple[list[JsonValue], str | None]:
     """Return the items of a page and the cursor of the next one, ``None`` if it is the last."""
-    try:
-        elements = decoding.decode_array(response.body)
-    except ValueError:
-        raise response.not_json() from None
-    if elements is not None:
-        return _checked(elements, response), None
     decoded = response.decoded()
+    if isinstance(decoded, list):
+        return decoded, None
     if isinstance(decoded, dict) and isinstance(items := decoded.get("items"), list):
         return items, _cursor(decoded.get("next"))
     raise OpenCXResponseError("the service's response is neither a list nor a page of one.")
-
-
-def _checked(elements: Iterator[JsonValue], response: Response) -> Iterator[JsonValue]:
-    try:
-        yield from elements
-    except ValueError:
-        raise response.not_json() from None
 
 
 def _cursor(value: JsonValue) -> str | None:

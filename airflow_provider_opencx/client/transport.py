@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,10 +16,10 @@ from typing import TypeAlias, get_args
 
 import httpx
 from httpx_retries import Retry
-from pyrate_limiter.extras.httpx_limiter import AsyncRateLimiterTransport, RateLimiterTransport
+from pyrate_limiter.extras.httpx_limiter import RateLimiterTransport
 
-from airflow_provider_opencx.client.errors import MAX_RETRY_AFTER, retry_after_of, retry_after_seconds
 from airflow_provider_opencx.client.operation import Method, Request
+from airflow_provider_opencx.client.retry_after import MAX_RETRY_AFTER, RetryAfter
 
 log = logging.getLogger(__name__)
 
@@ -135,10 +135,10 @@ class _RetryPolicy(Retry):
     """The library's policy, but for a Retry-After over :data:`MAX_RETRY_AFTER`, which goes to the caller."""
 
     def parse_retry_after(self, retry_after: str) -> float:
-        seconds = retry_after_seconds(retry_after)
-        if seconds is None:
+        asked = RetryAfter.parse(retry_after)
+        if asked is None:
             raise ValueError("neither seconds nor a date")
-        return seconds
+        return asked.seconds
 
     def backoff_strategy(self) -> float:
         return self._backoff
@@ -149,23 +149,17 @@ class _RetryPolicy(Retry):
         return super().backoff_strategy()
 
     def sleep(self, response: httpx.Response | Exception) -> None:
-        self._announce(response)
-        super().sleep(response)
-
-    async def asleep(self, response: httpx.Response | Exception) -> None:
-        self._announce(response)
-        await super().asleep(response)
-
-    def _announce(self, response: httpx.Response | Exception) -> None:
-        """End the attempt after which another follows, unless the service asks for a wait that is too long."""
+        """End the attempt and wait for the next, unless the service asks for a wait that is too long."""
         asked = None
         if isinstance(response, httpx.Response):
             RequestContext.of(response.request).end(str(response.status_code))
-            asked = retry_after_of(response.headers)
-            if asked is not None and asked > MAX_RETRY_AFTER:
+            asked = RetryAfter.parse(response.headers.get("retry-after"))
+            if asked is not None and asked.is_too_long:
                 raise LongRetryAfterError(response)
         if isinstance(response, httpx.Response | httpx.RequestError):
-            RequestContext.of(response.request).log_retry(asked or self.backoff_strategy(), self.total)
+            seconds = asked.seconds if asked is not None and asked.seconds else self.backoff_strategy()
+            RequestContext.of(response.request).log_retry(seconds, self.total)
+        super().sleep(response)
 
 
 class RetryPolicies:
@@ -177,7 +171,7 @@ class RetryPolicies:
     :param read_body: reads the body of a response.
     """
 
-    def __init__(self, max_retries: int, read_body: Callable[[httpx.Response], Awaitable[None] | None]) -> None:
+    def __init__(self, max_retries: int, read_body: Callable[[httpx.Response], None]) -> None:
         self._repeatable = _RetryPolicy(
             total=max_retries,
             allowed_methods=get_args(Method),  # the operation decides, not the method
@@ -208,15 +202,3 @@ class _ObservedTransport(httpx.HTTPTransport):
 
 class PacedTransport(RateLimiterTransport, _ObservedTransport):
     """Waits for the rate limit, then reports the attempt, then sends."""
-
-
-class _AsyncObservedTransport(httpx.AsyncHTTPTransport):
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        with RequestContext.of(request).attempt(request):
-            response = await super().handle_async_request(request)
-        response.request = request
-        return response
-
-
-class AsyncPacedTransport(AsyncRateLimiterTransport, _AsyncObservedTransport):
-    """The same for the async client."""

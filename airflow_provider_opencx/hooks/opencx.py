@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, mask_secret
 
 from airflow_provider_opencx import __version__, metrics
-from airflow_provider_opencx.client.client import AsyncOpenCXClient, OpenCXClient
-from airflow_provider_opencx.client.flow import Flow
+from airflow_provider_opencx.client.client import OpenCXClient
 from airflow_provider_opencx.client.settings import ClientSettings
 from airflow_provider_opencx.connection import form
 from airflow_provider_opencx.connection.settings import client_settings
@@ -36,15 +34,14 @@ if TYPE_CHECKING:
 
 derive_from_airflow()
 
-_Result = TypeVar("_Result")
-
 
 class OpenCXHook(BaseHook):
     """Authenticated access to the OpenCX phone API.
 
-    Each method for agents and voices has an async variant whose name begins with ``a``. A method may send several
-    requests: the API has no way to read one agent, so an agent is read by listing all.
-    ``get_conn().request("GET", "/anything")`` reaches what this package does not know.
+    Every method waits for the service, and may send several requests: the API has no way to read one agent, so an agent
+    is read by listing all. Code in an event loop calls a method in a thread:
+    ``await asyncio.to_thread(hook.list_phone_agents)``. ``get_conn().request("GET", "/anything")`` reaches what this
+    package does not know.
 
     :param opencx_conn_id: id of a connection of type ``opencx``.
     :param max_retries: overrides the connection's extra of that name, for a caller that tries again itself.
@@ -72,48 +69,19 @@ class OpenCXHook(BaseHook):
         try:
             connection = self.get_connection(self.opencx_conn_id)
         except AirflowNotFoundException:
-            raise self._missing() from None
-        settings = self._settings(connection)
+            raise connection_missing(self.opencx_conn_id) from None
+        settings = self.settings_of(connection)
         for secret in settings.secrets:
             mask_secret(secret)
         return OpenCXClient(settings, metrics.count_attempt)
 
-    async def aget_conn(self) -> AsyncOpenCXClient:
-        """Return a new async client, for the caller to close (``async with await hook.aget_conn() as client``).
-
-        :raises OpenCXConfigError: if the connection is missing, or one of its fields is wrong.
-        """
-        from airflow.providers.common.compat.connection import get_async_connection
-        from asgiref.sync import sync_to_async
-
-        # What asks Airflow is shielded: a call that is cancelled half-way ends the triggerers of Airflow 3.0 and 3.1.
-        # The metrics come first, because what fails here is counted as well.
-        await sync_to_async(metrics.prepare, thread_sensitive=False)()
-        try:
-            connection = await asyncio.shield(get_async_connection(self.opencx_conn_id, hook=self))
-        except AirflowNotFoundException:
-            raise self._missing() from None
-        settings = self._settings(connection)
-        # Airflow sends the secret to the process that writes the log; the event loop must not wait for that.
-        for secret in settings.secrets:
-            await asyncio.shield(sync_to_async(mask_secret)(secret))
-        return await AsyncOpenCXClient.open(settings, metrics.count_attempt)
-
     def list_phone_agents(self) -> list[PhoneAgent]:
         """Return all agents of the organization."""
-        return self.get_conn().run(list_phone_agents())
-
-    async def alist_phone_agents(self) -> list[PhoneAgent]:
-        """Async variant of :meth:`list_phone_agents`."""
-        return await self._arun(list_phone_agents())
+        return list_phone_agents(self.get_conn())
 
     def get_phone_agent(self, agent_id: str) -> PhoneAgent:
         """Return the agent of an id; raises ``OpenCXAgentNotFoundError`` if there is none."""
         return require_agent(PhoneAgents(self.list_phone_agents()), agent_id=agent_id)
-
-    async def aget_phone_agent(self, agent_id: str) -> PhoneAgent:
-        """Async variant of :meth:`get_phone_agent`."""
-        return require_agent(PhoneAgents(await self.alist_phone_agents()), agent_id=agent_id)
 
     def find_phone_agent(self, name: str) -> PhoneAgent | None:
         """Return the agent of a name, ``None`` if there is none.
@@ -121,10 +89,6 @@ class OpenCXHook(BaseHook):
         :raises OpenCXAmbiguousNameError: if several have the name.
         """
         return pick_agent(PhoneAgents(self.list_phone_agents()), agent_name=name)
-
-    async def afind_phone_agent(self, name: str) -> PhoneAgent | None:
-        """Async variant of :meth:`find_phone_agent`."""
-        return pick_agent(PhoneAgents(await self.alist_phone_agents()), agent_name=name)
 
     def create_phone_agent(
         self,
@@ -146,19 +110,7 @@ class OpenCXHook(BaseHook):
             :meth:`upsert_phone_agent` changes it.
         :raises OpenCXPlanRefusedError: if several agents have the name, or the one that has it is inbound.
         """
-        flow = reconcile.create(spec, if_exists, on_mismatch=on_mismatch, is_retry=is_retry)
-        return self.get_conn().run(flow)
-
-    async def acreate_phone_agent(
-        self,
-        spec: PhoneAgentSpec,
-        *,
-        if_exists: IfExists = "adopt",
-        on_mismatch: OnMismatch = "fail",
-        is_retry: bool = False,
-    ) -> PhoneAgent:
-        """Async variant of :meth:`create_phone_agent`."""
-        return await self._arun(reconcile.create(spec, if_exists, on_mismatch=on_mismatch, is_retry=is_retry))
+        return reconcile.create(self.get_conn(), spec, if_exists, on_mismatch=on_mismatch, is_retry=is_retry)
 
     def update_phone_agent(
         self,
@@ -176,20 +128,9 @@ class OpenCXHook(BaseHook):
         :param on_mismatch: what to do if the service stores another value than declared: ``"fail"`` or ``"warn"``.
         :raises OpenCXPlanRefusedError: if there is no such agent, or several, or ``model`` would change.
         """
-        flow = reconcile.update(changes, agent_id=agent_id, agent_name=agent_name, on_mismatch=on_mismatch)
-        return self.get_conn().run(flow)
-
-    async def aupdate_phone_agent(
-        self,
-        agent_id: str | None,
-        changes: PhoneAgentChanges,
-        *,
-        agent_name: str | None = None,
-        on_mismatch: OnMismatch = "fail",
-    ) -> PhoneAgent:
-        """Async variant of :meth:`update_phone_agent`."""
-        flow = reconcile.update(changes, agent_id=agent_id, agent_name=agent_name, on_mismatch=on_mismatch)
-        return await self._arun(flow)
+        return reconcile.update(
+            self.get_conn(), changes, agent_id=agent_id, agent_name=agent_name, on_mismatch=on_mismatch
+        )
 
     def upsert_phone_agent(
         self, spec: PhoneAgentSpec, *, on_mismatch: OnMismatch = "fail", is_retry: bool = False
@@ -204,13 +145,7 @@ class OpenCXHook(BaseHook):
         :raises OpenCXPlanRefusedError: if several agents have the name, ``model`` would change, or an inbound
             agent has the name and no ``type`` is written.
         """
-        return self.get_conn().run(reconcile.upsert(spec, on_mismatch=on_mismatch, is_retry=is_retry))
-
-    async def aupsert_phone_agent(
-        self, spec: PhoneAgentSpec, *, on_mismatch: OnMismatch = "fail", is_retry: bool = False
-    ) -> PhoneAgent:
-        """Async variant of :meth:`upsert_phone_agent`."""
-        return await self._arun(reconcile.upsert(spec, on_mismatch=on_mismatch, is_retry=is_retry))
+        return reconcile.upsert(self.get_conn(), spec, on_mismatch=on_mismatch, is_retry=is_retry)
 
     def plan_phone_agents(self, specs: Sequence[PhoneAgentSpec], *, is_retry: bool = False) -> FleetPlan:
         """Return the plan for exactly one agent of each declared name, as declared; writes nothing.
@@ -219,13 +154,7 @@ class OpenCXHook(BaseHook):
         :param is_retry: whether an earlier try may have sent creates and not received the responses. The list is
             then read for some 15 s while it does not show all agents.
         """
-        flow = reconcile.plan_fleet(specs, connection=self.opencx_conn_id, is_retry=is_retry)
-        return self.get_conn().run(flow)
-
-    async def aplan_phone_agents(self, specs: Sequence[PhoneAgentSpec], *, is_retry: bool = False) -> FleetPlan:
-        """Async variant of :meth:`plan_phone_agents`."""
-        flow = reconcile.plan_fleet(specs, connection=self.opencx_conn_id, is_retry=is_retry)
-        return await self._arun(flow)
+        return reconcile.plan_fleet(self.get_conn(), specs, connection=self.opencx_conn_id, is_retry=is_retry)
 
     def apply_plan(
         self, plan: FleetPlan, *, approved: Mapping[str, JsonValue] | None = None, on_mismatch: OnMismatch = "fail"
@@ -235,29 +164,19 @@ class OpenCXHook(BaseHook):
         An agent that fails does not hold up the others. Where its error says that theirs would fail as well (a key that
         is rejected, a service that asks to wait, five failures in a row), nothing more is sent.
 
-        :param plan: what :meth:`plan_phone_agents` returned, just now.
+        :param plan: what :meth:`plan_phone_agents` returned. Where that was a while ago, the list is read again before
+            a create, and an agent that somebody else has created meanwhile is not created once more.
         :param approved: a plan that somebody has approved, as JSON: nothing else is done.
         :param on_mismatch: what to do if the service stores another value than declared: ``"fail"`` or ``"warn"``.
         :raises OpenCXPlanRefusedError: before the first write, if an agent cannot be brought to its declaration, or the
             plan is not the approved one.
         :raises OpenCXFleetError: naming each agent that failed, after the others were written.
         """
-        flow = reconcile.apply_fleet(plan, approved=approved, on_mismatch=on_mismatch)
-        return self.get_conn().run(flow)
-
-    async def aapply_plan(
-        self, plan: FleetPlan, *, approved: Mapping[str, JsonValue] | None = None, on_mismatch: OnMismatch = "fail"
-    ) -> list[PhoneAgent]:
-        """Async variant of :meth:`apply_plan`."""
-        return await self._arun(reconcile.apply_fleet(plan, approved=approved, on_mismatch=on_mismatch))
+        return reconcile.apply_fleet(self.get_conn(), plan, approved=approved, on_mismatch=on_mismatch)
 
     def list_voices(self) -> list[Voice]:
         """Return the voices that can be given as ``voice_id``."""
-        return self.get_conn().run(list_voices())
-
-    async def alist_voices(self) -> list[Voice]:
-        """Async variant of :meth:`list_voices`."""
-        return await self._arun(list_voices())
+        return list_voices(self.get_conn())
 
     def test_connection(self) -> tuple[bool, str]:
         """Send one authenticated GET and say in a sentence how it went, never showing the key.
@@ -266,7 +185,7 @@ class OpenCXHook(BaseHook):
         """
         try:
             with type(self)(self.opencx_conn_id, max_retries=0).get_conn() as client:
-                client.run(ping())
+                ping(client)
         except OpenCXError as error:
             # Behind the form's button, Airflow gives the connection a random id for the while.
             return False, str(error).replace(f" {self.opencx_conn_id!r}", "")
@@ -292,19 +211,21 @@ class OpenCXHook(BaseHook):
             for field in form.EXTRA_FIELDS
         }
 
-    async def _arun(self, flow: Flow[_Result]) -> _Result:
-        async with await self.aget_conn() as client:
-            return await client.run(flow)
+    def settings_of(self, connection: Connection) -> ClientSettings:
+        """Return the settings of this hook's client, as a connection asks for them.
 
-    def _settings(self, connection: Connection) -> ClientSettings:
+        :raises OpenCXConfigError: if one of the connection's fields is wrong.
+        """
         from airflow import __version__ as airflow_version
 
         user_agent = f"airflow-provider-opencx/{__version__} apache-airflow/{airflow_version}"
         settings = client_settings(connection, user_agent=user_agent)
         return settings if self._max_retries is None else replace(settings, max_retries=self._max_retries)
 
-    def _missing(self) -> OpenCXConfigError:
-        return OpenCXConfigError(
-            f"Connection {self.opencx_conn_id!r} is not defined, or cannot be read. Add one of type OpenCX, with the"
-            " API key as its password."
-        )
+
+def connection_missing(conn_id: str) -> OpenCXConfigError:
+    """Return the error that there is no such connection."""
+    return OpenCXConfigError(
+        f"Connection {conn_id!r} is not defined, or cannot be read. Add one of type OpenCX, with the API key as its"
+        " password."
+    )

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
 from typing import TypeVar
@@ -22,7 +23,6 @@ from airflow_provider_opencx.exceptions import (
     OpenCXPlanRefusedError,
 )
 from airflow_provider_opencx.phone_agents.plan import (
-    SERVICE_CHOOSES,
     Create,
     PhoneAgents,
     Plan,
@@ -60,7 +60,7 @@ class Step:
     @property
     def action(self) -> str:
         """What is done, as people and other tasks read it: ``create``, ``update``, ``unchanged`` or ``refuse``."""
-        return type(self.plan).__name__.lower()
+        return self.plan.action
 
     def as_dict(self) -> dict[str, JsonValue]:
         """Return the step as plain JSON."""
@@ -81,24 +81,20 @@ class Step:
             return False
         if approved.get("id") not in (None, self.agent_id):
             return False
-        if isinstance(self.plan, Unchanged) or self._only_asks_for_null_again():
+        if all(change.is_left_to_the_service for change in self.plan.differences):
             return True
         changes = approved.get("changes")
         known = {_canonical(change) for change in changes} if isinstance(changes, list) else set()
         return approved.get("action") == self.action and all(_canonical(change) in known for change in self._changes())
 
     def _changes(self) -> list[JsonValue]:
-        changes = self.plan.differences if isinstance(self.plan, Create | Update) else ()
-        return [{"field": change.field, "actual": change.actual, "wanted": change.wanted} for change in changes]
+        return [
+            {"field": change.field, "actual": change.actual, "wanted": change.wanted}
+            for change in self.plan.differences
+        ]
 
     def _declaration(self) -> str:
         return sha256(_canonical(self.spec.declared_fields).encode()).hexdigest()
-
-    def _only_asks_for_null_again(self) -> bool:
-        """Return whether the only differences are nulls that the API replaced with defaults."""
-        return isinstance(self.plan, Update) and all(
-            change.wanted is None and change.field in SERVICE_CHOOSES for change in self.plan.differences
-        )
 
 
 @dataclass(frozen=True)
@@ -108,11 +104,14 @@ class FleetPlan:
     :param steps: one for each declared agent, in the declared order.
     :param undeclared: agents that exist and are not declared: they are reported, and never touched.
     :param connection: the id of the connection over which it was made.
+    :param listed_at: when the list of agents was asked for, by ``time.monotonic()``. A plan that is applied later than
+        :data:`.apply.LIST_IS_STALE_AFTER` is checked against a new list before its creates.
     """
 
     steps: tuple[Step, ...]
     undeclared: tuple[PhoneAgent, ...] = ()
     connection: str = ""
+    listed_at: float = field(default_factory=time.monotonic, compare=False)
 
     @property
     def refused(self) -> int:
@@ -149,11 +148,10 @@ class FleetPlan:
             name = repr(shortened(step.spec.agent_name))
             if isinstance(step.plan, Refuse):
                 yield name, step.action, str(step.plan.error)
-            elif isinstance(step.plan, Create | Update):
-                for change in step.plan.differences:
-                    # A new agent has its name in the first column.
-                    if change.field != "name" or isinstance(step.plan, Update):
-                        yield name, step.action, change.in_full()
+            for change in step.plan.differences:
+                # A new agent has its name in the first column.
+                if change.field != "name" or not isinstance(step.plan, Create):
+                    yield name, step.action, change.in_full()
 
     def as_dict(self) -> dict[str, JsonValue]:
         """Return the plan as plain JSON: what a dry run returns, and what can be approved."""
@@ -161,7 +159,7 @@ class FleetPlan:
             "connection": self.connection,
             "agents": [step.as_dict() for step in self.steps],
             "undeclared": [{"id": agent.id, "name": agent.name} for agent in self.undeclared],
-            "changes": sum(isinstance(step.plan, Create | Update) for step in self.steps),
+            "changes": sum(step.plan.writes for step in self.steps),
             "summary": self.summary,
             "table": self.table,
         }
@@ -222,6 +220,7 @@ def plan_fleet(specs: Sequence[PhoneAgentSpec], agents: PhoneAgents, connection:
         steps=tuple(Step(spec, plan_upsert(spec, agents)) for spec in specs),
         undeclared=tuple(agent for agent in agents if normalize_name(agent.name or "") not in declared),
         connection=connection,
+        listed_at=agents.listed_at,
     )
 
 
@@ -241,9 +240,9 @@ def check_literal_declarations(declarations: Sequence[object]) -> None:
     """
 
     def check(fields: Mapping[str, object]) -> PhoneAgentChanges:
-        if "name" not in fields:
-            raise OpenCXArgumentError("name: is required")
-        return PhoneAgentChanges.parse({field: value for field, value in fields.items() if has_no_template(value)})
+        literal = {field: value for field, value in fields.items() if has_no_template(value)}
+        has_templated_name = "name" in fields and "name" not in literal
+        return (PhoneAgentChanges if has_templated_name else PhoneAgentSpec).parse(literal)
 
     known = [part if isinstance(part, Mapping) or has_no_template(part) else _A_TEMPLATE for part in declarations]
     _parsed(known, check)

@@ -5,10 +5,11 @@ The same comparison serves before a write (what differs?) and after it (was it s
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from pydantic import JsonValue
 
@@ -30,6 +31,9 @@ from airflow_provider_opencx.resources.phone_agents import (
 )
 from airflow_provider_opencx.text import UNSTORABLE, listed, shortened
 
+if TYPE_CHECKING:
+    from airflow_provider_opencx.metrics import Decision
+
 _MOST_SHOWN = 80
 _AROUND = 30
 
@@ -42,9 +46,12 @@ class PhoneAgents:
     A thousand waiting tasks search one list of thousands of agents, so a search must cost next to nothing.
 
     :param agents: the agents, as listed.
+    :param listed_at: when their list was asked for, by ``time.monotonic()``; by default now. What was written later may
+        be missing.
     """
 
-    def __init__(self, agents: Iterable[PhoneAgent]) -> None:
+    def __init__(self, agents: Iterable[PhoneAgent], listed_at: float | None = None) -> None:
+        self.listed_at = time.monotonic() if listed_at is None else listed_at
         self._by_id = {agent.id: agent for agent in agents}
         self._by_name: dict[str, list[PhoneAgent]] = {}
         for agent in self._by_id.values():
@@ -61,19 +68,6 @@ class PhoneAgents:
     def named(self, name: str) -> list[PhoneAgent]:
         """Return the agents of a name; nothing says that the service keeps names unique."""
         return self._by_name.get(normalize_name(name), [])
-
-    def ids_named(self, name: str) -> Sequence[str]:
-        """Return the ids of the agents of a name, without parsing the agents."""
-        return [agent.id for agent in self.named(name)]
-
-    def has_id(self, agent_id: str) -> bool:
-        """Return whether there is an agent of an id."""
-        return agent_id in self._by_id
-
-    def is_ready(self, agent_id: str) -> bool:
-        """Return whether there is an agent of an id, and it has its number."""
-        agent = self.with_id(agent_id)
-        return agent is not None and has_number(agent)
 
 
 def has_number(agent: PhoneAgent) -> bool:
@@ -93,6 +87,11 @@ class Difference:
     field: str
     actual: JsonValue
     wanted: JsonValue
+
+    @property
+    def is_left_to_the_service(self) -> bool:
+        """Whether null was declared for a field for which the service then chooses a value of its own."""
+        return self.wanted is None and self.field in SERVICE_CHOOSES
 
     def __str__(self) -> str:
         actual, wanted = (text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..." for text in self._texts())
@@ -117,6 +116,10 @@ class Difference:
 class Create:
     """No agent has the name: create one."""
 
+    action: ClassVar[str] = "create"
+    decision: ClassVar[Decision] = "created"
+    writes: ClassVar[bool] = True
+
     spec: PhoneAgentSpec
 
     def __str__(self) -> str:
@@ -134,6 +137,10 @@ class Create:
 class Update:
     """The agent exists and differs: send the fields that differ."""
 
+    action: ClassVar[str] = "update"
+    decision: ClassVar[Decision] = "updated"
+    writes: ClassVar[bool] = True
+
     agent: PhoneAgent
     changes: PhoneAgentChanges
     differences: tuple[Difference, ...]
@@ -146,6 +153,11 @@ class Update:
 class Unchanged:
     """The agent is as it should be: send nothing."""
 
+    action: ClassVar[str] = "unchanged"
+    decision: ClassVar[Decision] = "unchanged"
+    writes: ClassVar[bool] = False
+    differences: ClassVar[tuple[Difference, ...]] = ()
+
     agent: PhoneAgent
 
 
@@ -157,6 +169,10 @@ class Adopt:
     :param differences: where it is not as declared.
     """
 
+    action: ClassVar[str] = "adopt"
+    decision: ClassVar[Decision] = "adopted"
+    writes: ClassVar[bool] = False
+
     agent: PhoneAgent
     differences: tuple[Difference, ...]
 
@@ -164,6 +180,11 @@ class Adopt:
 @dataclass(frozen=True)
 class Refuse:
     """The declaration conflicts with an existing agent: send nothing, raise the error."""
+
+    action: ClassVar[str] = "refuse"
+    decision: ClassVar[Decision] = "refused"
+    writes: ClassVar[bool] = False
+    differences: ClassVar[tuple[Difference, ...]] = ()
 
     error: OpenCXError
 
@@ -235,12 +256,22 @@ def require_agent(agents: PhoneAgents, *, agent_id: str | None = None, agent_nam
     """Return the agent of an id or of a name; raises ``OpenCXAgentNotFoundError`` if there is none."""
     agent = pick_agent(agents, agent_id=agent_id, agent_name=agent_name)
     if agent is None:
-        raise OpenCXAgentNotFoundError(
-            f"There is no {describe_selector(agent_id, agent_name)} in this organization. Has it been deleted, or"
-            " does the connection's API key belong to another organization?",
-            agent_ids=[agent_id] if agent_id else [],
-        )
+        raise not_found(describe_selector(agent_id, agent_name), [agent_id] if agent_id else [])
     return agent
+
+
+def not_found(described: str, agent_ids: Sequence[str], observed: str = "") -> OpenCXAgentNotFoundError:
+    """Return the error that an agent is not there.
+
+    :param described: the agent, or several of them.
+    :param agent_ids: their ids, as far as they are known.
+    :param observed: how that was observed, for the message.
+    """
+    return OpenCXAgentNotFoundError(
+        f"There is no {described} in this organization{observed}. Has it been deleted, or does the connection's API key"
+        " belong to another organization?",
+        agent_ids=agent_ids,
+    )
 
 
 def checked_selector(agent_id: object, agent_name: object) -> tuple[str | None, str | None]:
@@ -288,9 +319,7 @@ def find_mismatches(declared: PhoneAgentChanges, stored: PhoneAgent) -> tuple[Di
     A declared ``None`` for which the service chose a value of its own is no mismatch.
     """
     return tuple(
-        difference
-        for difference in find_differences(declared, stored)
-        if not (difference.wanted is None and difference.field in SERVICE_CHOOSES)
+        difference for difference in find_differences(declared, stored) if not difference.is_left_to_the_service
     )
 
 

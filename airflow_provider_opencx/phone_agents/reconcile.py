@@ -1,20 +1,20 @@
 """Brings agents to their declaration: list, plan, apply, and check the result.
 
-These flows (see :mod:`..client.flow`) are the operations of the hook, and serve every other caller: what is a failure
-is decided here.
+The hook and every other caller use these functions: what is a failure is decided here.
 """
 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from typing import Literal, TypeAlias
 
 from pydantic import JsonValue
 
 from airflow_provider_opencx import metrics
-from airflow_provider_opencx.client.errors import long_retry_after
-from airflow_provider_opencx.client.flow import Flow, Pause
+from airflow_provider_opencx.client.client import OpenCXClient
+from airflow_provider_opencx.client.retry_after import RetryAfter
 from airflow_provider_opencx.exceptions import (
     OpenCXCreateMismatchError,
     OpenCXError,
@@ -25,7 +25,7 @@ from airflow_provider_opencx.exceptions import (
     OpenCXPlanRefusedError,
 )
 from airflow_provider_opencx.phone_agents import apply, fleet
-from airflow_provider_opencx.phone_agents.apply import Outcome, Result, list_agents
+from airflow_provider_opencx.phone_agents.apply import Result, list_agents
 from airflow_provider_opencx.phone_agents.fleet import FleetPlan
 from airflow_provider_opencx.phone_agents.plan import (
     IfExists,
@@ -38,6 +38,7 @@ from airflow_provider_opencx.phone_agents.plan import (
     plan_upsert,
     require_agent,
 )
+from airflow_provider_opencx.phone_agents.writes import Outcome
 from airflow_provider_opencx.resources.phone_agents import PhoneAgent, PhoneAgentChanges, PhoneAgentSpec
 from airflow_provider_opencx.text import shortened
 
@@ -50,35 +51,44 @@ log = logging.getLogger(__name__)
 
 
 def create(
-    spec: PhoneAgentSpec, if_exists: IfExists = "adopt", *, on_mismatch: OnMismatch = "fail", is_retry: bool = False
-) -> Flow[PhoneAgent]:
+    client: OpenCXClient,
+    spec: PhoneAgentSpec,
+    if_exists: IfExists = "adopt",
+    *,
+    on_mismatch: OnMismatch = "fail",
+    is_retry: bool = False,
+) -> PhoneAgent:
     """Make sure that exactly one agent has the declared name; one that exists is left as it is.
 
     :param is_retry: whether an earlier try may have sent the create: the list is then read for some 15 s.
     """
-    agents = yield from _list_before_creating([spec], is_retry)
-    outcome = yield from apply.apply_plan(plan_create(spec, agents, if_exists), spec)
+    agents = _list_before_creating(client, [spec], is_retry)
+    outcome = apply.apply_plan(client, plan_create(spec, agents, if_exists), spec, agents.listed_at)
     return _checked(outcome, on_mismatch, OpenCXCreateMismatchError)
 
 
-def upsert(spec: PhoneAgentSpec, *, on_mismatch: OnMismatch = "fail", is_retry: bool = False) -> Flow[PhoneAgent]:
+def upsert(
+    client: OpenCXClient, spec: PhoneAgentSpec, *, on_mismatch: OnMismatch = "fail", is_retry: bool = False
+) -> PhoneAgent:
     """Make sure that exactly one agent has the declared name, and is as declared.
 
     :param is_retry: whether an earlier try may have sent a create: the list is then read for some 15 s.
     """
-    agents = yield from _list_before_creating([spec], is_retry)
-    return _checked((yield from apply.apply_plan(plan_upsert(spec, agents), spec)), on_mismatch)
+    agents = _list_before_creating(client, [spec], is_retry)
+    outcome = apply.apply_plan(client, plan_upsert(spec, agents), spec, agents.listed_at)
+    return _checked(outcome, on_mismatch)
 
 
 def update(
+    client: OpenCXClient,
     changes: PhoneAgentChanges,
     *,
     agent_id: str | None = None,
     agent_name: str | None = None,
     on_mismatch: OnMismatch = "fail",
-) -> Flow[PhoneAgent]:
+) -> PhoneAgent:
     """Bring an existing agent to the declared fields; one that an earlier try has renamed is found again."""
-    agents = yield from list_agents()
+    agents = list_agents(client)
     plan: Plan
     try:
         agent = pick_agent(agents, agent_id=agent_id, agent_name=agent_name)
@@ -88,52 +98,53 @@ def update(
         plan = plan_update(changes, agent, agents)
     except OpenCXPlanRefusedError as refusal:
         plan = Refuse(refusal)
-    return _checked((yield from apply.apply_plan(plan, changes)), on_mismatch)
+    return _checked(apply.apply_plan(client, plan, changes, agents.listed_at), on_mismatch)
 
 
-def plan_fleet(specs: Sequence[PhoneAgentSpec], *, connection: str = "", is_retry: bool = False) -> Flow[FleetPlan]:
+def plan_fleet(
+    client: OpenCXClient, specs: Sequence[PhoneAgentSpec], *, connection: str = "", is_retry: bool = False
+) -> FleetPlan:
     """Plan for exactly one agent of each declared name, as declared, from one read of the list.
 
     :param connection: the id of the connection over which the plan is made.
     :param is_retry: whether an earlier try may have sent creates: the list is then read for some 15 s.
     """
-    return fleet.plan_fleet(specs, (yield from _list_before_creating(specs, is_retry)), connection)
+    return fleet.plan_fleet(specs, _list_before_creating(client, specs, is_retry), connection)
 
 
 def apply_fleet(
-    plan: FleetPlan, *, approved: Mapping[str, JsonValue] | None = None, on_mismatch: OnMismatch = "fail"
-) -> Flow[list[PhoneAgent]]:
+    client: OpenCXClient,
+    plan: FleetPlan,
+    *,
+    approved: Mapping[str, JsonValue] | None = None,
+    on_mismatch: OnMismatch = "fail",
+) -> list[PhoneAgent]:
     """Apply the plan of a fleet, and return the agents in the declared order.
 
-    An agent that fails does not hold up the others, unless its error says that theirs would fail as well. The plan is
-    checked at once, before the flow is run, and so before a connection is needed.
+    An agent that fails does not hold up the others, unless its error says that theirs would fail as well.
 
     :param approved: a plan that somebody has approved, as JSON: nothing else is done.
     :raises OpenCXPlanRefusedError: before the first write, if an agent cannot be brought to its declaration, or the
         plan is not the approved one.
     :raises OpenCXFleetError: naming each agent that failed, after the others were written.
     """
-    metrics.count_decision("refused", plan.refused)
+    metrics.count_decision(Refuse.decision, plan.refused)
     plan.check(approved)
-    return _apply_checked(plan, on_mismatch)
+    writer = apply.FleetWriter(client, [(step.plan, step.spec) for step in plan.steps], plan.listed_at)
+    return _agents_of(plan, writer.write(), on_mismatch)
 
 
-def _apply_checked(plan: FleetPlan, on_mismatch: OnMismatch) -> Flow[list[PhoneAgent]]:
-    results = yield from apply.apply_plans([(step.plan, step.spec) for step in plan.steps])
-    return _agents_of(plan, results, on_mismatch)
-
-
-def _list_before_creating(specs: Sequence[PhoneAgentSpec], is_retry: bool) -> Flow[PhoneAgents]:
+def _list_before_creating(client: OpenCXClient, specs: Sequence[PhoneAgentSpec], is_retry: bool) -> PhoneAgents:
     """List the agents; in a retry again and again, while one of these names may be about to appear.
 
     The worker of an earlier try may have been killed with its create on the way, and the next try may begin at once.
     """
-    agents = yield from list_agents()
+    agents = list_agents(client)
     for seconds in apply.LIST_AGAIN_AFTER[1:] if is_retry else ():
         if all(agents.named(spec.agent_name) for spec in specs):
             break
-        yield Pause(seconds)
-        agents = yield from list_agents()
+        time.sleep(seconds)
+        agents = list_agents(client)
     return agents
 
 
@@ -144,7 +155,7 @@ def _checked(
     if not outcome.mismatches:
         return outcome.agent
     message = (
-        f"OpenCX {outcome.action} {outcome.agent.label}, but not as declared:"
+        f"OpenCX {outcome.decision} {outcome.agent.label}, but not as declared:"
         f" {'; '.join(map(str, outcome.mismatches))}. The service may not know the field, or not accept the value; with"
         " on_mismatch='warn' this is only logged."
     )
@@ -183,8 +194,9 @@ def _fleet_error(failures: Mapping[str, OpenCXError], declared: int) -> OpenCXFl
     # An agent under another name than declared is not found again: another try would create one more.
     created_otherwise = any(isinstance(error, OpenCXNameMismatchError) for error in failures.values())
     is_permanent = created_otherwise or all(error.is_permanent for error in failures.values())
+    waits = [asked.seconds for error in failures.values() if (asked := RetryAfter.too_long(error))]
     return (OpenCXFleetPermanentError if is_permanent else OpenCXFleetError)(
         message,
         failures={name: str(error) for name, error in failures.items()},
-        retry_after=max(filter(None, map(long_retry_after, failures.values())), default=None),
+        retry_after=max(waits, default=None),
     )

@@ -7,12 +7,19 @@ from collections.abc import Mapping, Sequence
 from pydantic import JsonValue
 
 from airflow_provider_opencx.exceptions import (
-    OpenCXAgentNotFoundError,
     OpenCXArgumentError,
     OpenCXError,
     OpenCXRateLimitError,
 )
-from airflow_provider_opencx.phone_agents.plan import PhoneAgents, checked_selector, describe_selector, pick_agent
+from airflow_provider_opencx.phone_agents.plan import (
+    PhoneAgents,
+    checked_selector,
+    describe_selector,
+    has_number,
+    not_found,
+    pick_agent,
+)
+from airflow_provider_opencx.resources.phone_agents import PhoneAgent
 from airflow_provider_opencx.text import listed, shortened
 
 TOLERATED_FAILED_POLLS = 5
@@ -73,8 +80,8 @@ class Wait:
         are = "is" if self.without_number == 1 else "are"
         return f"{self.without_number} of {self} {are} still without a number."
 
-    def evaluate(self, poll: PhoneAgents | OpenCXError) -> list[str] | None:
-        """Return the agents' ids, in the order given, if all have numbers; ``None`` if the wait goes on.
+    def evaluate(self, poll: PhoneAgents | OpenCXError) -> list[PhoneAgent] | None:
+        """Return the agents, in the order given, if all have numbers; ``None`` if the wait goes on.
 
         :param poll: all agents of the organization, or the error for which they could not be read.
         :raises OpenCXError: if the wait must stop.
@@ -87,26 +94,19 @@ class Wait:
         before = self.without_number
         found = {wanted: self._pick(poll, wanted) for wanted in dict.fromkeys(self._wanted)}
         if self._by_id:
-            self._count_missing([wanted for wanted, agent_id in found.items() if agent_id is None])
-        ids = map(found.__getitem__, self._wanted)
-        ready = [agent_id for agent_id in ids if agent_id is not None and poll.is_ready(agent_id)]
+            self._count_missing([wanted for wanted, agent in found.items() if agent is None])
+        ready = [agent for agent in map(found.__getitem__, self._wanted) if agent is not None and has_number(agent)]
         self.without_number = len(self._wanted) - len(ready)
         self.made_progress = self.without_number != before
         return None if self.without_number else ready
 
-    def result(self, poll: PhoneAgents, agent_ids: Sequence[str]) -> JsonValue:
-        """Return the agents of these ids as the task's result, plain JSON: one agent, or the list of them."""
-        agents: list[JsonValue] = [agent.as_dict() for agent in map(poll.with_id, agent_ids) if agent is not None]
-        return agents[0] if self.is_for_one else agents
+    def result(self, agents: Sequence[PhoneAgent]) -> JsonValue:
+        """Return the agents as the task's result, plain JSON: one agent, or the list of them."""
+        results: list[JsonValue] = [agent.as_dict() for agent in agents]
+        return results[0] if self.is_for_one else results
 
-    def _pick(self, poll: PhoneAgents, wanted: str) -> str | None:
-        """Return the id of an agent that is waited for, without parsing agents: there may be thousands."""
-        if self._by_id:
-            return wanted if poll.has_id(wanted) else None
-        ids = poll.ids_named(wanted)
-        if len(ids) > 1:
-            pick_agent(poll, agent_name=wanted)  # raises, naming them
-        return ids[0] if ids else None
+    def _pick(self, poll: PhoneAgents, wanted: str) -> PhoneAgent | None:
+        return poll.with_id(wanted) if self._by_id else pick_agent(poll, agent_name=wanted)
 
     def _described(self, wanted: str) -> str:
         return describe_selector(wanted, None) if self._by_id else describe_selector(None, wanted)
@@ -126,7 +126,8 @@ class Wait:
         self._missing_polls = {agent_id: self._missing_polls.get(agent_id, 0) + 1 for agent_id in missing}
         gone = [agent_id for agent_id, polls in self._missing_polls.items() if polls > TOLERATED_MISSING_POLLS]
         if gone:
-            raise OpenCXAgentNotFoundError(_not_found(gone), agent_ids=gone)
+            described = f"phone agent {listed([*map(shortened, gone)], separator=' or ')}"
+            raise not_found(described, gone, f": missing {TOLERATED_MISSING_POLLS + 1} times in a row")
 
 
 def success(result: JsonValue) -> str:
@@ -143,19 +144,6 @@ def success(result: JsonValue) -> str:
 
 def _label(agent: Mapping[str, JsonValue]) -> str:
     return f"phone agent {shortened(str(agent['name']))!r} ({agent['id']})"
-
-
-def _not_found(agent_ids: Sequence[str]) -> str:
-    times = f"missing {TOLERATED_MISSING_POLLS + 1} times in a row"
-    if len(agent_ids) == 1:
-        return (
-            f"There is no {describe_selector(agent_ids[0], None)} in this organization: it was {times}. Has it been"
-            " deleted, or does the connection's API key belong to another organization?"
-        )
-    return (
-        f"There are no phone agents {listed([*map(shortened, agent_ids)])} in this organization: they were {times}."
-        " Have they been deleted, or does the connection's API key belong to another organization?"
-    )
 
 
 def checked_selectors(agent_id: object, agent_name: object) -> tuple[str | list[str] | None, str | list[str] | None]:

@@ -10,9 +10,8 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Annotated, ClassVar, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -29,12 +28,14 @@ from pydantic import (
 )
 
 from airflow_provider_opencx.client.errors import error_of, message_of
-from airflow_provider_opencx.client.flow import Flow, send, send_unchecked
 from airflow_provider_opencx.client.operation import Operation, Request, Response
 from airflow_provider_opencx.client.pagination import first_page, list_items
 from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXRequestRefusedError
 from airflow_provider_opencx.resources.models import ResourceModel, describe_problems
 from airflow_provider_opencx.text import UNSTORABLE, shortened
+
+if TYPE_CHECKING:
+    from airflow_provider_opencx.client.client import OpenCXClient
 
 LIST_PHONE_AGENTS = Operation(
     id="listPhoneAgents",
@@ -72,8 +73,6 @@ _LONGEST_ID = 1000
 _E164 = re.compile(r"\+[1-9]\d{1,14}")
 _PHONE_NUMBER_SPACING = re.compile(r"[\s().\-/]")
 _HTTP_URL = TypeAdapter(HttpUrl)
-
-_Item = TypeVar("_Item")
 
 
 def normalize_name(name: str) -> str:
@@ -337,53 +336,43 @@ class PhoneAgentSpec(PhoneAgentChanges):
         return self if "type" in self.model_fields_set else self.model_copy(update={"type": "outbound"})
 
 
-def list_phone_agents() -> Flow[list[PhoneAgent]]:
+def list_phone_agents(client: OpenCXClient) -> list[PhoneAgent]:
     """List all agents: ``GET /phone``, followed through every page where the service sends pages (2024).
 
     An agent that two pages show, because the list moved between them, is one agent.
     """
-    agents = yield from list_items(LIST_PHONE_AGENTS.request(), PhoneAgent.from_response)
+    agents = list_items(client, LIST_PHONE_AGENTS.request(), PhoneAgent.from_response)
     return list({agent.id: agent for agent in agents}.values())
 
 
-def list_phone_agents_as(read: Callable[[JsonValue], _Item]) -> Flow[list[_Item]]:
-    """List all agents as :func:`list_phone_agents` does, parsing each with ``read`` while the list is decoded.
-
-    An agent that two pages show is returned twice.
-
-    :param read: gets an agent as decoded JSON; raises ``OpenCXResponseError`` if the item is not an agent.
-    """
-    return (yield from list_items(LIST_PHONE_AGENTS.request(), read))
-
-
-def create_phone_agent(spec: PhoneAgentSpec) -> Flow[PhoneAgent | None]:
+def create_phone_agent(client: OpenCXClient, spec: PhoneAgentSpec) -> PhoneAgent | None:
     """Create an agent: ``POST /phone``, sent once, and without checking whether the agent exists.
 
     Returns ``None`` if the response has no body.
     """
     about = f"phone agent {shortened(spec.agent_name)!r}"
-    return (yield from _write(CREATE_PHONE_AGENT.request(body=spec.for_creation().body(), about=about)))
+    return _write(client, CREATE_PHONE_AGENT.request(body=spec.for_creation().body(), about=about))
 
 
-def update_phone_agent(agent_id: str, changes: PhoneAgentChanges) -> Flow[PhoneAgent | None]:
+def update_phone_agent(client: OpenCXClient, agent_id: str, changes: PhoneAgentChanges) -> PhoneAgent | None:
     """Change an agent: ``PATCH /phone/{id}``. Returns ``None`` if the response has no body (2024, 2025)."""
     request = UPDATE_PHONE_AGENT.request(path_parameters={"phone_agent_id": agent_id}, body=changes.body())
-    return (yield from _write(request))
+    return _write(client, request)
 
 
-def ping() -> Flow[None]:
+def ping(client: OpenCXClient) -> None:
     """Send one authenticated request that changes nothing: the first page of the list of agents."""
-    yield from first_page(LIST_PHONE_AGENTS.request(), PhoneAgent.from_response)
+    first_page(client, LIST_PHONE_AGENTS.request(), PhoneAgent.from_response)
 
 
-def _write(request: Request) -> Flow[PhoneAgent | None]:
+def _write(client: OpenCXClient, request: Request) -> PhoneAgent | None:
     try:
-        response = yield from send(request)
+        response = client.send(request)
     except OpenCXRequestRefusedError as refused:
         older = _in_the_form_before_2026(request)
         if refused.status_code not in (400, 422) or older is None:
             raise
-        response = yield from _send_in_older_form(older, refused)
+        response = _send_in_older_form(client, older, refused)
     with response.named():
         return PhoneAgent.from_response(response.decoded()) if response.body.strip() else None
 
@@ -400,8 +389,8 @@ def _in_the_form_before_2026(request: Request) -> Request | None:
     return replace(request, body={**body, "language": language[0]})
 
 
-def _send_in_older_form(older: Request, refused: OpenCXRequestRefusedError) -> Flow[Response]:
-    response = yield from send_unchecked(older)
+def _send_in_older_form(client: OpenCXClient, older: Request, refused: OpenCXRequestRefusedError) -> Response:
+    response = client.send_unchecked(older)
     if response.is_success:
         return response
     error = error_of(older, response)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import JsonValue
 
-from airflow_provider_opencx.client.flow import Flow
 from airflow_provider_opencx.client.operation import Operation
 from airflow_provider_opencx.client.pagination import list_items
 from airflow_provider_opencx.resources.models import ResourceModel
+
+if TYPE_CHECKING:
+    from airflow_provider_opencx.client.client import OpenCXClient
 
 LIST_VOICES = Operation(
     id="listPhoneVoices",
@@ -34,6 +36,6 @@ class Voice(ResourceModel):
     preview_url: JsonValue = None
 
 
-def list_voices() -> Flow[list[Voice]]:
+def list_voices(client: OpenCXClient) -> list[Voice]:
     """List the voices that can be given as ``voice_id``: ``GET /phone/voices``."""
-    return (yield from list_items(LIST_VOICES.request(), Voice.from_response))
+    return list_items(client, LIST_VOICES.request(), Voice.from_response)

@@ -286,11 +286,11 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator):
         except OpenCXError as error:
             self._last_poll = error
             self.log.warning("Polling for the number failed: %s", error)
-        agent_ids = self._waiting.evaluate(self._last_poll)
-        if agent_ids is None or isinstance(self._last_poll, OpenCXError):
+        agents = self._waiting.evaluate(self._last_poll)
+        if agents is None:
             self.log.log(logging.INFO if self._waiting.made_progress else logging.DEBUG, self._waiting.progress)
             return None
-        return self._waiting.result(self._last_poll, agent_ids)
+        return self._waiting.result(agents)
 
     @property
     def _waiting(self) -> Wait:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Hashable, Mapping, Sequence
-from contextlib import aclosing
-from typing import Any, cast
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow.providers.common.compat.sdk import XCOM_RETURN_KEY, XCom
-from airflow.triggers.base import BaseEventTrigger, TaskSuccessEvent, TriggerEvent
+from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 from asgiref.sync import sync_to_async
 from pydantic import JsonValue
 
@@ -18,6 +17,10 @@ from airflow_provider_opencx import metrics
 from airflow_provider_opencx.exceptions import OpenCXError
 from airflow_provider_opencx.phone_agents.waiting import Wait, success
 from airflow_provider_opencx.triggers.polling import SharedPolls, Snapshot, waited_for
+from airflow_provider_opencx.xcoms import xcoms_of
+
+if TYPE_CHECKING:
+    from airflow.models.taskinstance import TaskInstance
 
 SECONDS_TO_SETTLE = 10.0
 """Seconds after its start before which a trigger does not send a task back to a worker.
@@ -26,18 +29,16 @@ Airflow fails a task that resumes before its scheduler has heard that the worker
 seconds: apache/airflow issues 71580 and 72716. An agent that has its number already would be such a task.
 """
 
-MOST_READ_IN_THE_LOOP = 50
-"""The agents of a longer sequence are read in a thread, so that the triggerer goes on meanwhile."""
-
 log = logging.getLogger(__name__)
 
 
-class OpenCXPhoneNumberTrigger(BaseEventTrigger):
+class OpenCXPhoneNumberTrigger(BaseTrigger):
     """Fires once, when an agent, or each of several, has its phone number, or when the wait must stop.
 
     All triggers of one connection and interval in a triggerer share their polls: one ``GET /phone`` an interval,
-    however many tasks wait, whether Airflow shares the stream (3.3 and later) or runs each trigger by itself. A
-    result is always of a poll that began after the trigger was made, as it is where a worker polls.
+    however many tasks wait. A result is always of a poll that began after the trigger was made, as it is where a
+    worker polls. It serves deferred tasks alone: Airflow refuses it in an ``AssetWatcher``, where it would fire again
+    and again for a number that is there.
 
     The event is plain JSON: ``{"status": "success", "agent": {...}}``, or ``"agents": [...]`` where several were
     asked for, or ``{"status": "error", ...}`` with the error; it never holds the key.
@@ -91,82 +92,46 @@ class OpenCXPhoneNumberTrigger(BaseEventTrigger):
             },
         )
 
-    def shared_stream_key(self) -> Hashable | None:
-        """Return what the triggers that share one stream of polls have in common."""
-        return ("opencx-phone-agents", self.opencx_conn_id, float(self.poll_interval))
-
-    @classmethod
-    async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncGenerator[Snapshot]:
-        """Poll for ever, an interval apart, and yield each poll.
-
-        Never raises: an error is yielded as a value, for each waiting task to evaluate.
-        """
-        polls = SharedPolls.join(kwargs["opencx_conn_id"], kwargs["poll_interval"])
-        snapshot: Snapshot | None = None
-        try:
-            while True:
-                snapshot = await polls.after(snapshot)
-                yield snapshot
-        finally:
-            await polls.leave()
-
-    async def filter_shared_stream(self, shared_stream: AsyncIterator[Any]) -> AsyncIterator[TriggerEvent]:
-        """Evaluate each poll for this trigger's agents, and fire once."""
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Wait, and fire once."""
         started = time.monotonic()
-        outcome = await self._outcome(shared_stream)
-        if outcome is None:
-            return
+        outcome = await self._outcome()
         # Without an id, this runs in ``dag.test()``, which knows no end in the triggerer and no scheduler either.
         in_triggerer = self.trigger_id is not None
         if in_triggerer and self.end_from_trigger and outcome["status"] == "success" and await self._store(outcome):
-            log.info(await asyncio.to_thread(success, result_of(outcome)))
+            log.info(success(result_of(outcome)))
             yield TaskSuccessEvent()
             return
         if in_triggerer and self.started_by_worker:
             await asyncio.sleep(started + SECONDS_TO_SETTLE - time.monotonic())
         yield TriggerEvent(outcome)  # type: ignore[no-untyped-call]  # Airflow does not annotate it
 
-    async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Wait without Airflow's shared stream: what Airflow before 3.3 does, and ``dag.test()``."""
-        async with aclosing(self.open_shared_stream(self.serialize()[1])) as stream:
-            async for event in self.filter_shared_stream(stream):
-                yield event
-
-    async def _outcome(self, shared_stream: AsyncIterator[Any]) -> dict[str, Any] | None:
-        """Return the payload of the event, ``None`` if the stream ended without one."""
+    async def _outcome(self) -> dict[str, Any]:
+        """Return the payload of the event."""
         try:
             wait = Wait(self.agent_id, self.agent_name)
-            result = [] if wait.is_for_none else await self._waited(wait, shared_stream)
+            result = [] if wait.is_for_none else await self._result(wait)
         except OpenCXError as error:
             return {"status": "error", **error.to_event()}
-        if result is None:
-            return None
         return {"status": "success", "agent" if wait.is_for_one else "agents": result}
 
-    async def _waited(self, wait: Wait, shared_stream: AsyncIterator[Any]) -> JsonValue:
-        """Return the result, ``None`` if the stream ended without one; report the wait to the log and the metrics."""
+    async def _result(self, wait: Wait) -> JsonValue:
+        """Wait, and return the result; report the wait to the log and the metrics."""
         if not self.started_by_worker:
             log.info("Waiting for %s.", wait.goal)
+        snapshot: Snapshot | None = None
         with waited_for(self.opencx_conn_id, wait.without_number):
-            result = await self._result(wait, shared_stream)
-        if result is not None:
-            metrics.time_to_number(time.time() - self.waiting_since)
-        return result
-
-    async def _result(self, wait: Wait, shared_stream: AsyncIterator[Any]) -> JsonValue:
-        """Return the result, ``None`` if the stream ended without one."""
-        async for snapshot in shared_stream:
-            if snapshot.begun_at < self._made_at:
-                continue  # it may show an agent as it was before the task upstream changed it
-            async with snapshot.slots:
-                await asyncio.sleep(0)  # lets the other waiters run
-                agent_ids = wait.evaluate(snapshot.poll)
-                if agent_ids is not None and len(agent_ids) > MOST_READ_IN_THE_LOOP:
-                    return await asyncio.to_thread(wait.result, snapshot.poll, agent_ids)
-                if agent_ids is not None:
-                    return wait.result(snapshot.poll, agent_ids)
-            log.log(logging.INFO if wait.made_progress else logging.DEBUG, wait.progress)
-        return None
+            async with SharedPolls.join(self.opencx_conn_id, self.poll_interval) as polls:
+                while True:
+                    snapshot = await polls.after(snapshot)
+                    if snapshot.begun_at < self._made_at:
+                        continue  # it may show an agent as it was before the task upstream changed it
+                    agents = wait.evaluate(snapshot.poll)
+                    if agents is not None:
+                        break
+                    log.log(logging.INFO if wait.made_progress else logging.DEBUG, wait.progress)
+        metrics.time_to_number(time.time() - self.waiting_since)
+        return wait.result(agents)
 
     async def _store(self, outcome: Mapping[str, Any]) -> bool:
         """Store the result as the task's XCom as a worker would; return whether that was possible.
@@ -177,21 +142,28 @@ class OpenCXPhoneNumberTrigger(BaseEventTrigger):
         if task is None:
             return False
         try:
+            result = result_of(outcome)
+            values = {**(xcoms_of(result) if isinstance(result, dict) else {}), XCOM_RETURN_KEY: result}
             # Not thread-sensitive: a slow XCom backend would hold up what other triggers do in that one thread.
-            stored = sync_to_async(XCom.set, thread_sensitive=False)(
-                XCOM_RETURN_KEY,
-                result_of(outcome),
-                dag_id=task.dag_id,
-                task_id=task.task_id,
-                run_id=task.run_id,
-                map_index=-1 if task.map_index is None else task.map_index,
-            )
+            stored = sync_to_async(_set_xcoms, thread_sensitive=False)(task, values)
             await asyncio.shield(stored)  # a call that is cancelled half-way ends the triggerers of Airflow 3.0 and 3.1
         except Exception:
             # It is stored over Airflow's own API, so errors of any kind can come from there.
             log.warning("The result could not be stored in the triggerer; a worker will do it.", exc_info=True)
             return False
         return True
+
+
+def _set_xcoms(task: TaskInstance, values: Mapping[str, JsonValue]) -> None:
+    for key, value in values.items():
+        XCom.set(
+            key,
+            value,
+            dag_id=task.dag_id,
+            task_id=task.task_id,
+            run_id=task.run_id,
+            map_index=-1 if task.map_index is None else task.map_index,
+        )
 
 
 def result_of(event: Mapping[str, Any] | None) -> JsonValue:

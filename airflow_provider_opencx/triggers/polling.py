@@ -6,20 +6,24 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Generator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias
 
-from airflow_provider_opencx import metrics
-from airflow_provider_opencx.client.client import AsyncOpenCXClient
-from airflow_provider_opencx.exceptions import OpenCXAuthenticationError, OpenCXError, OpenCXRateLimitError
-from airflow_provider_opencx.hooks.opencx import OpenCXHook
-from airflow_provider_opencx.phone_agents.waiting import next_poll_in
-from airflow_provider_opencx.resources.phone_agents import list_phone_agents_as
-from airflow_provider_opencx.triggers.packed_agents import PackedAgents, pack
+from airflow.providers.common.compat.connection import get_async_connection
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, mask_secret
+from asgiref.sync import sync_to_async
 
-_AT_ONCE = 50
+from airflow_provider_opencx import metrics
+from airflow_provider_opencx.client.client import OpenCXClient
+from airflow_provider_opencx.exceptions import OpenCXAuthenticationError, OpenCXError, OpenCXRateLimitError
+from airflow_provider_opencx.hooks.opencx import OpenCXHook, connection_missing
+from airflow_provider_opencx.phone_agents.apply import list_agents
+from airflow_provider_opencx.phone_agents.plan import PhoneAgents
+from airflow_provider_opencx.phone_agents.waiting import next_poll_in
+from airflow_provider_opencx.triggers.threads import in_thread
 
 log = logging.getLogger(__name__)
 
@@ -31,13 +35,11 @@ class Snapshot:
     :param poll: all agents, or the error for which they could not be read.
     :param begun_at: when it began: what was changed before is in it. By ``time.monotonic()``.
     :param taken_at: when it ended.
-    :param slots: limits how many waiting triggers process one poll at a time: they may be ten thousand.
     """
 
-    poll: PackedAgents | OpenCXError
+    poll: PhoneAgents | OpenCXError
     begun_at: float
     taken_at: float
-    slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
 
 
 @contextmanager
@@ -73,8 +75,17 @@ class SharedPolls:
         self._end: asyncio.TimerHandle | None = None
 
     @classmethod
-    def join(cls, conn_id: str, interval: float) -> SharedPolls:
-        """Return the polls of a connection and an interval, to be left again with :meth:`leave`."""
+    @asynccontextmanager
+    async def join(cls, conn_id: str, interval: float) -> AsyncGenerator[SharedPolls]:
+        """Give the polls of a connection and an interval, for as long as one waits for them."""
+        polls = cls._of(conn_id, interval)
+        try:
+            yield polls
+        finally:
+            polls._leave()
+
+    @classmethod
+    def _of(cls, conn_id: str, interval: float) -> SharedPolls:
         key = _key(conn_id, interval)
         if key not in _shared:
             for ended in [other for other in _shared if other[0].is_closed()]:
@@ -86,7 +97,7 @@ class SharedPolls:
             polls._end.cancel()
         return polls
 
-    async def leave(self) -> None:
+    def _leave(self) -> None:
         """Wait no longer; the last to leave closes the connection.
 
         The newest poll is kept until the next one is due, so that tasks that come and go do not poll at once each. An
@@ -98,7 +109,7 @@ class SharedPolls:
                 self._newest = None
             self._report_metrics()
             self._end = asyncio.get_running_loop().call_later(self._due_in(), _shared.pop, self._key, None)
-            await self._connection.aclose()
+            self._connection.close()
 
     async def after(self, seen: Snapshot | None) -> Snapshot:
         """Return the next poll after the one seen last, waiting until it is due.
@@ -135,8 +146,8 @@ class SharedPolls:
         metrics.gauge_waiting_agents(conn_id, _waited_for[conn_id])
 
 
-def _is_kept(poll: PackedAgents | OpenCXError) -> bool:
-    return isinstance(poll, PackedAgents | OpenCXRateLimitError)
+def _is_kept(poll: PhoneAgents | OpenCXError) -> bool:
+    return isinstance(poll, PhoneAgents | OpenCXRateLimitError)
 
 
 _Key: TypeAlias = tuple[asyncio.AbstractEventLoop, str, float]
@@ -155,9 +166,9 @@ class _PolledConnection:
         self.conn_id = conn_id
         # The next poll is the retry.
         self._hook = OpenCXHook(conn_id, max_retries=0)
-        self._client: AsyncOpenCXClient | None = None
+        self._client: OpenCXClient | None = None
 
-    async def poll(self) -> PackedAgents | OpenCXError:
+    async def poll(self) -> PhoneAgents | OpenCXError:
         """Return all agents, or the error for which they could not be read."""
         try:
             try:
@@ -177,11 +188,26 @@ class _PolledConnection:
                 " level DEBUG has the details."
             )
 
-    async def _list(self) -> PackedAgents:
+    async def _list(self) -> PhoneAgents:
         if self._client is None:
-            self._client = await self._hook.aget_conn()
-        listed = await self._client.run(list_phone_agents_as(pack))
-        return await asyncio.to_thread(PackedAgents, listed)
+            self._client = await self._open()
+        return await in_thread(partial(list_agents, self._client))
+
+    async def _open(self) -> OpenCXClient:
+        # Only HTTP has threads of its own: triggerers of Airflow 3.0 and 3.1 serve what is asked from their own loop
+        # alone. What asks Airflow is shielded, because a call that is cancelled half-way ends these triggerers.
+        # The metrics come first, because what fails here is counted as well.
+        await sync_to_async(metrics.prepare, thread_sensitive=False)()
+        try:
+            connection = await asyncio.shield(get_async_connection(self.conn_id, hook=self._hook))
+        except AirflowNotFoundException:
+            raise connection_missing(self.conn_id) from None
+        settings = self._hook.settings_of(connection)
+        # Airflow sends the secret to the process that writes the log; the event loop must not wait for that.
+        for secret in settings.secrets:
+            await asyncio.shield(sync_to_async(mask_secret)(secret))
+        # Loading the certificates takes up to a tenth of a second.
+        return await in_thread(partial(OpenCXClient, settings, metrics.count_attempt))
 
     async def _key_was_replaced(self) -> bool:
         """Read the connection again, and return whether it differs from the one whose key was rejected.
@@ -189,12 +215,12 @@ class _PolledConnection:
         Polling may go on for days, and a new key must take effect meanwhile.
         """
         rejected = self._client.settings if self._client else None
-        await self.aclose()
-        self._client = await self._hook.aget_conn()
+        self.close()
+        self._client = await self._open()
         return self._client.settings != rejected
 
-    async def aclose(self) -> None:
+    def close(self) -> None:
         """Close the client."""
         client, self._client = self._client, None
         if client is not None:
-            await client.aclose()
+            client.close()

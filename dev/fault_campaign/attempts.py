@@ -39,10 +39,12 @@ _TELLS_TIME = (
     "airflow.sdk.bases.sensor",
     "airflow_provider_opencx.sensors.phone_number",
     "airflow_provider_opencx.phone_agents.apply",
+    "airflow_provider_opencx.phone_agents.plan",
+    "airflow_provider_opencx.phone_agents.reconcile",
     "airflow_provider_opencx.triggers.phone_number",
     "airflow_provider_opencx.triggers.polling",
 )
-_PAUSES = ("airflow_provider_opencx.client.client", "httpx_retries.retry")
+_PAUSES = ("httpx_retries.retry",)
 
 
 @dataclass

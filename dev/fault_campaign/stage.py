@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from random import Random
 
 
 class TimeIsUp(BaseException):
     """The time that a worker was given is over. No ``except Exception`` of the code under test holds it up."""
+
+
+@dataclass
+class _Worker:
+    name: str
+    deadline: float = math.inf
 
 
 class Stage:
@@ -25,7 +34,8 @@ class Stage:
         self._wakes_at: dict[str, float] = {}
         self._acting: str | None = None
         self._changed = threading.Condition()
-        self._own = threading.local()
+        # What a worker calls in a thread of its own acts as that worker.
+        self._worker: ContextVar[_Worker | None] = ContextVar("worker", default=None)
 
     def begin(self, draws: Random) -> None:
         """Begin another run, in which chance comes from ``draws``."""
@@ -47,27 +57,28 @@ class Stage:
 
     def sleep(self, seconds: float) -> None:
         """Let others act, and go on after so many seconds at the earliest."""
-        name = getattr(self._own, "name", None)
-        if name is None:  # not one of several workers
+        worker = self._worker.get()
+        if worker is None:  # not one of several workers
             self.now += max(0.0, seconds)
             return
-        self._wakes_at[name] = self.now + max(0.0, seconds)
+        self._wakes_at[worker.name] = self.now + max(0.0, seconds)
         self._give_the_turn()
-        self._wait_for_the_turn(name)
-        if self.now > getattr(self._own, "deadline", self.now):
+        self._wait_for_the_turn(worker.name)
+        if self.now > worker.deadline:
             raise TimeIsUp
 
     @contextmanager
     def deadline(self, seconds: float) -> Generator[None]:
         """Raise :class:`TimeIsUp` from the first sleep that ends later than so many seconds from now."""
-        self._own.deadline = self.now + seconds
+        worker = self._worker.get() or _Worker("")
+        worker.deadline = self.now + seconds
         try:
             yield
         finally:
-            del self._own.deadline
+            worker.deadline = math.inf
 
     def _play(self, name: str, part: Callable[[], None]) -> None:
-        self._own.name = name
+        self._worker.set(_Worker(name))
         self._wait_for_the_turn(name)
         try:
             part()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Protocol
 from unittest.mock import patch
@@ -75,14 +75,15 @@ class Wire:
         self._stage = stage
         self._mischief = mischief
         self._observe = observe
-        self._own = threading.local()
+        # A worker that polls in a thread of its own is the same worker.
+        self._sent: ContextVar[list[Sent]] = ContextVar("sent")
         self._requests = 0
         self._down_until: float | None = None
 
     @contextmanager
     def tapped(self) -> Generator[None]:
         """Let every request of this process pass here."""
-        send, asend = httpx.HTTPTransport.handle_request, httpx.AsyncHTTPTransport.handle_async_request
+        send = httpx.HTTPTransport.handle_request
 
         def tapped_send(transport: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
             with self._exchange(request) as sent:
@@ -90,23 +91,15 @@ class Wire:
                 sent.status = response.status_code
             return response
 
-        async def tapped_asend(transport: httpx.AsyncHTTPTransport, request: httpx.Request) -> httpx.Response:
-            with self._exchange(request) as sent:
-                response = await asend(transport, request)
-                sent.status = response.status_code
-            return response
-
-        with (
-            patch.object(httpx.HTTPTransport, "handle_request", tapped_send),
-            patch.object(httpx.AsyncHTTPTransport, "handle_async_request", tapped_asend),
-        ):
+        with patch.object(httpx.HTTPTransport, "handle_request", tapped_send):
             yield
 
     @contextmanager
     def recorded(self) -> Generator[list[Sent]]:
         """Collect what this worker sends from now on."""
-        self._own.sent = []
-        yield self._own.sent
+        sent: list[Sent] = []
+        self._sent.set(sent)
+        yield sent
 
     def calm(self) -> None:
         """Let nothing go wrong any more."""
@@ -127,7 +120,7 @@ class Wire:
         if self._mischief.kills(operation):
             raise Killed
         sent = Sent(operation, "cursor" not in request.url.params)
-        self._own.sent.append(sent)
+        self._sent.get().append(sent)
         self._go_wrong(sent)
         self._observe()
         try:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fault_campaign.campaign import run_many
 
+from airflow_provider_opencx.client.client import OpenCXClient
 from airflow_provider_opencx.phone_agents import apply
 from airflow_provider_opencx.phone_agents.plan import PhoneAgents
 from airflow_provider_opencx.resources.phone_agents import PhoneAgent
@@ -36,18 +37,19 @@ def test_faults_campaign_is_reproducible() -> None:
     assert run_many(7, range(4)) == run_many(7, range(4))
 
 
-def without_looking(*_: object) -> Generator[None, None, PhoneAgents]:
+def without_list(*_: object) -> PhoneAgents:
     return PhoneAgents([])
-    yield
 
 
-def with_one_look(*_: object) -> Generator[object, object, PhoneAgents]:
-    return (yield from apply.list_agents())
+def with_one_list(client: OpenCXClient, *_: object) -> PhoneAgents:
+    return apply.list_agents(client)
 
 
-def with_two_looks(*_: object, look: Callable[[], Any] = apply.list_agents) -> Generator[object, object, PhoneAgents]:
-    yield from look()
-    return (yield from look())
+def with_two_lists(
+    client: OpenCXClient, list_agents: Callable[[OpenCXClient], PhoneAgents] = apply.list_agents
+) -> PhoneAgents:
+    list_agents(client)
+    return list_agents(client)
 
 
 def without_a_comparison(*_: object) -> tuple[()]:
@@ -65,12 +67,12 @@ def with_a_lie(agent: PhoneAgent, dump: Callable[[PhoneAgent], Any] = PhoneAgent
 @pytest.mark.parametrize(
     ("promise", "run", "place", "mistake"),
     [
-        ("duplicates", 0, "phone_agents.reconcile._list_before_creating", without_looking),
-        ("duplicates", 74, "phone_agents.reconcile._list_before_creating", with_one_look),
-        ("lost writes", 117, "phone_agents.apply.find_mismatches", without_a_comparison),
+        ("duplicates", 0, "phone_agents.reconcile._list_before_creating", without_list),
+        ("duplicates", 74, "phone_agents.reconcile._list_before_creating", with_one_list),
+        ("lost writes", 21, "phone_agents.writes.find_mismatches", without_a_comparison),
         ("untyped errors", 0, "phone_agents.reconcile.plan_upsert", with_a_bug),
         ("untrue results", 0, "resources.phone_agents.PhoneAgent.as_dict", with_a_lie),
-        ("needless requests", 0, "phone_agents.apply.list_agents", with_two_looks),
+        ("needless requests", 0, "phone_agents.apply.list_agents", with_two_lists),
     ],
 )
 def test_faults_campaign_detects_provider_bugs(

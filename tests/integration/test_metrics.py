@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowTaskTimeout
+from airflow.sdk.execution_time.timeout import TimeoutPosix
 
-from airflow_provider_opencx.client.client import AsyncOpenCXClient, OpenCXClient
+from airflow_provider_opencx.client.client import OpenCXClient
 from airflow_provider_opencx.client.settings import ClientSettings
 from airflow_provider_opencx.client.transport import Attempt
 from airflow_provider_opencx.exceptions import OpenCXError
@@ -38,7 +39,6 @@ CREATE = "createPhoneAgent"
 LIST = "listPhoneAgents"
 
 
-@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
 @pytest.mark.parametrize(
     ("operation", "faults", "expected"),
     [
@@ -58,7 +58,6 @@ def test_metrics_count_each_attempt_with_outcome(
     operation: str,
     faults: list[Fault],
     expected: list[str],
-    asynchronous: bool,
     simulator: Simulator,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -67,38 +66,23 @@ def test_metrics_count_each_attempt_with_outcome(
         simulator.fail(operation, fault)
     settings = ClientSettings(simulator.url, API_KEY, timeout=1, max_retries=3, requests_per_minute=100_000)
     attempts: list[Attempt] = []
-    flow: Any = create_phone_agent(SPEC) if operation == CREATE else list_phone_agents()
-
-    async def arun() -> None:
-        async with await AsyncOpenCXClient.open(settings, attempts.append) as client:
-            await client.run(flow)
-
-    with suppress(OpenCXError):
-        if asynchronous:
-            asyncio.run(arun())
+    with suppress(OpenCXError), OpenCXClient(settings, attempts.append) as client:
+        if operation == CREATE:
+            create_phone_agent(client, SPEC)
         else:
-            with OpenCXClient(settings, attempts.append) as client:
-                client.run(flow)
+            list_phone_agents(client)
     assert [(attempt.operation, attempt.outcome) for attempt in attempts] == [(operation, end) for end in expected]
     assert [attempt.is_retry for attempt in attempts] == [number > 0 for number in range(len(expected))]
     assert all(0 < attempt.seconds < 60 for attempt in attempts)
 
 
-def test_metrics_count_cancelled_poll(simulator: Simulator) -> None:
+def test_metrics_count_request_of_stopped_task(simulator: Simulator) -> None:
     simulator.fail(LIST, SlowResponse(60))
     attempts: list[Attempt] = []
     settings = ClientSettings(simulator.url, API_KEY, requests_per_minute=100_000)
-
-    async def cancelled() -> None:
-        async with await AsyncOpenCXClient.open(settings, attempts.append) as client:
-            polling = asyncio.create_task(client.run(list_phone_agents()))
-            async with asyncio.timeout(30):
-                while not simulator.requests:
-                    await asyncio.sleep(0.01)
-            polling.cancel()
-            await asyncio.wait([polling])
-
-    asyncio.run(cancelled())
+    # As Airflow does when the task has run for its execution_timeout.
+    with OpenCXClient(settings, attempts.append) as client, pytest.raises(AirflowTaskTimeout), TimeoutPosix(1):
+        list_phone_agents(client)
     assert [attempt.outcome for attempt in attempts] == ["cancelled"]
 
 
@@ -169,7 +153,6 @@ def test_metrics_errors_fail_nothing(simulator: Simulator, monkeypatch: pytest.M
     for method in ("incr", "timing", "gauge", "timer"):
         monkeypatch.setattr(Stats, method, broken, raising=False)
     assert OpenCXHook().upsert_phone_agent(SPEC).name == "a"
-    assert asyncio.run(OpenCXHook().alist_phone_agents())[0].name == "a"
 
 
 @pytest.mark.parametrize(

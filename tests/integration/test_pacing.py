@@ -20,10 +20,11 @@ import pytest
 from redis import Redis
 
 from airflow_provider_opencx.client import coordination
-from airflow_provider_opencx.client.client import AsyncOpenCXClient, OpenCXClient
+from airflow_provider_opencx.client.client import OpenCXClient
 from airflow_provider_opencx.client.settings import ClientSettings
 from airflow_provider_opencx.resources.phone_agents import ping
 from airflow_provider_opencx.simulator import Simulator
+from airflow_provider_opencx.triggers.threads import in_thread
 
 KEY = "ocx_live_s3cret-of-the-pacing-tests"
 PASSWORD = "r3dis-s3cret"
@@ -36,8 +37,8 @@ server.serve_forever()
 """
 
 WORKERS = """
-import asyncio, os, sys
-from airflow_provider_opencx.client.client import AsyncOpenCXClient, OpenCXClient
+import os, sys
+from airflow_provider_opencx.client.client import OpenCXClient
 from airflow_provider_opencx.client.settings import ClientSettings
 from airflow_provider_opencx.resources.phone_agents import ping
 
@@ -48,16 +49,11 @@ settings = ClientSettings(url, key, max_retries=0, requests_per_minute=requests_
 def work():
     with OpenCXClient(settings) as client:
         for _ in range(requests_of_each):
-            client.run(ping())
-
-async def work_in_a_loop():
-    async with AsyncOpenCXClient(settings) as client:
-        for _ in range(requests_of_each):
-            await client.run(ping())
+            ping(client)
 
 for worker in range(workers):
     if not os.fork():
-        work() if worker % 2 else asyncio.run(work_in_a_loop())
+        work()
         os._exit(0)
 for _ in range(workers):
     os.wait()
@@ -75,7 +71,7 @@ settings = ClientSettings(url, key, requests_per_minute=requests_per_minute, pac
 
 def send():
     with OpenCXClient(settings) as client:
-        client.run(ping())
+        ping(client)
 
 for _ in range(sent_before):
     send()
@@ -156,7 +152,7 @@ def test_pacing_counts_requests_of_other_processes(pacing: str, opencx_simulator
     with worker_processes(settings, workers=2, requests_of_each=2) as parent:
         assert parent.wait(timeout=120) == 0
     with pytest.raises(TimeoutError):
-        asyncio.run(asyncio.wait_for(asend_ping(settings), timeout=1))
+        asyncio.run(asyncio.wait_for(send_ping_from_event_loop(settings), timeout=1))
     assert len(opencx_simulator.requests) == 4
 
 
@@ -167,7 +163,7 @@ def test_pacing_is_separate_per_key_address_and_rate(pacing: str) -> None:
         other_key = replace(paced, api_key="two")
         other_rate = replace(paced, requests_per_minute=2)
         for settings in (paced, other_address, other_key, other_rate):
-            asyncio.run(asyncio.wait_for(asend_ping(settings), timeout=10))
+            asyncio.run(asyncio.wait_for(send_ping_from_event_loop(settings), timeout=10))
 
 
 def test_pacing_file_is_private_and_hides_key(temporary_directory: Path, opencx_simulator: Simulator) -> None:
@@ -243,7 +239,6 @@ def store(temporary_directory: Path, redis_address: str) -> Iterator[Store]:
         yield Store(temporary_directory, redis_address, exits)
 
 
-@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
 @pytest.mark.parametrize(
     ("pacing", "used_before", "becomes", "says"),
     [
@@ -263,7 +258,6 @@ def test_pacing_falls_back_when_store_fails(
     used_before: bool,
     becomes: Callable[[Store], object],
     says: str,
-    asynchronous: bool,
     store: Store,
     opencx_simulator: Simulator,
     caplog: pytest.LogCaptureFixture,
@@ -273,7 +267,7 @@ def test_pacing_falls_back_when_store_fails(
         return ClientSettings(opencx_simulator.url, "test-key", requests_per_minute=4, pacing=address)
 
     def send() -> None:
-        asyncio.run(asyncio.wait_for(asend_ping(settings()), timeout=5)) if asynchronous else send_ping(settings())
+        send_ping(settings())
 
     if used_before:
         send()
@@ -287,7 +281,7 @@ def test_pacing_falls_back_when_store_fails(
     assert says in warning
     assert PASSWORD not in warning
     with pytest.raises(TimeoutError):
-        asyncio.run(asyncio.wait_for(asend_ping(settings()), timeout=0.5))
+        asyncio.run(asyncio.wait_for(send_ping_from_event_loop(settings()), timeout=0.5))
 
 
 def test_pacing_shares_again_when_store_recovers(
@@ -369,7 +363,7 @@ def test_pacing_counts_request_in_open_transaction(store: Store, opencx_simulato
     async def send_while_another_notes_the_second() -> None:
         with closing(sqlite3.connect(store.file)) as other:
             other.execute("INSERT INTO requests VALUES ('another', ?)", [time.time_ns() // 10**6])
-            sent = asyncio.create_task(asend_ping(settings))
+            sent = asyncio.create_task(send_ping_from_event_loop(settings))
             await asyncio.sleep(0.3)
             other.commit()
             await asyncio.wait_for(sent, timeout=1)
@@ -385,7 +379,7 @@ def test_pacing_locked_file_does_not_block_event_loop(store: Store, opencx_simul
     store.locked()
 
     async def turns_of_the_loop_meanwhile() -> int:
-        sent, turns = asyncio.create_task(asend_ping(settings)), 0
+        sent, turns = asyncio.create_task(send_ping_from_event_loop(settings)), 0
         while not sent.done():
             await asyncio.sleep(0.01)
             turns += 1
@@ -402,18 +396,17 @@ def test_pacing_tolerates_clock_set_back(
     with worker_processes(settings, workers=1, requests_of_each=2) as parent:
         assert parent.wait(timeout=120) == 0
     monkeypatch.setattr("pyrate_limiter.buckets.sqlite_bucket.time_ns", lambda: time.time_ns() - 3600 * 10**9)
-    asyncio.run(asyncio.wait_for(asend_ping(settings), timeout=10))
+    asyncio.run(asyncio.wait_for(send_ping_from_event_loop(settings), timeout=10))
     assert len(opencx_simulator.requests) == 3
 
 
 def send_ping(settings: ClientSettings) -> None:
     with OpenCXClient(settings) as client:
-        client.run(ping())
+        ping(client)
 
 
-async def asend_ping(settings: ClientSettings) -> None:
-    async with AsyncOpenCXClient(settings) as client:
-        await client.run(ping())
+async def send_ping_from_event_loop(settings: ClientSettings) -> None:
+    await in_thread(lambda: send_ping(settings))
 
 
 def wait_until(condition: Callable[[], bool], seconds: float) -> None:

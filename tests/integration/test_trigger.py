@@ -1,4 +1,4 @@
-"""The trigger on Airflow's shared stream: however many tasks wait, one request an interval."""
+"""The trigger in an event loop: however many tasks wait, one request an interval."""
 
 from __future__ import annotations
 
@@ -6,26 +6,22 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.sdk import AssetWatcher
 from airflow_standalone import connection_json
 
 from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXError
 from airflow_provider_opencx.hooks.opencx import OpenCXHook
 from airflow_provider_opencx.resources.phone_agents import PhoneAgentChanges
-from airflow_provider_opencx.simulator import Respond, Simulator
-from airflow_provider_opencx.triggers import phone_number, polling
+from airflow_provider_opencx.simulator import Respond, Simulator, SlowResponse
+from airflow_provider_opencx.triggers import phone_number, polling, threads
 from airflow_provider_opencx.triggers.phone_number import OpenCXPhoneNumberTrigger, result_of
-
-try:
-    from airflow.triggers.shared_stream import SharedStreamManager
-except ImportError:
-    SharedStreamManager = None
 
 API_KEY = "ocx_live_integrati0n-s3cret"
 WITHIN = 30
@@ -35,44 +31,14 @@ def trigger(**arguments: Any) -> OpenCXPhoneNumberTrigger:
     return OpenCXPhoneNumberTrigger(**{"opencx_conn_id": "opencx_default", "poll_interval": 3600.0} | arguments)
 
 
-class Triggerer:
-    """Runs triggers as Airflow's TriggerRunner does.
+def started(waiting: OpenCXPhoneNumberTrigger) -> asyncio.Task[Any]:
+    """Run a trigger as Airflow's triggerer does, until it fires."""
 
-    :param shares_streams: over a SharedStreamManager, as since 3.3, and not each by itself; by default as this Airflow.
-    """
+    async def event() -> Any:
+        async with aclosing(waiting.run()) as events:
+            return (await anext(events)).payload
 
-    def __init__(self, shares_streams: bool = SharedStreamManager is not None) -> None:
-        self._streams = SharedStreamManager() if shares_streams else None
-        self._started = 0
-
-    def start(self, waiting: OpenCXPhoneNumberTrigger) -> asyncio.Task[Any]:
-        self._started += 1
-        return asyncio.create_task(self._event(self._started, waiting))
-
-    async def _event(self, trigger_id: int, waiting: OpenCXPhoneNumberTrigger) -> Any:
-        if self._streams is None:
-            async with aclosing(waiting.run()) as events:
-                return (await anext(events)).payload
-        key = waiting.shared_stream_key()
-        stream = self._streams.subscribe(trigger_id=trigger_id, trigger=waiting, key=key)
-        try:
-            async for event in waiting.filter_shared_stream(stream):
-                return event.payload
-        finally:
-            await self._streams.unsubscribe(trigger_id, key)
-
-    async def stop(self) -> None:
-        if self._streams is not None:
-            await self._streams.stop_all()
-
-
-@asynccontextmanager
-async def triggerer(**how: bool) -> AsyncIterator[Triggerer]:
-    running = Triggerer(**how)
-    try:
-        yield running
-    finally:
-        await running.stop()
+    return asyncio.create_task(event())
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -100,20 +66,12 @@ def newest_poll() -> polling.Snapshot | None:
     return next((polls._newest for (of_loop, *_), polls in polling._shared.items() if of_loop is loop), None)
 
 
-SHARED_STREAMS = pytest.mark.skipif(SharedStreamManager is None, reason="Airflow shares streams since 3.3")
-ON_EACH_AIRFLOW = pytest.mark.parametrize(
-    "shares_streams", [pytest.param(True, id="since 3.3", marks=SHARED_STREAMS), pytest.param(False, id="before 3.3")]
-)
-
-
-@ON_EACH_AIRFLOW
-def test_trigger_shares_poll_among_thousand_tasks(shares_streams: bool, simulator: Simulator) -> None:
+def test_trigger_shares_poll_among_thousand_tasks(simulator: Simulator) -> None:
     simulator.provision_after = "4reads"
     ids = [simulator.add_agent(f"agent {number}")["id"] for number in range(1000)]
 
     async def test() -> None:
-        async with triggerer(shares_streams=shares_streams) as running:
-            events = await ended([running.start(trigger(agent_id=id, poll_interval=1)) for id in ids])
+        events = await ended([started(trigger(agent_id=id, poll_interval=1)) for id in ids])
         assert [result_of(event)["id"] for event in events] == ids
         assert all(result_of(event)["phone_number"] for event in events)
 
@@ -123,9 +81,8 @@ def test_trigger_shares_poll_among_thousand_tasks(shares_streams: bool, simulato
     assert 5 <= simulator.count("listPhoneAgents") <= intervals + 1
 
 
-@ON_EACH_AIRFLOW
 @pytest.mark.parametrize("has_ended", [True, False], ids=["after a poll", "during a poll"])
-def test_trigger_serves_new_task_from_next_poll(has_ended: bool, shares_streams: bool, simulator: Simulator) -> None:
+def test_trigger_serves_new_task_from_next_poll(has_ended: bool, simulator: Simulator) -> None:
     simulator.provision_after = "never"
     old = simulator.give_number(str(simulator.add_agent("a", first_message="old")["id"]))
     poll_may_end = threading.Event()
@@ -138,34 +95,31 @@ def test_trigger_serves_new_task_from_next_poll(has_ended: bool, shares_streams:
     simulator.fail("listPhoneAgents", Held(200, [old]))
 
     async def test() -> None:
-        hook = OpenCXHook("opencx_default")
-        async with triggerer(shares_streams=shares_streams) as running:
-            waiting = running.start(trigger(agent_name="nobody", poll_interval=1))
-            await until(lambda: simulator.count("listPhoneAgents") == 1)
-            if has_ended:
-                poll_may_end.set()
-                await until(lambda: newest_poll() is not None)
-            await hook.aupdate_phone_agent(old["id"], PhoneAgentChanges.parse({"first_message": "new"}))
-            polls = simulator.count("listPhoneAgents")
-            joined = running.start(trigger(agent_name="a", poll_interval=1))
+        waiting = started(trigger(agent_name="nobody", poll_interval=1))
+        await until(lambda: simulator.count("listPhoneAgents") == 1)
+        if has_ended:
             poll_may_end.set()
-            [event] = await ended([joined])
-            assert result_of(event)["first_message"] == "new"
-            assert simulator.count("listPhoneAgents") == polls + 1
-            waiting.cancel()
+            await until(lambda: newest_poll() is not None)
+        changes = PhoneAgentChanges.parse({"first_message": "new"})
+        await asyncio.to_thread(OpenCXHook().update_phone_agent, agent_id=old["id"], changes=changes)
+        polls = simulator.count("listPhoneAgents")
+        joined = started(trigger(agent_name="a", poll_interval=1))
+        poll_may_end.set()
+        [event] = await ended([joined])
+        assert result_of(event)["first_message"] == "new"
+        assert simulator.count("listPhoneAgents") == polls + 1
+        waiting.cancel()
 
     in_event_loop(test)
 
 
-@ON_EACH_AIRFLOW
-def test_trigger_keeps_interval_as_tasks_come_and_go(shares_streams: bool, simulator: Simulator) -> None:
+def test_trigger_keeps_interval_as_tasks_come_and_go(simulator: Simulator) -> None:
     simulator.add_agent("a")
 
     async def test() -> None:
-        async with triggerer(shares_streams=shares_streams) as running:
-            for _ in range(4):
-                events = await ended([running.start(trigger(agent_name="a", poll_interval=0.5)) for _ in range(3)])
-                assert [result_of(event)["name"] for event in events] == ["a"] * 3
+        for _ in range(4):
+            events = await ended([started(trigger(agent_name="a", poll_interval=0.5)) for _ in range(3)])
+            assert [result_of(event)["name"] for event in events] == ["a"] * 3
 
     in_event_loop(test)
     times = [request.time for request in simulator.requests]
@@ -173,34 +127,30 @@ def test_trigger_keeps_interval_as_tasks_come_and_go(shares_streams: bool, simul
     assert min(later - earlier for earlier, later in pairwise(times)) > 0.4
 
 
-@ON_EACH_AIRFLOW
-def test_trigger_polls_at_once_after_earlier_error(shares_streams: bool, simulator: Simulator) -> None:
+def test_trigger_polls_at_once_after_earlier_error(simulator: Simulator) -> None:
     simulator.fail("listPhoneAgents", Respond(401))
     simulator.add_agent("a")
 
     async def test() -> None:
-        async with triggerer(shares_streams=shares_streams) as running:
-            [event] = await ended([running.start(trigger(agent_name="a"))])
-            assert event["status"] == "error"
-            await until(lambda: newest_poll() is None)
-            [event] = await ended([running.start(trigger(agent_name="a"))])
-            assert result_of(event)["name"] == "a"
+        [event] = await ended([started(trigger(agent_name="a"))])
+        assert event["status"] == "error"
+        await until(lambda: newest_poll() is None)
+        [event] = await ended([started(trigger(agent_name="a"))])
+        assert result_of(event)["name"] == "a"
 
     in_event_loop(test)
 
 
-@ON_EACH_AIRFLOW
-def test_trigger_429_slows_later_tasks_too(shares_streams: bool, simulator: Simulator) -> None:
+def test_trigger_429_slows_later_tasks_too(simulator: Simulator) -> None:
     simulator.fail("listPhoneAgents", Respond(429, headers={"Retry-After": "2"}))
     simulator.add_agent("a")
 
     async def test() -> None:
-        async with triggerer(shares_streams=shares_streams) as running:
-            waiting = running.start(trigger(agent_name="a", poll_interval=0.01))
-            await until(lambda: newest_poll() is not None)
-            waiting.cancel()
-            await asyncio.wait([waiting])
-            await ended([running.start(trigger(agent_name="a", poll_interval=0.01)) for _ in range(3)])
+        waiting = started(trigger(agent_name="a", poll_interval=0.01))
+        await until(lambda: newest_poll() is not None)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        await ended([started(trigger(agent_name="a", poll_interval=0.01)) for _ in range(3)])
 
     in_event_loop(test)
     refused, served = simulator.requests
@@ -216,14 +166,13 @@ def test_trigger_continues_when_poller_is_cancelled(simulator: Simulator) -> Non
         return poll is not None and time.monotonic() - poll.taken_at < 0.4
 
     async def test() -> None:
-        async with triggerer(shares_streams=False) as running:
-            waiting = [running.start(trigger(agent_name="a", poll_interval=0.5)) for _ in range(20)]
-            for polls in (1, 2):
-                await until(lambda polls=polls: simulator.count("listPhoneAgents") == polls and is_fresh())
-                for cancelled in waiting[:5]:
-                    cancelled.cancel()
-                del waiting[:5]
-            events = await ended(waiting)
+        waiting = [started(trigger(agent_name="a", poll_interval=0.5)) for _ in range(20)]
+        for polls in (1, 2):
+            await until(lambda polls=polls: simulator.count("listPhoneAgents") == polls and is_fresh())
+            for cancelled in waiting[:5]:
+                cancelled.cancel()
+            del waiting[:5]
+        events = await ended(waiting)
         assert [result_of(event)["name"] for event in events] == ["a"] * 10
 
     in_event_loop(test)
@@ -236,25 +185,22 @@ def test_trigger_forgets_polls_nobody_needs(simulator: Simulator) -> None:
     simulator.add_agent("a")
 
     async def test() -> None:
-        async with triggerer() as running:
-            await ended([running.start(trigger(agent_name="a", poll_interval=0.2))])
+        await ended([started(trigger(agent_name="a", poll_interval=0.2))])
         await until(lambda: not polling._shared)
 
     in_event_loop(test)
 
 
-@ON_EACH_AIRFLOW
-def test_trigger_waits_for_many_agents(shares_streams: bool, simulator: Simulator) -> None:
+def test_trigger_waits_for_many_agents(simulator: Simulator) -> None:
     simulator.provision_after = "3reads"
     ids = [simulator.add_agent(f"agent {number}")["id"] for number in range(50)]
 
     async def test() -> None:
-        async with triggerer(shares_streams=shares_streams) as running:
-            waiting = [
-                running.start(trigger(agent_id=ids[::-1], poll_interval=0.5)),
-                running.start(trigger(agent_name=[])),
-            ]
-            events = await ended(waiting)
+        waiting = [
+            started(trigger(agent_id=ids[::-1], poll_interval=0.5)),
+            started(trigger(agent_name=[])),
+        ]
+        events = await ended(waiting)
         many, none = map(result_of, events)
         assert many == simulator.agents()[::-1]
         assert none == []
@@ -265,11 +211,10 @@ def test_trigger_waits_for_many_agents(shares_streams: bool, simulator: Simulato
 
 def test_trigger_reports_wrong_selector_as_error_event(simulator: Simulator) -> None:
     async def test() -> None:
-        async with triggerer() as running:
-            for wrong in ({"agent_id": "1", "agent_name": "a"}, {"agent_name": ""}, {"agent_id": ["1", None]}):
-                [event] = await ended([running.start(trigger(**wrong))])
-                with pytest.raises(OpenCXArgumentError):
-                    result_of(event)
+        for wrong in ({"agent_id": "1", "agent_name": "a"}, {"agent_name": ""}, {"agent_id": ["1", None]}):
+            [event] = await ended([started(trigger(**wrong))])
+            with pytest.raises(OpenCXArgumentError):
+                result_of(event)
 
     in_event_loop(test)
     assert simulator.requests == []
@@ -277,8 +222,7 @@ def test_trigger_reports_wrong_selector_as_error_event(simulator: Simulator) -> 
 
 def test_trigger_counts_each_poll_once(simulator: Simulator) -> None:
     async def test() -> None:
-        async with triggerer() as running:
-            events = await ended([running.start(trigger(agent_id="gone", poll_interval=0.05)) for _ in range(20)])
+        events = await ended([started(trigger(agent_id="gone", poll_interval=0.05)) for _ in range(20)])
         for event in events:
             with pytest.raises(OpenCXError, match="missing 3 times in a row"):
                 result_of(event)
@@ -295,10 +239,9 @@ def test_trigger_settles_before_task_resumes(simulator: Simulator, monkeypatch: 
         for trigger_id, at_the_earliest in ((7, 1.0), (None, 0.0)):
             waiting = trigger(agent_name="a", poll_interval=0.01)
             waiting.trigger_id = trigger_id
-            async with triggerer() as running:
-                started = asyncio.get_running_loop().time()
-                [event] = await ended([running.start(waiting)])
-                assert asyncio.get_running_loop().time() - started >= at_the_earliest
+            began = asyncio.get_running_loop().time()
+            [event] = await ended([started(waiting)])
+            assert asyncio.get_running_loop().time() - began >= at_the_earliest
             assert result_of(event)["name"] == "a"
 
     in_event_loop(test)
@@ -324,22 +267,63 @@ def test_trigger_resumes_no_task_within_ten_seconds(simulator: Simulator, monkey
             waiting.trigger_id = 7
             slept.clear()
             began = time.monotonic()
-            async with triggerer() as running:
-                await ended([running.start(waiting)])
+            await ended([started(waiting)])
             assert at_the_earliest - (time.monotonic() - began) <= sum(slept) <= at_the_earliest
 
     in_event_loop(test)
 
 
-def test_trigger_separates_connections_and_intervals() -> None:
-    keys = [
-        trigger(agent_id="1").shared_stream_key(),
-        trigger(agent_name="b").shared_stream_key(),
-        trigger(agent_id="1", poll_interval=1).shared_stream_key(),
-        trigger(agent_id="1", opencx_conn_id="other").shared_stream_key(),
-    ]
-    assert keys[0] == keys[1]
-    assert len(set(keys)) == 3
+def test_trigger_separates_connections_and_intervals(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    simulator.provision_after = "never"
+    agent = simulator.add_agent("a")
+    monkeypatch.setenv("AIRFLOW_CONN_OTHER", connection_json(simulator.url, API_KEY))
+
+    async def test() -> None:
+        waiting = [
+            started(trigger(**arguments))
+            for arguments in (
+                {"agent_id": agent["id"]},
+                {"agent_name": "a"},
+                {"agent_name": "a", "poll_interval": 3601},
+                {"agent_name": "a", "opencx_conn_id": "other"},
+            )
+        ]
+        await until(lambda: simulator.count("listPhoneAgents") >= 3 and len(polling._shared) == 3)
+        for task in waiting:
+            task.cancel()
+        await asyncio.wait(waiting)
+
+    in_event_loop(test)
+    assert simulator.count("listPhoneAgents") == 3
+
+
+def test_trigger_is_refused_in_asset_watcher() -> None:
+    with pytest.raises(ValueError, match="must inherit BaseEventTrigger"):
+        AssetWatcher("number", trigger=trigger(agent_name="a"))
+
+
+def test_trigger_serves_others_while_services_hang(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    simulator.add_agent("a")
+    with Simulator(api_keys=(API_KEY,)) as hanging:
+        for number in range(threads.MOST_THREADS - 1):
+            monkeypatch.setenv(f"AIRFLOW_CONN_HANGING_{number}", connection_json(hanging.url, API_KEY))
+        hanging.fail("listPhoneAgents", SlowResponse(60), times=None)
+
+        async def test() -> None:
+            waiting = [
+                started(trigger(agent_name="a", opencx_conn_id=f"hanging_{number}"))
+                for number in range(threads.MOST_THREADS - 1)
+            ]
+            await until(lambda: hanging.count("listPhoneAgents") == len(waiting))
+            [event] = await ended([started(trigger(agent_name="a"))])
+            assert result_of(event)["name"] == "a"
+            stopped_at = time.monotonic()
+            for task in waiting:
+                task.cancel()
+            await asyncio.wait(waiting)
+            assert time.monotonic() - stopped_at < 10  # and not the minute for which the service hangs
+
+        in_event_loop(test)
 
 
 def test_trigger_picks_up_replaced_key(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -355,8 +339,7 @@ def test_trigger_picks_up_replaced_key(simulator: Simulator, monkeypatch: pytest
 
         simulator.fail("listPhoneAgents", Respond(200, []))
         simulator.fail("listPhoneAgents", Replaced(401))
-        async with triggerer() as running:
-            [event] = await ended([running.start(trigger(agent_name="a", poll_interval=0.05))])
+        [event] = await ended([started(trigger(agent_name="a", poll_interval=0.05))])
         assert result_of(event)["name"] == "a"
 
     in_event_loop(test)
@@ -365,20 +348,19 @@ def test_trigger_picks_up_replaced_key(simulator: Simulator, monkeypatch: pytest
 def test_trigger_survives_unexpected_errors(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     agent = simulator.add_agent("a")
     attempts = 0
-    connect = OpenCXHook.aget_conn
+    connection = polling.get_async_connection
 
-    async def failing_at_first(hook: Any) -> Any:
+    async def failing_at_first(conn_id: str, **arguments: Any) -> Any:
         nonlocal attempts
         attempts += 1
         if attempts <= 3:
             raise RuntimeError("the API server is being restarted")
-        return await connect(hook)
+        return await connection(conn_id, **arguments)
 
-    monkeypatch.setattr(OpenCXHook, "aget_conn", failing_at_first)
+    monkeypatch.setattr(polling, "get_async_connection", failing_at_first)
 
     async def test() -> None:
-        async with triggerer() as running:
-            [event] = await ended([running.start(trigger(agent_id=agent["id"], poll_interval=0.01))])
+        [event] = await ended([started(trigger(agent_id=agent["id"], poll_interval=0.01))])
         assert result_of(event)["id"] == agent["id"]
 
     in_event_loop(test)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime
 import ipaddress
 import selectors
@@ -23,8 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from airflow_provider_opencx.client import network
-from airflow_provider_opencx.client.client import AsyncOpenCXClient, OpenCXClient
-from airflow_provider_opencx.client.flow import Flow
+from airflow_provider_opencx.client.client import OpenCXClient
 from airflow_provider_opencx.client.settings import ClientSettings
 
 KEY = "ocx_live_s3cret-of-the-security-tests"
@@ -220,20 +218,14 @@ def proxy() -> Iterator[Proxy]:
 Send = Callable[..., Any]
 
 
-@pytest.fixture(params=[False, True], ids=["sync", "async"])
-def send(request: pytest.FixtureRequest, fresh_tls: None) -> Send:
-    """Runs a flow against a base URL with the key, with the sync or the async client."""
+@pytest.fixture
+def send(fresh_tls: None) -> Send:
+    """Does something with a client that has the key, for a base URL."""
 
-    async def asend(flow: Flow[Any], settings: ClientSettings) -> Any:
-        async with AsyncOpenCXClient(settings) as client:
-            return await client.run(flow)
-
-    def send(flow: Flow[Any], base_url: str) -> Any:
+    def send(use: Callable[[OpenCXClient], object], base_url: str) -> object:
         settings = ClientSettings(base_url, KEY, timeout=20, max_retries=0, requests_per_minute=100_000)
-        if request.param:
-            return asyncio.run(asend(flow, settings))
         with OpenCXClient(settings) as client:
-            return client.run(flow)
+            return use(client)
 
     return send
 

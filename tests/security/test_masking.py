@@ -16,7 +16,7 @@ import structlog
 from airflow.sdk.log import logging_processors
 
 from airflow_provider_opencx.hooks.opencx import OpenCXHook
-from airflow_provider_opencx.triggers.phone_number import OpenCXPhoneNumberTrigger
+from airflow_provider_opencx.triggers.polling import SharedPolls
 
 
 def logged(line: str) -> str:
@@ -31,22 +31,14 @@ def logged(line: str) -> str:
     return written.getvalue()
 
 
-async def aread() -> None:
-    async with await OpenCXHook().aget_conn():
-        pass
-
-
-async def apoll() -> None:
-    kwargs = OpenCXPhoneNumberTrigger("opencx_default", agent_id="pa_1").serialize()[1]
-    stream = OpenCXPhoneNumberTrigger.open_shared_stream(kwargs)
-    await anext(stream)
-    await stream.aclose()
+async def poll_in_triggerer() -> None:
+    async with SharedPolls.join("opencx_default", 3600) as polls:
+        await polls.after(None)
 
 
 READERS: dict[str, Callable[[], Any]] = {
-    "sync": lambda: OpenCXHook().get_conn().close(),
-    "async": lambda: asyncio.run(aread()),
-    "triggerer": lambda: asyncio.run(apoll()),
+    "worker": lambda: OpenCXHook().get_conn().close(),
+    "triggerer": lambda: asyncio.run(poll_in_triggerer()),
 }
 
 

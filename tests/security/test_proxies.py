@@ -24,7 +24,7 @@ def through(proxy: Any, send: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_proxy_is_not_used_for_http(through: Any, send: Any, serve: Callable[..., Any]) -> None:
     service = serve()
-    send(ping(), service.url)
+    send(ping, service.url)
     assert KEY in service.seen[0]
     assert through.read == b""
 
@@ -36,7 +36,7 @@ def test_proxy_tunnels_https_without_seeing_key(
     monkeypatch.setenv(variable, proxy.url)
     monkeypatch.setenv("SSL_CERT_FILE", str(certificates.authority))
     service = serve(certificate=certificates.service)
-    send(ping(), service.url)
+    send(ping, service.url)
     assert f"Authorization: Bearer {KEY}" in service.seen[0]
     assert proxy.read.startswith(f"CONNECT {service.url.removeprefix('https://')} ".encode())
     assert KEY.encode() not in proxy.read
@@ -48,7 +48,7 @@ def test_proxy_posing_as_service_never_sees_key(
 ) -> None:
     posing = serve(certificate=certificates.service)
     with pytest.raises(OpenCXUnreachableError, match="certificate"):
-        send(ping(), posing.url)
+        send(ping, posing.url)
     assert through.read.startswith(b"CONNECT ")
     assert KEY.encode() not in through.read
     assert posing.seen == []
@@ -61,7 +61,7 @@ def test_proxy_respects_no_proxy(
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setenv("SSL_CERT_FILE", str(certificates.authority))
     service = serve(certificate=certificates.service)
-    send(ping(), service.url)
+    send(ping, service.url)
     assert (len(service.seen), through.read) == (1, b"")
 
 
@@ -69,5 +69,5 @@ def test_proxy_respects_no_proxy(
 def test_proxy_error_hides_password(address: str, send: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", address)
     with pytest.raises(OpenCXConfigError, match="HTTPS_PROXY") as error:
-        send(ping(), "https://api.open.cx")
+        send(ping, "https://api.open.cx")
     assert "pa55word" not in str(error.value)

@@ -21,18 +21,20 @@ SPEC = PhoneAgentSpec.parse({"name": "a"})
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize(
-    "flow",
+    "request_of",
     [
         list_phone_agents,
-        lambda: create_phone_agent(SPEC),
-        lambda: update_phone_agent("pa_1", PhoneAgentChanges.parse({"first_message": "Hi"})),
+        lambda client: create_phone_agent(client, SPEC),
+        lambda client: update_phone_agent(client, "pa_1", PhoneAgentChanges.parse({"first_message": "Hi"})),
     ],
     ids=["GET", "POST", "PATCH"],
 )
-def test_redirect_raises_and_is_not_followed(status: int, flow: Any, send: Any, serve: Callable[..., Any]) -> None:
+def test_redirect_raises_and_is_not_followed(
+    status: int, request_of: Any, send: Any, serve: Callable[..., Any]
+) -> None:
     elsewhere = serve()
     service = serve(status, {"Location": f"{elsewhere.url}/phone", "Refresh": f"0; url={elsewhere.url}"})
     with pytest.raises(OpenCXRedirectError, match="Redirects are not followed: set the connection's Base URL") as error:
-        send(flow(), service.url)
+        send(request_of, service.url)
     assert error.value.status_code == status
     assert (len(service.seen), elsewhere.seen) == (1, [])

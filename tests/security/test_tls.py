@@ -33,10 +33,10 @@ def untrusted(serve: Callable[..., Any], certificates: Any) -> Any:
     return serve(certificate=certificates.service)
 
 
-@pytest.mark.parametrize("flow", [ping, lambda: create_phone_agent(SPEC)], ids=["GET", "POST"])
-def test_tls_sends_nothing_to_unknown_certificate(flow: Any, send: Any, untrusted: Any) -> None:
+@pytest.mark.parametrize("request_of", [ping, lambda client: create_phone_agent(client, SPEC)], ids=["GET", "POST"])
+def test_tls_sends_nothing_to_unknown_certificate(request_of: Any, send: Any, untrusted: Any) -> None:
     with pytest.raises(OpenCXUnreachableError) as error:
-        send(flow(), untrusted.url)
+        send(request_of, untrusted.url)
     assert f"the certificate of {untrusted.url} is not trusted: " in str(error.value)
     assert "SSL_CERT_FILE" in str(error.value)
     assert not error.value.request_sent
@@ -59,7 +59,7 @@ def test_tls_ignores_variables_that_disable_verification(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(OpenCXUnreachableError, match="certificate"):
-        send(ping(), untrusted.url)
+        send(ping, untrusted.url)
     assert untrusted.seen == []
 
 
@@ -108,7 +108,7 @@ def test_tls_refuses_certificate_for_other_host(
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificates.authority))
     with pytest.raises(OpenCXUnreachableError, match="localhost"):
-        send(ping(), untrusted.url.replace("127.0.0.1", "localhost"))
+        send(ping, untrusted.url.replace("127.0.0.1", "localhost"))
     assert untrusted.seen == []
 
 
@@ -116,7 +116,7 @@ def test_tls_trusts_ca_named_by_environment(
     send: Any, untrusted: Any, certificates: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificates.authority))
-    send(ping(), untrusted.url)
+    send(ping, untrusted.url)
     assert f"Authorization: Bearer {KEY}" in untrusted.seen[0]
 
 
@@ -129,7 +129,7 @@ def test_tls_reports_unreadable_ca_file(
         file.write_text(contents)
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
     with pytest.raises(OpenCXConfigError, match="SSL_CERT_FILE"):
-        send(ping(), untrusted.url)
+        send(ping, untrusted.url)
     assert untrusted.seen == []
 
 
@@ -183,6 +183,6 @@ def test_pacing_sends_redis_password_only_over_trusted_tls(
     service = serve()
     settings = ClientSettings(service.url, KEY, pacing=f"rediss://:{PASSWORD}@{host}:{port}")
     with OpenCXClient(settings) as client:
-        client.run(ping())
+        ping(client)
     assert (PASSWORD.encode() in told) == is_told
     assert len(service.seen) == 1

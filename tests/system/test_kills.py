@@ -60,7 +60,7 @@ class Moment:
     exists: bool = False
     with_worker: bool = False
     writes: tuple[str, ...] = ("POST",)
-    told: str = "Left phone agent"
+    told: str = "Unchanged phone agent"
 
 
 MOMENTS = {

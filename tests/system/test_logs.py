@@ -20,18 +20,18 @@ SEEN = f"info: Number {{new_number}}: {NEW} has it."
 EXPECTED = {
     "lost": [
         f"info: {LISTED}: 429. Sent again in 1.0 s, retry 1 of 4.",
-        "warning: The create of phone agent 'new' had no response: POST /phone for phone agent 'new' over"
+        "warning: There was no response to: create phone agent 'new'. POST /phone for phone agent 'new' over"
         " connection 'opencx_default': no response from {url}: RemoteProtocolError (Server disconnected without sending"
         " a response.). Check the network and the Base URL; another try may succeed.",
         f"info: Created {NEW}: it has appeared in the list.",
     ],
     "created": [f"info: Created {OTHER}."],
-    "adopted": [f"info: Adopted {OTHER} as it is: nothing differs."],
+    "adopted": [f"info: Adopted {OTHER}: nothing differs."],
     "adopted_as_it_is": [
         f"warning: Adopted {OTHER} as it is. It is not as declared: language: ['en'] -> ['fr'].",
     ],
     "updated": [f"info: Updated {OTHER}: language: ['en'] -> ['es']; first_message: 'Hello?' -> 'Hi'."],
-    "unchanged": [f"info: Left {OTHER} as it is: nothing differs."],
+    "unchanged": [f"info: Unchanged {OTHER}: nothing differs."],
     "fleet": [
         """\
 info: Plan: 1 to create, 1 to update, 1 unchanged; 1 not declared and left alone.

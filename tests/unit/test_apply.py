@@ -6,17 +6,20 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from pydantic import JsonValue
 
-from airflow_provider_opencx.client.flow import Flow, Pause
+from airflow_provider_opencx.client.client import OpenCXClient
 from airflow_provider_opencx.client.operation import Request, Response
-from airflow_provider_opencx.exceptions import OpenCXError
+from airflow_provider_opencx.client.settings import ClientSettings
+from airflow_provider_opencx.exceptions import OpenCXError, OpenCXFleetError
 from airflow_provider_opencx.phone_agents import apply
-from airflow_provider_opencx.phone_agents.apply import Outcome, apply_plan, apply_plans
-from airflow_provider_opencx.phone_agents.plan import Create, PhoneAgents, Update, plan_upsert
+from airflow_provider_opencx.phone_agents.apply import FleetWriter, apply_plan
+from airflow_provider_opencx.phone_agents.fleet import plan_fleet
+from airflow_provider_opencx.phone_agents.plan import Create, PhoneAgents, Plan, Update, plan_upsert
+from airflow_provider_opencx.phone_agents.reconcile import apply_fleet
+from airflow_provider_opencx.phone_agents.writes import Outcome
 from airflow_provider_opencx.resources.phone_agents import PhoneAgent, PhoneAgentSpec
 
 SPEC = PhoneAgentSpec.parse({"name": "a", "model": "oppie-vox-2", "first_message": "Hi"})
@@ -24,16 +27,33 @@ STORED = {"id": "pa_1", **SPEC.for_creation().body()}
 SPARSE = {"id": "pa_1"}
 
 
-def run(flow: Flow[Outcome], *bodies: object) -> Outcome:
-    """Run a flow whose requests get these bodies as responses, one after another, without a wait."""
+class Replies(OpenCXClient):
+    """A client that gets its responses from a function, and remembers the requests."""
+
+    def __init__(self, respond: Callable[[Request], Response]) -> None:
+        super().__init__(ClientSettings("http://127.0.0.1:1", "test-key"))
+        self.sent: list[Request] = []
+        self._respond = respond
+
+    def send_unchecked(self, request: Request) -> Response:
+        self.sent.append(request)
+        return self._respond(request)
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """The time as it is for what is applied: it passes where a test says so."""
+    clock = SimpleNamespace(now=0.0, monotonic=lambda: clock.now, sleep=lambda seconds: None)
+    monkeypatch.setattr(apply, "time", clock)
+    return clock
+
+
+def outcome_of(plan: Plan, *bodies: object) -> Outcome:
+    """Apply a plan whose requests get these bodies as responses, one after another."""
     responses = iter(bodies)
-    step = next(flow)
-    try:
-        while True:
-            step = flow.send(None if isinstance(step, Pause) else response_with(next(responses)))
-    except StopIteration as end:
-        assert list(responses) == []
-        return end.value
+    outcome = apply_plan(Replies(lambda request: response_with(next(responses))), plan, SPEC, listed_at=0.0)
+    assert list(responses) == []
+    return outcome
 
 
 def response_with(body: object) -> Response:
@@ -41,18 +61,18 @@ def response_with(body: object) -> Response:
 
 
 def test_apply_finds_created_agent_that_appears_late() -> None:
-    outcome = run(apply_plan(Create(SPEC), SPEC), SPARSE, [], [], [STORED])
-    assert (outcome.action, outcome.agent.name, outcome.mismatches) == ("created", "a", ())
+    outcome = outcome_of(Create(SPEC), SPARSE, [], [], [STORED])
+    assert (outcome.decision, outcome.agent.name, outcome.mismatches) == ("created", "a", ())
 
 
 def test_apply_names_id_of_unlisted_created_agent() -> None:
     with pytest.raises(OpenCXError, match=r"pa_1.* was created, and could not be read back") as error:
-        run(apply_plan(Create(SPEC), SPEC), SPARSE, [], [], [], [], [])
+        outcome_of(Create(SPEC), SPARSE, [], [], [], [], [])
     assert type(error.value) is OpenCXError
 
 
 def test_apply_reports_mismatch_in_create_response() -> None:
-    outcome = run(apply_plan(Create(SPEC), SPEC), {**STORED, "first_message": "Hello"}, [], [], [], [], [])
+    outcome = outcome_of(Create(SPEC), {**STORED, "first_message": "Hello"}, [], [], [], [], [])
     assert [str(mismatch) for mismatch in outcome.mismatches] == ["first_message: 'Hello' -> 'Hi'"]
 
 
@@ -61,24 +81,10 @@ def test_apply_ignores_model_the_service_omits() -> None:
     plan = plan_upsert(SPEC, PhoneAgents([PhoneAgent.from_response({**without_model, "first_message": "Hello"})]))
     assert isinstance(plan, Update)
     assert plan.changes.body() == {"first_message": "Hi"}
-    assert run(apply_plan(plan, SPEC), without_model).mismatches == ()
-    [mismatch] = run(
-        apply_plan(plan, SPEC), {**without_model, "model": "another"}, [{**without_model, "model": "another"}]
-    ).mismatches
+    assert outcome_of(plan, without_model).mismatches == ()
+    other_model = {**without_model, "model": "another"}
+    [mismatch] = outcome_of(plan, other_model, [other_model]).mismatches
     assert mismatch.field == "model"
-
-
-def run_all(flow: Flow[Any], respond: Callable[[Request], Response]) -> tuple[list[Any], list[Request]]:
-    """Run a fleet's flow without a wait, and return its results and the requests that were sent."""
-    sent: list[Request] = []
-    step: Request | Pause = next(flow)
-    try:
-        while True:
-            if isinstance(step, Request):
-                sent.append(step)
-            step = flow.send(respond(step) if isinstance(step, Request) else None)
-    except StopIteration as end:
-        return end.value, sent
 
 
 def respond_with(*statuses: int, **headers: str) -> list[Response]:
@@ -117,27 +123,42 @@ def test_circuit_breaker_ignores_refusals_of_one_agent(responses: list[Response]
         agent, response = next(of_agent)
         return replace(response, body=json.dumps({**agent.as_dict(), "first_message": "Hi"}).encode())
 
-    results, requests = run_all(apply_plans(plans), respond)
-    assert [request.path for request in requests] == [f"/phone/pa_{number}" for number in range(sent)]
+    client = Replies(respond)
+    results = FleetWriter(client, plans, listed_at=0.0).write()
+    assert [request.path for request in client.sent] == [f"/phone/pa_{number}" for number in range(sent)]
     unsent = [result for result in results if "Nothing was sent for it, because others failed" in str(result)]
     assert unsent == results[sent:]
 
 
-def test_fleet_rereads_stale_list_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 0.0
-    monkeypatch.setattr(apply, "time", SimpleNamespace(monotonic=lambda: now))
+@pytest.mark.parametrize(
+    ("planned_at", "sent"),
+    [
+        (0.0, [*["POST", "POST", "POST", "GET"] * 3, "POST", "GET"]),
+        (-9.0, ["POST", "GET", *["POST", "POST", "POST", "GET"] * 3]),
+        (-3600.0, ["GET", *["POST", "POST", "POST", "GET"] * 3, "POST", "GET"]),
+    ],
+    ids=["planned just now", "planned a while ago", "planned an hour ago"],
+)
+def test_fleet_rereads_stale_list_before_create(planned_at: float, sent: list[str], clock: SimpleNamespace) -> None:
     specs = [PhoneAgentSpec.parse({"name": f"{number}"}) for number in range(10)]
-    plans = [(plan_upsert(spec, PhoneAgents([])), spec) for spec in specs]
+    plan = plan_fleet(specs, PhoneAgents([], listed_at=planned_at))
     stored: list[JsonValue] = []
 
     def respond(request: Request) -> Response:
-        nonlocal now
         if request.operation.method == "GET":
-            return Response(200, body=json.dumps(stored).encode())
-        now += 4
+            return response_with(stored)
+        clock.now += 4
         stored.append({"id": f"pa_{len(stored)}", **(request.body or {})})
-        return Response(200, body=json.dumps(stored[-1]).encode())
+        return response_with(stored[-1])
 
-    results, requests = run_all(apply_plans(plans), respond)
-    assert [result.action for result in results] == ["created"] * 10
-    assert [request.operation.method for request in requests] == [*["POST", "POST", "POST", "GET"] * 3, "POST", "GET"]
+    client = Replies(respond)
+    assert len(apply_fleet(client, plan)) == len(specs)
+    assert [request.operation.method for request in client.sent] == sent
+
+
+def test_fleet_creates_no_agent_that_appeared_since_its_plan() -> None:
+    plan = plan_fleet([SPEC], PhoneAgents([], listed_at=-3600.0))
+    client = Replies(lambda request: response_with([STORED]))
+    with pytest.raises(OpenCXFleetError, match=r"'a' \(pa_1\) has appeared since the plan was made"):
+        apply_fleet(client, plan)
+    assert [request.operation.method for request in client.sent] == ["GET"]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from itertools import chain, repeat
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -24,9 +25,8 @@ from hypothesis import strategies as st
 
 from airflow_provider_opencx.client import body as body_module
 from airflow_provider_opencx.client import pagination
-from airflow_provider_opencx.client.client import AsyncOpenCXClient, OpenCXClient
-from airflow_provider_opencx.client.flow import Flow, Pause
-from airflow_provider_opencx.client.operation import Response
+from airflow_provider_opencx.client.client import OpenCXClient
+from airflow_provider_opencx.client.operation import Request, Response
 from airflow_provider_opencx.client.settings import ClientSettings
 from airflow_provider_opencx.connection.settings import client_settings
 from airflow_provider_opencx.exceptions import (
@@ -42,7 +42,7 @@ from airflow_provider_opencx.operators.phone_agent import (
     OpenCXUpdatePhoneAgentOperator,
     OpenCXUpsertPhoneAgentOperator,
 )
-from airflow_provider_opencx.phone_agents import reconcile
+from airflow_provider_opencx.phone_agents import apply, reconcile
 from airflow_provider_opencx.resources.phone_agents import (
     PhoneAgent,
     PhoneAgentChanges,
@@ -405,43 +405,51 @@ ANSWERS = st.lists(
 
 
 def assert_kept(outcome: object) -> None:
-    """Whatever agent there is in what a flow ended with can be handed on to the next task."""
+    """Whatever agent there is in what a call returned can be handed on to the next task."""
     for item in outcome if isinstance(outcome, list) else [getattr(outcome, "agent", outcome)]:
         if isinstance(item, PhoneAgent):
             assert_storable(item.as_dict())
 
 
-def outcome_of(flow: Flow[Any], answers: list[Response]) -> Any:
-    """Carry a flow out: the answers in turn, and then the last one for ever."""
-    replies = chain(answers, repeat(answers[-1]))
-    step = next(flow)
-    while True:
-        try:
-            step = flow.send(None if isinstance(step, Pause) else next(replies))
-        except StopIteration as end:
-            return end.value
+class Replies(OpenCXClient):
+    """A client that gets these responses in turn, and then the last one for ever."""
+
+    def __init__(self, responses: list[Response]) -> None:
+        super().__init__(ClientSettings("http://127.0.0.1:1", KEY))
+        self._responses = chain(responses, repeat(responses[-1]))
+
+    def send_unchecked(self, request: Request) -> Response:
+        return next(self._responses)
+
+
+def outcome_of(request_of: Callable[[OpenCXClient], Any], responses: list[Response]) -> Any:
+    """Return what these responses become, without a wait."""
+    with Replies(responses) as client, pytest.MonkeyPatch.context() as monkeypatch:
+        for module in (apply, reconcile):
+            monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=time.monotonic, sleep=lambda seconds: None))
+        return request_of(client)
 
 
 DECLARED = PhoneAgentSpec.parse({"name": "a", "language": "en", "first_message": "Hi"})
-FLOWS: dict[str, Callable[[], Flow[Any]]] = {
+REQUESTS: dict[str, Callable[[OpenCXClient], object]] = {
     "list agents": list_phone_agents,
     "list voices": list_voices,
     "ping": ping,
-    "create once": lambda: create_phone_agent(DECLARED),
-    "create": lambda: reconcile.create(DECLARED, is_retry=True),
-    "upsert": lambda: reconcile.upsert(DECLARED),
-    "update": lambda: reconcile.update(DECLARED, agent_id="pa_1"),
-    "rename": lambda: reconcile.update(PhoneAgentChanges.parse({"name": "b"}), agent_name="a"),
+    "create once": lambda client: create_phone_agent(client, DECLARED),
+    "create": lambda client: reconcile.create(client, DECLARED, is_retry=True),
+    "upsert": lambda client: reconcile.upsert(client, DECLARED),
+    "update": lambda client: reconcile.update(client, DECLARED, agent_id="pa_1"),
+    "rename": lambda client: reconcile.update(client, PhoneAgentChanges.parse({"name": "b"}), agent_name="a"),
 }
 
 
 class TestResponse:
     @thrown
     @given(ANSWERS)
-    @pytest.mark.parametrize("flow", FLOWS)
-    def test_is_storable_or_raises_provider_error(self, flow: str, answers: list[Response]) -> None:
+    @pytest.mark.parametrize("request_of", REQUESTS)
+    def test_is_storable_or_raises_provider_error(self, request_of: str, answers: list[Response]) -> None:
         try:
-            outcome = outcome_of(FLOWS[flow](), answers)
+            outcome = outcome_of(REQUESTS[request_of], answers)
         except OpenCXError as error:
             assert_kind(error)
             return
@@ -451,7 +459,7 @@ class TestResponse:
     @pytest.mark.parametrize("body", KNOWN_BODIES)
     def test_known_bad_body_is_storable_or_raises(self, body: str, status: int) -> None:
         try:
-            outcome = outcome_of(list_phone_agents(), [Response(status, body=KNOWN_BODIES[body])])
+            outcome = outcome_of(list_phone_agents, [Response(status, body=KNOWN_BODIES[body])])
         except OpenCXError as error:
             assert_kind(error)
         else:
@@ -468,21 +476,21 @@ class TestResponse:
     )
     def test_replaces_lone_surrogate_or_nul(self, told: str, read: str) -> None:
         answer = Response(200, body=b'[{"id": "1", "first_message": "%s"}]' % told.encode())
-        assert outcome_of(list_phone_agents(), [answer])[0].first_message == read
+        assert outcome_of(list_phone_agents, [answer])[0].first_message == read
 
     @pytest.mark.parametrize("number", ["1e999", "-1e999", "NaN", "1" * 400, "1" * 5000])
     def test_refuses_number_beyond_bounds(self, number: str) -> None:
         with pytest.raises(OpenCXResponseError, match="not JSON"):
-            outcome_of(list_phone_agents(), [Response(200, body=b'[{"id":"1","n":%s}]' % number.encode())])
+            outcome_of(list_phone_agents, [Response(200, body=b'[{"id":"1","n":%s}]' % number.encode())])
 
     @pytest.mark.parametrize("cursor", [b"{}", b'{"a": 1}', b'"%s"' % (b"x" * 70_000), b"1.5"])
     def test_treats_invalid_cursor_as_end_or_error(self, cursor: bytes) -> None:
         answer = Response(200, body=b'{"items": [], "next": %s}' % cursor)
         if cursor == b"{}":
-            assert outcome_of(list_phone_agents(), [answer]) == []
+            assert outcome_of(list_phone_agents, [answer]) == []
         else:
             with pytest.raises(OpenCXResponseError, match="its cursor cannot be read"):
-                outcome_of(list_phone_agents(), [answer])
+                outcome_of(list_phone_agents, [answer])
 
     @pytest.mark.parametrize(("page", "says"), [(b"[]", "over 1000 pages"), (b"[%s]" % (b" " * 5000), "over 1 MiB")])
     def test_cuts_off_endless_pages(self, page: bytes, says: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -492,7 +500,7 @@ class TestResponse:
             for number in range(pagination.MAX_PAGES + 1)
         ]
         with pytest.raises(OpenCXResponseError, match=f"does not end: {says}"):
-            outcome_of(list_phone_agents(), answers)
+            outcome_of(list_phone_agents, answers)
 
 
 class TestEvent:
@@ -574,20 +582,11 @@ class RawService:
             connection.sendall(b" ")
 
 
-def run(flow: Flow[Any], settings: ClientSettings, *, asynchronous: bool) -> Any:
-    """Run a flow with the sync or the async client."""
-
-    async def arun() -> Any:
-        async with AsyncOpenCXClient(settings) as client:
-            return await client.run(flow)
-
-    if asynchronous:
-        return asyncio.run(arun())
+def run(request_of: Callable[[OpenCXClient], object], settings: ClientSettings) -> None:
+    """Send what is sent with a client of these settings."""
     with OpenCXClient(settings) as client:
-        return client.run(flow)
+        request_of(client)
 
-
-SYNC_AND_ASYNC = pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
 
 HEADER_LINES = st.one_of(
     st.sampled_from(
@@ -642,29 +641,27 @@ RAW_ANSWERS = st.one_of(
 
 
 class TestWire:
-    @SYNC_AND_ASYNC
-    def test_become_result_or_provider_error(self, asynchronous: bool) -> None:
+    def test_become_result_or_provider_error(self) -> None:
         with RawService() as service:
             settings = ClientSettings(service.url, KEY, timeout=5, max_retries=0, requests_per_minute=100_000)
 
             @thrown
             @given(RAW_ANSWERS, st.sampled_from(["list agents", "ping", "create once"]))
-            def throw(raw: bytes, flow: str) -> None:
+            def throw(raw: bytes, request_of: str) -> None:
                 service.raw = raw
                 try:
-                    run(FLOWS[flow](), settings, asynchronous=asynchronous)
+                    run(REQUESTS[request_of], settings)
                 except OpenCXError as error:
                     assert_kind(error)
 
             throw()
 
-    @SYNC_AND_ASYNC
-    def test_key_repeated_in_body_is_hidden(self, asynchronous: bool) -> None:
+    def test_key_repeated_in_body_is_hidden(self) -> None:
         body = json.dumps({"message": f"{KEY} is no key"}).replace("_", "\\u005f").encode()
         with RawService(b"HTTP/1.1 400 Bad\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)) as service:
             settings = ClientSettings(service.url, KEY, requests_per_minute=100_000)
             with pytest.raises(OpenCXError, match=r"'\*\*\* is no key'"):
-                run(ping(), settings, asynchronous=asynchronous)
+                run(ping, settings)
 
     @pytest.mark.parametrize(
         "head",
@@ -676,38 +673,35 @@ class TestWire:
         ],
         ids=["in no header", "as the status", "as the id of the request", "as the reason"],
     )
-    @SYNC_AND_ASYNC
-    def test_key_repeated_in_head_is_hidden(self, asynchronous: bool, head: bytes) -> None:
+    def test_key_repeated_in_head_is_hidden(self, head: bytes) -> None:
         with RawService(head % KEY.encode()) as service:
             settings = ClientSettings(service.url, KEY, max_retries=0, requests_per_minute=100_000)
             with pytest.raises(OpenCXError) as error:
-                run(ping(), settings, asynchronous=asynchronous)
+                run(ping, settings)
         assert KEY not in json.dumps(error.value.to_event())
 
     @pytest.mark.parametrize(
         "asked", ["Mon, 01 Jan 99999999999 00:00:00 GMT", "Mon, 01 Jan 2100 00:00:00 +9999999999", "soon", "-1", "\xff"]
     )
-    @SYNC_AND_ASYNC
-    def test_unreadable_retry_after_does_not_stop_retry(
-        self, asked: str, asynchronous: bool, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_unreadable_retry_after_does_not_stop_retry(self, asked: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("httpx_retries.Retry.backoff_strategy", lambda self: 0.01)
         head = f"HTTP/1.1 503 Busy\r\nRetry-After: {asked}\r\nContent-Length: 0\r\n\r\n".encode("latin-1")
         with RawService(head) as service:
             settings = ClientSettings(service.url, KEY, max_retries=1, requests_per_minute=100_000)
             with pytest.raises(OpenCXServerError) as error:
-                run(ping(), settings, asynchronous=asynchronous)
+                run(ping, settings)
             assert (service.requests, error.value.retry_after) == (2, None)
 
-    @pytest.mark.parametrize(("flow", "sent"), [(list_phone_agents, 2), (lambda: create_phone_agent(DECLARED), 1)])
-    @SYNC_AND_ASYNC
+    @pytest.mark.parametrize(
+        ("request_of", "sent"), [(list_phone_agents, 2), (lambda client: create_phone_agent(client, DECLARED), 1)]
+    )
     def test_endless_body_times_out(
-        self, flow: Callable[[], Flow[Any]], sent: int, asynchronous: bool, monkeypatch: pytest.MonkeyPatch
+        self, request_of: Callable[[OpenCXClient], object], sent: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("httpx_retries.Retry.backoff_strategy", lambda self: 0.01)
         monkeypatch.setattr(body_module, "BODY_TIMEOUT_FACTOR", 0.02)  # no piece is late, only the whole of it
         with RawService(b"HTTP/1.1 200 OK\r\n\r\n[", dribbles=True) as service:
             settings = ClientSettings(service.url, KEY, timeout=10, max_retries=1, requests_per_minute=100_000)
             with pytest.raises(OpenCXUnreachableError, match=r"began and was not complete after 0\.2 s") as error:
-                run(flow(), settings, asynchronous=asynchronous)
+                run(request_of, settings)
             assert (service.requests, error.value.request_sent) == (sent, True)

@@ -1,11 +1,10 @@
-"""The clients over a socket: what is sent again and what is not, and what each answer becomes."""
+"""The client over a socket: what is sent again and what is not, and what each answer becomes."""
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -13,8 +12,7 @@ import pytest
 
 from airflow_provider_opencx.client import body, network
 from airflow_provider_opencx.client import client as client_module
-from airflow_provider_opencx.client.client import AsyncOpenCXClient, OpenCXClient
-from airflow_provider_opencx.client.flow import Flow
+from airflow_provider_opencx.client.client import OpenCXClient
 from airflow_provider_opencx.client.settings import ClientSettings
 from airflow_provider_opencx.exceptions import (
     OpenCXAPIError,
@@ -52,73 +50,61 @@ KEY = "test-key"
 SPEC = PhoneAgentSpec.parse({"name": "a"})
 
 
-@dataclass
-class Client:
-    """Runs a flow with the sync or the async client."""
-
-    settings: ClientSettings
-    asynchronous: bool
-
-    def run(self, flow: Flow[Any], **settings: Any) -> Any:
-        if self.asynchronous:
-            return asyncio.run(self._arun(flow, replace(self.settings, **settings)))
-        with OpenCXClient(replace(self.settings, **settings)) as client:
-            return client.run(flow)
-
-    async def _arun(self, flow: Flow[Any], settings: ClientSettings) -> Any:
-        async with AsyncOpenCXClient(settings) as client:
-            return await client.run(flow)
+def with_settings(client: OpenCXClient, **settings: Any) -> OpenCXClient:
+    """Return another client, which differs in these settings."""
+    return OpenCXClient(replace(client.settings, **settings))
 
 
-@pytest.fixture(params=[False, True], ids=["sync", "async"])
-def client(request: pytest.FixtureRequest, opencx_simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Client:
+@pytest.fixture
+def client(opencx_simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> OpenCXClient:
     monkeypatch.setattr("httpx_retries.Retry.backoff_strategy", lambda self: 0.01)
-    settings = ClientSettings(opencx_simulator.url, KEY, timeout=5, requests_per_minute=100_000)
-    return Client(settings, request.param)
+    return OpenCXClient(ClientSettings(opencx_simulator.url, KEY, timeout=5, requests_per_minute=100_000))
 
 
 @pytest.mark.parametrize("generation", ["2024", "2025", "2026"])
-def test_list_reads_all_pages_in_every_generation(generation: str, client: Client, opencx_simulator: Simulator) -> None:
+def test_list_reads_all_pages_in_every_generation(
+    generation: str, client: OpenCXClient, opencx_simulator: Simulator
+) -> None:
     opencx_simulator.generation = generation
     for number in range(250):
         opencx_simulator.add_agent(f"agent {number}")
-    agents = client.run(list_phone_agents())
+    agents = list_phone_agents(client)
     assert [agent.name for agent in agents] == [f"agent {number}" for number in range(250)]
-    assert client.run(list_voices())[0].voice_id == "voice_aria"
+    assert list_voices(client)[0].voice_id == "voice_aria"
 
 
 @pytest.mark.parametrize("generation", ["2024", "2025", "2026"])
-def test_client_writes_in_every_generation(generation: str, client: Client, opencx_simulator: Simulator) -> None:
+def test_client_writes_in_every_generation(generation: str, client: OpenCXClient, opencx_simulator: Simulator) -> None:
     opencx_simulator.generation = generation
     spec = PhoneAgentSpec.parse({"name": "a", "language": "de"})
-    created = client.run(create_phone_agent(spec))
+    created = create_phone_agent(client, spec)
     assert (created.name, created.type, created.language) == ("a", "outbound", ["de"])
-    changed = client.run(update_phone_agent(created.id, PhoneAgentChanges.parse({"language": ["fr"]})))
+    changed = update_phone_agent(client, created.id, PhoneAgentChanges.parse({"language": ["fr"]}))
     assert (changed is None) == (generation != "2026")
-    assert client.run(list_phone_agents())[0].language == ["fr"]
+    assert list_phone_agents(client)[0].language == ["fr"]
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
 def test_client_retries_reads_and_updates_on_transient_status(
-    status: int, client: Client, opencx_simulator: Simulator
+    status: int, client: OpenCXClient, opencx_simulator: Simulator
 ) -> None:
     agent_id = str(opencx_simulator.add_agent("a")["id"])
     opencx_simulator.fail("listPhoneAgents", Respond(status), times=2)
-    assert len(client.run(list_phone_agents())) == 1
+    assert len(list_phone_agents(client)) == 1
     opencx_simulator.fail("updatePhoneAgent", Respond(status), times=2)
-    client.run(update_phone_agent(agent_id, PhoneAgentChanges.parse({"first_message": "Hi"})))
+    update_phone_agent(client, agent_id, PhoneAgentChanges.parse({"first_message": "Hi"}))
     assert (opencx_simulator.count("listPhoneAgents"), opencx_simulator.count("updatePhoneAgent")) == (3, 3)
 
 
 @pytest.mark.parametrize("fault", [CloseBeforeHandling(), LoseResponse()])
 def test_client_retries_reads_and_updates_if_disconnected(
-    fault: Any, client: Client, opencx_simulator: Simulator
+    fault: Any, client: OpenCXClient, opencx_simulator: Simulator
 ) -> None:
     agent_id = str(opencx_simulator.add_agent("a")["id"])
     opencx_simulator.fail("listPhoneAgents", fault, times=2)
     opencx_simulator.fail("updatePhoneAgent", fault, times=2)
-    client.run(list_phone_agents())
-    client.run(update_phone_agent(agent_id, PhoneAgentChanges.parse({"first_message": "Hi"})))
+    list_phone_agents(client)
+    update_phone_agent(client, agent_id, PhoneAgentChanges.parse({"first_message": "Hi"}))
     assert (opencx_simulator.count("listPhoneAgents"), opencx_simulator.count("updatePhoneAgent")) == (3, 3)
 
 
@@ -138,46 +124,46 @@ def test_client_retries_reads_and_updates_if_disconnected(
     ],
 )
 def test_client_does_not_repeat_create(
-    fault: Any, error: type[OpenCXError], client: Client, opencx_simulator: Simulator
+    fault: Any, error: type[OpenCXError], client: OpenCXClient, opencx_simulator: Simulator
 ) -> None:
     opencx_simulator.fail("createPhoneAgent", fault)
     with pytest.raises(error):
-        client.run(create_phone_agent(SPEC), timeout=1)
+        create_phone_agent(with_settings(client, timeout=1), SPEC)
     assert opencx_simulator.count("createPhoneAgent") == 1
 
 
-def test_client_repeats_create_after_429(client: Client, opencx_simulator: Simulator) -> None:
+def test_client_repeats_create_after_429(client: OpenCXClient, opencx_simulator: Simulator) -> None:
     opencx_simulator.fail("createPhoneAgent", Respond(429, headers={"Retry-After": "0"}), times=2)
-    client.run(create_phone_agent(SPEC))
+    create_phone_agent(client, SPEC)
     assert len(opencx_simulator.agents()) == 1
 
 
-def test_client_reports_create_that_was_not_sent(client: Client) -> None:
+def test_client_reports_create_that_was_not_sent(client: OpenCXClient) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         refused = f"http://127.0.0.1:{taken.getsockname()[1]}"
         with pytest.raises(OpenCXUnreachableError) as error:
-            client.run(create_phone_agent(SPEC), base_url=refused)
+            create_phone_agent(with_settings(client, base_url=refused), SPEC)
     assert not error.value.request_sent
     assert refused in str(error.value)
 
 
-def test_client_returns_none_for_empty_create_response(client: Client, opencx_simulator: Simulator) -> None:
+def test_client_returns_none_for_empty_create_response(client: OpenCXClient, opencx_simulator: Simulator) -> None:
     opencx_simulator.fail("createPhoneAgent", EmptyResponse())
-    assert client.run(create_phone_agent(SPEC)) is None
+    assert create_phone_agent(client, SPEC) is None
 
 
-def test_client_stops_after_max_retries(client: Client, opencx_simulator: Simulator) -> None:
+def test_client_stops_after_max_retries(client: OpenCXClient, opencx_simulator: Simulator) -> None:
     opencx_simulator.fail("listPhoneAgents", Respond(503), times=None)
     with pytest.raises(OpenCXServerError):
-        client.run(list_phone_agents(), max_retries=2)
+        list_phone_agents(with_settings(client, max_retries=2))
     assert opencx_simulator.count("listPhoneAgents") == 3
 
 
-def test_retry_after_short_delays_next_request(client: Client, opencx_simulator: Simulator) -> None:
+def test_retry_after_short_delays_next_request(client: OpenCXClient, opencx_simulator: Simulator) -> None:
     opencx_simulator.fail("listPhoneAgents", Respond(429, headers={"Retry-After": "1"}))
     started = time.monotonic()
-    client.run(list_phone_agents())
+    list_phone_agents(client)
     assert time.monotonic() - started >= 1
 
 
@@ -187,11 +173,11 @@ def test_retry_after_short_delays_next_request(client: Client, opencx_simulator:
     ids=["seconds", "broken seconds", "absurd", "date"],
 )
 def test_retry_after_long_raises_at_once(
-    asked: str, seconds: float, client: Client, opencx_simulator: Simulator
+    asked: str, seconds: float, client: OpenCXClient, opencx_simulator: Simulator
 ) -> None:
     opencx_simulator.fail("createPhoneAgent", Respond(429, headers={"Retry-After": asked, "X-Request-Id": "r1"}))
     with pytest.raises(OpenCXRateLimitError) as error:
-        client.run(create_phone_agent(SPEC))
+        create_phone_agent(client, SPEC)
     assert error.value.retry_after == seconds
     assert error.value.request_id == "r1"
     assert opencx_simulator.count("createPhoneAgent") == 1
@@ -214,48 +200,48 @@ def test_retry_after_long_raises_at_once(
     ],
 )
 def test_client_error_says_what_to_do(
-    answer: Respond, error: type[OpenCXAPIError], says: str, client: Client, opencx_simulator: Simulator
+    answer: Respond, error: type[OpenCXAPIError], says: str, client: OpenCXClient, opencx_simulator: Simulator
 ) -> None:
     opencx_simulator.fail("listPhoneAgents", answer)
     with pytest.raises(error) as raised:
-        client.run(list_phone_agents())
+        list_phone_agents(client)
     assert says in str(raised.value)
     assert "GET /phone" in str(raised.value)
     assert "nothing here" not in str(raised.value)
     assert opencx_simulator.count("listPhoneAgents") == 1
 
 
-def test_client_error_hides_repeated_key(client: Client, opencx_simulator: Simulator) -> None:
+def test_client_error_hides_repeated_key(client: OpenCXClient, opencx_simulator: Simulator) -> None:
     opencx_simulator.fail("listPhoneAgents", Respond(401, {"message": f"{KEY} is no key"}))
     with pytest.raises(OpenCXAuthenticationError, match=r"'\*\*\* is no key'"):
-        client.run(list_phone_agents())
+        list_phone_agents(client)
 
 
-def test_list_that_never_ends_raises(client: Client, opencx_simulator: Simulator) -> None:
+def test_list_that_never_ends_raises(client: OpenCXClient, opencx_simulator: Simulator) -> None:
     opencx_simulator.fail("listPhoneAgents", Respond(200, {"items": [], "next": "again"}), times=None)
     with pytest.raises(OpenCXResponseError, match="does not end"):
-        client.run(list_phone_agents())
+        list_phone_agents(client)
     assert opencx_simulator.count("listPhoneAgents") == 2
 
 
 def test_client_refuses_too_large_response(
-    client: Client, opencx_simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+    client: OpenCXClient, opencx_simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(body, "MAX_BODY_BYTES", 1000)
     opencx_simulator.fail("listPhoneAgents", Respond(200, "x" * 5000))
     with pytest.raises(OpenCXResponseError, match=r"GET /phone: .* over 0 MiB"):
-        client.run(list_phone_agents())
+        list_phone_agents(client)
 
 
-def test_pacing_covers_all_clients_of_process(client: Client, opencx_simulator: Simulator) -> None:
+def test_pacing_covers_all_clients_of_process(client: OpenCXClient, opencx_simulator: Simulator) -> None:
     limiter = client_module._limiter_of(replace(client.settings, requests_per_minute=3))
     for _ in range(3):
-        client.run(ping(), requests_per_minute=3)
+        ping(with_settings(client, requests_per_minute=3))
     assert not limiter.try_acquire("a fourth", blocking=False)
 
 
-def test_client_user_agent_names_provider(client: Client, opencx_simulator: Simulator) -> None:
-    client.run(ping(), user_agent="airflow-provider-opencx/1 apache-airflow/3")
+def test_client_user_agent_names_provider(client: OpenCXClient, opencx_simulator: Simulator) -> None:
+    ping(with_settings(client, user_agent="airflow-provider-opencx/1 apache-airflow/3"))
     assert opencx_simulator.requests[0].headers["user-agent"] == "airflow-provider-opencx/1 apache-airflow/3"
 
 
@@ -274,7 +260,7 @@ def test_proxy_is_used_only_as_tunnel(base_url: str, proxy: str | None, monkeypa
     assert network.proxy_for(httpx.URL(base_url)) == proxy
 
 
-def test_proxy_of_unsupported_kind_raises(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxy_of_unsupported_kind_raises(client: OpenCXClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", "socks5://127.0.0.1:1080")
     with pytest.raises(OpenCXConfigError, match="a proxy of kind socks5"):
-        client.run(ping(), base_url="https://api.open.cx")
+        ping(with_settings(client, base_url="https://api.open.cx"))

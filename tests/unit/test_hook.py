@@ -1,4 +1,4 @@
-"""The hook's methods against a running service, sync and async: exactly one agent, as declared."""
+"""The hook's methods against a running service: exactly one agent, as declared."""
 
 from __future__ import annotations
 
@@ -386,14 +386,3 @@ def test_hook_warns_once_on_mismatch(
     [warning] = [record for record in caplog.records if "but not as declared" in record.getMessage()]
     assert warning.levelname == "WARNING"
     assert "phone agent 'a' (pa_000001), but not as declared: first_message: 'Hello?' -> 'Hi'." in warning.getMessage()
-
-
-def test_plan_is_refused_before_the_connection_is_read(
-    hook: Any, connected: Simulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    plan = hook.plan_phone_agents([spec()])
-    monkeypatch.delenv("AIRFLOW_CONN_OPENCX_DEFAULT")
-    with pytest.raises(OpenCXPlanChangedError, match="approved: 'a'"):
-        hook.apply_plan(plan, approved={**plan.as_dict(), "agents": []})
-    with pytest.raises(OpenCXConfigError):
-        hook.apply_plan(plan)

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from airflow_provider_opencx.client.client import OpenCXClient
-from airflow_provider_opencx.client.flow import Flow, send
 from airflow_provider_opencx.client.operation import Operation, Response
 from airflow_provider_opencx.client.pagination import list_items
 from airflow_provider_opencx.client.settings import ClientSettings
@@ -33,10 +32,10 @@ EVERY_OPERATION = pytest.mark.parametrize("operation", all_operations(), ids=lam
 WRITES_THAT_MAY_BE_REPEATED = {"updatePhoneAgent"}
 
 
-def sent(operation: Operation) -> Flow[Response]:
+def send(client: OpenCXClient, operation: Operation) -> Response:
     """Send a request for an operation, whatever stands in its path."""
     path_parameters = dict.fromkeys(re.findall(r"{(\w+)}", operation.path), "1")
-    return send(operation.request(path_parameters=path_parameters))
+    return client.send(operation.request(path_parameters=path_parameters))
 
 
 @pytest.fixture
@@ -70,10 +69,10 @@ def test_operation_names_scope_and_noun_in_errors(
 ) -> None:
     opencx_simulator.fail(operation.id, Respond(403))
     with pytest.raises(OpenCXPermissionError, match=f"The API key lacks the scope {operation.scope}"):
-        client.run(sent(operation))
+        send(client, operation)
     opencx_simulator.fail(operation.id, Respond(404))
     with pytest.raises(OpenCXNotFoundError, match=f"{operation.method} /") as error:
-        client.run(sent(operation))
+        send(client, operation)
     assert (f"There is no such {operation.noun}," in str(error.value)) == ("{" in operation.path)
 
 
@@ -83,7 +82,7 @@ def test_operation_errors_in_words(client: OpenCXClient, opencx_simulator: Simul
         for status in (403, 404):
             opencx_simulator.fail(operation.id, Respond(status))
             with pytest.raises(OpenCXError) as error:
-                client.run(sent(operation))
+                send(client, operation)
             said[operation.id, status] = str(error.value)
     assert said == {
         ("listPhoneAgents", 403): "GET /phone over connection 'c': 403. The API key lacks the scope phone:read.",
@@ -102,7 +101,7 @@ def test_operation_is_repeated_only_if_repeatable(
 ) -> None:
     opencx_simulator.fail(operation.id, fault, times=None)
     with pytest.raises((OpenCXServerError, OpenCXUnreachableError)):
-        client.run(sent(operation))
+        send(client, operation)
     assert opencx_simulator.count(operation.id) == (3 if operation.repeatable else 1)
     assert {attempt.operation for attempt in attempts} == {operation.id}
 
@@ -113,7 +112,7 @@ def test_operation_is_repeated_after_429(
 ) -> None:
     opencx_simulator.fail(operation.id, Respond(429), times=None)
     with pytest.raises(OpenCXRateLimitError):
-        client.run(sent(operation))
+        send(client, operation)
     assert opencx_simulator.count(operation.id) == 3
 
 
@@ -128,7 +127,7 @@ def test_operation_quotes_path_parameters() -> None:
 def test_list_keeps_query_on_every_page(client: OpenCXClient, opencx_simulator: Simulator) -> None:
     opencx_simulator.fail("listPhoneAgents", Respond(200, {"items": [1], "next": "more"}))
     opencx_simulator.fail("listPhoneAgents", Respond(200, {"items": [2], "next": None}))
-    assert client.run(list_items(LIST_PHONE_AGENTS.request(query={"status": "open"}), lambda item: item)) == [1, 2]
+    assert list_items(client, LIST_PHONE_AGENTS.request(query={"status": "open"}), lambda item: item) == [1, 2]
     assert [request.query for request in opencx_simulator.requests] == [
         {"status": "open"},
         {"status": "open", "cursor": "more"},

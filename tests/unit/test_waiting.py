@@ -33,7 +33,8 @@ def agent(**fields: object) -> PhoneAgent:
 def test_wait_ends_with_non_empty_number(number: str | None) -> None:
     wait = Wait(agent_id="1")
     assert wait.evaluate(listed(agent(id="2", phone_number="+1555"), agent(phone_number=number))) is None
-    assert wait.evaluate(listed(agent(phone_number="+15550000001"))) == ["1"]
+    ready = agent(phone_number="+15550000001")
+    assert wait.evaluate(listed(ready)) == [ready]
 
 
 def test_wait_fails_when_id_is_missing_three_times() -> None:
@@ -51,18 +52,17 @@ def test_wait_needs_all_numbers_in_one_poll() -> None:
     assert wait.progress == "2 of 3 phone agents are still without a number."
     assert wait.evaluate(listed(agent(), two)) is None
     assert wait.progress == "1 of 3 phone agents is still without a number."
-    poll = listed(one, other, two)
-    assert wait.evaluate(poll) == ["2", "1", "2"]
-    assert wait.result(poll, ["2", "1", "2"]) == [two.as_dict(), one.as_dict(), two.as_dict()]
+    assert wait.evaluate(listed(one, other, two)) == [two, one, two]
+    assert wait.result([two, one, two]) == [two.as_dict(), one.as_dict(), two.as_dict()]
 
 
 def test_wait_returns_list_for_sequence() -> None:
     ready = agent(phone_number="+1555")
     for given, result in (("a", ready.as_dict()), (["a"], [ready.as_dict()]), (("a",), [ready.as_dict()]), ([], [])):
         wait = Wait(agent_name=given)
-        agent_ids = wait.evaluate(listed(ready))
-        assert agent_ids is not None
-        assert wait.result(listed(ready), agent_ids) == result
+        agents = wait.evaluate(listed(ready))
+        assert agents is not None
+        assert wait.result(agents) == result
         assert wait.is_for_none == (given == [])
 
 
@@ -73,7 +73,7 @@ def test_wait_counts_missing_agents_separately() -> None:
         assert wait.evaluate(poll) is None
     assert wait.is_counting_errors
     assert [wait.evaluate(listed(one)) for _ in range(2)] == [None] * 2
-    with pytest.raises(OpenCXAgentNotFoundError, match="There are no phone agents 2, 3 in this organization") as gone:
+    with pytest.raises(OpenCXAgentNotFoundError, match="There is no phone agent 2 or 3 in this organization") as gone:
         wait.evaluate(listed(one))
     assert gone.value.agent_ids == ["2", "3"]
     wait = Wait(agent_id=["1", "2"])

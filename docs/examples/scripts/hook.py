@@ -1,4 +1,4 @@
-"""The hook's methods, blocking and async."""
+"""The hook's methods, and how code in an event loop calls them."""
 
 # ruff: noqa: S101 - what is asserted here is what the reader should know
 import asyncio
@@ -11,9 +11,14 @@ agent = hook.upsert_phone_agent(PhoneAgentSpec(name="Reminder", language=["de"])
 assert agent.type == "outbound"
 
 changes = PhoneAgentChanges(first_message="Guten Tag!")
-changed = hook.update_phone_agent(agent.id, changes)
+changed = hook.update_phone_agent(agent_id=agent.id, changes=changes)
 assert changed.first_message == "Guten Tag!"
 assert hook.find_phone_agent("Nobody") is None
 
-agents = asyncio.run(hook.alist_phone_agents())
-assert [agent.name for agent in agents] == ["Reminder"]
+
+async def names() -> list[str | None]:
+    """Return the names of all agents, without blocking the event loop."""
+    return [agent.name for agent in await asyncio.to_thread(hook.list_phone_agents)]
+
+
+assert asyncio.run(names()) == ["Reminder"]
