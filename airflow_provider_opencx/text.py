@@ -1,4 +1,4 @@
-"""Text as messages show it, and the characters that text cannot hold on its way through JSON and databases."""
+"""Text that stands for a boolean, text as messages show it, and the characters that text cannot hold in a database."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class ExtraField:
     :param name: the key in the connection's extra JSON.
     :param label: what the form calls it.
     :param description: the form's help text.
-    :param type: its JSON type; ``string`` is validated in :mod:`.settings`.
+    :param type: its JSON type; ``string`` is validated in :mod:`.extras`.
     :param default: what holds when it is left out or empty.
     :param minimum: the least allowed value of a number.
     :param maximum: the greatest allowed value of a number.

@@ -9,7 +9,8 @@ import pytest
 from airflow.sdk import Connection
 
 from airflow_provider_opencx.client.settings import ClientSettings
-from airflow_provider_opencx.connection.form import EXTRA_FIELDS
+from airflow_provider_opencx.connection.extras import Extras
+from airflow_provider_opencx.connection.form import EXTRA_FIELDS, conn_fields
 from airflow_provider_opencx.connection.settings import client_settings
 from airflow_provider_opencx.exceptions import OpenCXConfigError
 from airflow_provider_opencx.hooks.opencx import OpenCXHook
@@ -70,16 +71,31 @@ def test_connection_host_sets_base_url(fields: dict[str, object], base_url: str)
         ({"host": "api.open.cx", "schema": "gopher"}, "schema"),
         ({"extra": "{"}, "the extra is not JSON"),
         ({"extra": "[]"}, "the extra is not a JSON object"),
-        ({"extra": {"timeout": "soon"}}, "the extra timeout must be a number of 1 or more"),
+        ({"extra": {"timeout": "soon"}}, 'the extra timeout must be a number from 1 to 3600, got "soon"'),
         ({"extra": {"timeout": 0}}, "the extra timeout"),
+        ({"extra": {"timeout": 3600.5}}, "the extra timeout"),
         ({"extra": {"timeout": True}}, "the extra timeout"),
         ({"extra": {"timeout": "NaN"}}, "the extra timeout"),
-        ({"extra": {"max_retries": 2.5}}, "the extra max_retries must be a whole number of 0 or more"),
+        ({"extra": {"timeout": "inf"}}, "the extra timeout"),
+        ({"extra": {"timeout": "1e400"}}, "the extra timeout"),
+        ({"extra": '{"timeout": NaN}'}, "the extra timeout"),
+        ({"extra": '{"timeout": 1e400}'}, "the extra timeout"),
+        ({"extra": {"timeout": 10**400}}, "the extra timeout must be a number from 1 to 3600, got a longer value"),
+        ({"extra": {"timeout": {"seconds": 5}}}, "the extra timeout must be a number from 1 to 3600, got an object"),
+        ({"extra": {"max_retries": 2.5}}, "the extra max_retries must be a whole number from 0 to 100, got 2.5"),
+        ({"extra": {"max_retries": "2.5"}}, "the extra max_retries"),
+        ({"extra": {"max_retries": False}}, "the extra max_retries"),
+        ({"extra": '{"max_retries": 1e400}'}, "the extra max_retries"),
         ({"extra": {"max_retries": -1}}, "the extra max_retries"),
+        ({"extra": {"max_retries": 101}}, "the extra max_retries"),
+        (
+            {"extra": {"requests_per_minute": 0}},
+            "the extra requests_per_minute must be a whole number from 1 to 1000000",
+        ),
         ({"extra": {"requests_per_minute": [90]}}, "the extra requests_per_minute"),
         ({"extra": {"allow_insecure_http": "maybe"}}, "the extra allow_insecure_http must be true or false"),
         ({"extra": {"allow_insecure_http": 1}}, "the extra allow_insecure_http"),
-        ({"extra": {"pacing": 1}}, "the extra pacing must be text"),
+        ({"extra": {"pacing": 1}}, "the extra pacing must be process, machine, or"),
         ({"extra": {"pacing": "cluster"}}, "the extra pacing must be process, machine, or the address of a Redis"),
         ({"extra": {"pacing": "Machine"}}, "the extra pacing"),
         ({"extra": {"pacing": f"https://:{PASSWORD}@redis.example.com"}}, "the extra pacing"),
@@ -145,7 +161,43 @@ def test_connection_treats_redis_password_as_secret() -> None:
     assert "ss-word" not in repr(settings)
 
 
-@pytest.mark.parametrize("empty", [None, ""])
+@pytest.mark.parametrize(
+    ("name", "value", "read"),
+    [
+        ("timeout", 30, 30.0),
+        ("timeout", "30", 30.0),
+        ("timeout", " 30.5 ", 30.5),
+        ("timeout", "3.6e3", 3600.0),
+        ("max_retries", 0, 0),
+        ("max_retries", 7.0, 7),
+        ("max_retries", "7", 7),
+        ("max_retries", "7.0", 7),
+        ("requests_per_minute", "1000000", 1_000_000),
+        ("pacing", " machine ", "machine"),
+        ("allow_insecure_http", True, True),
+        ("allow_insecure_http", "true", True),
+        ("allow_insecure_http", " TRUE ", True),
+        ("allow_insecure_http", "False", False),
+        ("no_such_extra", "1", None),
+    ],
+)
+def test_connection_reads_extra(name: str, value: object, read: object) -> None:
+    extras = Extras.parse(json.dumps({name: value}))
+    assert getattr(extras, name, None) == read
+    assert type(getattr(extras, name, None)) is type(read)
+    assert extras.model_dump(exclude={name}) == Extras().model_dump(exclude={name})
+
+
+def test_connection_form_declares_extras_as_they_are_read() -> None:
+    read = Extras.model_json_schema()["properties"]
+    declared = {name: field["schema"] for name, field in conn_fields().items()}
+    assert list(read) == list(declared)
+    for name, schema in read.items():
+        del schema["title"]
+        assert {**schema, "type": [schema["type"], "null"]} == declared[name], name
+
+
+@pytest.mark.parametrize("empty", [None, "", " "])
 def test_connection_empty_extra_means_default(empty: object) -> None:
     extra = dict.fromkeys((field.name for field in EXTRA_FIELDS), empty)
     assert settings_of(extra=extra) == settings_of()

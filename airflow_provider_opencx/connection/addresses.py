@@ -1,0 +1,111 @@
+"""The addresses that a connection can hold: the base URL of the API, and the URL of a Redis.
+
+No message repeats an address, because a password may be in it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Annotated
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import Field, TypeAdapter
+
+from airflow_provider_opencx.connection.form import DEFAULT_BASE_URL
+
+_HOSTNAME = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*", re.IGNORECASE)
+_REDIS_DATABASE = re.compile(r"/?|/[0-9]{1,9}")
+_LONGEST_URL = 1000
+_PORT = TypeAdapter[int | None](Annotated[int, Field(strict=True, ge=1, le=65535)] | None)
+
+
+def base_url(host: str, *, schema: str | None, port: int | None, allow_insecure_http: bool) -> str:
+    """Return the base URL that a connection's fields stand for, without a slash at its end.
+
+    :param host: a URL, a host, or empty for the API's own address.
+    :param schema: ``http`` or ``https``, for a host that is not a URL. Empty means ``https``.
+    :param port: the port, for a host that has none in it.
+    :param allow_insecure_http: take plain http to other machines too.
+    :raises ValueError: naming the field that is wrong.
+    """
+    host = host.strip().rstrip("/")
+    if not host:
+        return DEFAULT_BASE_URL
+    url = _split(host if "://" in host else f"{_scheme(schema)}://{host}", ("http", "https"))
+    if url is None:
+        raise ValueError("the Base URL (host) must be an http or https URL such as https://api.open.cx.")
+    if url.username or url.password or url.query or url.fragment:
+        raise ValueError("the Base URL (host) must have no user, password, query or fragment in it.")
+    if not allow_insecure_http:
+        _refuse_plain_http(url)
+    return f"{url.scheme}://{_with_port(url, port)}{url.path}"
+
+
+def check_redis_url(address: str) -> None:
+    """Check the URL of a Redis, such as ``redis://:password@host:6379/0`` or, over TLS, ``rediss://host``.
+
+    :raises ValueError: if it is none.
+    """
+    url = _split(address, ("redis", "rediss"))
+    if url is None or url.query or url.fragment or not _REDIS_DATABASE.fullmatch(url.path):
+        raise ValueError("not the address of a Redis")
+    _port(url, None)
+
+
+def _split(address: str, schemes: tuple[str, str]) -> SplitResult | None:
+    """Return the parts of a URL with a host and one of these schemes; ``None`` for anything else."""
+    try:
+        url = urlsplit(address)
+    except ValueError:
+        return None
+    is_short_text = len(address) <= _LONGEST_URL and address.isprintable()
+    return url if is_short_text and url.scheme in schemes and _is_hostname(url.hostname or "") else None
+
+
+def _scheme(schema: str | None) -> str:
+    if schema and schema not in ("http", "https"):
+        raise ValueError("the schema must be empty, http or https.")
+    return schema or "https"
+
+
+def _refuse_plain_http(url: SplitResult) -> None:
+    hostname = url.hostname or ""
+    if url.scheme == "http" and not _is_loopback(hostname):
+        raise ValueError(
+            f"the Base URL (host) is plain http to {hostname}, where the API key would travel unencrypted."
+            " Use https, or set the extra allow_insecure_http to true if that is meant."
+        )
+
+
+def _with_port(url: SplitResult, field: int | None) -> str:
+    hostname = url.hostname or ""
+    port = _port(url, field)
+    name = f"[{hostname}]" if ":" in hostname else hostname
+    return name if port is None else f"{name}:{port}"
+
+
+def _port(url: SplitResult, field: int | None) -> int | None:
+    try:
+        return _PORT.validate_python(field if url.port is None else url.port)
+    except ValueError:
+        raise ValueError(
+            "the port, a field of its own or part of the Base URL (host), must be from 1 to 65535."
+        ) from None
+
+
+def _is_hostname(hostname: str) -> bool:
+    return bool(_HOSTNAME.fullmatch(hostname)) or _ip_address(hostname) is not None
+
+
+def _is_loopback(hostname: str) -> bool:
+    address = _ip_address(hostname)
+    return hostname == "localhost" if address is None else address.is_loopback
+
+
+def _ip_address(hostname: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        address = ipaddress.ip_address(hostname)
+    except ValueError:
+        return None
+    return None if "%" in hostname else address  # a zone has no place in a URL

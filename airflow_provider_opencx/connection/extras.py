@@ -1,0 +1,131 @@
+"""The extras of a connection as one model. A test checks that :mod:`.form` declares the same ones.
+
+In a connection that was written as a URI every extra is text, so ``"30"`` and ``"true"`` are read as well.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Annotated, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+from airflow_provider_opencx.connection import form
+from airflow_provider_opencx.connection.addresses import check_redis_url
+from airflow_provider_opencx.text import parse_boolean
+
+_ABOUT_TLS = re.compile(r"verif|ssl|tls|cert|insecure|check_?hostname", re.IGNORECASE)
+_LONGEST_SHOWN = 40
+
+
+def _true_or_false(value: object) -> bool:
+    truth = parse_boolean(value)
+    if truth is None:
+        raise ValueError("neither true nor false")
+    return truth
+
+
+def _not_boolean(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("a boolean is not a number")
+    return value
+
+
+def _pacing(value: str) -> str:
+    if value not in ("process", "machine"):
+        check_redis_url(value)
+    return value
+
+
+_Number = Annotated[float, Field(allow_inf_nan=False), BeforeValidator(_not_boolean)]
+_WholeNumber = Annotated[int, BeforeValidator(_not_boolean)]
+_Boolean = Annotated[bool, BeforeValidator(_true_or_false)]
+_Pacing = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_pacing)]
+
+
+class Extras(BaseModel):
+    """The extras that mean something here; :mod:`.form` describes each. Null and an empty text mean the default."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
+
+    timeout: _Number = Field(default=30.0, ge=1, le=3600)
+    max_retries: _WholeNumber = Field(default=4, ge=0, le=100)
+    requests_per_minute: _WholeNumber = Field(default=90, ge=1, le=1_000_000)
+    pacing: _Pacing = "process"
+    allow_insecure_http: _Boolean = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out_empty(cls, extras: dict[str, object]) -> dict[str, object]:
+        return {name: value for name, value in extras.items() if not _is_empty(value)}
+
+    @classmethod
+    def parse(cls, extra: str) -> Self:
+        """Read the extra field of a connection.
+
+        :param extra: a JSON object, or an empty text. Extras that are not known are ignored.
+        :raises ValueError: if it is not JSON, an extra is wrong, or one would change how TLS is verified, which none
+            does. The message names the extra, what is allowed, and the value where that is short and no secret.
+        """
+        extras = _json_object(extra)
+        _refuse_tls_extras(extras)
+        try:
+            return cls.model_validate(extras)
+        except ValidationError as invalid:
+            raise ValueError(_problem(invalid)) from None
+
+
+def _is_empty(value: object) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def _json_object(extra: str) -> dict[str, object]:
+    try:
+        extras = json.loads(extra) if extra else {}
+    except (ValueError, RecursionError):
+        raise ValueError("the extra is not JSON.") from None
+    if not isinstance(extras, dict):
+        raise ValueError("the extra is not a JSON object.")
+    return extras
+
+
+def _refuse_tls_extras(extras: dict[str, object]) -> None:
+    for name, value in extras.items():
+        if name not in Extras.model_fields and _ABOUT_TLS.search(name) and not _is_empty(value):
+            raise ValueError(
+                f"the extra {_shown(name)} is not supported: certificates are always verified. Remove the extra. To"
+                " trust a company's own CA, name its certificate file in the environment variable SSL_CERT_FILE."
+            )
+
+
+def _problem(invalid: ValidationError) -> str:
+    """Return the first problem in a sentence; Pydantic's own would repeat any value, a password as well."""
+    error = invalid.errors(include_url=False, include_context=False)[0]
+    field = next(field for field in form.EXTRA_FIELDS if field.name == error["loc"][0])
+    value = "" if field == form.PACING else f", got {_shown(error['input'])}"
+    return f"the extra {field.name} must be {_allowed(field)}{value}."
+
+
+def _allowed(field: form.ExtraField) -> str:
+    if field.type == "boolean":
+        return "true or false"
+    if field.type == "string":
+        return "process, machine, or the address of a Redis such as redis://host:6379/0"
+    return f"a {'whole ' if field.type == 'integer' else ''}number from {field.minimum} to {field.maximum}"
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, dict | list):
+        return "a list" if isinstance(value, list) else "an object"
+    text = json.dumps(value)
+    return text if len(text) <= _LONGEST_SHOWN else "a longer value"
