@@ -1,14 +1,13 @@
 """Sends this provider's metrics to where Airflow's go; nothing where Airflow is not loaded.
 
-A metric with tags is sent twice, as Airflow does with its own: under its name with tags, and, for a statsd without
-tags, under a name that ends with their values. Airflow's option ``[metrics] legacy_names_on`` leaves out the second.
-Names and values are few: no agent, key or address is in them.
+What a metric is about is in its tags. Airflow sends them to Datadog, to OpenTelemetry and, with ``[metrics]
+statsd_influxdb_enabled``, to StatsD; to any other StatsD it sends the name alone. Names and values are few: no agent,
+key or address is in them.
 """
 
 from __future__ import annotations
 
 import logging
-import re
 import socket
 import sys
 from collections.abc import Callable
@@ -23,14 +22,12 @@ if TYPE_CHECKING:
 
 Decision: TypeAlias = Literal["created", "updated", "adopted", "unchanged", "refused", "failed"]
 
-_NOT_FOR_A_NAME = re.compile("[^a-zA-Z0-9_-]")
-
 log = logging.getLogger(__name__)
 
 
 def prepare() -> None:
     """Let Airflow look up where metrics go, which may take a while: not to be called in an event loop."""
-    _send("", lambda stats, name, tags: stats.timer())
+    _send(lambda stats: stats.timer())
 
 
 def count_attempt(attempt: Attempt) -> None:
@@ -56,11 +53,8 @@ def time_to_number(seconds: float) -> None:
 
 def gauge_waiting_agents(conn_id: str, agents: int) -> None:
     """Record how many agents this triggerer waits for over a connection."""
-
-    def send(stats: type[Stats], name: str, tags: dict[str, str]) -> None:
-        stats.gauge(name, agents, tags=tags)
-
-    _send("opencx.waiting_agents", send, conn_id=conn_id, hostname=_hostname())
+    tags = {"conn_id": conn_id, "hostname": _hostname()}
+    _send(lambda stats: stats.gauge("opencx.waiting_agents", agents, tags=tags))
 
 
 def _hostname() -> str:
@@ -71,22 +65,20 @@ def _hostname() -> str:
 
 
 def _count(name: str, count: int = 1, **tags: str) -> None:
-    _send(name, lambda stats, name, tags: stats.incr(name, count, tags=tags), **tags)
+    _send(lambda stats: stats.incr(name, count, tags=tags))
 
 
 def _time(name: str, seconds: float, **tags: str) -> None:
-    _send(name, lambda stats, name, tags: stats.timing(name, timedelta(seconds=seconds), tags=tags), **tags)
+    _send(lambda stats: stats.timing(name, timedelta(seconds=seconds), tags=tags))
 
 
-def _send(name: str, send: Callable[[type[Stats], str, dict[str, str]], object], **tags: str) -> None:
+def _send(send: Callable[[type[Stats]], object]) -> None:
     if "airflow" not in sys.modules:
         return
     try:
-        from airflow.providers.common.compat.sdk import Stats, conf
+        from airflow.providers.common.compat.sdk import Stats
 
-        send(Stats, name, tags)
-        if tags and conf.getboolean("metrics", "legacy_names_on", fallback=True):
-            send(Stats, ".".join([name, *(_NOT_FOR_A_NAME.sub("_", value) for value in tags.values())]), {})
+        send(Stats)
     except Exception:
         # Whatever is wrong with the metrics, no task must fail for it.
-        log.debug("The metric %s could not be sent.", name, exc_info=True)
+        log.debug("A metric could not be sent.", exc_info=True)

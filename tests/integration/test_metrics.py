@@ -1,4 +1,4 @@
-"""What Airflow's metrics are told of each attempt, each decision and each wait."""
+"""What Airflow's metrics receive of each attempt, each decision and each wait."""
 
 from __future__ import annotations
 
@@ -88,19 +88,19 @@ def test_metrics_count_request_of_stopped_task(simulator: Simulator) -> None:
 
 OLD = "pa_000001"
 
-Told = list[tuple[str, int]]
+Counted = list[tuple[str, dict[str, str], int]]
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> Told:
-    """What is decided, as Airflow is told it."""
+def counted(monkeypatch: pytest.MonkeyPatch) -> Counted:
+    """The decisions that Airflow counts: the names, tags and counts."""
     from airflow.providers.common.compat.sdk import Stats
 
-    counted: Told = []
+    counted: Counted = []
 
     def incr(stat: str, count: int = 1, rate: float = 1, *, tags: dict[str, str] | None = None) -> None:
-        if stat == "opencx.agents":
-            counted.append(((tags or {})["decision"], count))
+        if stat.startswith("opencx.agents"):
+            counted.append((stat, tags or {}, count))
 
     monkeypatch.setattr(Stats, "incr", incr, raising=False)
     return counted
@@ -131,7 +131,7 @@ def test_metrics_count_each_decision_once(
     act: Callable[[OpenCXHook], None],
     expected: list[str],
     simulator: Simulator,
-    told: Told,
+    counted: Counted,
 ) -> None:
     old = simulator.add_agent("old", type="outbound", language="de")
     assert old["id"] == OLD
@@ -141,7 +141,7 @@ def test_metrics_count_each_decision_once(
         simulator.fail(CREATE, fault)
     with suppress(OpenCXError):
         act(OpenCXHook())
-    assert told == [(decision, 1) for decision in expected]
+    assert counted == [("opencx.agents", {"decision": decision}, 1) for decision in expected]
 
 
 def test_metrics_errors_fail_nothing(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,10 +12,7 @@ from pathlib import Path
 import pytest
 from airflow_standalone import AirflowStandalone
 
-from airflow_provider_opencx import metrics
 from airflow_provider_opencx.simulator import Respond, Simulator
-
-HOST = metrics._NOT_FOR_A_NAME.sub("_", socket.gethostname())
 
 
 class Statsd:
@@ -67,7 +64,7 @@ def statsd() -> Iterator[Statsd]:
         yield running
 
 
-def test_metrics_reach_plain_statsd(
+def test_metrics_reach_statsd_once_with_tags(
     simulator: Simulator, statsd: Statsd, connections: Mapping[str, str], dags: Path, tmp_path: Path
 ) -> None:
     simulator.provision_after = "5s"
@@ -78,29 +75,27 @@ def test_metrics_reach_plain_statsd(
         "AIRFLOW__METRICS__STATSD_ON": "True",
         "AIRFLOW__METRICS__STATSD_HOST": "127.0.0.1",
         "AIRFLOW__METRICS__STATSD_PORT": str(statsd.port),
+        "AIRFLOW__METRICS__STATSD_INFLUXDB_ENABLED": "True",
     }
     with AirflowStandalone(tmp_path / "airflow", dags, variables) as airflow:
         airflow.run_dag("measured", within=300)
     counts = statsd.counts()
     statuses = Counter((request.operation, str(request.status)) for request in simulator.requests)
     assert counts == {
-        "opencx.requests": len(simulator.requests),
-        **{f"opencx.requests.{operation}.{status}": count for (operation, status), count in statuses.items()},
-        "opencx.retries": 2,
-        "opencx.retries.listPhoneAgents": 2,
-        "opencx.rate_limited": 1,
-        "opencx.rate_limited.listPhoneAgents": 1,
-        "opencx.agents": 1,
-        "opencx.agents.created": 1,
+        **{
+            f"opencx.requests,operation={operation},status={status}": count
+            for (operation, status), count in statuses.items()
+        },
+        "opencx.retries,operation=listPhoneAgents": 2,
+        "opencx.rate_limited,operation=listPhoneAgents": 1,
+        "opencx.agents,decision=created": 1,
     }
-    durations = statsd.values("opencx.request_duration", "ms")
-    assert len(durations) == len(simulator.requests)
-    assert len(statsd.values("opencx.request_duration.createPhoneAgent", "ms")) == 1
+    for operation, sent in Counter(request.operation for request in simulator.requests).items():
+        assert len(statsd.values(f"opencx.request_duration,operation={operation}", "ms")) == sent
     poked, deferred = statsd.values("opencx.time_to_number", "ms")
     assert 0 < poked < 300_000
     assert 0 < deferred < 300_000
-    waiting = statsd.values(f"opencx.waiting_agents.opencx_default.{HOST}", "g")
-    assert waiting == statsd.values("opencx.waiting_agents", "g")
+    waiting = statsd.values(f"opencx.waiting_agents,conn_id=opencx_default,hostname={socket.gethostname()}", "g")
     assert set(waiting) == {1.0, 0.0}
     assert waiting[-1] == 0
     assert "ecret" not in str(statsd.received)
