@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -144,18 +144,79 @@ def test_start_from_trigger_refuses_task_output(dag: DAG) -> None:
         OpenCXPhoneNumberSensor(task_id="await", agent_id=an_id(), start_from_trigger=True)
 
 
+PULLS = "in the triggerer, Airflow serves xcom_pull only where map_indexes is given; write .*map_indexes=-1"
+MACRO = "the triggerer renders without the Dag's user_defined_macros: {}; write the value itself, take it from params"
+FILTER = "the triggerer renders without the Dag's user_defined_filters: {}; write"
+
+
 @where_airflow_renders
 @pytest.mark.parametrize(
-    "pulled",
+    ("template", "says"),
     [
-        "{{ ti.xcom_pull('agent')['id'] }}",
-        "{{ ti.xcom_pull('agent', map_indexes=None)['id'] }}",
-        "{{ ti.xcom_pull('agent') or ti.xcom_pull('other', map_indexes=-1) }}",
+        ("{{ ti.xcom_pull('agent')['id'] }}", PULLS),
+        ("{{ task_instance.xcom_pull('agent')['id'] }}", PULLS),
+        ("{{ ti.xcom_pull('agent', map_indexes=None)['id'] }}", PULLS),
+        ("{{ ti.xcom_pull('agent') or ti.xcom_pull('other', map_indexes=-1) }}", PULLS),
+        ("{{ ti.xcom_pull('agent', key='map_indexes') }}", PULLS),
+        ("{% set pulled = ti.xcom_pull('agent') %}{{ pulled['id'] }}", PULLS),
+        ("{% if ds %}{{ ti.xcom_pull(ti.xcom_pull('agent', map_indexes=-1)) }}{% endif %}", PULLS),
+        ("{{ region }}-1", MACRO.format("region")),
+        ("{{ of(region) }}", MACRO.format("of, region")),
+        ("{% for part in of('a') %}{{ part }}{% endfor %}", MACRO.format("of")),
+        ("{{ ds | short }}", FILTER.format("short")),
+        ("{{ ds | short if region else '' }}", FILTER.format("short")),
+        ("{{ ds | unknown }}", r"the triggerer cannot read the template .*: No filter named 'unknown'; correct it"),
+        ("{{ ds", r"the triggerer cannot read the template '\{\{ ds': unexpected end of template"),
+        ("{% do of() %}", r"the triggerer cannot read the template .*: Encountered unknown tag 'do'"),
     ],
 )
-def test_start_from_trigger_refuses_unresolvable_xcom_pull(pulled: str, dag: DAG) -> None:
-    with dag, pytest.raises(OpenCXArgumentError, match=r"Task 'await': .*map_indexes=-1"):
-        OpenCXPhoneNumberSensor(task_id="await", agent_id=[pulled], start_from_trigger=True)
+def test_start_from_trigger_refuses_template_that_triggerer_cannot_render(template: str, says: str, dag: DAG) -> None:
+    dag.user_defined_macros = {"region": "eu", "of": str}
+    dag.user_defined_filters = {"short": str}
+    with pytest.raises(OpenCXArgumentError, match=f"^agent_id: {says}.*, or use deferrable=True$"):
+        start.check_start(dag, agent_id=["1", template])
+    with dag:
+        OpenCXPhoneNumberSensor(task_id="await", agent_id=["1", template], deferrable=True)
+
+
+@where_airflow_renders
+@pytest.mark.parametrize(
+    ("template", "rendered"),
+    [
+        (PULLED, "7"),
+        ("{{ task_instance.xcom_pull('agent', map_indexes=[-1])['id'] }}", "7"),
+        ("{% set pull = ti.xcom_pull %}{{ pull('agent', map_indexes=-1)['id'] }}", "7"),
+        ("{{ params.xcom_pull_id }}", "8"),
+        ("{# xcom_pull #}a", "a"),
+        ("{{ 'ti.xcom_pull()' }}", "ti.xcom_pull()"),
+        ("{% set region = 'us' %}{{ region }}", "us"),
+        ("{{ params.region }}", "us"),
+        ("{{ logical_date | ds_nodash }}", "20260101"),
+        ("{{ range(2) | join('-') }}", "0-1"),
+        ("plain }} text", "plain }} text"),
+    ],
+)
+def test_start_from_trigger_takes_template_that_triggerer_renders(
+    template: str, rendered: str, dag: DAG, in_scheduler: InScheduler
+) -> None:
+    class Instance:
+        def xcom_pull(self, task_ids: str, *, map_indexes: object) -> dict[str, str]:
+            return {"id": "7"}
+
+    dag.user_defined_macros = {"region": "eu"}
+    dag.user_defined_filters = {"short": str}
+    with dag:
+        OpenCXPhoneNumberSensor(task_id="await", agent_id=template, start_from_trigger=True)
+    trigger = OpenCXPhoneNumberTrigger(**trigger_arguments(in_scheduler(dag, "await")))
+    trigger.template_fields = ("agent_id",)
+    context: Any = {
+        "ti": Instance(),
+        "task_instance": Instance(),
+        "logical_date": datetime(2026, 1, 1),
+        "params": {"xcom_pull_id": "8", "region": "us"},
+    }
+    trigger.render_template_fields(context)
+    assert trigger.serialize()[1]["agent_id"] == rendered
 
 
 @pytest.mark.filterwarnings("ignore:.*was never mapped")
