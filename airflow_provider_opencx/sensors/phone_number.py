@@ -82,12 +82,12 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator):
     means otherwise.
 
     - Starting there: Airflow 3.3 and later, where ids and names may be Jinja templates, and Airflow 3.0, where they may
-      not. Templates give strings there, also with ``render_template_as_native_obj``, and ``xcom_pull`` needs
-      ``map_indexes`` (-1 for a task that is not mapped). Neither Airflow takes the output of another task as an
-      argument (``task.output``), nor mapped tasks; 3.1 and 3.2 start nothing in the triggerer. What cannot be is an
-      error while the Dag is parsed. ``pre_execute``, ``on_execute_callback`` and the listeners of a task's start are
-      not called, and the rendered fields are not shown. Pools, ``max_active_tasks`` and ``max_active_tis_per_dag`` do
-      not hold such a task back.
+      not. Templates give strings there, also with ``render_template_as_native_obj``, ``xcom_pull`` needs
+      ``map_indexes`` (-1 for a task that is not mapped), and the Dag's own macros and filters do not exist. Neither
+      Airflow takes the output of another task as an argument (``task.output``), nor mapped tasks; 3.1 and 3.2 start
+      nothing in the triggerer. What cannot be is an error while the Dag is parsed. ``pre_execute``,
+      ``on_execute_callback`` and the listeners of a task's start are not called, and the rendered fields are not shown.
+      Pools, ``max_active_tasks`` and ``max_active_tis_per_dag`` do not hold such a task back.
     - Ending there: every Airflow. ``post_execute`` and listeners are not called; with listeners installed, Airflow
       refuses a Dag that has such a task. ``on_success_callback`` is called by the Dag processor. Where a worker has
       more to do in the end, the task ends in a worker by itself: with ``outlets``, whose asset events Airflow would
@@ -134,9 +134,7 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator):
             if has_no_template(agent_id) and has_no_template(agent_name):
                 self._check_selectors()
             if start_from_trigger:
-                from airflow_provider_opencx.triggers.start import check_start
-
-                check_start(agent_id=agent_id, agent_name=agent_name)
+                self._check_start()
 
     @classmethod
     def partial(cls, **kwargs: Any) -> OperatorPartial:
@@ -200,8 +198,15 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator):
             return None
         from airflow_provider_opencx.triggers.start import start_trigger_args
 
+        with task_named(self.task_id):
+            self._check_start()  # once more, because the Dag may not have been known before
         arguments = self._trigger_arguments(self.agent_id, self.agent_name)
         return start_trigger_args(arguments, self.execute_complete.__name__, self.timeout)
+
+    def _check_start(self) -> None:
+        from airflow_provider_opencx.triggers.start import check_start
+
+        check_start(self.get_dag(), agent_id=self.agent_id, agent_name=self.agent_name)
 
     def _reason_to_end_in_a_worker(self) -> str | None:
         """Return why the task must end in a worker, where the end takes more than storing the result."""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from airflow import __version__
 from airflow.providers.common.compat.sdk import XCom
 from airflow.sdk import DAG, Asset, TaskGroup, task
@@ -217,6 +220,35 @@ def test_start_from_trigger_takes_template_that_triggerer_renders(
     }
     trigger.render_template_fields(context)
     assert trigger.serialize()[1]["agent_id"] == rendered
+
+
+DAG_FILE = """
+from airflow.sdk import DAG
+from airflow_provider_opencx.sensors.phone_number import OpenCXPhoneNumberSensor
+
+sensor = {}
+dag = DAG("regional", schedule=None, user_defined_macros={{"region": "eu"}})
+{}
+"""
+SENSOR = "OpenCXPhoneNumberSensor(task_id='await', agent_name='{{ region }}', start_from_trigger=True)"
+
+
+@where_airflow_renders
+@pytest.mark.parametrize(
+    "file",
+    [DAG_FILE.format("None", f"with dag: {SENSOR}"), DAG_FILE.format(SENSOR, "sensor.dag = dag")],
+    ids=["made in the Dag", "added to the Dag later"],
+)
+def test_start_from_trigger_error_is_import_error_of_dag(
+    file: str, read_dags: Callable[[Path], Any], tmp_path: Path
+) -> None:
+    (tmp_path / "regional.py").write_text(file)
+    bag = read_dags(tmp_path)
+    processor = import_module("airflow.dag_processing.processor")
+    stored, errors = processor._serialize_dags(bag, structlog.get_logger())
+    (error,) = {**bag.import_errors, **errors}.values()
+    assert f"Task 'await': agent_name: {MACRO.format('region')}" in error
+    assert not stored
 
 
 @pytest.mark.filterwarnings("ignore:.*was never mapped")
