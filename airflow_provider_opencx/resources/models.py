@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
-from airflow_provider_opencx.exceptions import OpenCXResponseError
+from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXResponseError
 from airflow_provider_opencx.text import shortened
 
 _LONGEST_PROBLEM = 200
 _MOST_PROBLEMS = 5
 
 
-class ResourceModel(BaseModel):
+class CheckedModel(BaseModel):
+    """Base of the models that users make themselves.
+
+    :raises OpenCXArgumentError: from the constructor, naming each wrong field and what is wrong with it.
+    """
+
+    if not TYPE_CHECKING:  # for type checkers, the arguments are the fields
+
+        def __init__(self, /, **fields):
+            try:
+                super().__init__(**fields)
+            except ValidationError as invalid:
+                raise OpenCXArgumentError(describe_problems(invalid)) from None
+
+        # Without this mark, Pydantic would call the constructor also for what it reads from a response.
+        __init__.__pydantic_base_init__ = True
+
+
+class ResourceModel(CheckedModel):
     """Base of what the service describes. Unknown fields are kept, in ``model_extra`` and in every dump."""
 
     model_config = ConfigDict(extra="allow", frozen=True, validate_by_name=True, validate_by_alias=True)

@@ -14,7 +14,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -31,7 +30,7 @@ from airflow_provider_opencx.client.errors import error_of, message_of
 from airflow_provider_opencx.client.operation import Operation, Request, Response
 from airflow_provider_opencx.client.pagination import first_page, list_items
 from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXRequestRefusedError
-from airflow_provider_opencx.resources.models import ResourceModel, describe_problems
+from airflow_provider_opencx.resources.models import CheckedModel, ResourceModel
 from airflow_provider_opencx.text import UNSTORABLE, shortened
 
 if TYPE_CHECKING:
@@ -149,7 +148,7 @@ class PhoneAgent(ResourceModel):
         return value
 
 
-class PhoneAgentChanges(BaseModel):
+class PhoneAgentChanges(CheckedModel):
     """Fields to write to an agent. Left out, ``None`` and empty are three different things.
 
     Only what was given is sent or compared: ``model_fields_set`` says what that is. A ``None`` is sent as
@@ -199,7 +198,7 @@ class PhoneAgentChanges(BaseModel):
     flow: JsonValue = None
     manual_mode: bool | None = None
     custom_llm: str | None = None
-    additional_fields: dict[str, JsonValue] = {}
+    additional_fields: dict[str, JsonValue] = Field(default={})
 
     @classmethod
     def parse(cls, fields: dict[str, object]) -> Self:
@@ -209,9 +208,9 @@ class PhoneAgentChanges(BaseModel):
         :raises OpenCXArgumentError: naming each wrong field and what is wrong with it.
         """
         try:
-            return cls.model_validate(fields)
-        except ValidationError as invalid:
-            raise OpenCXArgumentError(describe_problems(invalid)) from None
+            return cls(**fields)
+        except TypeError:  # a key that is no text is no keyword either
+            raise OpenCXArgumentError("the names of the fields must be text") from None
 
     @field_validator("name")
     @classmethod
@@ -307,9 +306,9 @@ class PhoneAgentChanges(BaseModel):
     def only(self, fields: set[str]) -> PhoneAgentChanges:
         """Return the part of this declaration that writes just these fields."""
         kept = {field: value for field, value in self.declared_fields.items() if field in fields}
-        own = {field: value for field, value in kept.items() if field in type(self).model_fields}
+        own: dict[str, object] = {field: value for field, value in kept.items() if field in type(self).model_fields}
         additional = {field: value for field, value in kept.items() if field not in own}
-        return PhoneAgentChanges.model_validate({**own, "additional_fields": additional} if additional else own)
+        return PhoneAgentChanges.parse({**own, "additional_fields": additional} if additional else own)
 
     def body(self) -> dict[str, JsonValue]:
         """Return the request body: what was written, under the API's names."""

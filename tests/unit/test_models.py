@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
+
 import pytest
 
 from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXResponseError
+from airflow_provider_opencx.resources.models import CheckedModel
 from airflow_provider_opencx.resources.phone_agents import PhoneAgent, PhoneAgentChanges, PhoneAgentSpec
+from airflow_provider_opencx.resources.voices import Voice
 
 
 def test_models_distinguish_omitted_null_and_empty() -> None:
@@ -80,10 +84,20 @@ def test_models_normalize_values_for_api(written: dict[str, object], sent: dict[
     ],
 )
 def test_models_name_wrong_field(fields: dict[str, object], says: str) -> None:
-    with pytest.raises(OpenCXArgumentError) as wrong:
-        PhoneAgentSpec.parse(fields)
-    assert says in str(wrong.value)
-    assert "\n" not in str(wrong.value)
+    for make in (PhoneAgentSpec.parse, lambda fields: PhoneAgentSpec(**fields)):
+        with pytest.raises(OpenCXArgumentError) as wrong:
+            make(fields)
+        assert says in str(wrong.value)
+        assert "\n" not in str(wrong.value)
+
+
+@pytest.mark.parametrize("model", [PhoneAgent, PhoneAgentChanges, PhoneAgentSpec, Voice])
+def test_models_raise_provider_error_from_constructor(model: type[CheckedModel]) -> None:
+    with pytest.raises(OpenCXArgumentError, match="name: Input should be a valid string") as wrong:
+        model(name=5)
+    assert wrong.value.is_permanent
+    assert wrong.value.__cause__ is None
+    assert "name" in inspect.signature(model).parameters
 
 
 @pytest.mark.parametrize(("answered", "read"), [(None, []), ("en", ["en"]), (["en", "es"], ["en", "es"])])
