@@ -21,7 +21,7 @@ NOTES = """
 - The service holds one agent and listens on this machine. The bare exchange is httpx over one connection that is kept
   open. The three take turns, so that what disturbs one disturbs all.
 - In the overhead: reading the connection from its environment variable, a client or session and a TCP connection of
-  its own, building and checking the declaration, reading the answer, comparing, the log. In the first one of a
+  its own, building and checking the declaration, reading the response, comparing, the log. In the first one of a
   process also what is imported then, and this provider's TLS context, which takes the longer the larger the bundle of
   certificates is (a plain-http exchange has no use for it; one with the real service has).
 - `HttpOperator` compares nothing here: it finds the agent by its name and returns it.

@@ -38,8 +38,8 @@ class SimulatedService:
 
     def add_agents(self, agents: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         """Add agents and return them."""
-        answer = self._admin.post("/agents", json={"agents": list(agents)}).raise_for_status()
-        added: list[dict[str, Any]] = answer.json()["agents"]
+        response = self._admin.post("/agents", json={"agents": list(agents)}).raise_for_status()
+        added: list[dict[str, Any]] = response.json()["agents"]
         return added
 
     def limit(self, requests_per_minute: int | None) -> None:
@@ -54,8 +54,8 @@ class SimulatedService:
         """Count from here."""
         self._admin.request("DELETE", "/journal", json={}).raise_for_status()
 
-    def answers(self, *, within: float = 60) -> dict[str, int] | None:
-        """Count the answers by status; ``None`` if the simulator is too busy to say so within so many seconds."""
+    def responses(self, *, within: float = 60) -> dict[str, int] | None:
+        """Count the responses by status; ``None`` if the simulator is too busy to say so within so many seconds."""
         try:
             journal = self._admin.get("/journal", timeout=within).raise_for_status().json()
         except httpx.ReadTimeout:

@@ -31,13 +31,15 @@ from airflow.models.trigger import Trigger
 from airflow.triggers.base import BaseTrigger
 from simulated_service import created_at, simulated_service
 
+from airflow_provider_opencx.triggers.phone_number import OpenCXPhoneNumberTrigger
+
 METER = 1
 """The id of the trigger that measures; those that wait have the ids after it."""
 
 LAST_REPORT_WITHIN = 10.0
 """Seconds after the end within which the meter can be expected to say its last; else the loop is blocked."""
 
-ANSWERS_WITHIN = 60.0
+RESPONSES_WITHIN = 60.0
 """Seconds for which a simulator may go on with the requests that it has, before it says how many there were."""
 
 
@@ -45,7 +47,7 @@ ANSWERS_WITHIN = 60.0
 class Cell:
     """What is measured.
 
-    :param subject: whose trigger: ``shared``, ``unshared``, ``http``, ``per_task`` or ``sleep``.
+    :param subject: whose trigger: ``ours``, ``http``, ``per_task`` or ``sleep``.
     :param tasks: how many wait, each for an agent of its own.
     :param interval: seconds between two polls.
     :param first_number_after: seconds from the creation of an agent to the first number.
@@ -70,7 +72,7 @@ class Waited:
     :param seconds: from the start of the triggers to the last event, or until it was stopped.
     :param delays: seconds from each number to its event, of those that came.
     :param failed: tasks that failed.
-    :param answers: how many requests were answered, by status; ``None`` if the simulator was too busy to say so.
+    :param responses: how many responses there were, by status; ``None`` if the simulator was too busy to say so.
     :param cpu: seconds of CPU of the runner's process.
     :param memory: bytes by which that process grew at its peak.
     :param longest_block: seconds for which its event loop was blocked at the longest.
@@ -80,7 +82,7 @@ class Waited:
     seconds: float
     delays: list[float]
     failed: int
-    answers: dict[str, int] | None
+    responses: dict[str, int] | None
     cpu: float
     memory: int
     longest_block: float
@@ -119,7 +121,7 @@ class StandInSupervisor(TriggerRunnerSupervisor):
         self.update_triggers(self.waiting.keys() - self.fired.keys() - self.failed)
 
     def build_trigger_workloads(self, new_trigger_ids: set[int]) -> list[RunTrigger]:
-        """Return what the runner is told of each trigger, as if it had come from the database."""
+        """Return what the runner gets for each trigger, as if it had come from the database."""
         return [self._workload(trigger_id) for trigger_id in sorted(new_trigger_ids)]
 
     def _workload(self, trigger_id: int) -> RunTrigger:
@@ -194,13 +196,13 @@ def measure(cell: Cell) -> Waited:
             supervisor.run_until(lambda: supervisor.last_report > ended, within=LAST_REPORT_WITHIN)
         finally:
             supervisor.kill(signal.SIGKILL, escalation_delay=1)
-        answers = service.answers(within=ANSWERS_WITHIN)
+        responses = service.responses(within=RESPONSES_WITHIN)
     silent = supervisor.last_report < ended
     return Waited(
         seconds=ended - started,
         delays=[fired - number_at[id] for id, fired in supervisor.fired.items()],
         failed=len(supervisor.failed),
-        answers=answers,
+        responses=responses,
         cpu=cpu,
         memory=supervisor.most_memory - memory,
         longest_block=max(supervisor.longest_block or 0.0, ended - supervisor.last_report if silent else 0.0),
@@ -210,17 +212,13 @@ def measure(cell: Cell) -> Waited:
 
 def _trigger(cell: Cell, agent_id: str, number_at: float) -> BaseTrigger:
     if cell.subject == "sleep":
-        next_look = math.ceil(number_at / cell.interval) * cell.interval
-        return waiting_triggers.SleepingTrigger(next_look)
+        next_poll = math.ceil(number_at / cell.interval) * cell.interval
+        return waiting_triggers.SleepingTrigger(next_poll)
     if cell.subject == "http":
         return waiting_triggers.HttpNumberTrigger(agent_id, endpoint="phone", poke_interval=cell.interval)
     if cell.subject == "per_task":
         return waiting_triggers.PerTaskTrigger(agent_id, cell.interval)
-    ours = {
-        "shared": waiting_triggers.OpenCXPhoneNumberTrigger,
-        "unshared": waiting_triggers.UnsharedTrigger,
-    }[cell.subject]
-    return ours("opencx_default", agent_id=agent_id, poll_interval=cell.interval)
+    return OpenCXPhoneNumberTrigger("opencx_default", agent_id=agent_id, poll_interval=cell.interval)
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """The triggers that the benchmark of waiting compares, beside this provider's own.
 
-The HTTP provider has no trigger that can look into an answer for a deferred task, so those are what a user of it would
+The HTTP provider has no trigger that reads a response for a deferred task, so those are what a user of it would
 write: with its own hook, and as little code as does it.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Hashable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
@@ -17,10 +17,8 @@ from airflow.providers.http.hooks.http import HttpAsyncHook
 from airflow.providers.http.triggers.http import HttpSensorTrigger
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_opencx.triggers.phone_number import OpenCXPhoneNumberTrigger
-
 TICK = 0.005
-"""Seconds between two looks of the meter at the clock."""
+"""Seconds between two readings of the meter's clock."""
 
 
 class SleepingTrigger(BaseTrigger):
@@ -43,22 +41,10 @@ class SleepingTrigger(BaseTrigger):
         yield TriggerEvent({"status": "success"})
 
 
-class UnsharedTrigger(OpenCXPhoneNumberTrigger):
-    """The trigger of this provider without the shared streams of Airflow 3.3, as earlier versions run it."""
-
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return what Airflow makes this trigger again from."""
-        return _classpath(self), super().serialize()[1]
-
-    def shared_stream_key(self) -> Hashable | None:
-        """Share no stream."""
-        return None
-
-
 class HttpNumberTrigger(HttpSensorTrigger):
     """``HttpSensorTrigger`` as it is, with a hook that sees the number.
 
-    That trigger fires at the first answer that is not a 404, so until there is a number the hook calls the answer one.
+    That trigger fires at the first response that is not a 404, so until there is a number the hook calls the response one.
 
     :param agent_id: the agent that is waited for.
     """

@@ -35,10 +35,10 @@ NOTES = """
 - A real `airflow standalone` with its LocalExecutor. Airflow's supervisor logs each worker process when it has ended,
   with its task instance and its duration; these lines are counted. All tasks wait at the same time, in one run of one
   Dag.
-- In mode reschedule the number of processes grows with the wait: one for each look. In mode poke there is one, and it
+- In mode reschedule the number of processes grows with the wait: one for each poll. In mode poke there is one, and it
   is taken for the whole wait. The other figures do not depend on the wait.
 - `HttpSensor` with a `response_check` does not defer, whatever `deferrable` says; without one it takes the first list
-  for the answer. So it has no deferrable wait for a number.
+  for the response. So it has no deferrable wait for a number.
 """
 
 _COLOR = re.compile(r"\x1b\[[0-9;]*m")
@@ -85,7 +85,7 @@ def measure(quick: bool) -> Section:
 
 
 def _worker_runs(airflow: AirflowStandalone) -> bool:
-    """Return whether an executor's process is over a worker, of whose end it has not told yet."""
+    """Return whether an executor's process is over a worker, whose end it has not noticed yet."""
     titles = []
     for process in airflow.processes():
         with suppress(psutil.NoSuchProcess):
@@ -116,7 +116,7 @@ def _section(awaited: Mapping[str, Awaited], number_after: float) -> Section:
         ],
         [
             Table(
-                f"A number after {number_after:.0f} s, a look every 20 s",
+                f"A number after {number_after:.0f} s, a poll every 20 s",
                 ("Task", "Worker processes", "A worker is taken for", "Ended after the number", "Ended in"),
                 [
                     [
