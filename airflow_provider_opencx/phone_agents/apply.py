@@ -132,12 +132,9 @@ class FleetWriter:
 
     def _confirm(self) -> None:
         """Read the list until it has shown the outcome of each pending write, or another read cannot help."""
-        errors = [self._breaker.error, *(write.failure for write in self._pending.values())]
-        failure = next((error for error in errors if RetryAfter.too_long(error)), None)
-        appear_late = any(write.appears_late for write in self._pending.values())
-        for seconds in () if failure else LIST_AGAIN_AFTER if appear_late else (0,):
-            if not self._pending:
-                break
+        failure = self._asked_to_wait()
+        pauses = iter(() if failure else self._pauses())
+        while self._pending and (seconds := next(pauses, None)) is not None:
             time.sleep(seconds)
             try:
                 agents = list_agents(self._client)
@@ -148,6 +145,15 @@ class FleetWriter:
             else:
                 self._settle(methodcaller("seen_in", agents))
         self._settle(methodcaller("unseen", failure))
+
+    def _asked_to_wait(self) -> OpenCXError | None:
+        """Return an error that asks for a wait longer than a worker should wait out: nothing is read then."""
+        errors = [self._breaker.error, *(write.failure for write in self._pending.values())]
+        return next((error for error in errors if RetryAfter.too_long(error)), None)
+
+    def _pauses(self) -> Sequence[float]:
+        appear_late = any(write.appears_late for write in self._pending.values())
+        return LIST_AGAIN_AFTER if appear_late else (0,)
 
     def _settle(self, outcome_of: Callable[[Pending], Outcome | None]) -> None:
         """Take the result of each pending write for which there is one now."""

@@ -183,14 +183,7 @@ def _agents_of(plan: FleetPlan, results: Sequence[Result], on_mismatch: OnMismat
 
 def _fleet_error(failures: Mapping[str, OpenCXError], declared: int) -> OpenCXFleetError:
     """Return the error that names each agent which failed; it is retried only where that can help."""
-    names_by_reason: dict[str, list[str]] = {}
-    for name, error in failures.items():
-        names_by_reason.setdefault(str(error), []).append(repr(shortened(name)))
-    sentences = [
-        f"{', '.join(names)}: {reason}" if number < _MOST_REASONS else ", ".join(names)
-        for number, (reason, names) in enumerate(names_by_reason.items())
-    ]
-    message = f"{len(failures)} of {declared} agents are not as declared; the others are. {' '.join(sentences)}"
+    message = f"{len(failures)} of {declared} agents are not as declared; the others are. {_reasons(failures)}"
     # An agent under another name than declared is not found again: another try would create one more.
     created_otherwise = any(isinstance(error, OpenCXNameMismatchError) for error in failures.values())
     is_permanent = created_otherwise or all(error.is_permanent for error in failures.values())
@@ -199,4 +192,15 @@ def _fleet_error(failures: Mapping[str, OpenCXError], declared: int) -> OpenCXFl
         message,
         failures={name: str(error) for name, error in failures.items()},
         retry_after=max(waits, default=None),
+    )
+
+
+def _reasons(failures: Mapping[str, OpenCXError]) -> str:
+    """Return why agents failed, each reason once, with the names of those that it is about."""
+    names_by_reason: dict[str, list[str]] = {}
+    for name, error in failures.items():
+        names_by_reason.setdefault(str(error), []).append(repr(shortened(name)))
+    return " ".join(
+        f"{', '.join(names)}: {reason}" if number < _MOST_REASONS else ", ".join(names)
+        for number, (reason, names) in enumerate(names_by_reason.items())
     )

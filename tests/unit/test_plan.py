@@ -408,3 +408,17 @@ def test_approval_covers_declared_values(approved: Moment, later: Moment) -> Non
 
 def test_approval_ignores_key_order() -> None:
     assert Moment({"flow": {"a": 1, "b": 2}}, {}).is_approved_by(Moment({"flow": {"b": 2, "a": 1}}, {}))
+
+
+def test_approval_needs_digest_where_changes_were_all_approved() -> None:
+    approved = Moment({"first_message": "Hi", "handoff_phone_number": "+14155550100"}, {}).step.as_dict()
+    later = Moment({"first_message": "Hi"}, {}).step
+    assert all(change in approved["changes"] for change in later.as_dict()["changes"])
+    assert not later.is_approved_by(approved), "without its handoff number, nobody has approved the agent"
+
+
+def test_approval_needs_changes_where_digest_is_same() -> None:
+    approved = Moment({"first_message": "Hi"}, {"first_message": "Hey"}).step.as_dict()
+    later = Moment({"first_message": "Hi"}, {"first_message": "A colleague's new greeting"}).step
+    assert later.as_dict()["declaration"] == approved["declaration"]
+    assert not later.is_approved_by(approved), "nobody has approved to overwrite the colleague's greeting"
