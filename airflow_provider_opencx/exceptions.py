@@ -252,6 +252,45 @@ class OpenCXAgentNotFoundError(OpenCXPlanRefusedError):
     """The agent to update or to wait for is not in the organization's list."""
 
 
+class OpenCXDriftError(OpenCXPermanentError):
+    """Agents of a fleet are not as declared, and ``fail_on_changes`` was given.
+
+    Not retried: another try would find the same.
+
+    :param message: which agents differ, and in which fields.
+    :param changes: the name of each agent that differs, and the names of the fields that would be written.
+    """
+
+    def __init__(self, message: str = "", *, changes: Mapping[str, Sequence[str]] | None = None) -> None:
+        super().__init__(message)
+        self.changes = {name: list(fields) for name, fields in (changes or {}).items()}
+
+
+class OpenCXPhoneNumberTimeoutError(OpenCXError):
+    """An agent has got no phone number in the time that was given for it.
+
+    The next try of the task finds the agent and waits again.
+
+    :param message: which agent, and how long it was waited for.
+    :param agent_id: id of the agent, ``None`` if it is not known.
+    :param agent_name: name of the agent.
+    :param timeout: seconds that it was waited for.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        agent_id: str | None = None,
+        agent_name: str | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.agent_id = agent_id
+        self.agent_name = agent_name
+        self.timeout = timeout
+
+
 class OpenCXFleetError(OpenCXError):
     """Some agents of a fleet could not be brought to their declaration; the others were.
 

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import atexit
-import inspect
 import os
 import re
 import shutil
-import sys
 import tempfile
-from typing import Any
 
 # Before anything imports Airflow, which makes this folder, and a configuration in it.
 os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="opencx-docs-")
 atexit.register(shutil.rmtree, os.environ["AIRFLOW_HOME"], ignore_errors=True)
 
-from airflow.sdk.bases.operator import BaseOperator  # noqa: E402
 from docutils import nodes  # noqa: E402
 from docutils.statemachine import StringList  # noqa: E402
 from sphinx.application import Sphinx  # noqa: E402
@@ -24,8 +20,6 @@ from sphinx.util.docutils import SphinxDirective  # noqa: E402
 from airflow_provider_opencx import __version__  # noqa: E402
 from airflow_provider_opencx.connection.form import DEFAULT_CONN_ID  # noqa: E402
 from airflow_provider_opencx.exceptions import OpenCXError  # noqa: E402
-from airflow_provider_opencx.phone_agents.plan import IfExists  # noqa: E402
-from airflow_provider_opencx.phone_agents.reconcile import OnMismatch  # noqa: E402
 from airflow_provider_opencx.resources import all_operations  # noqa: E402
 
 project = "airflow-provider-opencx"
@@ -56,17 +50,16 @@ autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
 python_maximum_signature_line_length = 130  # module names count, and are not shown
 
-_NAME = re.compile(r"\b[A-Za-z_]\w*\b")
-_DEFAULT_CONN_ID = ("form.DEFAULT_CONN_ID", repr(DEFAULT_CONN_ID))
-_ANNOTATED = re.compile(r"Annotated\[(\w+), [^\]]*\]")
-_IMPORTED_FOR_TYPES_ALONE = {
-    alias: str(choices).removeprefix("typing.")
-    for alias, choices in {"OnMismatch": OnMismatch, "IfExists": IfExists}.items()
+_AS_WRITTEN_IN_A_DAG = {
+    r"(form\.)?\bDEFAULT_CONN_ID\b": repr(DEFAULT_CONN_ID),
+    r"\bactionIds\b": "action_ids",
+    r"Annotated\[(\w+), [^\]]*\]": r"\1",
 }
+"""How a part of a signature is shown, where its own spelling is that of the sources or of the API."""
 
 
 def setup(app: Sphinx) -> None:
-    """Register the signatures that an author of a Dag reads and writes, and the table of operations."""
+    """Register the spelling of signatures, and the table of operations."""
     app.connect("autodoc-process-signature", _signature)
     app.add_directive("opencx-operations", _OperationsTable)
 
@@ -99,36 +92,10 @@ def _signature(
     app: Sphinx, what: str, name: str, documented: object, options: object, *written: str
 ) -> tuple[str, str] | None:
     signature, returns = written
-    if isinstance(documented, type) and issubclass(documented, BaseOperator):
-        return _signature_of_operator(documented), ""
     if isinstance(documented, type) and issubclass(documented, OpenCXError) and "__init__" not in vars(documented):
         return "", ""  # that of the class above it
-    return (_readable(signature), returns) if signature else None
-
-
-def _readable(signature: str) -> str:
-    """Return a signature with what its types stand for, and a model's fields as an author spells them."""
-    signature = _NAME.sub(lambda name: _IMPORTED_FOR_TYPES_ALONE.get(name[0], name[0]), signature)
-    return _ANNOTATED.sub(r"\1", signature).replace("actionIds", "action_ids").replace(*_DEFAULT_CONN_ID)
-
-
-def _signature_of_operator(operator: type[BaseOperator]) -> str:
-    """Return the arguments of an operator and of its bases in this package; Airflow's own are ``**kwargs``."""
-    written: dict[str, str] = {}
-    for cls in reversed(operator.__mro__):
-        if cls.__module__.startswith("airflow_provider_opencx.") and "__init__" in vars(cls):
-            module = vars(sys.modules[cls.__module__])
-            parameters = inspect.signature(inspect.unwrap(vars(cls)["__init__"])).parameters.values()
-            written |= {p.name: _written(p, module) for p in parameters if p.kind is p.KEYWORD_ONLY}
-    if "deferrable" in written:  # its default is that of the Airflow that builds these pages
-        written["deferrable"] = "deferrable: bool = <[operators] default_deferrable>"
-    return f"({', '.join(['*', *written.values(), '**kwargs'])})"
-
-
-def _written(parameter: inspect.Parameter, module: dict[str, Any]) -> str:
-    """Return a parameter as it is written, with the types that an alias stands for in its place."""
-    aliases = {name: value for name, value in module.items() if isinstance(value, str)}
-    annotation = _NAME.sub(lambda name: aliases.get(name[0], name[0]), str(parameter.annotation))
-    annotation = _readable(annotation).replace("LeftOut | ", "").replace(" | LeftOut", "")
-    default = "" if parameter.default is parameter.empty else f" = {parameter.default!r}"
-    return f"{parameter.name}: {annotation}{default}"
+    if not signature:
+        return None
+    for spelling, shown in _AS_WRITTEN_IN_A_DAG.items():
+        signature = re.sub(spelling, shown, signature)
+    return signature, returns

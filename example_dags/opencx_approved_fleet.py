@@ -1,6 +1,6 @@
 """A fleet that is changed only after a person has seen what would change: plan, approve, apply.
 
-The plan of a dry run is shown as a table among the Dag run's required actions. The task ``apply`` does what was
+The plan is shown as a table among the Dag run's required actions. The task ``apply`` does what was
 approved and nothing else: it refuses if the agents, or the file that declares them, changed meanwhile. Where nothing
 would change, nobody is asked.
 
@@ -14,7 +14,10 @@ from datetime import datetime, timedelta
 from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk import DAG, task
 
-from airflow_provider_opencx.operators.phone_agent import OpenCXSyncPhoneAgentsOperator
+from airflow_provider_opencx.operators.phone_agent import (
+    OpenCXPlanPhoneAgentsOperator,
+    OpenCXSyncPhoneAgentsOperator,
+)
 
 FLEET = "approved_fleet.yaml"  # beside this file
 
@@ -43,7 +46,7 @@ with DAG(
     # Not at the top, where the Dag processor of Airflow 3.0 imports it ahead of the file, and ends with the error.
     from airflow.providers.standard.operators.hitl import ApprovalOperator
 
-    plan = OpenCXSyncPhoneAgentsOperator(task_id="plan", agents=FLEET, dry_run=True)
+    plan = OpenCXPlanPhoneAgentsOperator(task_id="plan", agents=FLEET)
     approve = ApprovalOperator(
         task_id="approve",
         subject="Phone agents: {{ ti.xcom_pull('plan')['summary'] }}",

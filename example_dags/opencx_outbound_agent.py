@@ -29,11 +29,10 @@ with DAG(
         handoff_phone_number="+14155550100",
         use_org_knowledgebase=True,
     )
-    number = OpenCXPhoneNumberSensor(
+    OpenCXPhoneNumberSensor(
         task_id="await_number",
-        agent_id="{{ ti.xcom_pull('appointment_reminder')['id'] }}",
+        agent_id=agent.output,
         deferrable=True,
         poke_interval=30,
         timeout=timedelta(hours=6),
     )
-    agent >> number

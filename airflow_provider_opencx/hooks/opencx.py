@@ -114,17 +114,17 @@ class OpenCXHook(BaseHook):
 
     def update_phone_agent(
         self,
-        agent_id: str | None,
-        changes: PhoneAgentChanges,
         *,
+        agent_id: str | None = None,
         agent_name: str | None = None,
+        changes: PhoneAgentChanges,
         on_mismatch: OnMismatch = "fail",
     ) -> PhoneAgent:
         """Bring an existing agent to the declared fields, sending only those that differ, and return it.
 
-        :param agent_id: the agent; ``None`` to name it by ``agent_name``.
+        :param agent_id: the agent, by its id.
+        :param agent_name: the agent, by its name. Give one of the two.
         :param changes: the fields to write.
-        :param agent_name: the agent, by its name.
         :param on_mismatch: what to do if the service stores another value than declared: ``"fail"`` or ``"warn"``.
         :raises OpenCXPlanRefusedError: if there is no such agent, or several, or ``model`` would change.
         """

@@ -1,57 +1,48 @@
 """Operators that create phone agents and keep them as declared.
 
 Each returns the agent as a plain dict with the API's field names, the same that the sensor returns; the one for a
-whole fleet returns the list of them.
+whole fleet returns the list of them, and the one that plans for a fleet returns the plan.
 """
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping, Sequence
-from enum import Enum
+from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Unpack, cast
 
-from airflow.providers.common.compat.sdk import BaseOperator
+from airflow.providers.common.compat.sdk import BaseOperator, conf
 
 from airflow_provider_opencx.connection.form import DEFAULT_CONN_ID
-from airflow_provider_opencx.exceptions import OpenCXArgumentError, derive_from_airflow
+from airflow_provider_opencx.exceptions import (
+    OpenCXArgumentError,
+    OpenCXPhoneNumberTimeoutError,
+    derive_from_airflow,
+)
+from airflow_provider_opencx.hooks.mixin import OpenCXHookMixin
+from airflow_provider_opencx.operators.arguments import LEFT_OUT, LeftOut, check_choice, seconds, written
 from airflow_provider_opencx.templates import has_no_template, task_named
+from airflow_provider_opencx.text import parse_boolean, shortened
+from airflow_provider_opencx.xcoms import push_xcoms
 
 # The API's models and the hook are imported where they are used: parsing a Dag should not pay for them.
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
     from pydantic import JsonValue
 
-    from airflow_provider_opencx.hooks.opencx import OpenCXHook
+    from airflow_provider_opencx.airflow_arguments import BaseOperatorArguments
     from airflow_provider_opencx.phone_agents.fleet import FleetPlan
-    from airflow_provider_opencx.phone_agents.plan import IfExists
-    from airflow_provider_opencx.phone_agents.reconcile import OnMismatch
+    from airflow_provider_opencx.resources.phone_agents import PhoneAgent, PhoneAgentChanges, PhoneAgentSpec
 
 derive_from_airflow()
 
-
-class LeftOut(Enum):
-    """The type of :data:`LEFT_OUT`."""
-
-    LEFT_OUT = "left out"
-
-    def __repr__(self) -> str:
-        return "LEFT_OUT"
-
-
-LEFT_OUT: Final = LeftOut.LEFT_OUT
-"""An argument that was not written. ``None`` is written, and sent as null."""
-
 _MOST_LOGGED = 500
 
-Text: TypeAlias = "str | XComArg | LeftOut | None"
-Texts: TypeAlias = "Sequence[str] | str | XComArg | LeftOut | None"
-Flag: TypeAlias = "bool | str | XComArg | LeftOut | None"
 
-
-class PhoneAgentBaseOperator(BaseOperator):
-    """Base of the operators that are given a declaration of one agent.
+class PhoneAgentBaseOperator(BaseOperator, OpenCXHookMixin):
+    """Base of the operators that are given a declaration of one agent, whose fields are these arguments.
 
     Omitted, ``None`` and empty differ: omitted fields are not sent or compared, ``None`` is sent as null. Jinja and
     XComArgs work in every field. A value without a template is checked while the Dag is parsed.
@@ -79,86 +70,38 @@ class PhoneAgentBaseOperator(BaseOperator):
     :param additional_fields: fields newer than this provider, by their API names; passed through unchanged. (templated)
     :param on_mismatch: what to do if the service accepts a write and stores another value than declared: ``"fail"``
         (default) or ``"warn"``.
-    :param opencx_conn_id: the connection. Default ``opencx_default``.
+    :param opencx_conn_id: the connection. Default ``opencx_default``. (templated)
     """
 
-    template_fields: Sequence[str] = ("agent",)
+    template_fields: Sequence[str] = ("agent", "opencx_conn_id")
     template_fields_renderers: ClassVar[dict[str, str]] = {"agent": "json"}
     ui_color = "#d9e8fb"
 
-    def __init__(
-        self,
-        *,
-        name: Text = LEFT_OUT,
-        type: Literal["inbound", "outbound"] | Text = LEFT_OUT,
-        language: Texts = LEFT_OUT,
-        voice_id: Text = LEFT_OUT,
-        first_message: Text = LEFT_OUT,
-        instructions: Texts = LEFT_OUT,
-        handoff_phone_number: Text = LEFT_OUT,
-        use_org_knowledgebase: Flag = LEFT_OUT,
-        action_ids: Texts = LEFT_OUT,
-        accent: Text = LEFT_OUT,
-        speed: float | Text = LEFT_OUT,
-        interruptible: Flag = LEFT_OUT,
-        data_collection_fields: Texts = LEFT_OUT,
-        data_collection_webhook_url: Text = LEFT_OUT,
-        model: Text = LEFT_OUT,
-        flow: JsonValue | XComArg | LeftOut = LEFT_OUT,
-        manual_mode: Flag = LEFT_OUT,
-        custom_llm: Text = LEFT_OUT,
-        additional_fields: Mapping[str, JsonValue] | XComArg | LeftOut = LEFT_OUT,
-        on_mismatch: OnMismatch = "fail",
-        opencx_conn_id: str = DEFAULT_CONN_ID,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        fields = {
-            "name": name,
-            "type": type,
-            "language": language,
-            "voice_id": voice_id,
-            "first_message": first_message,
-            "instructions": instructions,
-            "handoff_phone_number": handoff_phone_number,
-            "use_org_knowledgebase": use_org_knowledgebase,
-            "action_ids": action_ids,
-            "accent": accent,
-            "speed": speed,
-            "interruptible": interruptible,
-            "data_collection_fields": data_collection_fields,
-            "data_collection_webhook_url": data_collection_webhook_url,
-            "model": model,
-            "flow": flow,
-            "manual_mode": manual_mode,
-            "custom_llm": custom_llm,
-            "additional_fields": additional_fields,
-        }
-        self.agent: dict[str, object] = {
-            field: value for field, value in fields.items() if not isinstance(value, LeftOut)
-        }
-        self.on_mismatch = on_mismatch
-        self.opencx_conn_id = opencx_conn_id
-        with task_named(self.task_id):
-            _check_choice("on_mismatch", on_mismatch, ("fail", "warn"))
-            self._check_literal_fields()
+    agent: dict[str, object]
+    """The fields that were written, by their names."""
+    on_mismatch: Literal["fail", "warn"]
 
-    @property
-    def hook(self) -> OpenCXHook:
-        """The hook for this operator's connection."""
-        from airflow_provider_opencx.hooks.opencx import OpenCXHook
+    def _check_arguments(self) -> None:
+        """Check what can be checked while the Dag is parsed."""
+        check_choice("on_mismatch", self.on_mismatch, ("fail", "warn"))
+        self._check_literal_conn_id()
+        self._changes({field: value for field, value in self.agent.items() if has_no_template(value)})
 
-        return OpenCXHook(self.opencx_conn_id)
-
-    def _check_literal_fields(self) -> None:
+    def _changes(self, fields: dict[str, object]) -> PhoneAgentChanges:
         from airflow_provider_opencx.resources.phone_agents import PhoneAgentChanges
 
-        PhoneAgentChanges.parse({field: value for field, value in self.agent.items() if has_no_template(value)})
+        return PhoneAgentChanges.parse(fields)
 
-    def _check_name_is_written(self) -> None:
-        if "name" not in self.agent:
-            with task_named(self.task_id):
-                raise OpenCXArgumentError("name: is required")
+    def _spec(self) -> PhoneAgentSpec:
+        from airflow_provider_opencx.resources.phone_agents import PhoneAgentSpec
+
+        return PhoneAgentSpec.parse(self.agent)
+
+    def _result(self, context: Context, agent: PhoneAgent) -> dict[str, JsonValue]:
+        """Return an agent as the task's result, and push the XComs beside it."""
+        result = agent.as_dict()
+        push_xcoms(self, context, result)
+        return result
 
 
 class OpenCXCreatePhoneAgentOperator(PhoneAgentBaseOperator):
@@ -172,26 +115,73 @@ class OpenCXCreatePhoneAgentOperator(PhoneAgentBaseOperator):
     :param if_exists: what to do with an agent of that name: ``"adopt"`` (default) returns it as it is, ``"fail"``
         fails the task. A task that was killed between creating and finishing finds its own agent in the next
         try, so ``"fail"`` suits tasks without retries.
-    :return: the agent, as a dict with the API's field names.
+    :return: the agent, as a dict with the API's field names. Its ``id``, ``name`` and ``phone_number`` are XComs of
+        their own as well, where they are not null.
     :raises OpenCXError: see :mod:`airflow_provider_opencx.exceptions`.
     """
 
-    def __init__(self, *, if_exists: IfExists = "adopt", **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        name: str | XComArg,
+        type: str | XComArg | LeftOut = LEFT_OUT,
+        language: Sequence[str] | str | XComArg | LeftOut | None = LEFT_OUT,
+        voice_id: str | XComArg | LeftOut | None = LEFT_OUT,
+        first_message: str | XComArg | LeftOut | None = LEFT_OUT,
+        instructions: Sequence[str] | str | XComArg | LeftOut | None = LEFT_OUT,
+        handoff_phone_number: str | XComArg | LeftOut | None = LEFT_OUT,
+        use_org_knowledgebase: bool | str | XComArg | LeftOut | None = LEFT_OUT,
+        action_ids: Sequence[str] | str | XComArg | LeftOut | None = LEFT_OUT,
+        accent: str | XComArg | LeftOut | None = LEFT_OUT,
+        speed: float | str | XComArg | LeftOut | None = LEFT_OUT,
+        interruptible: bool | str | XComArg | LeftOut | None = LEFT_OUT,
+        data_collection_fields: Sequence[str] | str | XComArg | LeftOut | None = LEFT_OUT,
+        data_collection_webhook_url: str | XComArg | LeftOut | None = LEFT_OUT,
+        model: str | XComArg | LeftOut | None = LEFT_OUT,
+        flow: JsonValue | XComArg | LeftOut = LEFT_OUT,
+        manual_mode: bool | str | XComArg | LeftOut | None = LEFT_OUT,
+        custom_llm: str | XComArg | LeftOut | None = LEFT_OUT,
+        additional_fields: Mapping[str, JsonValue] | XComArg | LeftOut = LEFT_OUT,
+        if_exists: Literal["adopt", "fail"] = "adopt",
+        on_mismatch: Literal["fail", "warn"] = "fail",
+        opencx_conn_id: str | XComArg = DEFAULT_CONN_ID,
+        **kwargs: Unpack[BaseOperatorArguments],
+    ) -> None:
         super().__init__(**kwargs)
+        self.agent = written(
+            name=name,
+            type=type,
+            language=language,
+            voice_id=voice_id,
+            first_message=first_message,
+            instructions=instructions,
+            handoff_phone_number=handoff_phone_number,
+            use_org_knowledgebase=use_org_knowledgebase,
+            action_ids=action_ids,
+            accent=accent,
+            speed=speed,
+            interruptible=interruptible,
+            data_collection_fields=data_collection_fields,
+            data_collection_webhook_url=data_collection_webhook_url,
+            model=model,
+            flow=flow,
+            manual_mode=manual_mode,
+            custom_llm=custom_llm,
+            additional_fields=additional_fields,
+        )
         self.if_exists = if_exists
-        self._check_name_is_written()
+        self.on_mismatch = on_mismatch
+        self.opencx_conn_id = opencx_conn_id
         with task_named(self.task_id):
-            _check_choice("if_exists", if_exists, ("adopt", "fail"))
+            check_choice("if_exists", if_exists, ("adopt", "fail"))
+            self._check_arguments()
 
     def execute(self, context: Context) -> dict[str, JsonValue]:
         """Create the agent or adopt it, and return it."""
-        from airflow_provider_opencx.resources.phone_agents import PhoneAgentSpec
-
-        spec = PhoneAgentSpec.parse(self.agent)
         agent = self.hook.create_phone_agent(
-            spec, if_exists=self.if_exists, on_mismatch=self.on_mismatch, is_retry=_is_retry(context)
+            self._spec(), if_exists=self.if_exists, on_mismatch=self.on_mismatch, is_retry=_is_retry(context)
         )
-        return agent.as_dict()
+        return self._result(context, agent)
 
 
 class OpenCXUpsertPhoneAgentOperator(PhoneAgentBaseOperator):
@@ -202,143 +192,302 @@ class OpenCXUpsertPhoneAgentOperator(PhoneAgentBaseOperator):
 
     Takes the fields of a declaration, see :class:`PhoneAgentBaseOperator`; ``name`` is required.
 
-    :return: the agent, as a dict with the API's field names.
+    With ``wait_for_phone_number=True`` the task then waits until the agent has its phone number, as
+    ``OpenCXPhoneNumberSensor`` does: with the same tolerance of failed polls, in a worker or in the triggerer. A wait
+    that fails is tried again as the task's ``retries`` say: the next try finds the agent, and waits again.
+
+    :param wait_for_phone_number: whether to wait until the agent has its phone number. Default ``False``.
+    :param poke_interval: seconds between two polls, or a ``timedelta``. Default 60.
+    :param timeout: seconds to wait at most, or a ``timedelta``; then the task fails with
+        ``OpenCXPhoneNumberTimeoutError``. Default: ``[sensors] default_timeout``, a week.
+    :param deferrable: wait in the triggerer. Default: ``[operators] default_deferrable``.
+    :return: the agent, as a dict with the API's field names. Its ``id``, ``name`` and ``phone_number`` are XComs of
+        their own as well, where they are not null; id and name are pushed before the wait begins.
     :raises OpenCXError: see :mod:`airflow_provider_opencx.exceptions`.
     """
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        name: str | XComArg,
+        type: str | XComArg | LeftOut = LEFT_OUT,
+        language: Sequence[str] | str | XComArg | LeftOut | None = LEFT_OUT,
+        voice_id: str | XComArg | LeftOut | None = LEFT_OUT,
+        first_message: str | XComArg | LeftOut | None = LEFT_OUT,
+        instructions: Sequence[str] | str | XComArg | LeftOut | None = LEFT_OUT,
+        handoff_phone_number: str | XComArg | LeftOut | None = LEFT_OUT,
+        use_org_knowledgebase: bool | str | XComArg | LeftOut | None = LEFT_OUT,
+        action_ids: Sequence[str] | str | XComArg | LeftOut | None = LEFT_OUT,
+        accent: str | XComArg | LeftOut | None = LEFT_OUT,
+        speed: float | str | XComArg | LeftOut | None = LEFT_OUT,
+        interruptible: bool | str | XComArg | LeftOut | None = LEFT_OUT,
+        data_collection_fields: Sequence[str] | str | XComArg | LeftOut | None = LEFT_OUT,
+        data_collection_webhook_url: str | XComArg | LeftOut | None = LEFT_OUT,
+        model: str | XComArg | LeftOut | None = LEFT_OUT,
+        flow: JsonValue | XComArg | LeftOut = LEFT_OUT,
+        manual_mode: bool | str | XComArg | LeftOut | None = LEFT_OUT,
+        custom_llm: str | XComArg | LeftOut | None = LEFT_OUT,
+        additional_fields: Mapping[str, JsonValue] | XComArg | LeftOut = LEFT_OUT,
+        wait_for_phone_number: bool = False,
+        poke_interval: timedelta | float = 60,
+        timeout: timedelta | float | None = None,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        on_mismatch: Literal["fail", "warn"] = "fail",
+        opencx_conn_id: str | XComArg = DEFAULT_CONN_ID,
+        **kwargs: Unpack[BaseOperatorArguments],
+    ) -> None:
         super().__init__(**kwargs)
-        self._check_name_is_written()
+        self.agent = written(
+            name=name,
+            type=type,
+            language=language,
+            voice_id=voice_id,
+            first_message=first_message,
+            instructions=instructions,
+            handoff_phone_number=handoff_phone_number,
+            use_org_knowledgebase=use_org_knowledgebase,
+            action_ids=action_ids,
+            accent=accent,
+            speed=speed,
+            interruptible=interruptible,
+            data_collection_fields=data_collection_fields,
+            data_collection_webhook_url=data_collection_webhook_url,
+            model=model,
+            flow=flow,
+            manual_mode=manual_mode,
+            custom_llm=custom_llm,
+            additional_fields=additional_fields,
+        )
+        self.wait_for_phone_number = wait_for_phone_number
+        self.deferrable = deferrable
+        self.on_mismatch = on_mismatch
+        self.opencx_conn_id = opencx_conn_id
+        with task_named(self.task_id):
+            check_choice("wait_for_phone_number", wait_for_phone_number, (True, False))
+            self.poke_interval = seconds("poke_interval", poke_interval)
+            self.timeout = seconds("timeout", _default_timeout() if timeout is None else timeout)
+            self._check_arguments()
 
     def execute(self, context: Context) -> dict[str, JsonValue]:
-        """Create or update the agent as needed, and return it."""
-        from airflow_provider_opencx.resources.phone_agents import PhoneAgentSpec
+        """Create or update the agent as needed, wait for its number if that is asked for, and return the agent."""
+        agent = self.hook.upsert_phone_agent(self._spec(), on_mismatch=self.on_mismatch, is_retry=_is_retry(context))
+        result = self._result(context, agent)
+        if not self.wait_for_phone_number:
+            return result
+        from airflow_provider_opencx.phone_agents.plan import has_number
 
-        spec = PhoneAgentSpec.parse(self.agent)
-        agent = self.hook.upsert_phone_agent(spec, on_mismatch=self.on_mismatch, is_retry=_is_retry(context))
-        return agent.as_dict()
+        if has_number(agent):
+            return result
+        if self.deferrable:
+            self._defer(agent)
+        return self._waited(context, self._wait_in_worker(agent))
+
+    def execute_complete(self, context: Context, event: Mapping[str, Any] | None = None) -> dict[str, JsonValue]:
+        """Go on after the trigger has fired: return the agent, or raise the error that it met."""
+        from airflow_provider_opencx.triggers.phone_number import result_of
+
+        return self._waited(context, result_of(event))
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Resume after deferral; a timeout is the same error as in a worker."""
+        try:
+            return super().resume_execution(next_method, next_kwargs, context)
+        except _deferral_timeout():
+            instance = context["ti"]
+            agent_id = instance.xcom_pull(task_ids=self.task_id, key="id", map_indexes=instance.map_index)
+            raise self._timed_out(agent_id) from None
+
+    def _defer(self, agent: PhoneAgent) -> NoReturn:
+        from airflow_provider_opencx.triggers.phone_number import OpenCXPhoneNumberTrigger
+
+        self.log.info("Waiting for the number of %s.", agent.label)
+        trigger = OpenCXPhoneNumberTrigger(
+            self._conn_id, agent_id=agent.id, poll_interval=self.poke_interval, waiting_since=time.time()
+        )
+        self.defer(
+            trigger=trigger,
+            method_name=self.execute_complete.__name__,
+            timeout=timedelta(seconds=max(self.timeout, 1.0)),  # Airflow takes no seconds for no timeout
+        )
+
+    def _wait_in_worker(self, agent: PhoneAgent) -> JsonValue:
+        from airflow_provider_opencx import metrics
+        from airflow_provider_opencx.hooks.opencx import OpenCXHook
+        from airflow_provider_opencx.phone_agents.polling import poll_until
+        from airflow_provider_opencx.phone_agents.waiting import Wait
+
+        self.log.info("Waiting for the number of %s.", agent.label)
+        started = time.monotonic()
+        hook = OpenCXHook(self._conn_id, max_retries=0)  # the next poll is the retry
+        result = poll_until(
+            hook.list_phone_agents, Wait(agent.id), poke_interval=self.poke_interval, timeout=self.timeout
+        )
+        if result is None:
+            raise self._timed_out(agent.id)
+        metrics.time_to_number(time.monotonic() - started)
+        return result
+
+    def _waited(self, context: Context, result: JsonValue) -> dict[str, JsonValue]:
+        from airflow_provider_opencx.phone_agents.waiting import success
+
+        agent = cast("dict[str, JsonValue]", result)  # one agent was waited for
+        self.log.info(success(agent))
+        push_xcoms(self, context, agent)
+        return agent
+
+    def _timed_out(self, agent_id: str | None) -> OpenCXPhoneNumberTimeoutError:
+        name = self._spec().agent_name
+        return OpenCXPhoneNumberTimeoutError(
+            f"Phone agent {shortened(name)!r}{f' ({agent_id})' if agent_id else ''} has got no phone number in"
+            f" {self.timeout:g} s. It is as declared. The next try of the task waits again; a longer timeout, or"
+            " retries, give the service more time.",
+            agent_id=agent_id,
+            agent_name=name,
+            timeout=self.timeout,
+        )
 
 
 class OpenCXUpdatePhoneAgentOperator(PhoneAgentBaseOperator):
     """Change an existing phone agent: ``PATCH /phone/{id}`` with the fields that differ, if any do.
 
-    Takes the fields of a declaration, see :class:`PhoneAgentBaseOperator`; ``name`` is a new name.
+    Takes the fields of a declaration, see :class:`PhoneAgentBaseOperator`, but for ``name``; at least one field.
 
-    :param agent_id: the agent, by its id. (templated)
+    :param agent_id: the agent, by its id, or as another task returned it: ``agent_id=agent.output``. (templated)
     :param agent_name: the agent, by its present name. Give one of the two. (templated)
-    :return: the agent, as a dict with the API's field names.
+    :param new_name: a new name for the agent, which no other agent has. (templated)
+    :return: the agent, as a dict with the API's field names. Its ``id``, ``name`` and ``phone_number`` are XComs of
+        their own as well, where they are not null.
     :raises OpenCXError: see :mod:`airflow_provider_opencx.exceptions`.
     """
 
-    template_fields: Sequence[str] = ("agent_id", "agent_name", "agent")
-
-    def __init__(
-        self, *, agent_id: str | XComArg | None = None, agent_name: str | XComArg | None = None, **kwargs: Any
-    ) -> None:
-        super().__init__(**kwargs)
-        self.agent_id = agent_id
-        self.agent_name = agent_name
-        if has_no_template(agent_id) and has_no_template(agent_name):
-            with task_named(self.task_id):
-                self._check_selector()
-
-    def execute(self, context: Context) -> dict[str, JsonValue]:
-        """Change what differs, and return the agent."""
-        from airflow_provider_opencx.resources.phone_agents import PhoneAgentChanges
-
-        agent_id, agent_name = self._check_selector()
-        changes = PhoneAgentChanges.parse(self.agent)
-        agent = self.hook.update_phone_agent(agent_id, changes, agent_name=agent_name, on_mismatch=self.on_mismatch)
-        return agent.as_dict()
-
-    def _check_selector(self) -> tuple[str | None, str | None]:
-        from airflow_provider_opencx.phone_agents.plan import checked_selector
-
-        if not self.agent:
-            raise OpenCXArgumentError("give at least one field to change")
-        return checked_selector(self.agent_id, self.agent_name)
-
-
-class OpenCXSyncPhoneAgentsOperator(BaseOperator):
-    """Keep a whole fleet of phone agents as declared, in one task: one list, one plan, one write where one differs.
-
-    The plan is logged as a table, and other tasks can read it: a dry run returns it, and any other run
-    pushes it as the XCom ``plan`` before the first write. A name that is declared twice, or that several existing
-    agents have, and whatever else stands in the way of a declaration, is refused before the first write. Agents that
-    exist and are not declared are reported, and never touched.
-
-    An agent that fails does not hold up the others: they are written, then the task fails, naming each that did. The
-    next try makes a new plan, and so does only what is left. Where a failure says that the others would fail as well (a
-    rejected key, a service that asks to wait, five failures in a row), nothing more is sent in this try.
-
-    :param agents: the declarations, each a mapping of the fields that :class:`PhoneAgentBaseOperator` takes,
-        ``name`` among them; or the path of a YAML or JSON file that holds such a list, alone or under the key
-        ``agents``. A relative path begins at the folder of the Dag file. The file is read when the task runs;
-        no template in it is rendered. (templated)
-    :param dry_run: return the plan and write nothing. Default: ``False``. (templated)
-    :param approved_plan: what a dry run returned and somebody approved, handed over as the output of that task. Nothing
-        else is then done: if the agents or their declarations have changed since, or if there is no such output
-        (``None``), the task refuses. Left out, nobody has to approve. (templated)
-    :param on_mismatch: what to do if the service accepts a write and stores another value than declared: ``"fail"``
-        (default) or ``"warn"``.
-    :param opencx_conn_id: the connection. Default ``opencx_default``.
-    :return: the agents in the order of their declarations, each as a dict with the API's field names. From a dry run,
-        the plan: a dict of ``connection`` (its id), ``agents`` (each with ``name``, ``id``, ``action``, ``changes``,
-        which have ``field``, ``actual`` and ``wanted``, and ``declaration``, a digest), ``undeclared`` (each with
-        ``id`` and ``name``), ``changes`` (the number of writes), ``summary`` (a sentence) and ``table`` (Markdown).
-    :raises OpenCXError: see :mod:`airflow_provider_opencx.exceptions`; ``OpenCXFleetError`` if some agents failed.
-    """
-
-    template_fields: Sequence[str] = ("agents", "dry_run", "approved_plan")
-    template_fields_renderers: ClassVar[dict[str, str]] = {"agents": "json", "approved_plan": "json"}
-    ui_color = "#d9e8fb"
+    template_fields: Sequence[str] = ("agent_id", "agent_name", "agent", "opencx_conn_id")
 
     def __init__(
         self,
         *,
-        agents: Sequence[Mapping[str, object]] | str | os.PathLike[str] | XComArg,
-        dry_run: bool | str | XComArg = False,
-        approved_plan: Mapping[str, JsonValue] | XComArg | LeftOut | None = LEFT_OUT,
-        on_mismatch: OnMismatch = "fail",
-        opencx_conn_id: str = DEFAULT_CONN_ID,
-        **kwargs: Any,
+        agent_id: str | Mapping[str, JsonValue] | XComArg | None = None,
+        agent_name: str | XComArg | None = None,
+        new_name: str | XComArg | LeftOut = LEFT_OUT,
+        type: str | XComArg | LeftOut = LEFT_OUT,
+        language: Sequence[str] | str | XComArg | LeftOut | None = LEFT_OUT,
+        voice_id: str | XComArg | LeftOut | None = LEFT_OUT,
+        first_message: str | XComArg | LeftOut | None = LEFT_OUT,
+        instructions: Sequence[str] | str | XComArg | LeftOut | None = LEFT_OUT,
+        handoff_phone_number: str | XComArg | LeftOut | None = LEFT_OUT,
+        use_org_knowledgebase: bool | str | XComArg | LeftOut | None = LEFT_OUT,
+        action_ids: Sequence[str] | str | XComArg | LeftOut | None = LEFT_OUT,
+        accent: str | XComArg | LeftOut | None = LEFT_OUT,
+        speed: float | str | XComArg | LeftOut | None = LEFT_OUT,
+        interruptible: bool | str | XComArg | LeftOut | None = LEFT_OUT,
+        data_collection_fields: Sequence[str] | str | XComArg | LeftOut | None = LEFT_OUT,
+        data_collection_webhook_url: str | XComArg | LeftOut | None = LEFT_OUT,
+        model: str | XComArg | LeftOut | None = LEFT_OUT,
+        flow: JsonValue | XComArg | LeftOut = LEFT_OUT,
+        manual_mode: bool | str | XComArg | LeftOut | None = LEFT_OUT,
+        custom_llm: str | XComArg | LeftOut | None = LEFT_OUT,
+        additional_fields: Mapping[str, JsonValue] | XComArg | LeftOut = LEFT_OUT,
+        on_mismatch: Literal["fail", "warn"] = "fail",
+        opencx_conn_id: str | XComArg = DEFAULT_CONN_ID,
+        **kwargs: Unpack[BaseOperatorArguments],
     ) -> None:
         super().__init__(**kwargs)
-        self.agents = os.fspath(agents) if isinstance(agents, os.PathLike) else agents
-        # Airflow 3 calls the method that this shadows nowhere.
-        self.dry_run = dry_run  # type: ignore[assignment,method-assign]  # a template field is named as its argument
-        self.approved_plan = None if isinstance(approved_plan, LeftOut) else approved_plan
-        # None is what a mapped task gets where the plan that was to be approved is missing.
-        self._needs_approval = not isinstance(approved_plan, LeftOut)
+        self.agent = written(
+            name=new_name,
+            type=type,
+            language=language,
+            voice_id=voice_id,
+            first_message=first_message,
+            instructions=instructions,
+            handoff_phone_number=handoff_phone_number,
+            use_org_knowledgebase=use_org_knowledgebase,
+            action_ids=action_ids,
+            accent=accent,
+            speed=speed,
+            interruptible=interruptible,
+            data_collection_fields=data_collection_fields,
+            data_collection_webhook_url=data_collection_webhook_url,
+            model=model,
+            flow=flow,
+            manual_mode=manual_mode,
+            custom_llm=custom_llm,
+            additional_fields=additional_fields,
+        )
+        self.agent_id = agent_id
+        self.agent_name = agent_name
         self.on_mismatch = on_mismatch
         self.opencx_conn_id = opencx_conn_id
         with task_named(self.task_id):
-            _check_choice("on_mismatch", on_mismatch, ("fail", "warn"))
-            self._check_literal_declarations()
+            self._check_arguments()
+            if has_no_template(agent_id) and has_no_template(agent_name):
+                self._selector()
 
-    def execute(self, context: Context) -> JsonValue:
-        """Plan, and apply the plan unless this is a dry run; return the agents, or the plan."""
-        from airflow_provider_opencx.hooks.opencx import OpenCXHook
+    def execute(self, context: Context) -> dict[str, JsonValue]:
+        """Change what differs, and return the agent."""
+        agent_id, agent_name = self._selector()
+        agent = self.hook.update_phone_agent(
+            agent_id=agent_id,
+            agent_name=agent_name,
+            changes=self._changes(self.agent),
+            on_mismatch=self.on_mismatch,
+        )
+        return self._result(context, agent)
+
+    def _check_arguments(self) -> None:
+        if not self.agent:
+            raise OpenCXArgumentError("give at least one field to change")
+        super()._check_arguments()
+
+    def _changes(self, fields: dict[str, object]) -> PhoneAgentChanges:
+        try:
+            return super()._changes(fields)
+        except OpenCXArgumentError as wrong:
+            if str(wrong).startswith("name: "):  # the field of this argument
+                raise wrong.with_message(f"new_{wrong}") from None
+            raise
+
+    def _selector(self) -> tuple[str | None, str | None]:
+        from airflow_provider_opencx.phone_agents.plan import checked_selector
+
+        return checked_selector(self.agent_id, self.agent_name)
+
+
+class FleetBaseOperator(BaseOperator, OpenCXHookMixin):
+    """Base of the operators that are given the declarations of a fleet."""
+
+    template_fields_renderers: ClassVar[dict[str, str]] = {"agents": "json", "approved_plan": "json"}
+    ui_color = "#d9e8fb"
+
+    agents: Sequence[Mapping[str, object]] | str | XComArg
+
+    def _check_arguments(self) -> None:
+        """Check what can be checked while the Dag is parsed."""
+        from airflow_provider_opencx.phone_agents.fleet import check_literal_declarations, parse_fleet
+        from airflow_provider_opencx.phone_agents.fleet_file import check_path
+
+        self._check_literal_conn_id()
+        if isinstance(self.agents, str):
+            if has_no_template(self.agents):
+                check_path(Path(self.agents))
+        elif isinstance(self.agents, list | tuple):
+            check_literal_declarations(self.agents)
+        elif isinstance(self.agents, Mapping) or has_no_template(self.agents):
+            parse_fleet(self.agents)  # says what it must be
+
+    def _plan(self, *, is_retry: bool) -> FleetPlan:
+        """Return the plan for the fleet, after logging it as a table."""
         from airflow_provider_opencx.phone_agents.fleet import parse_fleet
 
-        specs = parse_fleet(self._declarations())
-        is_dry_run = _truth("dry_run", self.dry_run)
-        hook = OpenCXHook(self.opencx_conn_id)
-        plan = hook.plan_phone_agents(specs, is_retry=not is_dry_run and _is_retry(context))
-        self._log(plan)
-        if is_dry_run:
-            plan.check()
-            return plan.as_dict()
-        if self._needs_approval and self.approved_plan is None:
-            raise OpenCXArgumentError(
-                "approved_plan: is missing. The task that should have returned it was skipped, or marked as success, or"
-                " does not push its result; nothing was sent. Leave the argument out where nobody has to approve."
-            )
-        if "ti" in context and self.do_xcom_push:
-            context["ti"].xcom_push(key="plan", value=plan.as_dict())
-        approved = cast("Mapping[str, JsonValue] | None", self.approved_plan)  # rendered by now
-        agents = hook.apply_plan(plan, approved=approved, on_mismatch=self.on_mismatch)
-        return [agent.as_dict() for agent in agents]
+        plan = self.hook.plan_phone_agents(parse_fleet(self._declarations()), is_retry=is_retry)
+        lines = plan.table.splitlines()
+        if len(lines) > _MOST_LOGGED:
+            lines = [
+                *lines[:_MOST_LOGGED],
+                f"... and {len(lines) - _MOST_LOGGED} more lines, which the XCom of the plan has.",
+            ]
+        self.log.info("\n".join([f"Plan: {plan.summary}", *lines]))
+        if plan.undeclared:
+            self.log.info(plan.report_of_undeclared())
+        return plan
 
     def _declarations(self) -> object:
         if not isinstance(self.agents, str):
@@ -349,34 +498,132 @@ class OpenCXSyncPhoneAgentsOperator(BaseOperator):
         folder = Path(self.dag.folder) if has_dag else Path()
         return read_fleet_file(folder / self.agents)
 
-    def _log(self, plan: FleetPlan) -> None:
-        lines = plan.table.splitlines()
-        if len(lines) > _MOST_LOGGED:
-            lines = [
-                *lines[:_MOST_LOGGED],
-                f"... and {len(lines) - _MOST_LOGGED} more lines, which the XCom of the plan has.",
-            ]
-        self.log.info("\n".join([f"Plan: {plan.summary}", *lines]))
-        if plan.undeclared:
-            self.log.info(plan.report_of_undeclared())
 
-    def _check_literal_declarations(self) -> None:
-        from airflow_provider_opencx.phone_agents.fleet import check_literal_declarations
-        from airflow_provider_opencx.phone_agents.fleet_file import check_path
+class OpenCXPlanPhoneAgentsOperator(FleetBaseOperator):
+    """Show what :class:`OpenCXSyncPhoneAgentsOperator` would do for a fleet, and write nothing: one read.
 
-        if isinstance(self.agents, str):
-            if has_no_template(self.agents):
-                check_path(Path(self.agents))
-        elif isinstance(self.agents, list | tuple):
-            check_literal_declarations(self.agents)
+    The plan is logged as a table, and returned: for a person to approve, and for a sync to carry out.
+
+    With ``fail_on_changes=True`` it is an alarm: it fails where an agent is not as declared, because somebody changed
+    it, or deleted it. A declared ``None`` for which the service chose a value of its own is no such case.
+
+    :param agents: the declarations, as in :class:`OpenCXSyncPhoneAgentsOperator`. (templated)
+    :param fail_on_changes: fail if an agent is not as declared. Default ``False``. (templated)
+    :param opencx_conn_id: the connection. Default ``opencx_default``. (templated)
+    :return: the plan: a dict of ``connection`` (its id), ``agents`` (each with ``name``, ``id``, ``action``,
+        ``changes``, which have ``field``, ``actual`` and ``wanted``, and ``declaration``, a digest), ``undeclared``
+        (each with ``id`` and ``name``), ``changes`` (the number of writes), ``summary`` (a sentence) and ``table``
+        (Markdown).
+    :raises OpenCXDriftError: with ``fail_on_changes``, if an agent is not as declared.
+    :raises OpenCXPlanRefusedError: if an agent cannot be brought to its declaration.
+    :raises OpenCXError: see :mod:`airflow_provider_opencx.exceptions`.
+    """
+
+    template_fields: Sequence[str] = ("agents", "fail_on_changes", "opencx_conn_id")
+
+    def __init__(
+        self,
+        *,
+        agents: Sequence[Mapping[str, object]] | str | os.PathLike[str] | XComArg,
+        fail_on_changes: bool | str | XComArg = False,
+        opencx_conn_id: str | XComArg = DEFAULT_CONN_ID,
+        **kwargs: Unpack[BaseOperatorArguments],
+    ) -> None:
+        super().__init__(**kwargs)
+        self.agents = os.fspath(agents) if isinstance(agents, os.PathLike) else agents
+        self.fail_on_changes = fail_on_changes
+        self.opencx_conn_id = opencx_conn_id
+        with task_named(self.task_id):
+            self._check_arguments()
+            if has_no_template(fail_on_changes):
+                self._fails_on_changes()
+
+    def execute(self, context: Context) -> dict[str, JsonValue]:
+        """Plan, log the plan and return it, unless it is refused, or changes something and must not."""
+        fails_on_changes = self._fails_on_changes()
+        plan = self._plan(is_retry=False)
+        plan.check()
+        if fails_on_changes:
+            plan.check_drift()
+        return plan.as_dict()
+
+    def _fails_on_changes(self) -> bool:
+        fails_on_changes = parse_boolean(self.fail_on_changes)
+        if fails_on_changes is None:
+            raise OpenCXArgumentError("fail_on_changes: must be true or false")
+        return fails_on_changes
 
 
-def _truth(argument: str, value: object) -> bool:
-    """Return the truth value of a templated argument: Jinja makes text of it."""
-    truth = {"true": True, "false": False}.get(value.strip().lower()) if isinstance(value, str) else value
-    if isinstance(truth, bool):
-        return truth
-    raise OpenCXArgumentError(f"{argument}: must be true or false")
+class OpenCXSyncPhoneAgentsOperator(FleetBaseOperator):
+    """Keep a whole fleet of phone agents as declared, in one task: one list, one plan, one write where one differs.
+
+    The plan is logged as a table, and pushed as the XCom ``plan`` before the first write. A name that is declared
+    twice, or that several existing agents have, and whatever else stands in the way of a declaration, is refused before
+    the first write. Agents that exist and are not declared are reported, and never touched. To see the plan first, use
+    :class:`OpenCXPlanPhoneAgentsOperator`.
+
+    An agent that fails does not hold up the others: they are written, then the task fails, naming each that did. The
+    next try makes a new plan, and so does only what is left. Where a failure says that the others would fail as well (a
+    rejected key, a service that asks to wait, five failures in a row), nothing more is sent in this try.
+
+    :param agents: the declarations, each a mapping of the fields that :class:`PhoneAgentBaseOperator` takes,
+        ``name`` among them; or the path of a YAML or JSON file that holds such a list, alone or under the key
+        ``agents``. A relative path begins at the folder of the Dag file. The file is read when the task runs;
+        no template in it is rendered. (templated)
+    :param approved_plan: what :class:`OpenCXPlanPhoneAgentsOperator` returned and somebody approved, handed over as the
+        output of that task. Nothing else is then done: if the agents or their declarations have changed since, or if
+        there is no such output (``None``), the task refuses. Left out, nobody has to approve. (templated)
+    :param on_mismatch: what to do if the service accepts a write and stores another value than declared: ``"fail"``
+        (default) or ``"warn"``.
+    :param opencx_conn_id: the connection. Default ``opencx_default``. (templated)
+    :return: the agents in the order of their declarations, each as a dict with the API's field names.
+    :raises OpenCXError: see :mod:`airflow_provider_opencx.exceptions`; ``OpenCXFleetError`` if some agents failed.
+    """
+
+    template_fields: Sequence[str] = ("agents", "approved_plan", "opencx_conn_id")
+
+    def __init__(
+        self,
+        *,
+        agents: Sequence[Mapping[str, object]] | str | os.PathLike[str] | XComArg,
+        approved_plan: Mapping[str, JsonValue] | XComArg | LeftOut = LEFT_OUT,
+        on_mismatch: Literal["fail", "warn"] = "fail",
+        opencx_conn_id: str | XComArg = DEFAULT_CONN_ID,
+        **kwargs: Unpack[BaseOperatorArguments],
+    ) -> None:
+        super().__init__(**kwargs)
+        self.agents = os.fspath(agents) if isinstance(agents, os.PathLike) else agents
+        self.approved_plan = None if isinstance(approved_plan, LeftOut) else approved_plan
+        self._needs_approval = not isinstance(approved_plan, LeftOut)
+        self.on_mismatch = on_mismatch
+        self.opencx_conn_id = opencx_conn_id
+        with task_named(self.task_id):
+            check_choice("on_mismatch", on_mismatch, ("fail", "warn"))
+            self._check_arguments()
+            if has_no_template(self.approved_plan):
+                self._approved()
+
+    def execute(self, context: Context) -> list[JsonValue]:
+        """Plan, apply the plan, and return the agents."""
+        approved = self._approved()
+        plan = self._plan(is_retry=_is_retry(context))
+        if "ti" in context and self.do_xcom_push:
+            context["ti"].xcom_push(key="plan", value=plan.as_dict())
+        agents = self.hook.apply_plan(plan, approved=approved, on_mismatch=self.on_mismatch)
+        return [agent.as_dict() for agent in agents]
+
+    def _approved(self) -> Mapping[str, JsonValue] | None:
+        """Return the approved plan, ``None`` if nobody has to approve."""
+        if not self._needs_approval:
+            return None
+        if self.approved_plan is None:
+            raise OpenCXArgumentError(
+                "approved_plan: is missing. The task that should have returned it was skipped, or marked as success, or"
+                " does not push its result; nothing was sent. Leave the argument out where nobody has to approve."
+            )
+        from airflow_provider_opencx.phone_agents.fleet import checked_plan
+
+        return checked_plan(self.approved_plan)
 
 
 def _is_retry(context: Context) -> bool:
@@ -385,6 +632,14 @@ def _is_retry(context: Context) -> bool:
     return task_instance is not None and task_instance.try_number > 1
 
 
-def _check_choice(argument: str, value: object, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise OpenCXArgumentError(f"{argument}: must be {' or '.join(map(repr, choices))}")
+def _default_timeout() -> float:
+    return float(conf.getfloat("sensors", "default_timeout"))
+
+
+def _deferral_timeout() -> type[Exception]:
+    """Return what Airflow raises when no event has come in time."""
+    try:
+        from airflow.sdk.exceptions import TaskDeferralTimeout
+    except ImportError:  # Airflow 3.0 and 3.1
+        from airflow.exceptions import TaskDeferralTimeout  # type: ignore[no-redef]  # the same class, at its old place
+    return TaskDeferralTimeout

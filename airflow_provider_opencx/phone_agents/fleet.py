@@ -13,12 +13,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from pydantic import JsonValue
 
 from airflow_provider_opencx.exceptions import (
     OpenCXArgumentError,
+    OpenCXDriftError,
     OpenCXPlanChangedError,
     OpenCXPlanRefusedError,
 )
@@ -81,11 +82,23 @@ class Step:
             return False
         if approved.get("id") not in (None, self.agent_id):
             return False
-        if all(change.is_left_to_the_service for change in self.plan.differences):
+        if self.agent_id is not None and not self.drift:
             return True
         changes = approved.get("changes")
         known = {_canonical(change) for change in changes} if isinstance(changes, list) else set()
         return approved.get("action") == self.action and all(_canonical(change) in known for change in self._changes())
+
+    @property
+    def drift(self) -> tuple[str, ...]:
+        """The fields in which the agent is not as declared.
+
+        A declared null for which the service chose a value of its own is no drift, although every run sends it again.
+        """
+        return tuple(
+            difference.field
+            for difference in self.plan.differences
+            if isinstance(self.plan, Create) or not difference.is_left_to_the_service
+        )
 
     def _changes(self) -> list[JsonValue]:
         return [
@@ -154,7 +167,7 @@ class FleetPlan:
                     yield name, step.action, change.in_full()
 
     def as_dict(self) -> dict[str, JsonValue]:
-        """Return the plan as plain JSON: what a dry run returns, and what can be approved."""
+        """Return the plan as plain JSON: what the plan operator returns, and what can be approved."""
         return {
             "connection": self.connection,
             "agents": [step.as_dict() for step in self.steps],
@@ -167,6 +180,20 @@ class FleetPlan:
     def report_of_undeclared(self) -> str:
         """Return the undeclared agents in a sentence, with as many names as fit a log line."""
         return f"Not declared, and left alone: {listed([agent.label for agent in self.undeclared], _MOST_NAMED)}."
+
+    def check_drift(self) -> None:
+        """Check that every agent is as declared.
+
+        :raises OpenCXDriftError: naming each agent that is not, and the fields.
+        """
+        drift = {step.spec.agent_name: step for step in self.steps if step.drift}
+        if drift:
+            differences = listed([*map(_drift_of, drift.values())], _MOST_NAMED, separator="; ", more="; and {} more")
+            raise OpenCXDriftError(
+                f"{len(drift)} of {len(self.steps)} agents are not as declared: {differences}. The plan in the log has"
+                " the values; OpenCXSyncPhoneAgentsOperator brings the agents to the declarations.",
+                changes={name: step.drift for name, step in drift.items()},
+            )
 
     def check(self, approved: Mapping[str, JsonValue] | None = None) -> None:
         """Check that the plan may be applied, before the first write.
@@ -276,6 +303,13 @@ def _named(declaration: object) -> str:
     return f" ({shortened(name)!r})" if isinstance(name, str) else ""
 
 
+def _drift_of(step: Step) -> str:
+    name = repr(shortened(step.spec.agent_name))
+    if isinstance(step.plan, Create):
+        return f"{name} does not exist"
+    return f"{name} ({shortened(listed(step.drift), 200)})"
+
+
 def _code(text: str) -> str:
     """Return a text as code in a cell of a Markdown table, with every character unchanged."""
     longest = max(map(len, re.findall("`+", text)), default=0)
@@ -290,10 +324,16 @@ def _canonical(value: object) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=False)
 
 
+def checked_plan(approved: object) -> Mapping[str, JsonValue]:
+    """Return a plan that somebody has approved; raises ``OpenCXArgumentError`` if it is not the JSON of a plan."""
+    _entries(approved)
+    return cast("Mapping[str, JsonValue]", approved)
+
+
 def _entries(approved: object) -> dict[str, Mapping[str, JsonValue]]:
     entries = approved.get("agents") if isinstance(approved, Mapping) else None
     if isinstance(entries, list) and all(isinstance(entry, Mapping) for entry in entries):
         return {str(entry.get("name")): entry for entry in entries}
     raise OpenCXArgumentError(
-        "approved_plan: must be what this operator returned with dry_run=True; hand it over as the output of that task"
+        "approved_plan: must be what OpenCXPlanPhoneAgentsOperator returned; hand it over as the output of that task"
     )

@@ -6,7 +6,7 @@ The same comparison serves before a write (what differs?) and after it (was it s
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
@@ -277,16 +277,38 @@ def not_found(described: str, agent_ids: Sequence[str], observed: str = "") -> O
 def checked_selector(agent_id: object, agent_name: object) -> tuple[str | None, str | None]:
     """Return an id or a name that selects an agent, the other ``None``.
 
+    :param agent_id: an id, or an agent as a task returns it.
+    :param agent_name: a name.
     :raises OpenCXArgumentError: if there is not exactly one of them, or it is not a string, or empty.
     """
     if (agent_id is None) == (agent_name is None):
         raise OpenCXArgumentError("give either agent_id or agent_name, and not both")
-    argument, value = ("agent_id", agent_id) if agent_name is None else ("agent_name", agent_name)
+    argument, value = ("agent_id", id_of(agent_id)) if agent_name is None else ("agent_name", agent_name)
+    if isinstance(value, Mapping):
+        raise OpenCXArgumentError(
+            "agent_name: must be a name, and not an agent; write agent_id=agent.output, or"
+            " agent_name=agent.output['name']"
+        )
     if not isinstance(value, str) or not value.strip():
         raise OpenCXArgumentError(f"{argument}: must be a string that is not empty")
     if UNSTORABLE.search(value):
         raise OpenCXArgumentError(f"{argument}: holds a NUL, or half of a character, which no agent has")
     return (value, None) if argument == "agent_id" else (None, value)
+
+
+def id_of(agent: object) -> object:
+    """Return the id of an agent that a task has returned, and any other value as it is.
+
+    :raises OpenCXArgumentError: if it is a mapping without the id of an agent.
+    """
+    if not isinstance(agent, Mapping):
+        return agent
+    if not isinstance(agent.get("id"), str):
+        raise OpenCXArgumentError(
+            "agent_id: a mapping must be an agent as a task returns it, with its id; write agent_id=agent.output, or"
+            " agent_id=agent.output['id']"
+        )
+    return agent["id"]
 
 
 def describe_selector(agent_id: str | None, agent_name: str | None) -> str:

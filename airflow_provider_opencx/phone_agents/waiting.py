@@ -149,6 +149,8 @@ def _label(agent: Mapping[str, JsonValue]) -> str:
 def checked_selectors(agent_id: object, agent_name: object) -> tuple[str | list[str] | None, str | list[str] | None]:
     """Return the ids or names of the agents to wait for, one or a list, and ``None`` for the other.
 
+    :param agent_id: an id, or an agent as a task returns it, or a sequence of these.
+    :param agent_name: a name, or a sequence of names.
     :raises OpenCXArgumentError: if there is not exactly one of the two, or it is neither a string that is not empty
         nor a sequence of such strings.
     """
@@ -164,10 +166,10 @@ def checked_selectors(agent_id: object, agent_name: object) -> tuple[str | list[
 def _checked_element(element: object, position: int, by_id: bool) -> str:
     value = "" if element is None else element  # to checked_selector, None is an argument that was left out
     try:
-        checked_selector(value if by_id else None, None if by_id else value)
+        agent_id, agent_name = checked_selector(value if by_id else None, None if by_id else value)
     except OpenCXArgumentError as wrong:
         raise wrong.with_message(f"{wrong} (element {position} of the sequence)") from None
-    return str(value)
+    return str(agent_id if by_id else agent_name)
 
 
 def next_poll_in(interval: float, poll: object) -> float:

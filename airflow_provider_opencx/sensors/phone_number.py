@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import ChainMap
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypeAlias
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Unpack
 
 from airflow.providers.common.compat.sdk import (
     AirflowSensorTimeout,
@@ -27,7 +27,9 @@ from airflow_provider_opencx.exceptions import (
     OpenCXRateLimitError,
     derive_from_airflow,
 )
+from airflow_provider_opencx.hooks.mixin import OpenCXHookMixin
 from airflow_provider_opencx.templates import has_no_template, task_named
+from airflow_provider_opencx.xcoms import AGENT_KEYS, push_xcoms
 
 # The API's models, the hook and the trigger are imported where they are used: parsing a Dag should not pay for them.
 if TYPE_CHECKING:
@@ -36,11 +38,9 @@ if TYPE_CHECKING:
     from airflow.triggers.base import StartTriggerArgs
     from pydantic import JsonValue
 
-    from airflow_provider_opencx.hooks.opencx import OpenCXHook
+    from airflow_provider_opencx.airflow_arguments import BaseSensorArguments
     from airflow_provider_opencx.phone_agents.plan import PhoneAgents
     from airflow_provider_opencx.phone_agents.waiting import Wait
-
-Selector: TypeAlias = "str | Sequence[str] | XComArg | None"
 
 _LONGEST_PAUSE_BETWEEN_ERRORS = 60.0
 
@@ -57,7 +57,7 @@ class _StartTriggerArgs:
         return None if sensor is None else sensor._arguments_to_start_with()
 
 
-class OpenCXPhoneNumberSensor(BaseSensorOperator):
+class OpenCXPhoneNumberSensor(BaseSensorOperator, OpenCXHookMixin):
     """Wait until an agent has its phone number, by polling ``GET /phone``; the agent is then the task's result.
 
     Given a sequence, it waits until each agent has its number, with one request a poll, and the result is the list
@@ -94,31 +94,33 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator):
       leave out, with tasks that are mapped over the result, with ``multiple_outputs``, and with
       ``do_xcom_push=False``.
 
-    :param agent_id: the agent, by its id, for example ``"{{ ti.xcom_pull('upsert')['id'] }}"``, or a sequence of ids.
-        (templated)
+    :param agent_id: the agent, by its id, or as another task returned it: ``agent_id=agent.output``; or a sequence of
+        these, such as what a sync returned: ``agent_id=fleet.output``. (templated)
     :param agent_name: the agent, by its name, or a sequence of names. Give one of the two. (templated)
     :param deferrable: wait in the triggerer. Default: ``[operators] default_deferrable``.
     :param start_from_trigger: start in the triggerer, without a worker; implies ``deferrable``. Default ``False``.
     :param end_from_trigger: end in the triggerer, without a worker; implies ``deferrable``. Default ``False``.
-    :param opencx_conn_id: the connection. Default ``opencx_default``.
-    :return: the agent, as a dict with the API's field names, or the list of agents.
+    :param opencx_conn_id: the connection. Default ``opencx_default``. (templated)
+    :return: the agent, as a dict with the API's field names, or the list of agents. The ``id``, ``name`` and
+        ``phone_number`` of one agent are XComs of their own as well.
     :raises OpenCXError: see :mod:`airflow_provider_opencx.exceptions`.
     """
 
-    template_fields: Sequence[str] = ("agent_id", "agent_name")
+    template_fields: Sequence[str] = ("agent_id", "agent_name", "opencx_conn_id")
     ui_color = "#d9e8fb"
     start_trigger_args = _StartTriggerArgs()
+    _max_retries = 0  # the next poll is the retry
 
     def __init__(
         self,
         *,
-        agent_id: Selector = None,
-        agent_name: Selector = None,
+        agent_id: str | Mapping[str, JsonValue] | Sequence[str | Mapping[str, JsonValue]] | XComArg | None = None,
+        agent_name: str | Sequence[str] | XComArg | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         start_from_trigger: bool = False,
         end_from_trigger: bool = False,
-        opencx_conn_id: str = DEFAULT_CONN_ID,
-        **kwargs: Any,
+        opencx_conn_id: str | XComArg = DEFAULT_CONN_ID,
+        **kwargs: Unpack[BaseSensorArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.agent_id = agent_id
@@ -127,10 +129,9 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator):
         self.start_from_trigger = start_from_trigger
         self.end_from_trigger = end_from_trigger
         self.opencx_conn_id = opencx_conn_id
-        self._hook: OpenCXHook | None = None
-        self._wait: Wait | None = None
         self._last_poll: PhoneAgents | OpenCXError | None = None
         with task_named(self.task_id):
+            self._check_literal_conn_id()
             if has_no_template(agent_id) and has_no_template(agent_name):
                 self._check_selectors()
             if start_from_trigger:
@@ -162,11 +163,11 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator):
             with self._errors_not_skipped():
                 result: JsonValue = super().execute(context)
             metrics.time_to_number(time.time() - self._began_at(context, started))
-            return result
+            return self._returned(context, result)
 
         from airflow_provider_opencx.triggers.phone_number import OpenCXPhoneNumberTrigger
 
-        arguments = self._trigger_arguments(wait.agent_id, wait.agent_name)
+        arguments = self._trigger_arguments(self._conn_id, wait.agent_id, wait.agent_name)
         self.defer(
             trigger=OpenCXPhoneNumberTrigger(**arguments, waiting_since=time.time()),
             method_name=self.execute_complete.__name__,
@@ -182,11 +183,17 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator):
         self.log.info(success(result))
         if self.end_from_trigger and (reason := self._reason_to_end_in_a_worker()):
             self.log.info("Ended in a worker, and not in the triggerer, because of %s.", reason)
+        return self._returned(context, result)
+
+    def _returned(self, context: Context, result: JsonValue) -> JsonValue:
+        """Return the result, after pushing the XComs beside it."""
+        if isinstance(result, dict):
+            push_xcoms(self, context, result)
         return result
 
-    def _trigger_arguments(self, agent_id: object, agent_name: object) -> dict[str, Any]:
+    def _trigger_arguments(self, opencx_conn_id: object, agent_id: object, agent_name: object) -> dict[str, Any]:
         return {
-            "opencx_conn_id": self.opencx_conn_id,
+            "opencx_conn_id": opencx_conn_id,
             "agent_id": agent_id,
             "agent_name": agent_name,
             "poll_interval": self.poke_interval,
@@ -200,13 +207,18 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator):
 
         with task_named(self.task_id):
             self._check_start()  # once more, because the Dag may not have been known before
-        arguments = self._trigger_arguments(self.agent_id, self.agent_name)
+        arguments = self._trigger_arguments(self.opencx_conn_id, self.agent_id, self.agent_name)
         return start_trigger_args(arguments, self.execute_complete.__name__, self.timeout)
 
     def _check_start(self) -> None:
         from airflow_provider_opencx.triggers.start import check_start
 
-        check_start(self.get_dag(), agent_id=self.agent_id, agent_name=self.agent_name)
+        check_start(
+            self.get_dag(),
+            agent_id=self.agent_id,
+            agent_name=self.agent_name,
+            opencx_conn_id=self.opencx_conn_id,
+        )
 
     def _reason_to_end_in_a_worker(self) -> str | None:
         """Return why the task must end in a worker, where the end takes more than storing the result."""
@@ -239,13 +251,14 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator):
 
         instance = context["ti"]
         try:
-            XCom.delete(
-                key=XCOM_RETURN_KEY,
-                task_id=instance.task_id,
-                dag_id=instance.dag_id,
-                run_id=instance.run_id,
-                map_index=instance.map_index,
-            )
+            for key in (XCOM_RETURN_KEY, *AGENT_KEYS):
+                XCom.delete(
+                    key=key,
+                    task_id=instance.task_id,
+                    dag_id=instance.dag_id,
+                    run_id=instance.run_id,
+                    map_index=instance.map_index,
+                )
         except Exception:
             self.log.warning("What an earlier try of this task returned could not be deleted.", exc_info=True)
 
@@ -281,28 +294,17 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator):
 
     def _poll(self) -> JsonValue:
         """Poll once; return the result, ``None`` if there is none yet."""
-        from airflow_provider_opencx.hooks.opencx import OpenCXHook
-        from airflow_provider_opencx.phone_agents.plan import PhoneAgents
+        from airflow_provider_opencx.phone_agents.polling import poll_once
 
-        # The next poll is the retry.
-        self._hook = self._hook or OpenCXHook(self.opencx_conn_id, max_retries=0)
-        try:
-            self._last_poll = PhoneAgents(self._hook.list_phone_agents())
-        except OpenCXError as error:
-            self._last_poll = error
-            self.log.warning("Polling for the number failed: %s", error)
-        agents = self._waiting.evaluate(self._last_poll)
-        if agents is None:
-            self.log.log(logging.INFO if self._waiting.made_progress else logging.DEBUG, self._waiting.progress)
-            return None
-        return self._waiting.result(agents)
+        poll = poll_once(self.hook.list_phone_agents, self._waiting)
+        self._last_poll = poll.response
+        return poll.result
 
-    @property
+    @cached_property
     def _waiting(self) -> Wait:
         from airflow_provider_opencx.phone_agents.waiting import Wait
 
-        self._wait = self._wait or Wait(self.agent_id, self.agent_name)
-        return self._wait
+        return Wait(self.agent_id, self.agent_name)
 
     def _get_next_poke_interval(
         self, started_at: datetime | float, run_duration: Callable[[], float], poke_count: int

@@ -41,6 +41,7 @@ LEFT_BEHIND = {
     ],
     "my_campaign": [{"name": "Appointment reminder", "language": ["en", "es"]}],
     "no_worker": [{"name": "Appointment reminder"}],
+    "one_task": [{"name": "Appointment reminder", "language": ["en", "es"]}],
     "one_pool": [{"name": "Appointment reminder", "type": "outbound"}],
     "operator_of_your_own": [{"name": "Front desk"}],
     "patient_retries": [{"name": "Appointment reminder"}],
@@ -89,13 +90,20 @@ def test_docs_dag_leaves_agents_as_declared(
 
 
 def test_docs_dags_are_all_tested(docs: Path) -> None:
-    assert {file.stem for file in (docs / "examples" / "dags").glob("*.py")} == LEFT_BEHIND.keys()
+    tested = LEFT_BEHIND.keys() | {"drift_alarm"}
+    assert {file.stem for file in (docs / "examples" / "dags").glob("*.py")} == tested
 
 
-def test_docs_dry_run_writes_nothing(
+def test_docs_drift_alarm_goes_off_where_agent_was_changed(
     load: Callable[[str], Any], run_dag: Callable[..., Any], opencx_default: Simulator
 ) -> None:
-    assert str(run_dag(load("fleet_from_file"), dry_run=True).state) == "success"
+    alarm = load("drift_alarm")
+    alarm.get_task("compare").retries = 0
+    assert str(run_dag(load("fleet_from_file")).state) == "success"
+    opencx_default.forget_requests()
+    assert str(run_dag(alarm).state) == "success"
+    opencx_default.change_agent(str(opencx_default.agents()[0]["id"]), language=["fr"])
+    assert str(run_dag(alarm).state) == "failed"
     assert opencx_default.writes == []
 
 

@@ -74,9 +74,11 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_docs_show_operator_signature(built: Path) -> None:
     upsert = (built / "operators" / "upsert.txt").read_text()
     signature = upsert.split("class OpenCXUpsertPhoneAgentOperator(")[1].split("\n)")[0]
-    assert "language: Sequence[str] | str | XComArg | None = LEFT_OUT," in signature
+    assert "\n   name: str | XComArg,\n" in signature
+    assert "language: Sequence[str] | str | XComArg | LeftOut | None = LEFT_OUT," in signature
     assert "on_mismatch: Literal['fail', 'warn'] = 'fail'," in signature
-    assert "opencx_conn_id: str = 'opencx_default'," in signature
+    assert "opencx_conn_id: str | XComArg = 'opencx_default'," in signature
+    assert "**kwargs: Unpack[BaseOperatorArguments]," in signature
     assert "retry_delay" not in signature
 
 

@@ -15,12 +15,16 @@ from airflow.sdk import DAG, Param, task
 
 from airflow_provider_opencx.exceptions import (
     OpenCXArgumentError,
+    OpenCXDriftError,
     OpenCXFleetError,
     OpenCXFleetPermanentError,
     OpenCXPlanChangedError,
     OpenCXPlanRefusedError,
 )
-from airflow_provider_opencx.operators.phone_agent import OpenCXSyncPhoneAgentsOperator
+from airflow_provider_opencx.operators.phone_agent import (
+    OpenCXPlanPhoneAgentsOperator,
+    OpenCXSyncPhoneAgentsOperator,
+)
 from airflow_provider_opencx.phone_agents import apply
 from airflow_provider_opencx.simulator import (
     CloseBeforeHandling,
@@ -51,9 +55,10 @@ def three_exist(simulator: Simulator) -> None:
 
 
 class Fleet:
-    """One task that keeps a fleet, run to its end."""
+    """One task that keeps a fleet, or plans for it, run to its end."""
 
-    def __init__(self, dag: DAG, run_dag: Callable[..., Any]) -> None:
+    def __init__(self, operator: Any, dag: DAG, run_dag: Callable[..., Any]) -> None:
+        self._operator = operator
         self._dag = dag
         self._run_dag = run_dag
         self.errors: list[BaseException] = []
@@ -63,7 +68,7 @@ class Fleet:
             self.errors.append(context["exception"])
 
         with self._dag:
-            OpenCXSyncPhoneAgentsOperator(
+            self._operator(
                 task_id="fleet",
                 agents=agents,
                 retry_delay=timedelta(0),
@@ -79,7 +84,12 @@ class Fleet:
 
 @pytest.fixture
 def sync(dag: DAG, run_dag: Callable[..., Any]) -> Fleet:
-    return Fleet(dag, run_dag)
+    return Fleet(OpenCXSyncPhoneAgentsOperator, dag, run_dag)
+
+
+@pytest.fixture
+def plan_fleet(dag: DAG, run_dag: Callable[..., Any]) -> Fleet:
+    return Fleet(OpenCXPlanPhoneAgentsOperator, dag, run_dag)
 
 
 @pytest.mark.parametrize("generation", ["2024", "2025", "2026"])
@@ -105,10 +115,10 @@ def test_fleet_writes_once_per_changed_agent(generation: str, sync: Fleet, simul
 
 
 @pytest.mark.usefixtures("three_exist")
-def test_fleet_dry_run_returns_plan_without_writes(
-    sync: Fleet, simulator: Simulator, capfd: pytest.CaptureFixture[str]
+def test_plan_is_returned_and_nothing_written(
+    plan_fleet: Fleet, simulator: Simulator, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    plan = sync(dry_run=True).xcom("fleet")
+    plan = plan_fleet().xcom("fleet")
     assert [(entry["name"], entry["id"], entry["action"]) for entry in plan["agents"]] == [
         ("new", None, "create"),
         ("differs", "pa_000001", "update"),
@@ -270,20 +280,22 @@ def two_of_a_name(simulator: Simulator) -> None:
     ],
     ids=["ambiguous", "inbound", "model"],
 )
-@pytest.mark.parametrize("dry_run", [False, True], ids=["", "dry run"])
+@pytest.mark.parametrize("operator", [OpenCXSyncPhoneAgentsOperator, OpenCXPlanPhoneAgentsOperator])
 def test_fleet_refuses_before_first_write(
     prepare: Callable[[Simulator], None],
     declared: dict[str, Any],
     says: str,
-    dry_run: bool,
-    sync: Fleet,
+    operator: Any,
+    dag: DAG,
+    run_dag: Callable[..., Any],
     simulator: Simulator,
 ) -> None:
     prepare(simulator)
-    run = sync([{"name": "a"}, declared], dry_run=dry_run, retries=2)
+    fleet = Fleet(operator, dag, run_dag)
+    run = fleet([{"name": "a"}, declared], retries=2)
     assert (run.state, run.tries("fleet")) == ("failed", 1)
-    assert type(sync.errors[0]) is OpenCXPlanRefusedError
-    assert says in str(sync.errors[0])
+    assert type(fleet.errors[0]) is OpenCXPlanRefusedError
+    assert says in str(fleet.errors[0])
     assert methods(simulator) == ["GET"]
 
 
@@ -295,14 +307,14 @@ def test_fleet_ignores_undeclared_duplicates(sync: Fleet, simulator: Simulator) 
 @pytest.mark.usefixtures("three_exist")
 def test_approval_applies_approved_plan(sync: Fleet, simulator: Simulator) -> None:
     with sync._dag:
-        plan = OpenCXSyncPhoneAgentsOperator(task_id="plan", agents=FLEET, dry_run=True)
+        plan = OpenCXPlanPhoneAgentsOperator(task_id="plan", agents=FLEET)
     assert sync(approved_plan=plan.output).state == "success"
     assert [write.method for write in simulator.writes] == ["POST", "PATCH"]
 
 
 def approved(sync: Fleet, agents: Any = FLEET) -> Any:
     """A plan as another run has made it."""
-    operator = OpenCXSyncPhoneAgentsOperator(task_id="plan", agents=agents, dry_run=True)
+    operator = OpenCXPlanPhoneAgentsOperator(task_id="plan", agents=agents)
     return json.loads(json.dumps(operator.execute({})))
 
 
@@ -387,9 +399,7 @@ def test_approval_holds_when_service_fills_null(sync: Fleet, simulator: Simulato
 @pytest.mark.parametrize("how", ["skipped", "without XCom"])
 def test_approval_without_plan_writes_nothing(how: str, sync: Fleet, simulator: Simulator) -> None:
     with sync._dag:
-        plan = OpenCXSyncPhoneAgentsOperator(
-            task_id="plan", agents=FLEET, dry_run=True, do_xcom_push=how != "without XCom"
-        )
+        plan = OpenCXPlanPhoneAgentsOperator(task_id="plan", agents=FLEET, do_xcom_push=how != "without XCom")
         if how == "skipped":
 
             @task.short_circuit(ignore_downstream_trigger_rules=False)
@@ -408,7 +418,10 @@ def test_approval_mapped_task_without_plan_writes_nothing(
     with dag:
         arguments = [{"agents": FLEET, "approved_plan": None}]
         OpenCXSyncPhoneAgentsOperator.partial(task_id="fleet").expand_kwargs(arguments)
+    errors: list[BaseException] = []
+    dag.get_task("fleet").partial_kwargs["on_failure_callback"] = [lambda context: errors.append(context["exception"])]
     assert run_dag(dag).state == "failed"
+    assert "approved_plan: is missing" in str(errors[0])
     assert simulator.writes == []
 
 
@@ -433,17 +446,17 @@ LONG = "You are a polite agent. " * 20
     ],
 )
 def test_plan_table_shows_every_difference(
-    actual: str, wanted: str, shown: str, sync: Fleet, simulator: Simulator
+    actual: str, wanted: str, shown: str, plan_fleet: Fleet, simulator: Simulator
 ) -> None:
     simulator.add_agent("a", type="outbound", first_message=actual)
-    plan = sync([{"name": "a", "first_message": wanted}], dry_run=True).xcom("fleet")
+    plan = plan_fleet([{"name": "a", "first_message": wanted}]).xcom("fleet")
     assert shown in plan["table"]
     assert len(plan["table"].splitlines()) == 3
     assert len(plan["table"].splitlines()[2]) < 250
 
 
-def test_plan_table_shows_new_value_in_full(sync: Fleet) -> None:
-    plan = sync([{"name": "a", "first_message": LONG}], dry_run=True).xcom("fleet")
+def test_plan_table_shows_new_value_in_full(plan_fleet: Fleet) -> None:
+    plan = plan_fleet([{"name": "a", "first_message": LONG}]).xcom("fleet")
     assert repr(LONG) in plan["table"]
 
 
@@ -457,11 +470,31 @@ def test_fleet_sends_every_refused_write_and_reports_briefly(sync: Fleet, simula
     assert len(str(sync.errors[0])) < 20_000
 
 
-@pytest.mark.parametrize("plan", ["a text", {"agents": "a text"}, [1], {}], ids=str)
-def test_approval_refuses_invalid_plan(plan: Any, sync: Fleet, simulator: Simulator) -> None:
-    assert sync([{"name": "a"}], approved_plan=plan).state == "failed"
-    assert "approved_plan: must be what this operator returned with dry_run=True" in str(sync.errors[0])
-    assert simulator.writes == []
+NO_PLANS = ["a text", {"agents": "a text"}, [1], {}, 5]
+
+
+@pytest.mark.parametrize("plan", NO_PLANS, ids=str)
+def test_approval_refuses_invalid_plan(plan: Any, sync: Fleet, dag: DAG, simulator: Simulator) -> None:
+    with dag:
+
+        @task
+        def no_plan() -> Any:
+            return plan
+
+        approved_plan = no_plan()
+    assert sync([{"name": "a"}], approved_plan=approved_plan).state == "failed"
+    assert "approved_plan: must be what OpenCXPlanPhoneAgentsOperator returned" in str(sync.errors[0])
+    assert simulator.requests == []
+
+
+@pytest.mark.parametrize(
+    ("plan", "says"),
+    [*((plan, "must be what OpenCXPlanPhoneAgentsOperator returned") for plan in NO_PLANS), (None, "is missing")],
+    ids=str,
+)
+def test_approval_refuses_invalid_plan_at_parse_time(plan: Any, says: str, dag: DAG) -> None:
+    with dag, pytest.raises(OpenCXArgumentError, match=f"Task 'fleet': approved_plan: {says}"):
+        OpenCXSyncPhoneAgentsOperator(task_id="fleet", agents=FLEET, approved_plan=plan)
 
 
 @pytest.mark.parametrize("suffix", ["yaml", "json"])
@@ -523,12 +556,17 @@ def test_fleet_file_with_error_sends_no_request(
         ([{"name": "{{ name }}", "handoff_phone_number": "911"}], "handoff_phone_number: must be an E.164"),
         (["a"], "number 1: must be a mapping"),
         ([{"first_message": "Hi"}], "number 1: name: is required"),
+        ({"agents": []}, "must be a list of declarations"),
+        ({"agents": ["{{ fine }}"]}, "must be a list of declarations"),
+        (None, "must be a list of declarations"),
+        (5, "must be a list of declarations"),
         ("fleet.txt", "'fleet.txt' is not the path of a .yaml, .yml or .json file"),
     ],
 )
-def test_fleet_refuses_wrong_argument_at_parse_time(agents: Any, says: str, dag: DAG) -> None:
+@pytest.mark.parametrize("operator", [OpenCXSyncPhoneAgentsOperator, OpenCXPlanPhoneAgentsOperator])
+def test_fleet_refuses_wrong_argument_at_parse_time(operator: Any, agents: Any, says: str, dag: DAG) -> None:
     with dag, pytest.raises(OpenCXArgumentError) as wrong:
-        OpenCXSyncPhoneAgentsOperator(task_id="fleet", agents=agents)
+        operator(task_id="fleet", agents=agents)
     assert str(wrong.value).startswith("Task 'fleet': agents: ")
     assert says in str(wrong.value)
 
@@ -541,10 +579,7 @@ def test_fleet_accepts_templates_and_task_output(sync: Fleet, dag: DAG, simulato
             return [{"name": "a"}, {"name": "b"}]
 
         fleet = read()
-    arguments = {"dry_run": "{{ params.dry_run }}", "params": {"dry_run": Param(True, type="boolean")}}
-    assert sync(fleet, **arguments).xcom("fleet")["changes"] == 2
-    assert simulator.writes == []
-    assert sync.again(conf={"dry_run": False}).xcom("fleet") == simulator.agents()
+    assert sync(fleet).xcom("fleet") == simulator.agents()
     assert len(simulator.agents()) == 2
 
 
@@ -566,3 +601,61 @@ def test_fleet_pushes_plan_even_if_it_fails(sync: Fleet, simulator: Simulator) -
         plan = session.scalar(query)
     plan = json.loads(plan) if isinstance(plan, str) else plan
     assert plan["agents"][0]["action"] == "create"
+
+
+@pytest.mark.usefixtures("three_exist")
+def test_drift_fails_naming_agents_and_fields(
+    plan_fleet: Fleet, simulator: Simulator, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = plan_fleet(fail_on_changes=True, retries=2)
+    assert (run.state, run.tries("fleet")) == ("failed", 1)
+    [error] = plan_fleet.errors
+    assert type(error) is OpenCXDriftError
+    assert error.changes == {"new": ["name", "type", "language"], "differs": ["first_message"]}
+    assert str(error).startswith("2 of 3 agents are not as declared: 'new' does not exist; 'differs' (first_message).")
+    logged = capfd.readouterr()
+    assert "`first_message: 'Hey' -> 'Hello'`" in logged.out + logged.err
+    assert methods(simulator) == ["GET"]
+
+
+@pytest.mark.usefixtures("three_exist")
+def test_drift_is_no_failure_without_fail_on_changes(plan_fleet: Fleet) -> None:
+    assert plan_fleet().state == "success"
+
+
+def test_drift_is_not_what_service_chose_for_null(plan_fleet: Fleet, simulator: Simulator) -> None:
+    simulator.add_agent("a", type="outbound", voice_id="voice_bruno", first_message="Hi")
+    fleet = [{"name": "a", "voice_id": None}]
+    run = plan_fleet(fleet, fail_on_changes="{{ true }}")
+    assert run.state == "success"
+    assert run.xcom("fleet")["changes"] == 1
+
+
+def test_drift_beside_what_service_chose_names_real_field_alone(plan_fleet: Fleet, simulator: Simulator) -> None:
+    simulator.add_agent("a", type="outbound", voice_id="voice_bruno", first_message="Hi")
+    fleet = [{"name": "a", "voice_id": None, "first_message": "Hello"}]
+    assert plan_fleet(fleet, fail_on_changes=True).state == "failed"
+    assert plan_fleet.errors[0].changes == {"a": ["first_message"]}  # type: ignore[attr-defined]
+
+
+def test_drift_of_many_agents_is_a_short_message(plan_fleet: Fleet) -> None:
+    fields = {f"field_{number}": number for number in range(200)}
+    plan_fleet([{"name": f"{number:0500}", "additional_fields": fields} for number in range(300)], fail_on_changes=True)
+    [error] = plan_fleet.errors
+    assert len(error.changes) == 300  # type: ignore[attr-defined]
+    assert len(str(error)) < 10_000
+
+
+def test_drift_is_asked_for_by_template(plan_fleet: Fleet) -> None:
+    arguments = {"fail_on_changes": "{{ params.alarm }}", "params": {"alarm": Param(True, type="boolean")}}
+    assert plan_fleet([{"name": "a"}], **arguments).state == "failed"
+    assert type(plan_fleet.errors[0]) is OpenCXDriftError
+    assert plan_fleet.again(conf={"alarm": False}).state == "success"
+
+
+def test_plan_refuses_fail_on_changes_that_is_no_boolean(plan_fleet: Fleet, dag: DAG, simulator: Simulator) -> None:
+    with dag, pytest.raises(OpenCXArgumentError, match="Task 'plan': fail_on_changes: must be true or false"):
+        OpenCXPlanPhoneAgentsOperator(task_id="plan", agents=FLEET, fail_on_changes="yes")
+    assert plan_fleet(fail_on_changes="{{ 'yes' }}").state == "failed"
+    assert "fail_on_changes: must be true or false" in str(plan_fleet.errors[0])
+    assert simulator.requests == []

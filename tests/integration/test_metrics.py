@@ -120,8 +120,16 @@ def fleet(hook: OpenCXHook, *names: str) -> None:
         ([], lambda hook: hook.create_phone_agent(PhoneAgentSpec.parse({"name": "old"})), ["adopted"]),
         ([], lambda hook: hook.upsert_phone_agent(PhoneAgentSpec.parse({"name": "old"})), ["unchanged"]),
         ([], lambda hook: hook.upsert_phone_agent(PhoneAgentSpec.parse({"name": "twice"})), ["refused"]),
-        ([], lambda hook: hook.update_phone_agent("gone", PhoneAgentChanges.parse({"language": "fr"})), ["refused"]),
-        ([], lambda hook: hook.update_phone_agent(OLD, PhoneAgentChanges.parse({"language": "fr"})), ["updated"]),
+        (
+            [],
+            lambda hook: hook.update_phone_agent(agent_id="gone", changes=PhoneAgentChanges.parse({"language": "fr"})),
+            ["refused"],
+        ),
+        (
+            [],
+            lambda hook: hook.update_phone_agent(agent_id=OLD, changes=PhoneAgentChanges.parse({"language": "fr"})),
+            ["updated"],
+        ),
         ([], lambda hook: fleet(hook, "a", "old", "b"), ["created", "created", "updated"]),
         ([], lambda hook: fleet(hook, "a", "twice"), ["refused"]),
     ],
@@ -167,6 +175,8 @@ def test_metrics_tolerate_bad_reschedule_date(answer: object, simulator: Simulat
             if len(asked) > 1 and isinstance(answer, Exception):  # the first to ask is Airflow itself
                 raise answer
             return answer
+
+        def xcom_push(self, **_: object) -> None: ...
 
     agent = simulator.add_agent("a", type="outbound")
     sensor = OpenCXPhoneNumberSensor(task_id="number", agent_name="a", mode="reschedule")

@@ -132,7 +132,7 @@ def test_upsert_accepts_templates_in_every_field(dag: DAG, run_dag: Callable[...
         "handoff_phone_number": "+14155550100",
     }
     rendered = run.rendered("agent")
-    assert list(rendered) == ["agent"]
+    assert rendered.keys() == {"agent", "opencx_conn_id"}
     assert rendered["agent"]["name"] == "Campaign 7"
     assert rendered["agent"]["handoff_phone_number"] == "+1 415 555 0100"
 
@@ -177,12 +177,13 @@ def test_upsert_returns_plain_json(dag: DAG, run_dag: Callable[..., Any], simula
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ({}, "name: is required"),
         ({"name": ""}, "name: must not be empty"),
         ({"name": "{{ fine }}", "language": ["tr", "en"]}, "language: 'tr' must be the only language"),
         ({"name": "a", "handoff_phone_number": "911"}, "handoff_phone_number: must be an E.164"),
         ({"name": "a", "type": "sideways"}, "type: "),
         ({"name": "a", "on_mismatch": "shrug"}, "on_mismatch: must be 'fail' or 'warn'"),
+        ({"name": "a", "opencx_conn_id": ""}, "opencx_conn_id: must be the id of a connection"),
+        ({"name": "a", "opencx_conn_id": None}, "opencx_conn_id: must be the id of a connection"),
     ],
 )
 @WRITING_OPERATORS
@@ -202,6 +203,16 @@ def test_operators_refuse_wrong_argument_at_parse_time(
         ({"first_message": "Hi"}, "give either agent_id or agent_name"),
         ({"first_message": "Hi", "agent_id": "1", "agent_name": "a"}, "and not both"),
         ({"first_message": "Hi", "agent_id": ""}, "agent_id: must be a string that is not empty"),
+        ({"agent_id": "{{ x }}"}, "give at least one field to change"),
+        ({"new_name": " ", "agent_id": "1"}, "new_name: must not be empty"),
+        (
+            {"first_message": "Hi", "agent_id": {"name": "a"}},
+            r"write agent_id=agent\.output, or agent_id=agent\.output\['id'\]",
+        ),
+        (
+            {"first_message": "Hi", "agent_name": {"id": "1"}},
+            r"write agent_id=agent\.output, or agent_name=agent\.output\['name'\]",
+        ),
     ],
 )
 def test_update_refuses_wrong_argument_at_parse_time(arguments: dict[str, Any], says: str, dag: DAG) -> None:

@@ -39,6 +39,8 @@ from airflow_provider_opencx.exceptions import (
 )
 from airflow_provider_opencx.operators.phone_agent import (
     OpenCXCreatePhoneAgentOperator,
+    OpenCXPlanPhoneAgentsOperator,
+    OpenCXSyncPhoneAgentsOperator,
     OpenCXUpdatePhoneAgentOperator,
     OpenCXUpsertPhoneAgentOperator,
 )
@@ -156,6 +158,7 @@ class TestDeclaration:
     @thrown
     @given(st.dictionaries(st.sampled_from(FIELDS[:-1]), ODDITIES, max_size=4))
     def test_can_be_rendered_or_raises_at_parse_time(self, fields: dict[str, Any]) -> None:
+        fields = {"name": "a", **fields}
         try:
             operator = OpenCXUpsertPhoneAgentOperator(task_id="upsert", **fields)
         except OpenCXError as error:
@@ -201,10 +204,18 @@ class TestDeclaration:
         [
             (partial(OpenCXUpsertPhoneAgentOperator, name="a"), "on_mismatch"),
             (partial(OpenCXCreatePhoneAgentOperator, name="a"), "if_exists"),
-            (partial(OpenCXUpdatePhoneAgentOperator, name="a"), "agent_id"),
-            (partial(OpenCXUpdatePhoneAgentOperator, name="a"), "agent_name"),
+            (partial(OpenCXUpdatePhoneAgentOperator, new_name="a"), "agent_id"),
+            (partial(OpenCXUpdatePhoneAgentOperator, new_name="a"), "agent_name"),
             (OpenCXPhoneNumberSensor, "agent_id"),
             (OpenCXPhoneNumberSensor, "agent_name"),
+            (partial(OpenCXPhoneNumberSensor, agent_name="a"), "opencx_conn_id"),
+            (partial(OpenCXUpsertPhoneAgentOperator, name="a"), "opencx_conn_id"),
+            (partial(OpenCXUpsertPhoneAgentOperator, name="a"), "wait_for_phone_number"),
+            (partial(OpenCXUpsertPhoneAgentOperator, name="a"), "poke_interval"),
+            (partial(OpenCXUpsertPhoneAgentOperator, name="a"), "timeout"),
+            (OpenCXPlanPhoneAgentsOperator, "agents"),
+            (partial(OpenCXPlanPhoneAgentsOperator, agents=[]), "fail_on_changes"),
+            (partial(OpenCXSyncPhoneAgentsOperator, agents=[]), "approved_plan"),
         ],
     )
     def test_argument_is_accepted_or_raises_at_parse_time(self, operator: Any, argument: str, value: Any) -> None:

@@ -29,6 +29,7 @@ PERMANENT = {
     "OpenCXAmbiguousNameError",
     "OpenCXAgentExistsError",
     "OpenCXPlanChangedError",
+    "OpenCXDriftError",
     "OpenCXFleetPermanentError",
     "OpenCXAgentNotFoundError",
 }
@@ -38,7 +39,7 @@ PERMANENT = {
 def test_error_survives_event_and_pickle(error_class: type[OpenCXError]) -> None:
     error = error_class("what happened")
     for name in vars(error):
-        setattr(error, name, ["1"] if name == "agent_ids" else 7)
+        setattr(error, name, {"agent_ids": ["1"], "changes": {"a": ["language"]}}.get(name, 7))
     for copy in (OpenCXError.from_event(json.loads(json.dumps(error.to_event()))), pickle.loads(pickle.dumps(error))):
         assert (type(copy), str(copy), vars(copy)) == (error_class, "what happened", vars(error))
 

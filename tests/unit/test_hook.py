@@ -116,7 +116,7 @@ def test_update_error_says_update_was_done(hook: Any, connected: Simulator) -> N
     connected.fail("listPhoneAgents", IgnoreFields())  # the look before the update works
     connected.fail("listPhoneAgents", Respond(403))
     with pytest.raises(OpenCXPermissionError, match=r"'a' \(pa_000001\) was updated, and could not be read back"):
-        hook.update_phone_agent(agent["id"], changes(first_message="Hi"))
+        hook.update_phone_agent(agent_id=agent["id"], changes=changes(first_message="Hi"))
 
 
 def test_upsert_names_both_agents_after_lost_response(hook: Any, connected: Simulator) -> None:
@@ -160,7 +160,7 @@ def test_update_reads_back_after_unexpected_response(body: str, hook: Any, conne
 
     agent = connected.add_agent("a")
     connected.fail("updatePhoneAgent", Otherwise(200, body))
-    assert hook.update_phone_agent(agent["id"], changes(first_message="Hi")).first_message == "Hi"
+    assert hook.update_phone_agent(agent_id=agent["id"], changes=changes(first_message="Hi")).first_message == "Hi"
     assert len(connected.writes) == 1
 
 
@@ -189,23 +189,23 @@ def test_upsert_refuses_inbound_agent(hook: Any, connected: Simulator) -> None:
 def test_update_sends_only_differences(generation: str, hook: Any, connected: Simulator) -> None:
     connected.generation = generation
     agent = connected.add_agent("a", first_message="Hello", accent="british")
-    updated = hook.update_phone_agent(agent["id"], changes(first_message="Hi", name="a"))
+    updated = hook.update_phone_agent(agent_id=agent["id"], changes=changes(first_message="Hi", name="a"))
     assert (updated.first_message, updated.accent) == ("Hi", "british")
     assert [write.body for write in connected.writes] == [{"first_message": "Hi"}]
-    hook.update_phone_agent(None, changes(first_message="Hi"), agent_name="a")
+    hook.update_phone_agent(agent_name="a", changes=changes(first_message="Hi"))
     assert len(connected.writes) == 1
 
 
 def test_update_does_not_repeat_rename(hook: Any, connected: Simulator) -> None:
     connected.add_agent("a")
     for _ in range(2):
-        assert hook.update_phone_agent(None, changes(name="b"), agent_name="a").name == "b"
+        assert hook.update_phone_agent(agent_name="a", changes=changes(name="b")).name == "b"
     assert len(connected.writes) == 1
 
 
 def test_update_of_missing_agent_raises(hook: Any, connected: Simulator) -> None:
     with pytest.raises(OpenCXAgentNotFoundError):
-        hook.update_phone_agent("nobody", changes(first_message="Hi"))
+        hook.update_phone_agent(agent_id="nobody", changes=changes(first_message="Hi"))
 
 
 @GENERATIONS
@@ -360,7 +360,7 @@ def test_update_fails_if_agent_vanished(
     connected.add_agent("a", type="outbound")
     connected.fail("updatePhoneAgent", Vanishes())
     methods: dict[str, Callable[[], Any]] = {
-        "update": lambda: hook.update_phone_agent("pa_000001", changes(first_message="Hi")),
+        "update": lambda: hook.update_phone_agent(agent_id="pa_000001", changes=changes(first_message="Hi")),
         "upsert": lambda: hook.upsert_phone_agent(spec(first_message="Hi")),
         "fleet": lambda: hook.apply_plan(hook.plan_phone_agents([spec(first_message="Hi")])),
     }
@@ -378,7 +378,9 @@ def test_hook_warns_once_on_mismatch(
     connected.fail("updatePhoneAgent" if method == "update" else "createPhoneAgent", IgnoreFields("first_message"))
     methods: dict[str, Callable[..., Any]] = {
         "create": lambda **how: hook.create_phone_agent(spec(first_message="Hi"), **how),
-        "update": lambda **how: hook.update_phone_agent("pa_000001", changes(first_message="Hi"), **how),
+        "update": lambda **how: hook.update_phone_agent(
+            agent_id="pa_000001", changes=changes(first_message="Hi"), **how
+        ),
         "upsert": lambda **how: hook.upsert_phone_agent(spec(first_message="Hi"), **how),
         "fleet": lambda **how: hook.apply_plan(hook.plan_phone_agents([spec(first_message="Hi")]), **how)[0],
     }

@@ -1,8 +1,8 @@
-"""A fleet that a file beside this one declares; the parameter dry_run shows what would be done to it."""
+"""A fleet that a file beside this one declares."""
 
 from datetime import datetime, timedelta
 
-from airflow.sdk import DAG, Param
+from airflow.sdk import DAG
 
 from airflow_provider_opencx.operators.phone_agent import OpenCXSyncPhoneAgentsOperator
 
@@ -11,12 +11,10 @@ with DAG(
     schedule=None,
     start_date=datetime(2026, 1, 1),
     max_active_runs=1,
-    params={"dry_run": Param(False, type="boolean")},
 ):
     OpenCXSyncPhoneAgentsOperator(
         task_id="fleet",
         agents="fleet.yaml",
-        dry_run="{{ params.dry_run }}",
         retries=2,
         retry_delay=timedelta(minutes=1),
     )

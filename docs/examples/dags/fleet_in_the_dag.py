@@ -29,9 +29,8 @@ with DAG(
         retries=2,
         retry_delay=timedelta(minutes=1),
     )
-    numbers = OpenCXPhoneNumberSensor(
+    OpenCXPhoneNumberSensor(
         task_id="numbers",
-        agent_name=[agent["name"] for agent in AGENTS],
+        agent_id=fleet.output,
         deferrable=True,
     )
-    fleet >> numbers

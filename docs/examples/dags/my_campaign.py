@@ -26,15 +26,14 @@ with DAG(
     )
     number = OpenCXPhoneNumberSensor(
         task_id="number",
-        agent_name="Appointment reminder",
+        agent_id=agent.output,
         deferrable=True,
         poke_interval=30,
     )
 
     @task
-    def announce(ready: dict[str, str]) -> str:
+    def announce(name: str, phone_number: str) -> str:
         """Say who calls, and from where."""
-        return f"{ready['name']} calls from {ready['phone_number']}"
+        return f"{name} calls from {phone_number}"
 
-    agent >> number
-    announce(number.output)
+    announce(agent.output["name"], number.output["phone_number"])

@@ -21,9 +21,9 @@ with DAG(
         language=["en", "es"],
         first_message="Hello!",
     )
-    agent >> OpenCXPhoneNumberSensor(
+    OpenCXPhoneNumberSensor(
         task_id="number",
-        agent_name="Appointment reminder",
+        agent_id=agent.output,
         deferrable=True,
         poke_interval=10,
     )

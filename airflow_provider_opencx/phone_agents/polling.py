@@ -1,0 +1,68 @@
+"""Polls for phone numbers in a worker: what the sensor and an upsert that waits have in common."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeAlias
+
+from pydantic import JsonValue
+
+from airflow_provider_opencx.exceptions import OpenCXError
+from airflow_provider_opencx.phone_agents.plan import PhoneAgents
+from airflow_provider_opencx.phone_agents.waiting import Wait, next_poll_in
+from airflow_provider_opencx.resources.phone_agents import PhoneAgent
+
+ListPhoneAgents: TypeAlias = Callable[[], Sequence[PhoneAgent]]
+
+log = logging.getLogger(__name__)
+
+
+class Poll(NamedTuple):
+    """One poll, evaluated.
+
+    :param response: all agents, or the error for which they could not be read.
+    :param result: the agent or the agents that were waited for, as plain JSON; ``None`` while the wait goes on.
+    """
+
+    response: PhoneAgents | OpenCXError
+    result: JsonValue
+
+
+def poll_once(list_phone_agents: ListPhoneAgents, wait: Wait) -> Poll:
+    """Poll once, and evaluate the response.
+
+    :param list_phone_agents: the method of a hook with ``max_retries=0``, because the next poll is the retry.
+    :param wait: what is waited for.
+    :raises OpenCXError: if the wait must stop.
+    """
+    response: PhoneAgents | OpenCXError
+    try:
+        response = PhoneAgents(list_phone_agents())
+    except OpenCXError as error:
+        log.warning("Polling for the number failed: %s", error)
+        response = error
+    agents = wait.evaluate(response)
+    if agents is None:
+        log.log(logging.INFO if wait.made_progress else logging.DEBUG, wait.progress)
+        return Poll(response, None)
+    return Poll(response, wait.result(agents))
+
+
+def poll_until(list_phone_agents: ListPhoneAgents, wait: Wait, *, poke_interval: float, timeout: float) -> JsonValue:
+    """Poll until all agents have their numbers; return the result, ``None`` if the time is over before.
+
+    :param list_phone_agents: the method of a hook with ``max_retries=0``, because the next poll is the retry.
+    :param wait: what is waited for.
+    :param poke_interval: seconds between two polls; a 429 stretches them.
+    :param timeout: seconds after which the last poll is made.
+    :raises OpenCXError: if the wait must stop.
+    """
+    ends_at = time.monotonic() + timeout
+    while True:
+        poll = poll_once(list_phone_agents, wait)
+        remaining = ends_at - time.monotonic()
+        if poll.result is not None or remaining <= 0:
+            return poll.result
+        time.sleep(min(next_poll_in(poke_interval, poll.response), remaining))
