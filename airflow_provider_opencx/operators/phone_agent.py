@@ -30,11 +30,22 @@ from airflow_provider_opencx.xcoms import push_xcoms
 # The API's models and the hook are imported where they are used: parsing a Dag should not pay for them.
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
+    from airflow.sdk.definitions.xcom_arg import PlainXComArg
     from pydantic import JsonValue
 
     from airflow_provider_opencx.airflow_arguments import BaseOperatorArguments
     from airflow_provider_opencx.phone_agents.fleet import FleetPlan
     from airflow_provider_opencx.resources.phone_agents import PhoneAgent, PhoneAgentChanges, PhoneAgentSpec
+
+__all__ = [
+    "LEFT_OUT",
+    "OpenCXCreatePhoneAgentOperator",
+    "OpenCXPlanPhoneAgentsOperator",
+    "OpenCXSyncPhoneAgentsOperator",
+    "OpenCXUpdatePhoneAgentOperator",
+    "OpenCXUpsertPhoneAgentOperator",
+    "PhoneAgentBaseOperator",
+]
 
 derive_from_airflow()
 
@@ -80,6 +91,12 @@ class PhoneAgentBaseOperator(BaseOperator, OpenCXHookMixin):
     agent: dict[str, object]
     """The fields that were written, by their names."""
     on_mismatch: Literal["fail", "warn"]
+
+    if TYPE_CHECKING:
+
+        @property
+        def output(self) -> PlainXComArg:
+            """What Airflow's property returns; its own type knows no ``output["id"]``."""
 
     def _check_arguments(self) -> None:
         """Check what can be checked while the Dag is parsed."""

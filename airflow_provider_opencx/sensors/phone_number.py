@@ -35,6 +35,7 @@ from airflow_provider_opencx.xcoms import AGENT_KEYS, push_xcoms
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
     from airflow.sdk.definitions.mappedoperator import OperatorPartial
+    from airflow.sdk.definitions.xcom_arg import PlainXComArg
     from airflow.triggers.base import StartTriggerArgs
     from pydantic import JsonValue
 
@@ -110,6 +111,12 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator, OpenCXHookMixin):
     ui_color = "#d9e8fb"
     start_trigger_args = _StartTriggerArgs()
     _max_retries = 0  # the next poll is the retry
+
+    if TYPE_CHECKING:
+
+        @property
+        def output(self) -> PlainXComArg:
+            """What Airflow's property returns; its own type knows no ``output["id"]``."""
 
     def __init__(
         self,

@@ -1,0 +1,77 @@
+"""What a type checker says about a Dag: nothing where it is right, and each mistake where it is not."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("mypy", reason="the dependency group dev is not installed")
+
+RIGHT = """
+from datetime import timedelta
+
+from airflow_provider_opencx.operators.phone_agent import (
+    LEFT_OUT,
+    OpenCXCreatePhoneAgentOperator,
+    OpenCXPlanPhoneAgentsOperator,
+    OpenCXSyncPhoneAgentsOperator,
+    OpenCXUpdatePhoneAgentOperator,
+    OpenCXUpsertPhoneAgentOperator,
+)
+from airflow_provider_opencx.sensors.phone_number import OpenCXPhoneNumberSensor
+
+agent = OpenCXUpsertPhoneAgentOperator(
+    task_id="agent",
+    name="a",
+    language=["en", "es"],
+    first_message=None,
+    voice_id=LEFT_OUT,
+    use_org_knowledgebase="{{ params.knows }}",
+    on_mismatch="warn",
+    wait_for_phone_number=True,
+    timeout=timedelta(hours=1),
+    retries=2,
+    retry_delay=timedelta(minutes=1),
+    opencx_conn_id="{{ params.conn_id }}",
+)
+OpenCXCreatePhoneAgentOperator(task_id="create", name=agent.output["name"], if_exists="fail", pool="one")
+OpenCXUpdatePhoneAgentOperator(task_id="update", agent_id=agent.output, new_name="b", instructions=["x"])
+OpenCXPhoneNumberSensor(task_id="number", agent_id=agent.output["id"], mode="reschedule", soft_fail=True, timeout=60)
+OpenCXPhoneNumberSensor(task_id="numbers", agent_id=["1", {"id": "2"}], start_from_trigger=True)
+plan = OpenCXPlanPhoneAgentsOperator(task_id="plan", agents=[{"name": "a"}], fail_on_changes="{{ params.alarm }}")
+OpenCXSyncPhoneAgentsOperator(task_id="fleet", agents="fleet.yaml", approved_plan=plan.output, do_xcom_push=False)
+"""
+
+WRONG = """
+from airflow_provider_opencx.operators.phone_agent import OpenCXUpsertPhoneAgentOperator
+
+OpenCXUpsertPhoneAgentOperator(task_id="one", name=5)
+OpenCXUpsertPhoneAgentOperator(task_id="two", name="a", langauge="en")
+OpenCXUpsertPhoneAgentOperator(task_id="three", name="a", on_mismatch="nope")
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "errors"),
+    [
+        (RIGHT, []),
+        (WRONG, ['"name"', '"langauge"', '"on_mismatch"']),
+        (
+            "from airflow_provider_opencx.sensors.phone_number import OpenCXPhoneNumberSensor as S\nS(agent_id='1')",
+            ["task_id"],
+        ),
+    ],
+    ids=["right", "wrong", "without task_id"],
+)
+def test_mypy_finds_wrong_arguments(source: str, errors: list[str], project: Path, tmp_path: Path) -> None:
+    (tmp_path / "dag.py").write_text(source)
+    command = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", "--config-file=", "dag.py"]
+    cache = f"--cache-dir={project / '.mypy_cache' / 'dags'}"  # of the same files again and again
+    done = subprocess.run([*command, cache], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    found = [line for line in done.stdout.splitlines() if ": error: " in line]
+    assert len(found) == len(errors), done.stdout
+    assert [error for error, line in zip(errors, found, strict=True) if error not in line] == [], done.stdout
