@@ -53,19 +53,29 @@ class Run:
         """What a task returned, exactly as it lies in the database."""
         return self.xcoms(task_id)[0]
 
+    def pushed(self, task_id: str) -> dict[str, Any]:
+        """What a task that is not mapped has pushed, by the keys."""
+        return {key: values[0] for key, values in self._values(task_id).items()}
+
     def xcoms(self, task_id: str) -> list[Any]:
+        return self._values(task_id).get("return_value", [])
+
+    def _values(self, task_id: str) -> dict[str, list[Any]]:
         from airflow.models.xcom import XComModel
         from airflow.utils.session import create_session
         from sqlalchemy import select
 
         with create_session() as session:
             query = (
-                select(XComModel.value)
+                select(XComModel.key, XComModel.value)
                 .where(XComModel.run_id == self.dag_run.run_id, XComModel.task_id == task_id)
-                .where(XComModel.dag_id == self.dag_run.dag_id, XComModel.key == "return_value")
+                .where(XComModel.dag_id == self.dag_run.dag_id)
                 .order_by(XComModel.map_index)
             )
-            return list(session.scalars(query))
+            values: dict[str, list[Any]] = {}
+            for key, value in session.execute(query):
+                values.setdefault(key, []).append(value)
+            return values
 
     def rendered(self, task_id: str) -> Any:
         from airflow.models.renderedtifields import RenderedTaskInstanceFields
