@@ -20,6 +20,7 @@ from sphinx.util.docutils import SphinxDirective  # noqa: E402
 from airflow_provider_opencx import __version__  # noqa: E402
 from airflow_provider_opencx.connection.form import DEFAULT_CONN_ID  # noqa: E402
 from airflow_provider_opencx.exceptions import OpenCXError  # noqa: E402
+from airflow_provider_opencx.phone_agents.reconcile import OnMismatch  # noqa: E402
 from airflow_provider_opencx.resources import all_operations  # noqa: E402
 
 project = "airflow-provider-opencx"
@@ -52,6 +53,7 @@ python_maximum_signature_line_length = 130  # module names count, and are not sh
 
 _AS_WRITTEN_IN_A_DAG = {
     r"(form\.)?\bDEFAULT_CONN_ID\b": repr(DEFAULT_CONN_ID),
+    r"\bOnMismatch\b": str(OnMismatch).removeprefix("typing."),
     r"\bactionIds\b": "action_ids",
     r"Annotated\[(\w+), [^\]]*\]": r"\1",
 }
