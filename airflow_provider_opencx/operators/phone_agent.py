@@ -21,7 +21,7 @@ from airflow_provider_opencx.exceptions import (
     OpenCXPhoneNumberTimeoutError,
     derive_from_airflow,
 )
-from airflow_provider_opencx.hooks.mixin import OpenCXHookMixin
+from airflow_provider_opencx.hook_mixin import OpenCXHookMixin
 from airflow_provider_opencx.operators.arguments import LEFT_OUT, LeftOut, check_choice, seconds, written
 from airflow_provider_opencx.templates import has_no_template, task_named
 from airflow_provider_opencx.text import parse_boolean, shortened

@@ -27,7 +27,7 @@ from airflow_provider_opencx.exceptions import (
     OpenCXRateLimitError,
     derive_from_airflow,
 )
-from airflow_provider_opencx.hooks.mixin import OpenCXHookMixin
+from airflow_provider_opencx.hook_mixin import OpenCXHookMixin
 from airflow_provider_opencx.templates import has_no_template, task_named
 from airflow_provider_opencx.xcoms import AGENT_KEYS, push_xcoms
 

@@ -106,6 +106,15 @@ def test_import_loads_nothing_heavy(module: str) -> None:
     printed = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True).stdout
     imported = printed.splitlines()[-1].split()
     ours = {name for name in imported if name.startswith("airflow_provider_opencx.")}
-    heavy = ("client", "resources", "phone_agents", "hooks", "triggers", "simulator", "connection.settings")
+    heavy = (
+        "client",
+        "resources",
+        "phone_agents",
+        "hooks",
+        "triggers",
+        "simulator",
+        "connection.settings",
+        "airflow_arguments",
+    )
     assert not {name for name in ours if name.removeprefix("airflow_provider_opencx.").startswith(heavy)}
     assert not {"httpx_retries", "pyrate_limiter", "fastapi", "airflow.triggers.base"} & set(imported)
