@@ -70,11 +70,16 @@ def test_wait_returns_agents_with_existing_numbers(airflow: AirflowStandalone, s
 def test_wait_result_is_same_in_every_mode(airflow: AirflowStandalone, simulator: Simulator) -> None:
     simulator.provision_after = "10s"
     run_id = airflow.run_dag("every_mode", within=400)
-    [agent] = simulator.agents()
+    agent, other = sorted(simulator.agents(), key=lambda agent: str(agent["name"]))
     assert agent["phone_number"]
     for mode in MODES:
         assert airflow.xcom("every_mode", run_id, mode) == agent, mode
+        for key in ("id", "name", "phone_number"):
+            assert airflow.xcom("every_mode", run_id, mode, key=key) == agent[key], (mode, key)
         assert airflow.xcom("every_mode", run_id, f"{mode}_many") == [agent, agent], mode
+        assert airflow.xcom_keys("every_mode", run_id, f"{mode}_many") == {"return_value"}, mode
+    assert airflow.xcom("every_mode", run_id, "upsert_waits") == other
+    assert airflow.xcom("every_mode", run_id, "upsert_waits", key="phone_number") == other["phone_number"]
     assert airflow.xcom("every_mode", run_id, "number_of") == agent["phone_number"]
     assert worker_logs(airflow, "every_mode", "no_worker*") == []
     for task_id in ("deferrable_many", "no_worker_many"):
@@ -82,6 +87,7 @@ def test_wait_result_is_same_in_every_mode(airflow: AirflowStandalone, simulator
 
 
 def test_deferrable_does_not_retry_timeouts_or_errors(airflow: AirflowStandalone, simulator: Simulator) -> None:
+    simulator.provision_after = "never"
     run_id = airflow.start_dag("deferred_timeouts")
     airflow.end_state("deferred_timeouts", run_id, within=300)
     instances = {ti["task_id"]: ti for ti in airflow.task_instances("deferred_timeouts", run_id)}
@@ -90,6 +96,12 @@ def test_deferrable_does_not_retry_timeouts_or_errors(airflow: AirflowStandalone
         "soft_fail_True": ("skipped", 1),
         "missing": ("failed", 1),
         "rejected": ("failed", 1),
+        "upsert_waits": ("failed", 2),  # the agent is there, so another try only waits again
     }
+    [agent] = simulator.agents()
+    assert f"'without a number' ({agent['id']}) has got no phone number in 30 s" in "".join(
+        airflow.task_log("deferred_timeouts", run_id, "upsert_waits", try_number=2)
+    )
+    assert airflow.xcom("deferred_timeouts", run_id, "upsert_waits", key="id") == agent["id"]
     assert "OpenCXAgentNotFoundError" in "".join(airflow.task_log("deferred_timeouts", run_id, "missing"))
     assert "OpenCXAuthenticationError" in "".join(airflow.task_log("deferred_timeouts", run_id, "rejected"))

@@ -17,10 +17,10 @@ class Impostor(Fault):
 
 with Simulator() as simulator:
     simulator.fail("createPhoneAgent", Impostor())
-    answer = httpx.post(
+    response = httpx.post(
         f"{simulator.url}/phone",
         headers={"Authorization": "Bearer test-key"},
         json={"name": "Support"},
     )
-    assert answer.status_code == 200
+    assert response.status_code == 200
     assert len(simulator.agents()) == 2

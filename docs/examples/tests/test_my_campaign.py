@@ -12,7 +12,7 @@ def run(monkeypatch):
     """Run the campaign once, in this process, and return the Dag run."""
     from my_campaign import dag, number
 
-    # dag.test() waits as long as the Dag says. A test looks more often, and in place: without a trigger.
+    # dag.test() waits as long as the Dag says. A test polls more often, and in place: without a trigger.
     monkeypatch.setattr(number, "poke_interval", 0.1)
     monkeypatch.setattr(number, "deferrable", False)
     return dag.test

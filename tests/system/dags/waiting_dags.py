@@ -54,6 +54,15 @@ with DAG("every_mode", schedule=None, start_date=datetime(2026, 1, 1), default_a
         if mode == "no_worker":
             number_of(one.output)
 
+    OpenCXUpsertPhoneAgentOperator(
+        task_id="upsert_waits",
+        name="with its number",
+        wait_for_phone_number=True,
+        deferrable=True,
+        poke_interval=2,
+        timeout=600,
+    )
+
 with DAG("deferred_timeouts", schedule=None, start_date=datetime(2026, 1, 1)):
     for soft_fail in (False, True):
         OpenCXPhoneNumberSensor(
@@ -65,6 +74,16 @@ with DAG("deferred_timeouts", schedule=None, start_date=datetime(2026, 1, 1)):
             soft_fail=soft_fail,
             retries=2,
         )
+    OpenCXUpsertPhoneAgentOperator(
+        task_id="upsert_waits",
+        name="without a number",
+        wait_for_phone_number=True,
+        deferrable=True,
+        poke_interval=1,
+        timeout=30,
+        retries=1,
+        retry_delay=timedelta(seconds=1),
+    )
     # Nobody has this id, and the connection has a key that is rejected: errors take a worker, and mean what they mean.
     OpenCXPhoneNumberSensor(task_id="missing", agent_id="nobody", poke_interval=1, **NO_WORKER)
     OpenCXPhoneNumberSensor(
