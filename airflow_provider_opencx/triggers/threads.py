@@ -11,11 +11,15 @@ import contextvars
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import TypeVar
 from weakref import WeakKeyDictionary
 
 MOST_THREADS = 16
 """Calls of an event loop that run at the same time; the next one begins when one of them has ended."""
+
+THREAD_NAME = "opencx"
+"""The name of these threads, for who lists the threads of a process."""
 
 _Result = TypeVar("_Result")
 
@@ -40,15 +44,18 @@ async def in_thread(call: Callable[[], _Result]) -> _Result:
             settle()
 
     def run() -> None:
+        settle: Callable[[], None]
         try:
-            returned = call()
-        except BaseException as raised:
-            error = raised
-            settle: Callable[[], None] = lambda: result.set_exception(error)  # noqa: E731
-        else:
-            settle = lambda: result.set_result(returned)  # noqa: E731
+            settle = partial(result.set_result, call())
+        except BaseException as error:
+            settle = partial(result.set_exception, error)
         with suppress(RuntimeError):  # the loop is closed, and nobody waits any more
             loop.call_soon_threadsafe(end, settle)
 
-    threading.Thread(target=contextvars.copy_context().run, args=(run,), name="opencx", daemon=True).start()
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(run,), name=THREAD_NAME, daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:  # the system has no thread left
+        free.release()
+        raise
     return await result
