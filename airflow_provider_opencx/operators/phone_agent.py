@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Unpack, cast
@@ -18,6 +19,7 @@ from airflow.providers.common.compat.sdk import BaseOperator, conf
 from airflow_provider_opencx.connection.form import DEFAULT_CONN_ID
 from airflow_provider_opencx.exceptions import (
     OpenCXArgumentError,
+    OpenCXError,
     OpenCXPhoneNumberTimeoutError,
     derive_from_airflow,
 )
@@ -297,13 +299,28 @@ class OpenCXUpsertPhoneAgentOperator(PhoneAgentBaseOperator):
             return result
         if self.deferrable:
             self._defer(agent)
-        return self._waited(context, self._wait_in_worker(agent))
+        with self._agent_named():
+            return self._waited(context, self._wait_in_worker(agent))
 
     def execute_complete(self, context: Context, event: Mapping[str, Any] | None = None) -> dict[str, JsonValue]:
         """Go on after the trigger has fired: return the agent, or raise the error that it met."""
         from airflow_provider_opencx.triggers.phone_number import result_of
 
-        return self._waited(context, result_of(event))
+        with self._agent_named():
+            return self._waited(context, result_of(event))
+
+    @contextmanager
+    def _agent_named(self) -> Generator[None]:
+        """Name the agent in the error of a wait, which knows its id alone."""
+        try:
+            yield
+        except OpenCXPhoneNumberTimeoutError:
+            raise
+        except OpenCXError as error:
+            name = shortened(self._spec().agent_name)
+            raise error.with_message(
+                f"Phone agent {name!r} was brought to its declaration, and then the wait for its number failed: {error}"
+            ) from None
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after deferral; a timeout is the same error as in a worker."""

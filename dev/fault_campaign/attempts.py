@@ -40,6 +40,7 @@ _TELLS_TIME = (
     "airflow_provider_opencx.sensors.phone_number",
     "airflow_provider_opencx.phone_agents.apply",
     "airflow_provider_opencx.phone_agents.plan",
+    "airflow_provider_opencx.phone_agents.polling",
     "airflow_provider_opencx.phone_agents.reconcile",
     "airflow_provider_opencx.triggers.phone_number",
     "airflow_provider_opencx.triggers.polling",
@@ -129,8 +130,17 @@ def operator_of(task: Task) -> BaseOperator:
         return OpenCXSyncPhoneAgentsOperator(agents=task.fields["agents"], **common)
     if task.verb == "update":
         return OpenCXUpdatePhoneAgentOperator(agent_name=task.agent_name, **task.fields, **common)
-    kind = OpenCXCreatePhoneAgentOperator if task.verb == "create" else OpenCXUpsertPhoneAgentOperator
-    return kind(name=task.agent_name, **task.fields, **common)
+    if task.verb == "create":
+        return OpenCXCreatePhoneAgentOperator(name=task.agent_name, **task.fields, **common)
+    return OpenCXUpsertPhoneAgentOperator(
+        name=task.agent_name,
+        wait_for_phone_number=task.waits,
+        deferrable=task.deferrable,
+        poke_interval=POKE_INTERVAL,
+        timeout=SENSOR_TIMEOUT,
+        **task.fields,
+        **common,
+    )
 
 
 def _retry_delay(task: Task, attempt: Attempt) -> float | None:
@@ -145,7 +155,13 @@ def _retry_delay(task: Task, attempt: Attempt) -> float | None:
 
 
 def _execute(operator: BaseOperator, attempt: Attempt, stage: Stage) -> dict[str, Any]:
-    instance = SimpleNamespace(try_number=attempt.number, xcom_push=lambda key, value: None)
+    xcoms: dict[str, Any] = {}
+    instance = SimpleNamespace(
+        try_number=attempt.number,
+        map_index=-1,
+        xcom_push=lambda key, value: xcoms.update({key: value}),
+        xcom_pull=lambda *, task_ids, key, map_indexes: xcoms.get(key),
+    )
     context: Context = {"ti": instance}  # type: ignore[typeddict-item]  # as much of it as is asked for
     ExecutorSafeguard.tracker.set(operator)  # as Airflow's task runner does
     try:

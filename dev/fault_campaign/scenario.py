@@ -28,7 +28,7 @@ from airflow_provider_opencx.simulator import (
 )
 
 Fields: TypeAlias = Mapping[str, object]
-Verb: TypeAlias = Literal["create", "upsert", "update", "wait", "sync"]
+Verb: TypeAlias = Literal["create", "upsert", "upsert_and_wait", "update", "wait", "sync"]
 
 TIMEOUT = 2.0
 """Seconds that a request waits for its response; the only time of a run that really passes."""
@@ -68,7 +68,7 @@ class Task:
     """One task, with the settings that Airflow would find on it.
 
     :param fields: what is declared, but for the name; of a ``sync``, the ``agents`` of the fleet.
-    :param deferrable: of a wait: whether it waits in the triggerer.
+    :param deferrable: of a task that waits: whether it waits in the triggerer.
     :param retry_delay: seconds.
     """
 
@@ -78,6 +78,11 @@ class Task:
     deferrable: bool
     retries: int
     retry_delay: float
+
+    @property
+    def waits(self) -> bool:
+        """Whether the task ends with a number."""
+        return self.verb in ("wait", "upsert_and_wait")
 
 
 @dataclass(frozen=True)
@@ -117,7 +122,7 @@ def draw_scenario(draws: Random) -> Scenario:
 
 def _draw_script(draws: Random, agent_name: str) -> list[Task]:
     verbs: list[Verb] = draws.choices(
-        ("upsert", "create", "update", "wait"), weights=(5, 3, 2, 3), k=draws.randint(2, 4)
+        ("upsert", "upsert_and_wait", "create", "update", "wait"), weights=(4, 2, 3, 2, 3), k=draws.randint(2, 4)
     )
     return [
         Task(

@@ -137,7 +137,7 @@ class Judge:
             return
         if attempts[-1].is_sound and (differing := _untrue_fields(result, agents[0])):
             self.verdict.add("untrue results", f"{told} with {differing}, which it does not have so")
-        if task.verb == "wait" and result["phone_number"] not in self._witness.numbers[result["id"]]:
+        if task.waits and result["phone_number"] not in self._witness.numbers[result["id"]]:
             self.verdict.add("untrue results", f"{told} with the number {result['phone_number']!r}, which it never had")
         if task.verb != "wait" and not _may_adopt(task, attempts):
             for field, value in task.fields.items():
@@ -177,30 +177,31 @@ class Judge:
             if unanswered:
                 self.verdict.add("needless requests", f"{told}: a create after one that may have been handled")
             unanswered = unanswered or _may_have_been_handled(sent)
+        polls = 2 + attempt.seconds / POKE_INTERVAL + 2 * attempt.restarts if task.waits else 0
         if task.verb == "wait":
-            most = 2 + attempt.seconds / POKE_INTERVAL + 2 * attempt.restarts
-            if operations.count(LIST_PHONE_AGENTS) > most:
+            if operations.count(LIST_PHONE_AGENTS) > polls:
                 self.verdict.add("needless requests", f"{told} in {attempt.seconds:.0f} s")
             return
         late = any(sent.fault == "HandleLate" for earlier in before for sent in earlier.sent)
-        if attempt.is_sound and not late and not any(sent.status == 429 for sent in attempt.sent):
+        is_sound = attempt.is_sound and not late and not any(sent.status == 429 for sent in attempt.sent)
+        if is_sound and not task.waits:
             needed = needed_requests(task, attempt, self._scenario.generation)
             if operations != needed:
                 self.verdict.add("needless requests", f"{told}, and needed {_ids(needed)}")
-        elif len(attempt.sent) > (most := self._most_requests(attempt)):
+        elif len(attempt.sent) > (most := self._most_requests(attempt, polls)):
             self.verdict.add("needless requests", f"{told}, more than the {most} that its faults explain")
 
-    def _most_requests(self, attempt: Attempt) -> int:
+    def _most_requests(self, attempt: Attempt, polls: float) -> float:
         pages = 1 + sum(self._witness.most_of_a_name.values()) // self._scenario.page_size
-        looks = 2 + (len(LIST_AGAIN_AFTER) - 1 if attempt.number > 1 else 0)
+        lists = 2 + polls + (len(LIST_AGAIN_AFTER) - 1 if attempt.number > 1 else 0)
         writes = 2
         for sent in attempt.sent:
             if sent.operation == CREATE_PHONE_AGENT and not sent.is_sound:
-                looks += len(LIST_AGAIN_AFTER)
+                lists += len(LIST_AGAIN_AFTER)
                 writes += 1
             elif not sent.is_sound:
                 writes += 2
-        return looks * pages + writes
+        return lists * pages + writes
 
 
 def needed_requests(task: Task, attempt: Attempt, generation: str) -> list[Operation]:

@@ -68,7 +68,7 @@ def with_a_lie(agent: PhoneAgent, dump: Callable[[PhoneAgent], Any] = PhoneAgent
     ("promise", "run", "place", "mistake"),
     [
         ("duplicates", 0, "phone_agents.reconcile._list_before_creating", without_list),
-        ("duplicates", 74, "phone_agents.reconcile._list_before_creating", with_one_list),
+        ("duplicates", 229, "phone_agents.reconcile._list_before_creating", with_one_list),
         ("lost writes", 21, "phone_agents.writes.find_mismatches", without_a_comparison),
         ("untyped errors", 0, "phone_agents.reconcile.plan_upsert", with_a_bug),
         ("untrue results", 0, "resources.phone_agents.PhoneAgent.as_dict", with_a_lie),

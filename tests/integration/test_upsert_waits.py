@@ -99,6 +99,7 @@ def test_upsert_stops_waiting_for_an_error(
     run = upsert.run()
     assert (run.state, run.tries("agent")) == ("failed", tries)
     assert type(upsert.errors[0]) is error
+    assert str(upsert.errors[0]).startswith("Phone agent 'a' was brought to its declaration, and then the wait")
     assert "Stopped waiting for the number of phone agent pa_000001" in str(upsert.errors[0])
 
 
