@@ -35,7 +35,7 @@ def test_writes_nothing_where_nothing_has_changed(run, opencx_default: Simulator
     assert [request.method for request in opencx_default.writes] == ["POST"]
 
 
-def test_makes_no_second_agent_when_the_answer_is_lost(run, opencx_default: Simulator) -> None:
+def test_makes_no_second_agent_when_the_response_is_lost(run, opencx_default: Simulator) -> None:
     opencx_default.fail("createPhoneAgent", LoseResponse())
     assert run().state == "success"
     assert len(opencx_default.agents()) == 1
