@@ -120,8 +120,8 @@ class OpenCXPhoneNumberTrigger(BaseTrigger):
         if not self.started_by_worker:
             log.info("Waiting for %s.", wait.goal)
         snapshot: Snapshot | None = None
-        with waited_for(self.opencx_conn_id, wait.without_number):
-            async with SharedPolls.join(self.opencx_conn_id, self.poll_interval) as polls:
+        async with SharedPolls.join(self.opencx_conn_id, self.poll_interval) as polls:
+            with waited_for(self.opencx_conn_id, wait.without_number):
                 while True:
                     snapshot = await polls.after(snapshot)
                     if snapshot.begun_at < self._made_at:

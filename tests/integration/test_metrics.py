@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowTaskTimeout
-from airflow.sdk.execution_time.timeout import TimeoutPosix
 
 from airflow_provider_opencx.client.client import OpenCXClient
 from airflow_provider_opencx.client.settings import ClientSettings
@@ -80,9 +80,18 @@ def test_metrics_count_request_of_stopped_task(simulator: Simulator) -> None:
     simulator.fail(LIST, SlowResponse(60))
     attempts: list[Attempt] = []
     settings = ClientSettings(simulator.url, API_KEY, requests_per_minute=100_000)
-    # As Airflow does when the task has run for its execution_timeout.
-    with OpenCXClient(settings, attempts.append) as client, pytest.raises(AirflowTaskTimeout), TimeoutPosix(1):
-        list_phone_agents(client)
+
+    def time_is_over(*_: object) -> None:
+        raise AirflowTaskTimeout("as Airflow ends a task that has run for its execution_timeout")
+
+    before = signal.signal(signal.SIGALRM, time_is_over)
+    signal.setitimer(signal.ITIMER_REAL, 1)
+    try:
+        with OpenCXClient(settings, attempts.append) as client, pytest.raises(AirflowTaskTimeout):
+            list_phone_agents(client)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
     assert [attempt.outcome for attempt in attempts] == ["cancelled"]
 
 

@@ -181,6 +181,14 @@ def test_trigger_continues_when_poller_is_cancelled(simulator: Simulator) -> Non
     assert min(later - earlier for earlier, later in pairwise(times)) > 0.4
 
 
+def test_trigger_reports_waiting_agents_to_the_last(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    reported: list[int] = []
+    monkeypatch.setattr(polling.metrics, "gauge_waiting_agents", lambda conn_id, agents: reported.append(agents))
+    simulator.add_agent("a")
+    in_event_loop(lambda: ended([started(trigger(agent_name=["a"] * 3, poll_interval=0.2)) for _ in range(2)]))
+    assert reported == [6, 0]
+
+
 def test_trigger_forgets_polls_nobody_needs(simulator: Simulator) -> None:
     simulator.add_agent("a")
 
@@ -298,7 +306,7 @@ def test_trigger_separates_connections_and_intervals(simulator: Simulator, monke
 
 
 def test_trigger_is_refused_in_asset_watcher() -> None:
-    with pytest.raises(ValueError, match="must inherit BaseEventTrigger"):
+    with pytest.raises(ValueError, match=r"must inherit `*BaseEventTrigger"):
         AssetWatcher("number", trigger=trigger(agent_name="a"))
 
 
