@@ -54,7 +54,6 @@ python_maximum_signature_line_length = 130  # module names count, and are not sh
 _AS_WRITTEN_IN_A_DAG = {
     r"(form\.)?\bDEFAULT_CONN_ID\b": repr(DEFAULT_CONN_ID),
     r"\bOnMismatch\b": str(OnMismatch).removeprefix("typing."),
-    r"\bactionIds\b": "action_ids",
     r"Annotated\[(\w+), [^\]]*\]": r"\1",
 }
 """How a part of a signature is shown, where its own spelling is that of the sources or of the API."""

@@ -126,7 +126,8 @@ class OpenCXHook(BaseHook):
         :param agent_name: the agent, by its name. Give one of the two.
         :param changes: the fields to write.
         :param on_mismatch: what to do if the service stores another value than declared: ``"fail"`` or ``"warn"``.
-        :raises OpenCXPlanRefusedError: if there is no such agent, or several, or ``model`` would change.
+        :raises OpenCXAgentNotFoundError: if there is no such agent.
+        :raises OpenCXPlanRefusedError: if there are several, or ``model`` would change.
         """
         return reconcile.update(
             self.get_conn(), changes, agent_id=agent_id, agent_name=agent_name, on_mismatch=on_mismatch

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Unpack, cast
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
+from airflow_provider_opencx.arguments import LEFT_OUT, LeftOut, check_choice, seconds, written
 from airflow_provider_opencx.connection.form import DEFAULT_CONN_ID
 from airflow_provider_opencx.exceptions import (
     OpenCXArgumentError,
@@ -24,7 +25,6 @@ from airflow_provider_opencx.exceptions import (
     derive_from_airflow,
 )
 from airflow_provider_opencx.hook_mixin import OpenCXHookMixin
-from airflow_provider_opencx.operators.arguments import LEFT_OUT, LeftOut, check_choice, seconds, written
 from airflow_provider_opencx.templates import has_no_template, task_named
 from airflow_provider_opencx.text import parse_boolean, shortened
 from airflow_provider_opencx.xcoms import push_xcoms

@@ -281,13 +281,23 @@ def checked_selector(agent_id: object, agent_name: object) -> tuple[str | None, 
     :param agent_name: a name.
     :raises OpenCXArgumentError: if there is not exactly one of them, or it is not a string, or empty.
     """
-    if (agent_id is None) == (agent_name is None):
+    if agent_id is None and agent_name is None:
+        raise OpenCXArgumentError(
+            "give either agent_id or agent_name; one that was given is None where the task that should have returned it"
+            " was skipped, or pushes no result"
+        )
+    if agent_id is not None and agent_name is not None:
         raise OpenCXArgumentError("give either agent_id or agent_name, and not both")
     argument, value = ("agent_id", id_of(agent_id)) if agent_name is None else ("agent_name", agent_name)
     if isinstance(value, Mapping):
         raise OpenCXArgumentError(
             "agent_name: must be a name, and not an agent; write agent_id=agent.output, or"
             " agent_name=agent.output['name']"
+        )
+    if isinstance(value, list | tuple):
+        raise OpenCXArgumentError(
+            f"{argument}: must be one agent, and is a list of {len(value)}; to make a task for each, write"
+            f" .partial(...).expand({argument}=...)"
         )
     if not isinstance(value, str) or not value.strip():
         raise OpenCXArgumentError(f"{argument}: must be a string that is not empty")

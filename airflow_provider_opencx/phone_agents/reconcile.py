@@ -8,11 +8,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from pydantic import JsonValue
 
 from airflow_provider_opencx import metrics
+from airflow_provider_opencx.arguments import check_choice
 from airflow_provider_opencx.client.client import OpenCXClient
 from airflow_provider_opencx.client.retry_after import RetryAfter
 from airflow_provider_opencx.exceptions import (
@@ -62,6 +63,8 @@ def create(
 
     :param is_retry: whether an earlier try may have sent the create: the list is then read for some 15 s.
     """
+    check_choice("if_exists", if_exists, get_args(IfExists))
+    _check_on_mismatch(on_mismatch)
     agents = _list_before_creating(client, [spec], is_retry)
     outcome = apply.apply_plan(client, plan_create(spec, agents, if_exists), spec, agents.listed_at)
     return _checked(outcome, on_mismatch, OpenCXCreateMismatchError)
@@ -74,6 +77,7 @@ def upsert(
 
     :param is_retry: whether an earlier try may have sent a create: the list is then read for some 15 s.
     """
+    _check_on_mismatch(on_mismatch)
     agents = _list_before_creating(client, [spec], is_retry)
     outcome = apply.apply_plan(client, plan_upsert(spec, agents), spec, agents.listed_at)
     return _checked(outcome, on_mismatch)
@@ -88,6 +92,7 @@ def update(
     on_mismatch: OnMismatch = "fail",
 ) -> PhoneAgent:
     """Bring an existing agent to the declared fields; one that an earlier try has renamed is found again."""
+    _check_on_mismatch(on_mismatch)
     agents = list_agents(client)
     plan: Plan
     try:
@@ -128,10 +133,15 @@ def apply_fleet(
         plan is not the approved one.
     :raises OpenCXFleetError: naming each agent that failed, after the others were written.
     """
+    _check_on_mismatch(on_mismatch)
     metrics.count_decision(Refuse.decision, plan.refused)
     plan.check(approved)
     writer = apply.FleetWriter(client, [(step.plan, step.spec) for step in plan.steps], plan.listed_at)
     return _agents_of(plan, writer.write(), on_mismatch)
+
+
+def _check_on_mismatch(on_mismatch: OnMismatch) -> None:
+    check_choice("on_mismatch", on_mismatch, get_args(OnMismatch))
 
 
 def _list_before_creating(client: OpenCXClient, specs: Sequence[PhoneAgentSpec], is_retry: bool) -> PhoneAgents:

@@ -64,7 +64,7 @@ def describe_problems(invalid: ValidationError) -> str:
     sentences = []
     for error in errors[:_MOST_PROBLEMS]:
         field = ".".join(str(part) for part in error["loc"])
-        problem = error["msg"].removeprefix("Value error, ")
+        problem = "is required" if error["type"] == "missing" else error["msg"].removeprefix("Value error, ")
         sentence = f"{field}: {problem}" if field else problem
         sentences.append(shortened(sentence, _LONGEST_PROBLEM))
     if len(errors) > _MOST_PROBLEMS:

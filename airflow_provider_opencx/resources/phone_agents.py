@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import (
+    AliasChoices,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -188,7 +189,9 @@ class PhoneAgentChanges(CheckedModel):
     instructions: list[str] | None = None
     handoff_phone_number: str | None = None
     use_org_knowledgebase: bool | None = None
-    action_ids: list[str] | None = Field(default=None, alias="actionIds")
+    action_ids: list[str] | None = Field(
+        default=None, validation_alias=AliasChoices("action_ids", "actionIds"), serialization_alias="actionIds"
+    )
     accent: str | None = None
     speed: FiniteFloat | None = None
     interruptible: bool | None = None
@@ -273,7 +276,7 @@ class PhoneAgentChanges(CheckedModel):
     @classmethod
     def _additional_fields_are_additional(cls, fields: dict[str, JsonValue]) -> dict[str, JsonValue]:
         for name, field in cls.model_fields.items():
-            if name in fields or field.alias in fields:
+            if name in fields or field.serialization_alias in fields:
                 raise ValueError(f"holds {name!r}, which is an argument of its own")
         return fields
 
@@ -319,11 +322,7 @@ class PhoneAgentChanges(CheckedModel):
 class PhoneAgentSpec(PhoneAgentChanges):
     """An agent as it should be: :class:`PhoneAgentChanges` with a name, by which it is found."""
 
-    @model_validator(mode="after")
-    def _name_is_given(self) -> Self:
-        if self.name is None:
-            raise ValueError("name: is required")
-        return self
+    name: str
 
     @property
     def agent_name(self) -> str:

@@ -121,8 +121,12 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator, OpenCXHookMixin):
     def __init__(
         self,
         *,
-        agent_id: str | Mapping[str, JsonValue] | Sequence[str | Mapping[str, JsonValue]] | XComArg | None = None,
-        agent_name: str | Sequence[str] | XComArg | None = None,
+        agent_id: str
+        | Mapping[str, JsonValue]
+        | Sequence[str | Mapping[str, JsonValue] | XComArg]
+        | XComArg
+        | None = None,
+        agent_name: str | Sequence[str | XComArg] | XComArg | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         start_from_trigger: bool = False,
         end_from_trigger: bool = False,

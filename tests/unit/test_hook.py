@@ -13,6 +13,7 @@ from airflow_provider_opencx.exceptions import (
     OpenCXAgentExistsError,
     OpenCXAgentNotFoundError,
     OpenCXAmbiguousNameError,
+    OpenCXArgumentError,
     OpenCXAuthenticationError,
     OpenCXConfigError,
     OpenCXCreateMismatchError,
@@ -388,3 +389,30 @@ def test_hook_warns_once_on_mismatch(
     [warning] = [record for record in caplog.records if "but not as declared" in record.getMessage()]
     assert warning.levelname == "WARNING"
     assert "phone agent 'a' (pa_000001), but not as declared: first_message: 'Hello?' -> 'Hi'." in warning.getMessage()
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda hook: hook.create_phone_agent(spec(), if_exists="skip"), "if_exists: must be 'adopt' or 'fail'"),
+        (lambda hook: hook.create_phone_agent(spec(), on_mismatch="ignore"), "on_mismatch: must be 'fail' or 'warn'"),
+        (lambda hook: hook.upsert_phone_agent(spec(), on_mismatch="ignore"), "on_mismatch: must be"),
+        (
+            lambda hook: hook.update_phone_agent(agent_name="a", changes=changes(), on_mismatch=None),
+            "on_mismatch: must",
+        ),
+        (lambda hook: hook.apply_plan(hook.plan_phone_agents([spec()]), on_mismatch="ignore"), "on_mismatch: must be"),
+        (
+            lambda hook: hook.update_phone_agent(agent_id=["1"], changes=changes()),
+            r"is a list of 1; .*expand\(agent_id=",
+        ),
+        (lambda hook: hook.update_phone_agent(changes=changes()), "None where the task that should have returned it"),
+    ],
+)
+def test_hook_refuses_wrong_argument_before_it_writes(
+    call: Callable[[OpenCXHook], object], says: str, hook: OpenCXHook, connected: Simulator
+) -> None:
+    connected.add_agent("a", first_message="Hey")
+    with pytest.raises(OpenCXArgumentError, match=says):
+        call(hook)
+    assert connected.writes == []

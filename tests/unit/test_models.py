@@ -69,7 +69,7 @@ def test_models_normalize_values_for_api(written: dict[str, object], sent: dict[
     [
         ({}, "name: is required"),
         ({"name": " "}, "name: must not be empty"),
-        ({"name": None}, "name: must not be empty"),
+        ({"name": None}, "name: Input should be a valid string"),
         ({"name": "a", "type": "sideways"}, "type: "),
         ({"name": "a", "type": None}, "type: must be 'inbound' or 'outbound'"),
         ({"name": "a", "language": []}, "language: must name at least one language code"),

@@ -1,4 +1,4 @@
-"""What the arguments of the operators have in common: which were written, and which values they may have."""
+"""What arguments have in common: which of them were written, and which values they may have."""
 
 from __future__ import annotations
 
