@@ -22,6 +22,9 @@ LEFT_OUT: Final = LeftOut.LEFT_OUT
 """An argument that was not written. ``None`` is written, and sent as null."""
 
 
+_MOST_SECONDS = timedelta.max.total_seconds()
+
+
 def written(**arguments: object) -> dict[str, object]:
     """Return the arguments that were written, by their names."""
     return {name: value for name, value in arguments.items() if not isinstance(value, LeftOut)}
@@ -33,6 +36,12 @@ def check_choice(argument: str, value: object, choices: tuple[object, ...]) -> N
         raise OpenCXArgumentError(f"{argument}: must be {' or '.join(map(repr, choices))}")
 
 
+def check_boolean(argument: str, value: object) -> None:
+    """Raise an ``OpenCXArgumentError`` if the value of an argument is not a boolean: text is true, whatever it says."""
+    if not isinstance(value, bool):
+        raise OpenCXArgumentError(f"{argument}: must be True or False")
+
+
 def seconds(argument: str, value: object) -> float:
     """Return a duration in seconds.
 
@@ -41,6 +50,6 @@ def seconds(argument: str, value: object) -> float:
     :raises OpenCXArgumentError: if it is neither.
     """
     duration = value.total_seconds() if isinstance(value, timedelta) else value
-    if isinstance(duration, bool) or not isinstance(duration, int | float) or not 0 <= duration < float("inf"):
-        raise OpenCXArgumentError(f"{argument}: must be a timedelta, or a number of seconds, zero or more")
-    return float(duration)
+    if isinstance(duration, int | float) and not isinstance(duration, bool) and 0 <= duration <= _MOST_SECONDS:
+        return float(duration)
+    raise OpenCXArgumentError(f"{argument}: must be a timedelta, or a number of seconds, zero or more")

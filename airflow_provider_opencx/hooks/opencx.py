@@ -64,6 +64,10 @@ class OpenCXHook(BaseHook):
         """
         return self._client
 
+    def __getstate__(self) -> dict[str, object]:
+        """Return what a copy or a pickle of this hook is made from: all but the client, which holds the key."""
+        return {name: value for name, value in vars(self).items() if name != "_client"}
+
     @cached_property
     def _client(self) -> OpenCXClient:
         try:
@@ -165,8 +169,8 @@ class OpenCXHook(BaseHook):
         An agent that fails does not hold up the others. Where its error says that theirs would fail as well (a key that
         is rejected, a service that asks to wait, five failures in a row), nothing more is sent.
 
-        :param plan: what :meth:`plan_phone_agents` returned. Where that was a while ago, the list is read again before
-            a create, and an agent that somebody else has created meanwhile is not created once more.
+        :param plan: what :meth:`plan_phone_agents` returned. Where that was a while ago, or the plan was applied
+            before, the list is read again before a create, and an agent that exists by now is not created once more.
         :param approved: a plan that somebody has approved, as JSON: nothing else is done.
         :param on_mismatch: what to do if the service stores another value than declared: ``"fail"`` or ``"warn"``.
         :raises OpenCXPlanRefusedError: before the first write, if an agent cannot be brought to its declaration, or the

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Unpack, cast
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
-from airflow_provider_opencx.arguments import LEFT_OUT, LeftOut, check_choice, seconds, written
+from airflow_provider_opencx.arguments import LEFT_OUT, LeftOut, check_boolean, check_choice, seconds, written
 from airflow_provider_opencx.connection.form import DEFAULT_CONN_ID
 from airflow_provider_opencx.exceptions import (
     OpenCXArgumentError,
@@ -282,7 +282,8 @@ class OpenCXUpsertPhoneAgentOperator(PhoneAgentBaseOperator):
         self.on_mismatch = on_mismatch
         self.opencx_conn_id = opencx_conn_id
         with task_named(self.task_id):
-            check_choice("wait_for_phone_number", wait_for_phone_number, (True, False))
+            check_boolean("wait_for_phone_number", wait_for_phone_number)
+            check_boolean("deferrable", deferrable)
             self.poke_interval = seconds("poke_interval", poke_interval)
             self.timeout = seconds("timeout", _default_timeout() if timeout is None else timeout)
             self._check_arguments()

@@ -182,7 +182,8 @@ class StaleListGuard:
 
     def check(self, plan: Create) -> None:
         """Raise an ``OpenCXError`` if the agent has appeared since it was planned."""
-        if time.monotonic() - self._agents.listed_at > LIST_IS_STALE_AFTER:
+        age = time.monotonic() - self._agents.listed_at
+        if not 0 <= age <= LIST_IS_STALE_AFTER:  # a plan from another machine has another clock
             self._agents = list_agents(self._client)
         for agent in self._agents.named(plan.spec.agent_name):
             raise OpenCXError(
@@ -235,7 +236,7 @@ class _Report:
         """Report an agent that was written, or left as it is."""
         progress = self._progress() if plan.writes else ""
         if written.agent is None:
-            log.warning("%sThere was no response to: %s. %s", progress, plan, written)
+            log.warning("%sThe outcome is not known yet: %s. %s", progress, plan, written)
             return
         metrics.count_decision(plan.decision)
         done = f"{plan.decision.capitalize()} {written.agent.label}"

@@ -110,7 +110,7 @@ class Step:
         return sha256(_canonical(self.spec.declared_fields).encode()).hexdigest()
 
 
-@dataclass(frozen=True)
+@dataclass
 class FleetPlan:
     """What is to be done for a fleet.
 
@@ -118,7 +118,7 @@ class FleetPlan:
     :param undeclared: agents that exist and are not declared: they are reported, and never touched.
     :param connection: the id of the connection over which it was made.
     :param listed_at: when the list of agents was asked for, by ``time.monotonic()``. A plan that is applied later than
-        :data:`.apply.LIST_IS_STALE_AFTER` is checked against a new list before its creates.
+        :data:`.apply.LIST_IS_STALE_AFTER`, or once more, is checked against a new list before its creates.
     """
 
     steps: tuple[Step, ...]

@@ -6,6 +6,7 @@ The hook and every other caller use these functions: what is a failure is decide
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Mapping, Sequence
 from typing import Literal, TypeAlias, get_args
@@ -136,7 +137,8 @@ def apply_fleet(
     _check_on_mismatch(on_mismatch)
     metrics.count_decision(Refuse.decision, plan.refused)
     plan.check(approved)
-    writer = apply.FleetWriter(client, [(step.plan, step.spec) for step in plan.steps], plan.listed_at)
+    listed_at, plan.listed_at = plan.listed_at, -math.inf  # whoever applies it again must see what it creates now
+    writer = apply.FleetWriter(client, [(step.plan, step.spec) for step in plan.steps], listed_at)
     return _agents_of(plan, writer.write(), on_mismatch)
 
 

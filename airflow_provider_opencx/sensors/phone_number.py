@@ -20,6 +20,7 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_opencx import metrics
+from airflow_provider_opencx.arguments import check_boolean
 from airflow_provider_opencx.connection.form import DEFAULT_CONN_ID
 from airflow_provider_opencx.exceptions import (
     OpenCXArgumentError,
@@ -142,6 +143,9 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator, OpenCXHookMixin):
         self.opencx_conn_id = opencx_conn_id
         self._last_poll: PhoneAgents | OpenCXError | None = None
         with task_named(self.task_id):
+            check_boolean("deferrable", deferrable)
+            check_boolean("start_from_trigger", start_from_trigger)
+            check_boolean("end_from_trigger", end_from_trigger)
             self._check_literal_conn_id()
             if has_no_template(agent_id) and has_no_template(agent_name):
                 self._check_selectors()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Generator
@@ -18,6 +19,7 @@ from asgiref.sync import sync_to_async
 
 from airflow_provider_opencx import metrics
 from airflow_provider_opencx.client.client import OpenCXClient
+from airflow_provider_opencx.client.settings import ClientSettings
 from airflow_provider_opencx.exceptions import OpenCXAuthenticationError, OpenCXError, OpenCXRateLimitError
 from airflow_provider_opencx.hooks.opencx import OpenCXHook, connection_missing
 from airflow_provider_opencx.phone_agents.apply import list_agents
@@ -166,7 +168,7 @@ class _PolledConnection:
         self.conn_id = conn_id
         # The next poll is the retry.
         self._hook = OpenCXHook(conn_id, max_retries=0)
-        self._client: OpenCXClient | None = None
+        self._client: _Client | None = None
 
     async def poll(self) -> PhoneAgents | OpenCXError:
         """Return all agents, or the error for which they could not be read."""
@@ -191,9 +193,9 @@ class _PolledConnection:
     async def _list(self) -> PhoneAgents:
         if self._client is None:
             self._client = await self._open()
-        return await in_thread(partial(list_agents, self._client))
+        return await in_thread(self._client.list_agents)
 
-    async def _open(self) -> OpenCXClient:
+    async def _open(self) -> _Client:
         # Only HTTP has threads of its own: triggerers of Airflow 3.0 and 3.1 serve what is asked from their own loop
         # alone. What asks Airflow is shielded, because a call that is cancelled half-way ends these triggerers.
         # The metrics come first, because what fails here is counted as well.
@@ -207,7 +209,7 @@ class _PolledConnection:
         for secret in settings.secrets:
             await asyncio.shield(sync_to_async(mask_secret)(secret))
         # Loading the certificates takes up to a tenth of a second.
-        return await in_thread(partial(OpenCXClient, settings, metrics.count_attempt))
+        return await in_thread(partial(_Client, settings))
 
     async def _key_was_replaced(self) -> bool:
         """Read the connection again, and return whether it differs from the one whose key was rejected.
@@ -220,7 +222,41 @@ class _PolledConnection:
         return self._client.settings != rejected
 
     def close(self) -> None:
-        """Close the client."""
+        """Close the client, as soon as no thread uses it."""
         client, self._client = self._client, None
         if client is not None:
             client.close()
+
+
+class _Client:
+    """A client whose calls may be abandoned: it is closed when the last of them has ended.
+
+    A socket must not be closed while a thread reads from it: its number may be that of another socket by then.
+    """
+
+    def __init__(self, settings: ClientSettings) -> None:
+        self.settings = settings
+        self._client = OpenCXClient(settings, metrics.count_attempt)
+        self._lock = threading.Lock()
+        self._calls = 0
+        self._is_closed = False
+
+    def list_agents(self) -> PhoneAgents:
+        """List the agents, in the thread that calls."""
+        with self._lock:
+            self._calls += 1
+        try:
+            return list_agents(self._client)
+        finally:
+            self._end(calls=1)
+
+    def close(self) -> None:
+        """Close the connections, now or with the end of the last call. Does not wait for it."""
+        self._is_closed = True
+        self._end(calls=0)
+
+    def _end(self, *, calls: int) -> None:
+        with self._lock:
+            self._calls -= calls
+            if self._is_closed and not self._calls:
+                self._client.close()

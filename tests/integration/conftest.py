@@ -109,7 +109,7 @@ def one_api_server() -> None:
 
 @pytest.fixture(autouse=True)
 def as_in_a_worker(airflow_version: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Mends what ``dag.test()`` does otherwise than a worker, before Airflow 3.3."""
+    """Corrects what ``dag.test()`` does otherwise than a worker, before Airflow 3.3."""
     if airflow_version >= (3, 3):
         return
     task_runner = import_module("airflow.sdk.execution_time.task_runner")

@@ -189,6 +189,37 @@ def test_trigger_reports_waiting_agents_to_the_last(simulator: Simulator, monkey
     assert reported == [6, 0]
 
 
+def test_trigger_closes_no_socket_that_a_thread_reads_from(
+    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    response_may_come, closed_in = threading.Event(), []
+    close = polling.OpenCXClient.close
+
+    def noted(client: Any) -> None:
+        closed_in.append(threading.current_thread())
+        close(client)
+
+    class Held(Respond):
+        async def respond(self, call: Any, handle: Any) -> Any:
+            await asyncio.to_thread(response_may_come.wait, WITHIN)
+            return await super().respond(call, handle)
+
+    monkeypatch.setattr(polling.OpenCXClient, "close", noted)
+    simulator.fail("listPhoneAgents", Held(200, []))
+
+    async def test() -> None:
+        abandoned = started(trigger(agent_name="a"))
+        await until(lambda: simulator.count("listPhoneAgents") == 1)
+        abandoned.cancel()
+        await asyncio.wait([abandoned])
+        assert closed_in == []
+        response_may_come.set()
+        await until(lambda: len(closed_in) == 1)
+        assert closed_in[0] is not threading.current_thread()
+
+    in_event_loop(test)
+
+
 def test_trigger_forgets_polls_nobody_needs(simulator: Simulator) -> None:
     simulator.add_agent("a")
 

@@ -206,7 +206,10 @@ def test_upsert_defers_with_the_sensors_trigger(dag: DAG, simulator: Simulator) 
         ({"poke_interval": "60"}, "poke_interval: must be"),
         ({"timeout": True}, "timeout: must be"),
         ({"timeout": float("nan")}, "timeout: must be"),
+        ({"timeout": 10**400}, "timeout: must be"),
         ({"wait_for_phone_number": "yes"}, "wait_for_phone_number: must be True or False"),
+        ({"wait_for_phone_number": 1}, "wait_for_phone_number: must be True or False"),
+        ({"deferrable": "false"}, "deferrable: must be True or False"),
     ],
 )
 def test_upsert_refuses_wrong_wait_at_parse_time(arguments: dict[str, Any], says: str, dag: DAG) -> None:

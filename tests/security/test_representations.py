@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import pickle
 import traceback
@@ -47,7 +48,10 @@ def test_key_stays_out_of_repr(serve: Callable[..., Any], connect: Callable[[str
 
 def test_key_stays_out_of_pickled_hook(serve: Callable[..., Any], connect: Callable[[str], None]) -> None:
     connect(serve().url)
-    assert KEY.encode() not in pickle.dumps(OpenCXHook())
+    hook = OpenCXHook()
+    hook.list_phone_agents()
+    assert KEY.encode() not in pickle.dumps(hook)
+    assert copy.deepcopy(hook).list_phone_agents() == []
 
 
 @pytest.mark.parametrize("failing", ["rejected", "redirected", "broken", "unreachable"])

@@ -20,7 +20,7 @@ SEEN = f"info: Number {{new_number}}: {NEW} has it."
 EXPECTED = {
     "lost": [
         f"info: {LISTED}: 429. Sent again in 1.0 s, retry 1 of 4.",
-        "warning: There was no response to: create phone agent 'new'. POST /phone for phone agent 'new' over"
+        "warning: The outcome is not known yet: create phone agent 'new'. POST /phone for phone agent 'new' over"
         " connection 'opencx_default': no response from {url}: RemoteProtocolError (Server disconnected without sending"
         " a response.). Check the network and the Base URL; another try may succeed.",
         f"info: Created {NEW}: it has appeared in the list.",

@@ -136,8 +136,9 @@ def test_circuit_breaker_ignores_refusals_of_one_agent(responses: list[Response]
         (0.0, [*["POST", "POST", "POST", "GET"] * 3, "POST", "GET"]),
         (-9.0, ["POST", "GET", *["POST", "POST", "POST", "GET"] * 3]),
         (-3600.0, ["GET", *["POST", "POST", "POST", "GET"] * 3, "POST", "GET"]),
+        (3600.0, ["GET", *["POST", "POST", "POST", "GET"] * 3, "POST", "GET"]),
     ],
-    ids=["planned just now", "planned a while ago", "planned an hour ago"],
+    ids=["planned just now", "planned a while ago", "planned an hour ago", "planned by another machine's clock"],
 )
 def test_fleet_rereads_stale_list_before_create(planned_at: float, sent: list[str], clock: SimpleNamespace) -> None:
     specs = [PhoneAgentSpec.parse({"name": f"{number}"}) for number in range(10)]

@@ -391,6 +391,14 @@ def test_hook_warns_once_on_mismatch(
     assert "phone agent 'a' (pa_000001), but not as declared: first_message: 'Hello?' -> 'Hi'." in warning.getMessage()
 
 
+def test_plan_applied_twice_makes_no_second_agent(hook: OpenCXHook, connected: Simulator) -> None:
+    plan = hook.plan_phone_agents([spec(), spec(name="b")])
+    hook.apply_plan(plan)
+    with pytest.raises(OpenCXFleetError, match="has appeared since the plan was made"):
+        hook.apply_plan(plan)
+    assert [agent["name"] for agent in connected.agents()] == ["a", "b"]
+
+
 @pytest.mark.parametrize(
     ("call", "says"),
     [
