@@ -222,16 +222,16 @@ class FleetPlan:
                 f"Nothing was sent, because the plan was approved for connection {plan.get('connection')!r}, and this"
                 f" is {self.connection!r}."
             )
-        steps = {step.spec.agent_name: step for step in self.steps}
-        changed = [name for name, step in steps.items() if not step.is_approved_by(approved.get(name))]
-        changed += approved.keys() - steps.keys()
-        if changed:
-            named = listed([repr(shortened(name)) for name in changed], _MOST_NAMED)
+        changed = [step for step in self.steps if not step.is_approved_by(approved.get(step.spec.agent_name))]
+        names = [step.spec.agent_name for step in changed]
+        names += approved.keys() - {step.spec.agent_name for step in self.steps}
+        if names:
+            named = listed([repr(shortened(name)) for name in names], _MOST_NAMED)
             raise OpenCXPlanChangedError(
                 "Nothing was sent, because the agents or their declarations changed since the plan was approved:"
                 f" {named}. What would be done now is in the log. Start a new Dag run, and have its plan"
                 " approved.",
-                agent_ids=[steps[name].agent_id or "" for name in changed if name in steps and steps[name].agent_id],
+                agent_ids=[step.agent_id for step in changed if step.agent_id],
             )
 
 
@@ -291,11 +291,15 @@ def _parsed(declarations: object, parse: Callable[[Mapping[str, object]], _Decla
             declared.append(parse(declaration))
         except OpenCXArgumentError as wrong:
             problems.append(f"number {number}{_named(declaration)}: {wrong}")
-    names = Counter(spec.name for spec in declared if spec.name is not None)
-    problems += [f"{shortened(name)!r} is declared {count} times" for name, count in names.items() if count > 1]
+    problems += _declared_twice(declared)
     if problems:
         raise OpenCXArgumentError(f"agents: {listed(problems, _MOST_NAMED, separator='; ', more='; and {} more')}")
     return declared
+
+
+def _declared_twice(declared: Sequence[PhoneAgentChanges]) -> list[str]:
+    names = Counter(changes.name for changes in declared if changes.name is not None)
+    return [f"{shortened(name)!r} is declared {count} times" for name, count in names.items() if count > 1]
 
 
 def _named(declaration: object) -> str:

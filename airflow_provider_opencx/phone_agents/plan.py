@@ -288,12 +288,17 @@ def checked_selector(agent_id: object, agent_name: object) -> tuple[str | None, 
         )
     if agent_id is not None and agent_name is not None:
         raise OpenCXArgumentError("give either agent_id or agent_name, and not both")
-    argument, value = ("agent_id", id_of(agent_id)) if agent_name is None else ("agent_name", agent_name)
-    if isinstance(value, Mapping):
+    if agent_name is None:
+        return _checked_text("agent_id", id_of(agent_id)), None
+    if isinstance(agent_name, Mapping):
         raise OpenCXArgumentError(
             "agent_name: must be a name, and not an agent; write agent_id=agent.output, or"
             " agent_name=agent.output['name']"
         )
+    return None, _checked_text("agent_name", agent_name)
+
+
+def _checked_text(argument: str, value: object) -> str:
     if isinstance(value, list | tuple):
         raise OpenCXArgumentError(
             f"{argument}: must be one agent, and is a list of {len(value)}; to make a task for each, write"
@@ -303,7 +308,7 @@ def checked_selector(agent_id: object, agent_name: object) -> tuple[str | None, 
         raise OpenCXArgumentError(f"{argument}: must be a string that is not empty")
     if UNSTORABLE.search(value):
         raise OpenCXArgumentError(f"{argument}: holds a NUL, or half of a character, which no agent has")
-    return (value, None) if argument == "agent_id" else (None, value)
+    return value
 
 
 def id_of(agent: object) -> object:
