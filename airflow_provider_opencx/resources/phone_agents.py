@@ -210,10 +210,9 @@ class PhoneAgentChanges(CheckedModel):
         :param fields: the declaration, in Python or API spelling.
         :raises OpenCXArgumentError: naming each wrong field and what is wrong with it.
         """
-        try:
-            return cls(**fields)
-        except TypeError:  # a key that is no text is no keyword either
-            raise OpenCXArgumentError("the names of the fields must be text") from None
+        if not isinstance(fields, dict) or not all(isinstance(name, str) for name in fields):
+            raise OpenCXArgumentError("must be a mapping of fields, whose names are text")
+        return cls(**fields)
 
     @field_validator("name")
     @classmethod
