@@ -18,9 +18,6 @@ from weakref import WeakKeyDictionary
 MOST_THREADS = 16
 """Calls of an event loop that run at the same time; the next one begins when one of them has ended."""
 
-THREAD_NAME = "opencx"
-"""The name of these threads, for who lists the threads of a process."""
-
 _Result = TypeVar("_Result")
 
 _free_threads: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
@@ -52,7 +49,7 @@ async def in_thread(call: Callable[[], _Result]) -> _Result:
         with suppress(RuntimeError):  # the loop is closed, and nobody waits any more
             loop.call_soon_threadsafe(end, settle)
 
-    thread = threading.Thread(target=contextvars.copy_context().run, args=(run,), name=THREAD_NAME, daemon=True)
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(run,), name="opencx", daemon=True)
     try:
         thread.start()
     except RuntimeError:  # the system has no thread left
