@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
+from airflow_provider_opencx.client import client as client_module
 from airflow_provider_opencx.client import coordination
 from airflow_provider_opencx.client.client import OpenCXClient
 from airflow_provider_opencx.client.settings import ClientSettings
@@ -108,6 +109,8 @@ def temporary_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     """The temporary directory, of this process and of those it starts."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    # A simulator may have the port of an earlier one, whose limiter has its file in an earlier directory.
+    client_module._shared_limiter.cache_clear()
     return tmp_path
 
 
