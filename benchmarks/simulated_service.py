@@ -55,7 +55,7 @@ class SimulatedService:
         self._admin.request("DELETE", "/journal", json={}).raise_for_status()
 
     def responses(self, *, within: float = 60) -> dict[str, int] | None:
-        """Count the responses by status; ``None`` if the simulator is too busy to say so within so many seconds."""
+        """Count the responses by status; ``None`` if the simulator is too busy to say so in time."""
         try:
             journal = self._admin.get("/journal", timeout=within).raise_for_status().json()
         except httpx.ReadTimeout:

@@ -246,8 +246,13 @@ def pick_agent(agents: PhoneAgents, *, agent_id: str | None = None, agent_name: 
     agent_id, agent_name = checked_selector(agent_id, agent_name)
     if agent_id is not None:
         return agents.with_id(agent_id)
-    named = agents.named(agent_name or "")
-    if refusal := _refuse_several(agent_name or "", named):
+    return agent_named(agents, agent_name or "")
+
+
+def agent_named(agents: PhoneAgents, name: str) -> PhoneAgent | None:
+    """Return the agent of a name, ``None`` if there is none; raises ``OpenCXAmbiguousNameError`` if several have it."""
+    named = agents.named(name)
+    if refusal := _refuse_several(name, named):
         raise refusal.error
     return named[0] if named else None
 

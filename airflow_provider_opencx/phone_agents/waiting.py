@@ -13,11 +13,11 @@ from airflow_provider_opencx.exceptions import (
 )
 from airflow_provider_opencx.phone_agents.plan import (
     PhoneAgents,
+    agent_named,
     checked_selector,
     describe_selector,
     has_number,
     not_found,
-    pick_agent,
 )
 from airflow_provider_opencx.resources.phone_agents import PhoneAgent
 from airflow_provider_opencx.text import listed, shortened
@@ -106,7 +106,7 @@ class Wait:
         return results[0] if self.is_for_one else results
 
     def _pick(self, poll: PhoneAgents, wanted: str) -> PhoneAgent | None:
-        return poll.with_id(wanted) if self._by_id else pick_agent(poll, agent_name=wanted)
+        return poll.with_id(wanted) if self._by_id else agent_named(poll, wanted)
 
     def _described(self, wanted: str) -> str:
         return describe_selector(wanted, None) if self._by_id else describe_selector(None, wanted)

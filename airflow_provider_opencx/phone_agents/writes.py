@@ -26,9 +26,9 @@ from airflow_provider_opencx.phone_agents.plan import (
     Difference,
     PhoneAgents,
     Update,
+    agent_named,
     find_mismatches,
     is_comparable,
-    pick_agent,
 )
 from airflow_provider_opencx.resources.phone_agents import (
     PhoneAgent,
@@ -134,7 +134,7 @@ class _Created:
         :raises OpenCXAmbiguousNameError: if several agents have the name now.
         """
         try:
-            pick_agent(agents, agent_name=self.spec.agent_name)
+            agent_named(agents, self.spec.agent_name)
         except OpenCXAmbiguousNameError as several:
             raise several.with_message(
                 f"The {self.agent.label} was created while another of its name was. {several}"
@@ -173,7 +173,7 @@ class _UnconfirmedCreate:
 
     def seen_in(self, agents: PhoneAgents) -> Outcome | None:
         """Return the outcome if the agent has appeared."""
-        agent = pick_agent(agents, agent_name=self.spec.agent_name)
+        agent = agent_named(agents, self.spec.agent_name)
         return None if agent is None else _outcome_of_create(self.spec, agent)
 
     def unseen(self, failure: OpenCXError | None) -> Outcome:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 from pydantic import JsonValue
 
-from airflow_provider_opencx.client.client import OpenCXClient
 from airflow_provider_opencx.client.operation import Request, Response
-from airflow_provider_opencx.client.settings import ClientSettings
 from airflow_provider_opencx.exceptions import OpenCXError, OpenCXFleetError
 from airflow_provider_opencx.phone_agents import apply
 from airflow_provider_opencx.phone_agents.apply import FleetWriter, apply_plan
@@ -22,22 +19,11 @@ from airflow_provider_opencx.phone_agents.reconcile import apply_fleet
 from airflow_provider_opencx.phone_agents.writes import Outcome
 from airflow_provider_opencx.resources.phone_agents import PhoneAgent, PhoneAgentSpec
 
+from .replies import Replies
+
 SPEC = PhoneAgentSpec.parse({"name": "a", "model": "oppie-vox-2", "first_message": "Hi"})
 STORED = {"id": "pa_1", **SPEC.for_creation().body()}
 SPARSE = {"id": "pa_1"}
-
-
-class Replies(OpenCXClient):
-    """A client that gets its responses from a function, and remembers the requests."""
-
-    def __init__(self, respond: Callable[[Request], Response]) -> None:
-        super().__init__(ClientSettings("http://127.0.0.1:1", "test-key"))
-        self.sent: list[Request] = []
-        self._respond = respond
-
-    def send_unchecked(self, request: Request) -> Response:
-        self.sent.append(request)
-        return self._respond(request)
 
 
 @pytest.fixture(autouse=True)

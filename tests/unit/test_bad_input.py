@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from airflow_provider_opencx.client import body as body_module
 from airflow_provider_opencx.client import pagination
 from airflow_provider_opencx.client.client import OpenCXClient
-from airflow_provider_opencx.client.operation import Request, Response
+from airflow_provider_opencx.client.operation import Response
 from airflow_provider_opencx.client.settings import ClientSettings
 from airflow_provider_opencx.connection.settings import client_settings
 from airflow_provider_opencx.exceptions import (
@@ -56,6 +56,8 @@ from airflow_provider_opencx.resources.phone_agents import (
 from airflow_provider_opencx.resources.voices import list_voices
 from airflow_provider_opencx.sensors.phone_number import OpenCXPhoneNumberSensor
 from airflow_provider_opencx.triggers.phone_number import result_of
+
+from .replies import Replies
 
 KEY = "ocx_live_s3cret"
 LONGEST_MESSAGE = 3000
@@ -422,20 +424,10 @@ def assert_kept(outcome: object) -> None:
             assert_storable(item.as_dict())
 
 
-class Replies(OpenCXClient):
-    """A client that gets these responses in turn, and then the last one for ever."""
-
-    def __init__(self, responses: list[Response]) -> None:
-        super().__init__(ClientSettings("http://127.0.0.1:1", KEY))
-        self._responses = chain(responses, repeat(responses[-1]))
-
-    def send_unchecked(self, request: Request) -> Response:
-        return next(self._responses)
-
-
 def outcome_of(request_of: Callable[[OpenCXClient], Any], responses: list[Response]) -> Any:
-    """Return what these responses become, without a wait."""
-    with Replies(responses) as client, pytest.MonkeyPatch.context() as monkeypatch:
+    """Return what these responses become, the last of them for ever, without a wait."""
+    replies = chain(responses, repeat(responses[-1]))
+    with Replies(lambda request: next(replies), api_key=KEY) as client, pytest.MonkeyPatch.context() as monkeypatch:
         for module in (apply, reconcile):
             monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=time.monotonic, sleep=lambda seconds: None))
         return request_of(client)
