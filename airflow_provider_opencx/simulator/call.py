@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from airflow_provider_opencx.simulator.json_values import read_json, write_json
+from airflow_provider_opencx.simulator.json_values import Json, read_json, write_json
+from airflow_provider_opencx.simulator.list_view import ListView
 
 
 def bearer_key(authorization: str) -> str:
@@ -16,7 +17,10 @@ def bearer_key(authorization: str) -> str:
 
 @dataclass(frozen=True)
 class Call:
-    """A request for one operation, before authentication and validation."""
+    """A request for one operation, before authentication and validation.
+
+    :param views: how a list is shown, one after the other; none is the list as it is
+    """
 
     operation: str
     method: str
@@ -25,14 +29,19 @@ class Call:
     path_parameters: Mapping[str, str]
     authorization: str = field(repr=False)
     body: bytes
+    views: tuple[ListView, ...] = ()
 
-    def without_fields(self, names: frozenset[str]) -> Call:
-        """Return this request without some fields of its body. A body that is not a JSON object is unchanged."""
+    def with_body(self, change: Callable[[Json], Json]) -> Call:
+        """Return this request with another body. A body that is not JSON is unchanged.
+
+        :param change: returns the other body, given the body
+        """
         try:
             body = read_json(self.body)
         except ValueError:
             return self
-        if not isinstance(body, dict):
-            return self
-        rest = {name: value for name, value in body.items() if name not in names}
-        return replace(self, body=write_json(rest).encode())
+        return replace(self, body=write_json(change(body)).encode())
+
+    def with_view(self, view: ListView) -> Call:
+        """Return this request, to be handled with another view of the list, after those that it has."""
+        return replace(self, views=(*self.views, view))

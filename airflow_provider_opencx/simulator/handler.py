@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from airflow_provider_opencx.simulator.contract import Contract, Operation
 from airflow_provider_opencx.simulator.json_values import Json, JsonObject
+from airflow_provider_opencx.simulator.list_view import ListView
 from airflow_provider_opencx.simulator.service import Service
 
 
@@ -23,6 +24,7 @@ class AcceptedRequest:
     :param contract: the contract of the generation in which the response is written
     :param operation: the operation in that generation
     :param body: the body; empty if the operation has none
+    :param views: how a list is shown, one after the other; none is the list as it is
     """
 
     service: Service
@@ -32,6 +34,7 @@ class AcceptedRequest:
     query: Mapping[str, str]
     path_parameters: Mapping[str, str]
     body: JsonObject
+    views: Sequence[ListView] = ()
 
 
 @dataclass(frozen=True)

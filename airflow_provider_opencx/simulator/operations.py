@@ -73,6 +73,7 @@ class Operations:
             query=call.query,
             path_parameters=call.path_parameters,
             body=_valid_body(self._service.contract.operations[call.operation], call.body),
+            views=call.views,
         )
 
 

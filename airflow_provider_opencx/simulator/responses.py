@@ -17,7 +17,8 @@ def json_response(body: Json, status: int = 200, headers: Mapping[str, str] | No
 
 def error_body(status: int, message: str) -> JsonObject:
     """Return the body of an error response."""
-    return {"statusCode": status, "message": message, "error": HTTPStatus(status).phrase}
+    phrase = HTTPStatus(status).phrase if status in set(HTTPStatus) else "Unknown Error"
+    return {"statusCode": status, "message": message, "error": phrase}
 
 
 def error_response(status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:

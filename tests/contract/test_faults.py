@@ -15,18 +15,23 @@ import pytest
 from airflow_provider_opencx.simulator import (
     CloseBeforeHandling,
     EmptyResponse,
+    ErrorResponse,
     Fault,
     HandleLate,
     IgnoreFields,
     LoseResponse,
     MalformedResponse,
+    PlaceholderNumber,
     ProxyPage,
+    RefuseAfterHandling,
     RefuseConnections,
     Respond,
     RespondInGeneration,
+    RespondWithAnotherId,
     Simulator,
     SlowBody,
     SlowResponse,
+    TidyText,
     TooManyRequests,
     TruncateResponse,
 )
@@ -224,7 +229,89 @@ def test_fault_empty_response(simulator: Simulator, client: Any, generation: str
     assert len(client.listed()) == 1
 
 
-@pytest.mark.parametrize("fault", [EmptyResponse(), MalformedResponse()])
+@pytest.mark.parametrize("status", [302, 400, 401, 403, 404, 422, 503, 599])
+def test_fault_error_response(simulator: Simulator, client: Any, status: int) -> None:
+    simulator.fail("createPhoneAgent", ErrorResponse(status, "Not now"))
+    response = client.post("/phone", json={"name": "Not made"})
+    assert (response.status_code, response.headers["content-type"]) == (status, "application/json")
+    body = response.json()
+    assert (body["statusCode"], body["message"], type(body["error"])) == (status, "Not now", str)
+    assert client.listed() == []
+
+
+@every_generation
+@pytest.mark.parametrize("status", [400, 422])
+def test_fault_refuse_after_handling(
+    simulator: Simulator, client: Any, generation: str, assert_documented: Any, status: int
+) -> None:
+    for operation in ("createPhoneAgent", "updatePhoneAgent"):
+        simulator.fail(operation, RefuseAfterHandling(status))
+    refusals = [
+        client.post("/phone", json={"name": "Made"}),
+        client.patch("/phone/pa_000001", json={"name": "Changed"}),
+    ]
+    for response in refusals:
+        assert response.status_code == response.json()["statusCode"] == status
+    if status == 400:
+        assert_documented(refusals[0], "createPhoneAgent", generation)
+    assert [agent["name"] for agent in client.listed()] == ["Changed"]
+
+
+def test_fault_respond_with_another_id(simulator: Simulator, client: Any) -> None:
+    simulator.fail("createPhoneAgent", RespondWithAnotherId())
+    simulator.fail("updatePhoneAgent", RespondWithAnotherId())
+    created = client.create("Made")
+    changed = client.patch("/phone/pa_000001", json={"name": "Changed"}).json()
+    (listed,) = client.listed()
+    assert created == listed | {"id": created["id"], "name": "Made", "updated_at": created["updated_at"]}
+    assert changed == listed | {"id": changed["id"]}
+    assert listed["id"] not in (created["id"], changed["id"])
+
+
+@every_generation
+def test_fault_placeholder_number(simulator: Simulator, client: Any, generation: str) -> None:
+    simulator.add_agent("With a number")
+    simulator.provision_after = "never"
+    for operation in ("createPhoneAgent", "updatePhoneAgent", "listPhoneAgents"):
+        simulator.fail(operation, PlaceholderNumber("N/A"), times=None)
+    created = client.create("Without")
+    changed = client.patch(f"/phone/{created['id']}", json={"first_message": "Hi"})
+    assert created["phone_number"] == "N/A"
+    assert changed.content == b"" if generation != "2026" else changed.json()["phone_number"] == "N/A"
+    assert client.numbers() == ["+15550000001", "N/A"]
+    simulator.heal()
+    assert client.numbers() == ["+15550000001", None]
+
+
+LONG = "a long text " * 8
+
+
+@pytest.mark.parametrize(
+    ("way", "sent", "stored"),
+    [
+        ("escape", "Q&A <b>'\"", "Q&amp;A &lt;b&gt;&#x27;&quot;"),
+        ("collapse", " two  blanks\n\tand more ", " two blanks and more "),
+        ("trim", " \t two  blanks \n", "two  blanks"),
+        ("cut", LONG, LONG[:64]),
+        ("nfkc", "\uff33upport \u2460 \ufb01", "Support 1 fi"),
+    ],
+)
+def test_fault_tidy_text(simulator: Simulator, client: Any, way: Any, sent: str, stored: str) -> None:
+    for operation in ("createPhoneAgent", "updatePhoneAgent"):
+        simulator.fail(operation, TidyText(way), times=None)
+    created = client.create(sent, instructions=["x", sent], type="outbound", language=["de", "en"])
+    assert (created["name"], created["instructions"]) == (stored, ["x", stored])
+    assert (created["type"], created["language"]) == ("outbound", ["de", "en"])
+    changed = client.patch(f"/phone/{created['id']}", json={"first_message": sent}).json()
+    assert client.listed() == [changed]
+    assert changed == created | {"first_message": stored, "updated_at": changed["updated_at"]}
+    assert simulator.writes[0].body["name"] == sent
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [EmptyResponse(), MalformedResponse(), PlaceholderNumber(), RefuseAfterHandling(422), RespondWithAnotherId()],
+)
 def test_fault_leaves_error_responses(simulator: Simulator, client: Any, fault: Fault) -> None:
     simulator.fail("createPhoneAgent", fault)
     response = client.post("/phone", json={})
@@ -382,6 +469,9 @@ def test_fault_rejects_invalid_arguments_of_fail(simulator: Simulator, arguments
     [
         (lambda: RespondInGeneration("2023"), "2023"),
         (lambda: TooManyRequests("soon", as_date=True), "as_date"),
+        (lambda: ErrorResponse(200), "300 to 599"),
+        (lambda: RefuseAfterHandling(201), "300 to 599"),
+        (lambda: TidyText("lower"), "nfkc"),
     ],
 )
 def test_fault_rejects_invalid_arguments(make: Callable[[], Fault], message: str) -> None:

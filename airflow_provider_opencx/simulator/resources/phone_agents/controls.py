@@ -65,18 +65,18 @@ class PhoneAgentControls(Service):
         try:
             return self._valid_fields(agent)
         except ContractError:
-            store.remove(agent.id)
+            store.undo(agent.id)
             raise
 
     def change_agent(self, agent_id: str, **fields: Json) -> JsonObject:
         """Change fields of an agent without a request."""
         self.clock.catch_up()
         store = self.state(Store)
-        before = store.find(agent_id)
+        agent = store.change(agent_id, fields)
         try:
-            return self._valid_fields(store.change(agent_id, fields))
+            return self._valid_fields(agent)
         except ContractError:
-            store.put(before)
+            store.undo(agent_id)
             raise
 
     def remove_agent(self, agent_id: str) -> None:

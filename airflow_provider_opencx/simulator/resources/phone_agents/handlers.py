@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from airflow_provider_opencx.simulator.handler import AcceptedRequest, Handlers, HTTPError, ValidatedJson
 from airflow_provider_opencx.simulator.json_values import Json, read_json, write_json
+from airflow_provider_opencx.simulator.list_view import History
 from airflow_provider_opencx.simulator.resources.phone_agents.serialization import agent_fields, agent_json
 from airflow_provider_opencx.simulator.resources.phone_agents.store import Agent, Store, UnknownAgentError
 
@@ -16,8 +17,7 @@ def list_phone_agents(request: AcceptedRequest) -> ValidatedJson:
     """Return all agents, or one page of them in a generation with pages."""
     if "cursor" in request.operation.query:
         return _page(request)
-    agents = request.service.state(Store).read(request.organization)
-    return _validated(request, agents, lambda array: array)
+    return _validated(request, _shown(request, _listed(request, is_read=True)), lambda array: array)
 
 
 def create_phone_agent(request: AcceptedRequest) -> Json:
@@ -47,14 +47,39 @@ HANDLERS: Handlers = {
 
 
 def _page(request: AcceptedRequest) -> ValidatedJson:
-    store, cursor = request.service.state(Store), request.query.get("cursor")
+    cursor = request.query.get("cursor")
     # Only the first page counts as a read of the list.
-    agents = store.agents(request.organization) if cursor else store.read(request.organization)
+    listed = _listed(request, is_read=not cursor)
     after = int(cursor.removeprefix(_CURSOR)) if cursor else 0
-    rest = [agent for agent in agents if agent.sequence > after]
-    page = rest[: request.service.page_size]
-    next_cursor = f"{_CURSOR}{page[-1].sequence}" if len(rest) > len(page) else None
-    return _validated(request, page, lambda array: f'{{"items": {array}, "next": {write_json(next_cursor)}}}')
+    start = begin = sum(history.latest.sequence <= after for history in listed)
+    for view in request.views if cursor else ():
+        begin = view.page_start(begin)
+    end = max(start, begin) + request.service.page_size
+    page = listed[begin:end]
+    next_cursor = f"{_CURSOR}{page[-1].latest.sequence}" if page and end < len(listed) else None
+    return _validated(
+        request, _shown(request, page), lambda array: f'{{"items": {array}, "next": {write_json(next_cursor)}}}'
+    )
+
+
+def _listed(request: AcceptedRequest, *, is_read: bool) -> list[History[Agent]]:
+    """Return the agents of the list as the request's views have it.
+
+    :param is_read: whether this counts as a read of the list
+    """
+    store = request.service.state(Store)
+    histories = store.histories(request.organization)
+    if is_read:
+        store.count_read(request.organization)
+    for view in request.views:
+        histories = view.listed(histories, request.service.clock())
+    return [history for history in histories if not history.is_removed]
+
+
+def _shown(request: AcceptedRequest, page: list[History[Agent]]) -> list[Agent]:
+    for view in request.views:
+        page = view.page(page)
+    return [history.latest for history in page]
 
 
 def _validated(request: AcceptedRequest, agents: list[Agent], body: Callable[[str], str]) -> ValidatedJson:

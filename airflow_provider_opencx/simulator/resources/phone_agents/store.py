@@ -10,6 +10,7 @@ from itertools import count
 from threading import RLock
 
 from airflow_provider_opencx.simulator.json_values import Json, JsonObject
+from airflow_provider_opencx.simulator.list_view import History
 from airflow_provider_opencx.simulator.resources.phone_agents.progression import Event, PendingSteps, Progression
 from airflow_provider_opencx.simulator.resources.voices import DEFAULT_VOICE
 from airflow_provider_opencx.simulator.service import Service
@@ -92,6 +93,7 @@ class Store:
         self._clock = service.clock
         self._progression = Progression.parse("now")  # until PhoneAgentControls sets its own
         self._agents: dict[str, Agent] = {}
+        self._histories: dict[str, History[Agent]] = {}  # also of removed agents
         self._pending: dict[str, PendingSteps] = {}
         self._untouched: set[str] = set()  # agents that follow the common progression, before its first step
         self._reads: Counter[str] = Counter()
@@ -122,14 +124,22 @@ class Store:
             self._apply_all_due()
             return [agent for agent in self._agents.values() if agent.org_id == organization]
 
-    def read(self, organization: str) -> list[Agent]:
-        """Return the agents of an organization, and count it as a read of its list."""
+    def count_read(self, organization: str) -> None:
+        """Count a read of an organization's list."""
         with self._lock:
-            agents = self.agents(organization)
+            self._apply_all_due()
             self._reads[organization] += 1
             # Steps that are due after this read occur now, not when somebody looks the next time.
             self._apply_all_due()
-            return agents
+
+    def histories(self, organization: str) -> list[History[Agent]]:
+        """Return what the agents of an organization are and were, also the removed ones. This does not count as a read.
+
+        What happens to an agent at the time of its creation is part of its first version.
+        """
+        with self._lock:
+            self._apply_all_due()
+            return [history for history in self._histories.values() if history.latest.org_id == organization]
 
     def create(self, organization: str, fields: Mapping[str, Json], progression: Progression | None = None) -> Agent:
         """Add an agent.
@@ -154,13 +164,17 @@ class Store:
                 created_at_read=self._reads[organization],
             )
             self._agents[agent.id] = agent
+            self._histories[agent.id] = History(((agent.created_at_clock, agent),))
             if progression is None and "phone_number" not in fields:
                 self._untouched.add(agent.id)
                 progression = self._progression
             if progression is not None:
                 self._pending[agent.id] = progression.start(agent.created_at_clock, agent.created_at_read)
             self._apply_due(agent.id)
-            return self._agents.get(agent.id, agent)
+            created = self._agents.get(agent.id, agent)
+            history = self._histories[agent.id]
+            self._histories[agent.id] = replace(history, versions=((agent.created_at_clock, created),))
+            return created
 
     def find(self, agent_id: str, organization: str | None = None) -> Agent:
         """Return an agent, or raise an UnknownAgentError.
@@ -179,13 +193,19 @@ class Store:
         changed = _known_fields(fields)
         with self._lock:
             agent = self.find(agent_id)
-            return self.put(replace(agent, fields={**agent.fields, **changed}, updated_at=_timestamp()))
+            return self._put(replace(agent, fields={**agent.fields, **changed}, updated_at=_timestamp()), self._clock())
 
-    def put(self, agent: Agent) -> Agent:
-        """Replace the agent with the same id."""
+    def undo(self, agent_id: str) -> None:
+        """Take back the last change of an agent, or its creation, as if it had never been."""
         with self._lock:
-            self._agents[agent.id] = agent
-            return agent
+            history = self._histories[agent_id]
+            if earlier := history.versions[:-1]:
+                self._histories[agent_id] = replace(history, versions=earlier)
+                self._agents[agent_id] = earlier[-1][1]
+            else:
+                self._end_progression(agent_id)
+                del self._histories[agent_id]
+                self._agents.pop(agent_id, None)
 
     def give_number(self, agent_id: str, number: str | None = None) -> Agent:
         """Give an agent a number and end its progression.
@@ -195,14 +215,14 @@ class Store:
         with self._lock:
             agent = self.find(agent_id)
             self._end_progression(agent_id)
-            return self._set_number(agent, number or self._next_number())
+            return self._set_number(agent, number or self._next_number(), self._clock())
 
     def take_number(self, agent_id: str) -> Agent:
         """Take an agent's number away and end its progression."""
         with self._lock:
             agent = self.find(agent_id)
             self._end_progression(agent_id)
-            return self._set_number(agent, None)
+            return self._set_number(agent, None, self._clock())
 
     def progress(self, agent_id: str, progression: Progression) -> Agent:
         """Start a progression of an agent's own now."""
@@ -217,7 +237,7 @@ class Store:
         """Remove an agent."""
         with self._lock:
             self.find(agent_id)
-            self._remove(agent_id)
+            self._remove(agent_id, self._clock())
 
     def _apply_all_due(self) -> None:
         for agent_id in list(self._pending):
@@ -232,29 +252,36 @@ class Store:
             due = pending.next_event(self._clock(), self._reads[agent.org_id])
             if due is None:
                 return
-            event, self._pending[agent_id] = due
+            event, rest = due
+            self._pending[agent_id] = rest
             self._untouched.discard(agent_id)
-            self._apply(event, agent)
+            self._apply(event, agent, rest.time)
 
-    def _apply(self, event: Event, agent: Agent) -> None:
+    def _apply(self, event: Event, agent: Agent, time: float) -> None:
         match event:
             case "gone":
-                self._remove(agent.id)
+                self._remove(agent.id, time)
             case "lost":
-                self._set_number(agent, None)
+                self._set_number(agent, None, time)
             case "changed":
-                self._set_number(agent, self._next_number())
+                self._set_number(agent, self._next_number(), time)
             case "given" if agent.phone_number is None:
-                self._set_number(agent, self._next_number())
+                self._set_number(agent, self._next_number(), time)
 
-    def _set_number(self, agent: Agent, number: str | None) -> Agent:
-        return self.put(replace(agent, phone_number=number, updated_at=_timestamp()))
+    def _set_number(self, agent: Agent, number: str | None, time: float) -> Agent:
+        return self._put(replace(agent, phone_number=number, updated_at=_timestamp()), time)
+
+    def _put(self, agent: Agent, time: float) -> Agent:
+        self._agents[agent.id] = agent
+        self._histories[agent.id] = self._histories[agent.id].followed_by(time, agent)
+        return agent
 
     def _next_number(self) -> str:
         return f"+1555{next(self._numbers):07d}"
 
-    def _remove(self, agent_id: str) -> None:
+    def _remove(self, agent_id: str, time: float) -> None:
         self._end_progression(agent_id)
+        self._histories[agent_id] = replace(self._histories[agent_id], removed_at=time)
         del self._agents[agent_id]
 
     def _end_progression(self, agent_id: str) -> None:

@@ -1,0 +1,101 @@
+"""Faults that can be injected into upcoming requests.
+
+Durations are wall-clock seconds, except in ``HandleLate`` and ``StaleList``, which use the simulator's clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from airflow_provider_opencx.simulator.faults.connections import (
+    CloseBeforeHandling,
+    HandleLate,
+    LoseResponse,
+    RefuseConnections,
+    SlowBody,
+    SlowResponse,
+    TruncateResponse,
+)
+from airflow_provider_opencx.simulator.faults.fault import AlteringFault, Fault, Handle
+from airflow_provider_opencx.simulator.faults.lists import (
+    EmptyList,
+    IncompleteList,
+    MovedPages,
+    RepeatedIds,
+    StaleList,
+)
+from airflow_provider_opencx.simulator.faults.requests import IgnoreFields, TidyText
+from airflow_provider_opencx.simulator.faults.responses import (
+    EmptyResponse,
+    ErrorResponse,
+    MalformedResponse,
+    PlaceholderNumber,
+    ProxyPage,
+    RefuseAfterHandling,
+    Respond,
+    RespondInGeneration,
+    RespondWithAnotherId,
+    TooManyRequests,
+)
+
+FAULTS: Mapping[str, type[Fault]] = {
+    fault.__name__: fault
+    for fault in (
+        CloseBeforeHandling,
+        EmptyList,
+        EmptyResponse,
+        ErrorResponse,
+        HandleLate,
+        IgnoreFields,
+        IncompleteList,
+        LoseResponse,
+        MalformedResponse,
+        MovedPages,
+        PlaceholderNumber,
+        ProxyPage,
+        RefuseAfterHandling,
+        RefuseConnections,
+        RepeatedIds,
+        Respond,
+        RespondInGeneration,
+        RespondWithAnotherId,
+        SlowBody,
+        SlowResponse,
+        StaleList,
+        TidyText,
+        TooManyRequests,
+        TruncateResponse,
+    )
+}
+"""The faults of this package by class name, as the admin interface names them."""
+
+__all__ = [
+    "FAULTS",
+    "AlteringFault",
+    "CloseBeforeHandling",
+    "EmptyList",
+    "EmptyResponse",
+    "ErrorResponse",
+    "Fault",
+    "Handle",
+    "HandleLate",
+    "IgnoreFields",
+    "IncompleteList",
+    "LoseResponse",
+    "MalformedResponse",
+    "MovedPages",
+    "PlaceholderNumber",
+    "ProxyPage",
+    "RefuseAfterHandling",
+    "RefuseConnections",
+    "RepeatedIds",
+    "Respond",
+    "RespondInGeneration",
+    "RespondWithAnotherId",
+    "SlowBody",
+    "SlowResponse",
+    "StaleList",
+    "TidyText",
+    "TooManyRequests",
+    "TruncateResponse",
+]

@@ -1,0 +1,74 @@
+"""How a list is shown where that is not as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class History(Generic[Item]):
+    """What an item of a list is, and what it was.
+
+    :param versions: the item after its creation and after each change, oldest first, and since when, in seconds of the
+        simulator's clock
+    :param removed_at: when it was removed; None while it exists
+    """
+
+    versions: tuple[tuple[float, Item], ...]
+    removed_at: float | None = None
+
+    @property
+    def latest(self) -> Item:
+        """The item after its last change."""
+        return self.versions[-1][1]
+
+    @property
+    def created_at(self) -> float:
+        """When the item was created."""
+        return self.versions[0][0]
+
+    @property
+    def is_removed(self) -> bool:
+        """Whether the item was removed."""
+        return self.removed_at is not None
+
+    def followed_by(self, time: float, item: Item) -> History[Item]:
+        """Return this history with one version more."""
+        return replace(self, versions=(*self.versions, (time, item)))
+
+    def before_last_change(self) -> History[Item]:
+        """Return this history without its latest version; the same if the item was never changed."""
+        return replace(self, versions=self.versions[:-1] or self.versions)
+
+    def until(self, time: float) -> History[Item]:
+        """Return what was known of the item at a time that is not before its creation."""
+        versions = tuple(version for version in self.versions if version[0] <= time)
+        was_removed = self.removed_at is not None and self.removed_at <= time
+        return History(versions, self.removed_at if was_removed else None)
+
+
+class ListView:
+    """A list as it is. Subclasses show it otherwise; several apply one after the other."""
+
+    def listed(self, histories: Sequence[History[Item]], now: float) -> list[History[Item]]:
+        """Return the items of the list, oldest first, each as far as it is known. Removed ones are left out later.
+
+        :param histories: every item that there is or was, oldest first
+        :param now: the time of the simulator's clock
+        """
+        return list(histories)
+
+    def page_start(self, index: int) -> int:
+        """Return where a page after the first one begins.
+
+        :param index: where the page before it ended
+        """
+        return index
+
+    def page(self, page: Sequence[History[Item]]) -> list[History[Item]]:
+        """Return what a page shows, or the whole list where there are no pages."""
+        return list(page)
