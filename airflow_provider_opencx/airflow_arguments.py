@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 _Callback: TypeAlias = "Callable[[Context], None]"
 
 
-class BaseOperatorArguments(TypedDict, total=False):
-    """The arguments of Airflow's ``BaseOperator``."""
+class LimitedOperatorArguments(TypedDict, total=False):
+    """Those of ``BaseOperator``, for an operator that writes ``max_active_tis_per_dag`` out itself."""
 
     task_id: Required[str]
     owner: str
@@ -58,7 +58,6 @@ class BaseOperatorArguments(TypedDict, total=False):
     resources: dict[str, Any] | None
     run_as_user: str | None
     map_index_template: str | None
-    max_active_tis_per_dag: int | None
     max_active_tis_per_dagrun: int | None
     executor: str | None
     executor_config: dict[str, Any] | None
@@ -76,6 +75,12 @@ class BaseOperatorArguments(TypedDict, total=False):
     logger_name: str | None
     allow_nested_operators: bool
     render_template_as_native_obj: bool | None
+
+
+class BaseOperatorArguments(LimitedOperatorArguments, total=False):
+    """The arguments of Airflow's ``BaseOperator``."""
+
+    max_active_tis_per_dag: int | None
 
 
 class BaseSensorArguments(BaseOperatorArguments, total=False):

@@ -25,6 +25,7 @@ from airflow_provider_opencx.exceptions import (
     derive_from_airflow,
 )
 from airflow_provider_opencx.hook_mixin import OpenCXHookMixin
+from airflow_provider_opencx.mapped import arguments_of, limited
 from airflow_provider_opencx.templates import has_no_template, task_named
 from airflow_provider_opencx.text import parse_boolean, shortened
 from airflow_provider_opencx.xcoms import push_xcoms
@@ -32,10 +33,11 @@ from airflow_provider_opencx.xcoms import push_xcoms
 # The API's models and the hook are imported where they are used: parsing a Dag should not pay for them.
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
+    from airflow.sdk.definitions.mappedoperator import OperatorPartial
     from airflow.sdk.definitions.xcom_arg import PlainXComArg
     from pydantic import JsonValue
 
-    from airflow_provider_opencx.airflow_arguments import BaseOperatorArguments
+    from airflow_provider_opencx.airflow_arguments import BaseOperatorArguments, LimitedOperatorArguments
     from airflow_provider_opencx.phone_agents.fleet import FleetPlan
     from airflow_provider_opencx.resources.phone_agents import PhoneAgent, PhoneAgentChanges, PhoneAgentSpec
 
@@ -134,6 +136,8 @@ class OpenCXCreatePhoneAgentOperator(PhoneAgentBaseOperator):
     :param if_exists: what to do with an agent of that name: ``"adopt"`` (default) returns it as it is, ``"fail"``
         fails the task. A task that was killed between creating and finishing finds its own agent in the next
         try, so ``"fail"`` suits tasks without retries.
+    :param max_active_tis_per_dag: Airflow's limit of tasks that run at once, all runs of the Dag together, backfills
+        included. Default 1, so that no two create the same agent; ``None`` is no limit.
     :return: the agent, as a dict with the API's field names. Its ``id``, ``name`` and ``phone_number`` are XComs of
         their own as well, where they are not null.
     :raises OpenCXError: see :mod:`airflow_provider_opencx.exceptions`.
@@ -164,9 +168,10 @@ class OpenCXCreatePhoneAgentOperator(PhoneAgentBaseOperator):
         if_exists: Literal["adopt", "fail"] = "adopt",
         on_mismatch: Literal["fail", "warn"] = "fail",
         opencx_conn_id: str | XComArg = DEFAULT_CONN_ID,
-        **kwargs: Unpack[BaseOperatorArguments],
+        max_active_tis_per_dag: int | None = 1,
+        **kwargs: Unpack[LimitedOperatorArguments],
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(max_active_tis_per_dag=max_active_tis_per_dag, **kwargs)
         self.agent = written(
             name=name,
             type=type,
@@ -195,6 +200,11 @@ class OpenCXCreatePhoneAgentOperator(PhoneAgentBaseOperator):
             check_choice("if_exists", if_exists, ("adopt", "fail"))
             self._check_arguments()
 
+    @classmethod
+    def partial(cls, **kwargs: Any) -> OperatorPartial:
+        """Return an operator to be mapped, with the same default of ``max_active_tis_per_dag``."""
+        return limited(super().partial(**kwargs), 1)
+
     def execute(self, context: Context) -> dict[str, JsonValue]:
         """Create the agent or adopt it, and return it."""
         agent = self.hook.create_phone_agent(
@@ -220,6 +230,9 @@ class OpenCXUpsertPhoneAgentOperator(PhoneAgentBaseOperator):
     :param timeout: seconds to wait at most, or a ``timedelta``; then the task fails with
         ``OpenCXPhoneNumberTimeoutError``. Default: ``[sensors] default_timeout``, a week.
     :param deferrable: wait in the triggerer. Default: ``[operators] default_deferrable``.
+    :param max_active_tis_per_dag: Airflow's limit of tasks that run at once, all runs of the Dag together, backfills
+        included; ``None`` is no limit. Default 1, so that no two create the same agent; with
+        ``wait_for_phone_number=True`` it is ``None``, because a run that waits would hold up all others.
     :return: the agent, as a dict with the API's field names. Its ``id``, ``name`` and ``phone_number`` are XComs of
         their own as well, where they are not null; id and name are pushed before the wait begins.
     :raises OpenCXError: see :mod:`airflow_provider_opencx.exceptions`.
@@ -253,9 +266,12 @@ class OpenCXUpsertPhoneAgentOperator(PhoneAgentBaseOperator):
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         on_mismatch: Literal["fail", "warn"] = "fail",
         opencx_conn_id: str | XComArg = DEFAULT_CONN_ID,
-        **kwargs: Unpack[BaseOperatorArguments],
+        max_active_tis_per_dag: int | LeftOut | None = LEFT_OUT,
+        **kwargs: Unpack[LimitedOperatorArguments],
     ) -> None:
-        super().__init__(**kwargs)
+        if isinstance(max_active_tis_per_dag, LeftOut):
+            max_active_tis_per_dag = _most_at_once(wait_for_phone_number)
+        super().__init__(max_active_tis_per_dag=max_active_tis_per_dag, **kwargs)
         self.agent = written(
             name=name,
             type=type,
@@ -287,6 +303,12 @@ class OpenCXUpsertPhoneAgentOperator(PhoneAgentBaseOperator):
             self.poke_interval = seconds("poke_interval", poke_interval)
             self.timeout = seconds("timeout", _default_timeout() if timeout is None else timeout)
             self._check_arguments()
+
+    @classmethod
+    def partial(cls, **kwargs: Any) -> OperatorPartial:
+        """Return an operator to be mapped, with the same default of ``max_active_tis_per_dag``."""
+        partial = super().partial(**kwargs)
+        return limited(partial, _most_at_once(arguments_of(partial, kwargs).get("wait_for_phone_number")))
 
     def execute(self, context: Context) -> dict[str, JsonValue]:
         """Create or update the agent as needed, wait for its number if that is asked for, and return the agent."""
@@ -610,6 +632,8 @@ class OpenCXSyncPhoneAgentsOperator(FleetBaseOperator):
         there is no such output (``None``), the task refuses. Left out, nobody has to approve. (templated)
     :param on_mismatch: what to do if the service accepts a write and stores another value than declared: ``"fail"``
         (default) or ``"warn"``.
+    :param max_active_tis_per_dag: Airflow's limit of tasks that run at once, all runs of the Dag together, backfills
+        included. Default 1, so that no two create the same agents; ``None`` is no limit.
     :param opencx_conn_id: the connection. Default ``opencx_default``. (templated)
     :return: the agents in the order of their declarations, each as a dict with the API's field names.
     :raises OpenCXError: see :mod:`airflow_provider_opencx.exceptions`; ``OpenCXFleetError`` if some agents failed.
@@ -624,9 +648,10 @@ class OpenCXSyncPhoneAgentsOperator(FleetBaseOperator):
         approved_plan: Mapping[str, JsonValue] | XComArg | LeftOut = LEFT_OUT,
         on_mismatch: Literal["fail", "warn"] = "fail",
         opencx_conn_id: str | XComArg = DEFAULT_CONN_ID,
-        **kwargs: Unpack[BaseOperatorArguments],
+        max_active_tis_per_dag: int | None = 1,
+        **kwargs: Unpack[LimitedOperatorArguments],
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(max_active_tis_per_dag=max_active_tis_per_dag, **kwargs)
         self.agents = os.fspath(agents) if isinstance(agents, os.PathLike) else agents
         self.approved_plan = None if isinstance(approved_plan, LeftOut) else approved_plan
         self._needs_approval = not isinstance(approved_plan, LeftOut)
@@ -637,6 +662,11 @@ class OpenCXSyncPhoneAgentsOperator(FleetBaseOperator):
             self._check_arguments()
             if has_no_template(self.approved_plan):
                 self._approved()
+
+    @classmethod
+    def partial(cls, **kwargs: Any) -> OperatorPartial:
+        """Return an operator to be mapped, with the same default of ``max_active_tis_per_dag``."""
+        return limited(super().partial(**kwargs), 1)
 
     def execute(self, context: Context) -> list[JsonValue]:
         """Plan, apply the plan, and return the agents."""
@@ -665,6 +695,11 @@ def _is_retry(context: Context) -> bool:
     """Return whether an earlier try of the task may have been killed with its create on the way."""
     task_instance = context.get("ti")
     return task_instance is not None and task_instance.try_number > 1
+
+
+def _most_at_once(wait_for_phone_number: object) -> int | None:
+    """Return how many upserts of a Dag run at once by default. One that waits counts, deferred or not."""
+    return None if wait_for_phone_number else 1
 
 
 def _default_timeout() -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import ChainMap
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -29,6 +28,7 @@ from airflow_provider_opencx.exceptions import (
     derive_from_airflow,
 )
 from airflow_provider_opencx.hook_mixin import OpenCXHookMixin
+from airflow_provider_opencx.mapped import arguments_of
 from airflow_provider_opencx.templates import has_no_template, task_named
 from airflow_provider_opencx.xcoms import AGENT_KEYS, push_xcoms
 
@@ -156,9 +156,7 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator, OpenCXHookMixin):
     def partial(cls, **kwargs: Any) -> OperatorPartial:
         """Return a sensor to be mapped; raises ``OpenCXArgumentError`` for what Airflow does with no mapped task."""
         partial = super().partial(**kwargs)
-        owners = [owner for owner in (partial.kwargs.get("task_group"), partial.kwargs.get("dag")) if owner is not None]
-        defaults = (kwargs.get("default_args") or {}, *(owner.default_args for owner in owners))
-        if ChainMap(kwargs, *defaults).get("start_from_trigger"):
+        if arguments_of(partial, kwargs).get("start_from_trigger"):
             with task_named(str(kwargs.get("task_id"))):
                 raise OpenCXArgumentError(
                     "start_from_trigger: Airflow starts no mapped task in the triggerer; leave it out (or write False,"

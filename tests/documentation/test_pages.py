@@ -78,7 +78,7 @@ def test_docs_show_operator_signature(built: Path) -> None:
     assert "language: Sequence[str] | str | XComArg | LeftOut | None = LEFT_OUT," in signature
     assert "on_mismatch: Literal['fail', 'warn'] = 'fail'," in signature
     assert "opencx_conn_id: str | XComArg = 'opencx_default'," in signature
-    assert "**kwargs: Unpack[BaseOperatorArguments]," in signature
+    assert "**kwargs: Unpack[LimitedOperatorArguments]," in signature
     assert "retry_delay" not in signature
 
 

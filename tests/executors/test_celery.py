@@ -72,9 +72,12 @@ def redis(program: Callable[[str], Path]) -> Iterator[str]:
 def airflow(
     program: Callable[[str], Path], redis: str, services: dict[str, Simulator], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[AirflowCelery]:
-    """The running Airflow; its Dags are the tests' and the example, without its schedule."""
+    """The running Airflow; its Dags are the tests' and the example, without its schedule and its limit."""
     dags = tmp_path_factory.mktemp("dags-celery")
     copy_dags(DAGS, EXAMPLE_DAGS, into=dags)
+    campaign = dags / f"{CAMPAIGN}.py"
+    unlimited = 'task_id="upsert_agent", max_active_tis_per_dag=None,'  # so that both workers create
+    campaign.write_text(campaign.read_text().replace('task_id="upsert_agent",', unlimited))
     pacing = f"{redis}/1"
     extras: dict[str, dict[str, object]] = {
         "default": {"timeout": A_SLOW_MACHINE},

@@ -36,13 +36,14 @@ agent = OpenCXUpsertPhoneAgentOperator(
     retries=2,
     retry_delay=timedelta(minutes=1),
     opencx_conn_id="{{ params.conn_id }}",
+    max_active_tis_per_dag=LEFT_OUT,
 )
-OpenCXCreatePhoneAgentOperator(task_id="create", name=agent.output["name"], if_exists="fail", pool="one")
-OpenCXUpdatePhoneAgentOperator(task_id="update", agent_id=agent.output, new_name="b", instructions=["x"])
+OpenCXCreatePhoneAgentOperator(task_id="create", name=agent.output["name"], max_active_tis_per_dag=2, pool="one")
+OpenCXUpdatePhoneAgentOperator(task_id="update", agent_id=agent.output, new_name="b", max_active_tis_per_dag=1)
 OpenCXPhoneNumberSensor(task_id="number", agent_id=agent.output["id"], mode="reschedule", soft_fail=True, timeout=60)
 OpenCXPhoneNumberSensor(task_id="numbers", agent_id=["1", {"id": "2"}], start_from_trigger=True)
 plan = OpenCXPlanPhoneAgentsOperator(task_id="plan", agents=[{"name": "a"}], fail_on_changes="{{ params.alarm }}")
-OpenCXSyncPhoneAgentsOperator(task_id="fleet", agents="fleet.yaml", approved_plan=plan.output, do_xcom_push=False)
+OpenCXSyncPhoneAgentsOperator(task_id="fleet", agents="f.yaml", approved_plan=plan.output, max_active_tis_per_dag=None)
 """
 
 WRONG = """
@@ -51,6 +52,7 @@ from airflow_provider_opencx.operators.phone_agent import OpenCXUpsertPhoneAgent
 OpenCXUpsertPhoneAgentOperator(task_id="one", name=5)
 OpenCXUpsertPhoneAgentOperator(task_id="two", name="a", langauge="en")
 OpenCXUpsertPhoneAgentOperator(task_id="three", name="a", on_mismatch="nope")
+OpenCXUpsertPhoneAgentOperator(task_id="four", name="a", max_active_tis_per_dag="1")
 """
 
 
@@ -58,7 +60,7 @@ OpenCXUpsertPhoneAgentOperator(task_id="three", name="a", on_mismatch="nope")
     ("source", "errors"),
     [
         (RIGHT, []),
-        (WRONG, ['"name"', '"langauge"', '"on_mismatch"']),
+        (WRONG, ['"name"', '"langauge"', '"on_mismatch"', '"max_active_tis_per_dag"']),
         (
             "from airflow_provider_opencx.sensors.phone_number import OpenCXPhoneNumberSensor as S\nS(agent_id='1')",
             ["task_id"],

@@ -10,7 +10,6 @@ with DAG(
     "create_agent",
     schedule=None,
     start_date=datetime(2026, 1, 1),
-    max_active_runs=1,
     default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
 ):
     OpenCXCreatePhoneAgentOperator(

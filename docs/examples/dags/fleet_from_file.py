@@ -10,7 +10,6 @@ with DAG(
     "fleet_from_file",
     schedule=None,
     start_date=datetime(2026, 1, 1),
-    max_active_runs=1,
 ):
     OpenCXSyncPhoneAgentsOperator(
         task_id="fleet",

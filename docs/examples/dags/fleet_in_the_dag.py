@@ -21,7 +21,6 @@ with DAG(
     "fleet_in_the_dag",
     schedule=None,
     start_date=datetime(2026, 1, 1),
-    max_active_runs=1,
 ):
     fleet = OpenCXSyncPhoneAgentsOperator(
         task_id="fleet",

@@ -24,7 +24,6 @@ with DAG(
     "mapped_agents",
     schedule=None,
     start_date=datetime(2026, 1, 1),
-    max_active_runs=1,
 ):
     OpenCXUpsertPhoneAgentOperator.partial(
         task_id="agent",

@@ -14,7 +14,6 @@ with DAG(
     schedule="@daily",
     start_date=datetime(2026, 1, 1),
     catchup=False,
-    max_active_runs=1,
 ) as dag:
     agent = OpenCXUpsertPhoneAgentOperator(
         task_id="agent",

@@ -11,7 +11,6 @@ with DAG(
     "no_worker",
     schedule=None,
     start_date=datetime(2026, 1, 1),
-    max_active_runs=1,
     default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
 ):
     agent = OpenCXUpsertPhoneAgentOperator(

@@ -11,7 +11,6 @@ with DAG(
     "patient_retries",
     schedule=None,
     start_date=datetime(2026, 1, 1),
-    max_active_runs=1,
 ):
     OpenCXUpsertPhoneAgentOperator(
         task_id="agent",

@@ -7,7 +7,7 @@ from airflow.sdk import DAG, get_current_context, task
 from airflow_provider_opencx.exceptions import OpenCXAmbiguousNameError
 
 
-@task(retries=2)
+@task(retries=2, max_active_tis_per_dag=1)
 def keep_agent(name: str) -> dict[str, object]:
     """Keep an agent as declared, with the first voice that the service has."""
     # Imported here, so that parsing the Dag does not pay for it.
@@ -29,6 +29,5 @@ with DAG(
     "task_of_your_own",
     schedule=None,
     start_date=datetime(2026, 1, 1),
-    max_active_runs=1,
 ):
     keep_agent("Support")

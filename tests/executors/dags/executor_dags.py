@@ -12,9 +12,9 @@ from airflow_provider_opencx.operators.phone_agent import OpenCXUpsertPhoneAgent
 RETRYING = {"retries": 3, "retry_delay": timedelta(seconds=1)}
 
 with DAG("paced", schedule=None, start_date=datetime(2026, 1, 1), default_args=RETRYING):
-    at_once = OpenCXUpsertPhoneAgentOperator.partial(task_id="agent", opencx_conn_id="opencx_paced").expand(
-        name=["Monday", "Tuesday", "Wednesday"]
-    )
+    at_once = OpenCXUpsertPhoneAgentOperator.partial(
+        task_id="agent", opencx_conn_id="opencx_paced", max_active_tis_per_dag=None
+    ).expand(name=["Monday", "Tuesday", "Wednesday"])
     # Who asks a Redis in the same instant as others may be let through with them: this one asks when they are done.
     at_once >> OpenCXUpsertPhoneAgentOperator(task_id="one_more", name="Thursday", opencx_conn_id="opencx_paced")
 
