@@ -106,7 +106,21 @@ def derive_from_airflow() -> None:
 
 
 class OpenCXConfigError(OpenCXPermanentError):
-    """The Airflow connection is missing, or one of its fields is wrong; the message names the field."""
+    """A field of the Airflow connection is wrong; the message names it."""
+
+
+class OpenCXConnectionNotFoundError(OpenCXError):
+    """Airflow gave no connection of that id: there is none, or it could not be read.
+
+    Retried: where a secrets backend is away for a while, Airflow says the same as where there is no such connection.
+    """
+
+
+class OpenCXCoordinationError(OpenCXError):
+    """The tasks that create one agent could not take turns, so nothing was sent.
+
+    Another task held the lock of the name for too long, or the Redis that the connection names could not be used.
+    """
 
 
 class OpenCXArgumentError(OpenCXPermanentError, ValueError):
@@ -115,6 +129,10 @@ class OpenCXArgumentError(OpenCXPermanentError, ValueError):
 
 class OpenCXAPIError(OpenCXError):
     """The API returned an error response.
+
+    A refusal (301 to 404 and the other 4xx) is permanent only where the service itself says it: its body is a JSON
+    object whose ``statusCode`` is the status. It must say so three times, five seconds apart, about a read, and once
+    about a write. What a proxy says, or one single response, fails a try or a poll.
 
     :param message: what happened.
     :param status_code: HTTP status of the response.
@@ -137,24 +155,44 @@ class OpenCXAPIError(OpenCXError):
         self.retry_after = retry_after
 
 
-class OpenCXAuthenticationError(OpenCXAPIError, OpenCXPermanentError):
+class OpenCXAuthenticationError(OpenCXAPIError):
     """401: the API key was rejected."""
 
 
-class OpenCXPermissionError(OpenCXAPIError, OpenCXPermanentError):
+class OpenCXAuthenticationPermanentError(OpenCXAuthenticationError, OpenCXPermanentError):
+    """An ``OpenCXAuthenticationError`` that is not retried: see :class:`OpenCXAPIError`."""
+
+
+class OpenCXPermissionError(OpenCXAPIError):
     """403: the API key is valid, but lacks the scope for this operation."""
 
 
-class OpenCXNotFoundError(OpenCXAPIError, OpenCXPermanentError):
+class OpenCXPermissionPermanentError(OpenCXPermissionError, OpenCXPermanentError):
+    """An ``OpenCXPermissionError`` that is not retried: see :class:`OpenCXAPIError`."""
+
+
+class OpenCXNotFoundError(OpenCXAPIError):
     """404: there is no such object, or no such API at the connection's base URL."""
 
 
-class OpenCXRequestRefusedError(OpenCXAPIError, OpenCXPermanentError):
-    """400, 422 or another 4xx: the service refuses what was sent, and would refuse it again."""
+class OpenCXNotFoundPermanentError(OpenCXNotFoundError, OpenCXPermanentError):
+    """An ``OpenCXNotFoundError`` that is not retried: see :class:`OpenCXAPIError`."""
 
 
-class OpenCXRedirectError(OpenCXAPIError, OpenCXPermanentError):
+class OpenCXRequestRefusedError(OpenCXAPIError):
+    """400, 422 or another 4xx: the service refuses what was sent."""
+
+
+class OpenCXRequestRefusedPermanentError(OpenCXRequestRefusedError, OpenCXPermanentError):
+    """An ``OpenCXRequestRefusedError`` that is not retried: see :class:`OpenCXAPIError`."""
+
+
+class OpenCXRedirectError(OpenCXAPIError):
     """3xx: the base URL redirects; not followed, because the key must not travel to another host."""
+
+
+class OpenCXRedirectPermanentError(OpenCXRedirectError, OpenCXPermanentError):
+    """An ``OpenCXRedirectError`` that is not retried: see :class:`OpenCXAPIError`."""
 
 
 class OpenCXRateLimitError(OpenCXAPIError):
@@ -194,6 +232,20 @@ class OpenCXUnknownOutcomeError(OpenCXError):
     def __init__(self, message: str = "", *, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class OpenCXUnconfirmedError(OpenCXError):
+    """The service responded to a write as if it were done, and no list has shown it in the time given.
+
+    The next try begins with the list, and finds the agent as soon as it is there.
+
+    :param message: what happened.
+    :param agent_id: the id in the response.
+    """
+
+    def __init__(self, message: str = "", *, agent_id: str | None = None) -> None:
+        super().__init__(message)
+        self.agent_id = agent_id
 
 
 class OpenCXMismatchError(OpenCXError):
@@ -242,6 +294,10 @@ class OpenCXPlanChangedError(OpenCXPlanRefusedError):
 
 class OpenCXAmbiguousNameError(OpenCXPlanRefusedError):
     """Several agents have the name; ``agent_ids`` names them. One may have been created just now, beside another."""
+
+
+class OpenCXNearNameError(OpenCXPlanRefusedError):
+    """No agent has the declared name, and one has what a service may make of it: escaped, trimmed, cut."""
 
 
 class OpenCXAgentExistsError(OpenCXPlanRefusedError):

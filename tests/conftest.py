@@ -94,6 +94,12 @@ def store_dag(
     return store
 
 
+@pytest.fixture(autouse=True)
+def read_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No pause before a refused read is sent again; a program that a test starts makes it."""
+    monkeypatch.setattr("airflow_provider_opencx.client.client.READ_AGAIN_AFTER", 0.0)
+
+
 @pytest.fixture
 def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
     """Puts a base URL and a key behind the default connection, with waits short enough for a test."""

@@ -5,8 +5,10 @@ The modules of this folder are the only ones that import httpx.
 
 from __future__ import annotations
 
+import logging
 import os
 import ssl
+import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -19,7 +21,7 @@ from pydantic import JsonValue
 from pyrate_limiter import Duration, InMemoryBucket, Limiter, Rate
 
 from airflow_provider_opencx.client.body import body_of, read_body
-from airflow_provider_opencx.client.errors import error_of
+from airflow_provider_opencx.client.errors import error_of, is_refused_by_service, permanent
 from airflow_provider_opencx.client.network import proxy_for, tls_context
 from airflow_provider_opencx.client.operation import Method, Request, Response, other_request
 from airflow_provider_opencx.client.settings import ClientSettings
@@ -36,6 +38,14 @@ from airflow_provider_opencx.exceptions import (
     OpenCXUnreachableError,
 )
 from airflow_provider_opencx.text import shortened
+
+REFUSALS_TO_BELIEVE = 3
+"""Consecutive refusals of a read, all of one status and by the service itself, that make a permanent error."""
+
+READ_AGAIN_AFTER = 5.0
+"""Seconds between them."""
+
+log = logging.getLogger(__name__)
 
 _CONNECT_TIMEOUT = 10.0
 _KEEPALIVE_SECONDS = 900.0  # longer than a sensible poll interval, so that polling keeps its connection
@@ -89,8 +99,9 @@ class OpenCXClient:
     ) -> Response:
         """Send a request that this package does not know: the same key, retries, rate limit, masking and errors.
 
-        A GET is sent again after an error that may pass. Anything else is sent again only where the first request
-        provably was not handled. It does not check what exists: a task that is retried sends its POST again.
+        A GET is sent again after an error that may pass, and is refused for good where the service says so three times,
+        five seconds apart. Anything else is sent again only where the first request provably was not handled. It does
+        not check what exists: a task that is retried sends its POST again.
 
         :param method: the HTTP method.
         :param path: the path below the connection's base URL, beginning with a slash.
@@ -105,10 +116,15 @@ class OpenCXClient:
     def send(self, request: Request) -> Response:
         """Send a request and return its response.
 
+        A read that the service itself refuses is sent again: its refusal is permanent when it has been said
+        :data:`REFUSALS_TO_BELIEVE` times, :data:`READ_AGAIN_AFTER` seconds apart. That of a write is at once.
+
         :raises OpenCXAPIError: if the status is not a 2xx.
         :raises OpenCXUnreachableError: if there is no response.
         """
         response = self.send_unchecked(request)
+        if request.operation.is_read and is_refused_by_service(response):
+            response = self._read_again(request, response)
         if not response.is_success:
             raise error_of(request, response)
         return response
@@ -134,6 +150,21 @@ class OpenCXClient:
                 label=request.over(self.settings.name),
                 secret=self.settings.api_key,
             )
+
+    def _read_again(self, request: Request, refusal: Response) -> Response:
+        """Send a refused read again, and return the first response that is not the same refusal.
+
+        :raises OpenCXAPIError: the refusal as a permanent error, if there is no other response.
+        """
+        error = error_of(request, refusal)
+        for _ in range(REFUSALS_TO_BELIEVE - 1):
+            log.warning("%s One such response may be wrong: read again in %.0f s.", error, READ_AGAIN_AFTER)
+            time.sleep(READ_AGAIN_AFTER)
+            response = self.send_unchecked(request)
+            if response.status_code != refusal.status_code or not is_refused_by_service(response):
+                return response
+        seconds = (REFUSALS_TO_BELIEVE - 1) * READ_AGAIN_AFTER
+        raise permanent(error, f"The service said so {REFUSALS_TO_BELIEVE} times in {seconds:.0f} s.")
 
     def close(self) -> None:
         """Close the connections."""

@@ -1,9 +1,13 @@
-"""Turns error responses into this package's errors, with the scope and the noun of the operation in the message."""
+"""Turns error responses into this package's errors, with the scope and the noun of the operation in the message.
+
+A refusal is a status that another try of the same request should meet again: 3xx, and 4xx but for 408 and 429. Whether
+it is believed depends on who says it: a proxy, or a gateway in front of the service, responds with the same statuses.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeAlias
+from typing import NamedTuple
 
 from airflow_provider_opencx.client import decoding
 from airflow_provider_opencx.client.operation import OTHER_REQUEST, Operation, Request, Response
@@ -11,11 +15,16 @@ from airflow_provider_opencx.client.retry_after import RetryAfter
 from airflow_provider_opencx.exceptions import (
     OpenCXAPIError,
     OpenCXAuthenticationError,
+    OpenCXAuthenticationPermanentError,
     OpenCXNotFoundError,
+    OpenCXNotFoundPermanentError,
     OpenCXPermissionError,
+    OpenCXPermissionPermanentError,
     OpenCXRateLimitError,
     OpenCXRedirectError,
+    OpenCXRedirectPermanentError,
     OpenCXRequestRefusedError,
+    OpenCXRequestRefusedPermanentError,
     OpenCXServerError,
 )
 from airflow_provider_opencx.text import shortened
@@ -24,13 +33,65 @@ _MAX_QUOTED = 300
 
 
 def error_of(request: Request, response: Response) -> OpenCXAPIError:
-    """Return the error that an unsuccessful response stands for."""
-    error_class, advice = _kind_of(request.operation, response.status_code)
+    """Return the error that an unsuccessful response stands for.
+
+    The refusal of a write is permanent where the service itself says it. That of a read is not, however it is said: one
+    response may be wrong, and a read can be sent again.
+    """
+    error = _retryable_error_of(request, response)
+    if not request.operation.is_read and is_refused_by_service(response):
+        return permanent(error, "Another try would be refused as well.")
+    return error
+
+
+def is_refused_by_service(response: Response) -> bool:
+    """Return whether a response is a refusal, and the service's own."""
+    return _kind_of(response.status_code).error_class in _PERMANENT and is_from_service(response)
+
+
+def is_from_service(response: Response) -> bool:
+    """Return whether an error response is the service's own: a JSON object whose ``statusCode`` is the status."""
+    try:
+        decoded = decoding.decode(response.body)
+    except ValueError:
+        return False
+    status_code = decoded.get("statusCode") if isinstance(decoded, dict) else None
+    return type(status_code) is int and status_code == response.status_code
+
+
+def permanent(error: OpenCXAPIError, reason: str) -> OpenCXAPIError:
+    """Return the permanent form of a refusal.
+
+    :param error: the refusal, as an error that is retried.
+    :param reason: why it is not retried, in a sentence that is added to the message.
+    """
+    return _PERMANENT[type(error)](
+        f"{error} {reason}",
+        status_code=error.status_code,
+        request_id=error.request_id,
+        retry_after=error.retry_after,
+    )
+
+
+_PERMANENT: Mapping[type[OpenCXAPIError], type[OpenCXAPIError]] = {
+    OpenCXAuthenticationError: OpenCXAuthenticationPermanentError,
+    OpenCXPermissionError: OpenCXPermissionPermanentError,
+    OpenCXNotFoundError: OpenCXNotFoundPermanentError,
+    OpenCXRequestRefusedError: OpenCXRequestRefusedPermanentError,
+    OpenCXRedirectError: OpenCXRedirectPermanentError,
+}
+"""The classes of the refusals, each with its permanent form."""
+
+
+def _retryable_error_of(request: Request, response: Response) -> OpenCXAPIError:
+    kind = _kind_of(response.status_code)
+    is_foreign = kind.error_class in _PERMANENT and not is_from_service(response)
+    advice = _for_operation(f"{_FOREIGN} {kind.advice_if_foreign}" if is_foreign else kind.advice, request.operation)
     message = message_of(response)
     wait = RetryAfter.parse(response.headers.get("retry-after"))
     asked = "" if wait is None else f" The service asks to wait {wait.seconds:.0f} s."
     quoted = f" {message!r}" if message else ""
-    return error_class(
+    return kind.error_class(
         f"{response.label or request}: {response.status_code}{quoted}. {advice}{asked}",
         status_code=response.status_code,
         request_id=response.request_id,
@@ -51,9 +112,8 @@ def message_of(response: Response) -> str:
     return shortened(response.without_secret(text), _MAX_QUOTED)
 
 
-def _kind_of(operation: Operation, status: int) -> tuple[type[OpenCXAPIError], str]:
-    """Return the class of error that a status stands for, and what to do about it."""
-    error_class, advice = _KINDS.get(status) or next(kind for least, kind in _OTHER_KINDS.items() if status >= least)
+def _for_operation(advice: str, operation: Operation) -> str:
+    """Return an advice with the scope and the noun of an operation."""
     scope = f"the scope {operation.scope}" if operation.scope else "the scope that this request needs"
     if operation.id == OTHER_REQUEST:
         missing = "The service does not know this path, or there is no such object"
@@ -61,22 +121,60 @@ def _kind_of(operation: Operation, status: int) -> tuple[type[OpenCXAPIError], s
         missing = f"There is no such {operation.noun}"
     else:
         missing = "The service does not know this path"
-    return error_class, advice.format(scope=scope, missing=missing)
+    return advice.format(scope=scope, missing=missing)
 
 
-_Kind: TypeAlias = tuple[type[OpenCXAPIError], str]
+class _Kind(NamedTuple):
+    """What a status stands for.
+
+    :param error_class: the class of its error.
+    :param advice: what it means, and what to do.
+    :param advice_if_foreign: what to do about a refusal that is not the service's own.
+    """
+
+    error_class: type[OpenCXAPIError]
+    advice: str
+    advice_if_foreign: str = ""
+
+
+def _kind_of(status: int) -> _Kind:
+    return _KINDS.get(status) or next(kind for least, kind in _OTHER_KINDS.items() if status >= least)
+
+
+_FOREIGN = (
+    "This is not the service's own response: it may be from a proxy or a gateway in front of it, and another try may"
+    " succeed."
+)
 
 _KINDS: Mapping[int, _Kind] = {
-    401: (OpenCXAuthenticationError, "The API key was rejected: check the connection's password."),
-    403: (OpenCXPermissionError, "The API key lacks {scope}."),
-    404: (OpenCXNotFoundError, "{missing}, or the connection's Base URL is not that of the API."),
-    408: (OpenCXServerError, "The service could not respond in time; another try may succeed."),
-    429: (OpenCXRateLimitError, "The organization has sent too many requests; another try later may succeed."),
+    401: _Kind(
+        OpenCXAuthenticationError,
+        "The API key was rejected: check the connection's password.",
+        "Check the connection's Base URL and password.",
+    ),
+    403: _Kind(
+        OpenCXPermissionError,
+        "The API key lacks {scope}.",
+        "Check the connection's Base URL, and that the API key has {scope}.",
+    ),
+    404: _Kind(
+        OpenCXNotFoundError,
+        "{missing}, or the connection's Base URL is not that of the API.",
+        "Check the connection's Base URL.",
+    ),
+    408: _Kind(OpenCXServerError, "The service could not respond in time; another try may succeed."),
+    429: _Kind(OpenCXRateLimitError, "The organization has sent too many requests; another try later may succeed."),
 }
 
+_REDIRECT_ADVICE = "Redirects are not followed: set the connection's Base URL to the API itself."
+
 _OTHER_KINDS: Mapping[int, _Kind] = {
-    500: (OpenCXServerError, "The service could not respond now; another try may succeed."),
-    400: (OpenCXRequestRefusedError, "The service refuses the request, and would refuse it again."),
-    0: (OpenCXRedirectError, "Redirects are not followed: set the connection's Base URL to the API itself."),
+    500: _Kind(OpenCXServerError, "The service could not respond now; another try may succeed."),
+    400: _Kind(
+        OpenCXRequestRefusedError,
+        "The service refuses the request.",
+        "Check the connection's Base URL, and what a proxy on the way refuses.",
+    ),
+    0: _Kind(OpenCXRedirectError, _REDIRECT_ADVICE, _REDIRECT_ADVICE),
 }
 """Each from this status up, in descending order; the order matters."""

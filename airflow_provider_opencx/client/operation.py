@@ -47,6 +47,11 @@ class Operation:
     repeatable: bool
     confidence: Confidence = "confirmed"
 
+    @property
+    def is_read(self) -> bool:
+        """Whether it changes nothing."""
+        return self.method == "GET"
+
     def request(
         self,
         *,

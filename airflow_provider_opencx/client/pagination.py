@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import JsonValue
 
+from airflow_provider_opencx.client.errors import error_of
 from airflow_provider_opencx.client.operation import Request, Response
 from airflow_provider_opencx.exceptions import OpenCXResponseError
 
@@ -54,8 +55,14 @@ def list_items(client: OpenCXClient, request: Request, read: Callable[[JsonValue
 
 
 def first_page(client: OpenCXClient, request: Request, read: Callable[[JsonValue], _Item]) -> list[_Item]:
-    """Return the items of the first page of a list; it raises as :func:`list_items` does."""
-    response = client.send(request)
+    """Return the items of the first page of a list, asked for once: a refusal is raised as it is, and not read again.
+
+    :raises OpenCXAPIError: if the status is not a 2xx.
+    :raises OpenCXResponseError: if the page cannot be read.
+    """
+    response = client.send_unchecked(request)
+    if not response.is_success:
+        raise error_of(request, response)
     with response.named():
         return [*map(read, _page(response)[0])]
 

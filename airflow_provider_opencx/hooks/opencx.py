@@ -7,14 +7,14 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, mask_secret
+from airflow.providers.common.compat.sdk import BaseHook, mask_secret
 
 from airflow_provider_opencx import __version__, metrics
 from airflow_provider_opencx.client.client import OpenCXClient
 from airflow_provider_opencx.client.settings import ClientSettings
 from airflow_provider_opencx.connection import form
 from airflow_provider_opencx.connection.settings import client_settings
-from airflow_provider_opencx.exceptions import OpenCXConfigError, OpenCXError, derive_from_airflow
+from airflow_provider_opencx.exceptions import OpenCXConnectionNotFoundError, OpenCXError, derive_from_airflow
 from airflow_provider_opencx.phone_agents import reconcile
 from airflow_provider_opencx.phone_agents.fleet import FleetPlan
 from airflow_provider_opencx.phone_agents.plan import IfExists, PhoneAgents, pick_agent, require_agent
@@ -60,7 +60,8 @@ class OpenCXHook(BaseHook):
     def get_conn(self) -> OpenCXClient:
         """Return the client of this hook; one for its whole life, so that its connections are kept alive.
 
-        :raises OpenCXConfigError: if the connection is missing, or one of its fields is wrong.
+        :raises OpenCXConnectionNotFoundError: if the connection is missing, or cannot be read now.
+        :raises OpenCXConfigError: if one of its fields is wrong.
         """
         return self._client
 
@@ -72,8 +73,8 @@ class OpenCXHook(BaseHook):
     def _client(self) -> OpenCXClient:
         try:
             connection = self.get_connection(self.opencx_conn_id)
-        except AirflowNotFoundException:
-            raise connection_missing(self.opencx_conn_id) from None
+        except Exception as error:
+            raise connection_not_found(self.opencx_conn_id, error) from None
         settings = self.settings_of(connection)
         for secret in settings.secrets:
             mask_secret(secret)
@@ -228,9 +229,14 @@ class OpenCXHook(BaseHook):
         return settings if self._max_retries is None else replace(settings, max_retries=self._max_retries)
 
 
-def connection_missing(conn_id: str) -> OpenCXConfigError:
-    """Return the error that there is no such connection."""
-    return OpenCXConfigError(
-        f"Connection {conn_id!r} is not defined, or cannot be read. Add one of type OpenCX, with the API key as its"
+def connection_not_found(conn_id: str, error: Exception) -> OpenCXConnectionNotFoundError:
+    """Return the error that Airflow gave no connection of an id.
+
+    :param error: what Airflow raised, which does not say whether there is such a connection: it raises "not found" also
+        where a secrets backend is away, and errors of many kinds where its API server is. Its message may hold the key.
+    """
+    return OpenCXConnectionNotFoundError(
+        f"Connection {conn_id!r} is not defined, or cannot be read now (a secrets backend, or Airflow's API server, may"
+        f" be away): {type(error).__name__}. If it is not defined, add one of type OpenCX, with the API key as its"
         " password."
     )

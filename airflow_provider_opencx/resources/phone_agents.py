@@ -367,7 +367,9 @@ def _write(client: OpenCXClient, request: Request) -> PhoneAgent | None:
         response = client.send(request)
     except OpenCXRequestRefusedError as refused:
         older = _in_the_form_before_2026(request)
-        if refused.status_code not in (400, 422) or older is None:
+        # A proxy may refuse what the service has handled, and a create must not be sent twice then.
+        may_be_sent_again = request.operation.repeatable or refused.is_permanent
+        if refused.status_code not in (400, 422) or older is None or not may_be_sent_again:
             raise
         response = _send_in_older_form(client, older, refused)
     with response.named():
@@ -377,7 +379,7 @@ def _write(client: OpenCXClient, request: Request) -> PhoneAgent | None:
 def _in_the_form_before_2026(request: Request) -> Request | None:
     """Return a write with its one language as a string, as it was before 2026; ``None`` if that is no other form.
 
-    A refused write changed nothing, so it may be sent again in this form.
+    A write that the service itself refused changed nothing, so it may be sent again in this form.
     """
     body = request.body if isinstance(request.body, dict) else {}
     language = body.get("language")
@@ -391,7 +393,7 @@ def _send_in_older_form(client: OpenCXClient, older: Request, refused: OpenCXReq
     if response.is_success:
         return response
     error = error_of(older, response)
-    if not isinstance(error, OpenCXRequestRefusedError):
+    if not isinstance(error, type(refused)):  # the service itself must refuse both, where the first is permanent
         raise error
     # The reader decides which of the two refusals is about more than the form of the language.
     raise refused.with_message(

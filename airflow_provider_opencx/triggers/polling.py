@@ -14,14 +14,14 @@ from functools import partial
 from typing import TypeAlias
 
 from airflow.providers.common.compat.connection import get_async_connection
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, mask_secret
+from airflow.providers.common.compat.sdk import mask_secret
 from asgiref.sync import sync_to_async
 
 from airflow_provider_opencx import metrics
 from airflow_provider_opencx.client.client import OpenCXClient
 from airflow_provider_opencx.client.settings import ClientSettings
 from airflow_provider_opencx.exceptions import OpenCXAuthenticationError, OpenCXError, OpenCXRateLimitError
-from airflow_provider_opencx.hooks.opencx import OpenCXHook, connection_missing
+from airflow_provider_opencx.hooks.opencx import OpenCXHook, connection_not_found
 from airflow_provider_opencx.phone_agents.apply import list_agents
 from airflow_provider_opencx.phone_agents.plan import PhoneAgents
 from airflow_provider_opencx.phone_agents.waiting import next_poll_in
@@ -202,8 +202,8 @@ class _PolledConnection:
         await sync_to_async(metrics.prepare, thread_sensitive=False)()
         try:
             connection = await asyncio.shield(get_async_connection(self.conn_id, hook=self._hook))
-        except AirflowNotFoundException:
-            raise connection_missing(self.conn_id) from None
+        except Exception as error:
+            raise connection_not_found(self.conn_id, error) from None
         settings = self._hook.settings_of(connection)
         # Airflow sends the secret to the process that writes the log; the event loop must not wait for that.
         for secret in settings.secrets:

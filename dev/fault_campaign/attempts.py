@@ -38,6 +38,7 @@ SENSOR_TIMEOUT = 300.0
 _TELLS_TIME = (
     "airflow.sdk.bases.sensor",
     "airflow_provider_opencx.sensors.phone_number",
+    "airflow_provider_opencx.client.client",
     "airflow_provider_opencx.phone_agents.apply",
     "airflow_provider_opencx.phone_agents.plan",
     "airflow_provider_opencx.phone_agents.polling",

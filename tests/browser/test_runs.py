@@ -74,10 +74,10 @@ def test_log_names_fix_for_rejected_key(
     assert airflow.end_state("rejected_key", "revoked-key", within=300) == "failed"
 
     pages.open_task("rejected_key", "revoked-key", "appointment_reminder")
-    error = pages.page.get_by_text("OpenCXAuthenticationError")
+    error = pages.page.get_by_text("OpenCXAuthenticationPermanentError")
     expect(error).to_contain_text("The API key was rejected: check the connection's password.")
     assert API_KEY not in pages.page.content()
-    assert len(simulator.requests) == 1
+    assert [request.status for request in simulator.requests] == [401, 401, 401]
     error.click()  # folds the traceback up
     pages.take_picture("failed-task-log", height=600)
 

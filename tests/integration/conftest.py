@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from importlib import import_module
+from itertools import count
 from typing import Any
 
 import pytest
+from airflow.secrets.environment_variables import EnvironmentVariablesBackend
 
-from airflow_provider_opencx.simulator import Simulator
+from airflow_provider_opencx.simulator import Fault, Respond, Simulator
+from airflow_provider_opencx.simulator.responses import error_body
 
 API_KEY = "ocx_live_integrati0n-s3cret"
 
@@ -22,6 +25,38 @@ def simulator(connect: Callable[[str, str], None]) -> Iterator[Simulator]:
     with Simulator(api_keys=(API_KEY,), requests_per_minute=None) as running:
         connect(running.url, API_KEY)
         yield running
+
+
+ODD_RESPONSES: dict[str, Fault] = {
+    f"{status} {by}": Respond(status, error_body(status, "No") if by == "of the service" else "<html>No</html>")
+    for status in (302, 400, 401, 403, 404)
+    for by in ("of the service", "of a proxy")
+}
+
+
+@pytest.fixture(params=ODD_RESPONSES)
+def odd_response(request: pytest.FixtureRequest) -> Fault:
+    """A response that says for good what is so for a moment, or is not so."""
+    return ODD_RESPONSES[request.param]
+
+
+@pytest.fixture
+def secrets_backend_away(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[int], bool]], None]:
+    """Lets Airflow read no connection for a while."""
+
+    def away(is_away: Callable[[int], bool]) -> None:
+        """Let the reads fail whose number, from 1, is one of those."""
+        numbers = count(1)
+        read = EnvironmentVariablesBackend.get_conn_value
+
+        def get_conn_value(backend: Any, conn_id: str, **arguments: Any) -> str | None:
+            if is_away(next(numbers)):
+                raise ConnectionError("the secrets backend does not respond")
+            return read(backend, conn_id, **arguments)
+
+        monkeypatch.setattr(EnvironmentVariablesBackend, "get_conn_value", get_conn_value)
+
+    return away
 
 
 @pytest.fixture(scope="session")

@@ -34,6 +34,7 @@ from airflow_provider_opencx.simulator import (
     Respond,
     Simulator,
 )
+from airflow_provider_opencx.simulator.responses import error_body
 
 FLEET: list[dict[str, Any]] = [
     {"name": "new", "language": ["en", "es"]},
@@ -160,7 +161,7 @@ def test_fleet_retry_repeats_only_failed_agents(sync: Fleet, simulator: Simulato
 
 
 def test_fleet_does_not_retry_permanent_errors(sync: Fleet, simulator: Simulator) -> None:
-    simulator.fail("createPhoneAgent", Respond(422, {"message": "no such voice"}), times=2)
+    simulator.fail("createPhoneAgent", Respond(422, error_body(422, "no such voice")), times=2)
     run = sync([{"name": name} for name in "abc"], retries=3)
     assert (run.state, run.tries("fleet")) == ("failed", 1)
     [error] = sync.errors
@@ -210,8 +211,8 @@ def test_fleet_does_not_duplicate_agent_that_appears_meanwhile(
 @pytest.mark.parametrize(
     ("fault", "writes", "tries"),
     [
-        (Respond(401), 1, 1),
-        (Respond(403), 1, 1),
+        (Respond(401, error_body(401, "No")), 1, 1),
+        (Respond(403, error_body(403, "No")), 1, 1),
         (Respond(429, headers={"Retry-After": "3600"}), 1, 2),
         (Respond(503), 5, 2),
     ],
@@ -461,7 +462,7 @@ def test_plan_table_shows_new_value_in_full(plan_fleet: Fleet) -> None:
 
 
 def test_fleet_sends_every_refused_write_and_reports_briefly(sync: Fleet, simulator: Simulator) -> None:
-    simulator.fail("createPhoneAgent", Respond(422, {"message": "no such voice" * 10}), times=None)
+    simulator.fail("createPhoneAgent", Respond(422, error_body(422, "no such voice" * 10)), times=None)
     names = [f"agent {number}" for number in range(200)]
     sync([{"name": name} for name in names])
     assert [write.body["name"] for write in simulator.writes] == names  # type: ignore[index]  # each body is an agent
@@ -594,7 +595,7 @@ def test_fleet_pushes_plan_even_if_it_fails(sync: Fleet, simulator: Simulator) -
     from airflow.utils.session import create_session
     from sqlalchemy import select
 
-    simulator.fail("createPhoneAgent", Respond(422), times=None)
+    simulator.fail("createPhoneAgent", Respond(422, error_body(422, "No")), times=None)
     run = sync([{"name": "a"}])
     with create_session() as session:
         query = select(XComModel.value).where(XComModel.run_id == run.dag_run.run_id, XComModel.key == "plan")

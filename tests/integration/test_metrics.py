@@ -13,7 +13,7 @@ from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 from airflow_provider_opencx.client.client import OpenCXClient
 from airflow_provider_opencx.client.settings import ClientSettings
 from airflow_provider_opencx.client.transport import Attempt
-from airflow_provider_opencx.exceptions import OpenCXError
+from airflow_provider_opencx.exceptions import OpenCXAuthenticationPermanentError, OpenCXError
 from airflow_provider_opencx.hooks.opencx import OpenCXHook
 from airflow_provider_opencx.resources.phone_agents import (
     PhoneAgentChanges,
@@ -31,6 +31,7 @@ from airflow_provider_opencx.simulator import (
     SlowResponse,
     TruncateResponse,
 )
+from airflow_provider_opencx.simulator.responses import error_body
 
 API_KEY = "ocx_live_integrati0n-s3cret"
 SPEC = PhoneAgentSpec.parse({"name": "a"})
@@ -39,13 +40,24 @@ CREATE = "createPhoneAgent"
 LIST = "listPhoneAgents"
 
 
+def test_metrics_count_refused_read_three_times(simulator: Simulator) -> None:
+    simulator.fail(LIST, Respond(401, error_body(401, "No")), times=None)
+    attempts: list[Attempt] = []
+    client = OpenCXClient(ClientSettings(simulator.url, API_KEY), attempts.append)
+    with client, pytest.raises(OpenCXAuthenticationPermanentError):
+        list_phone_agents(client)
+    assert [(attempt.operation, attempt.outcome, attempt.is_retry) for attempt in attempts] == [
+        (LIST, "401", False)
+    ] * 3
+
+
 @pytest.mark.parametrize(
     ("operation", "faults", "expected"),
     [
         (LIST, [], ["200"]),
         (LIST, [Respond(429), Respond(503), Respond(408)], ["429", "503", "408", "200"]),
         (LIST, [Respond(503)] * 5, ["503"] * 4),
-        (LIST, [Respond(401)], ["401"]),
+        (LIST, [Respond(401, "<html>")], ["401"]),
         (LIST, [CloseBeforeHandling(), TruncateResponse()], ["connection_error", "broken_response", "200"]),
         (LIST, [SlowResponse(3)], ["timeout", "200"]),
         (LIST, [Respond(429, headers={"Retry-After": "900"})], ["429"]),
@@ -125,7 +137,7 @@ def fleet(hook: OpenCXHook, *names: str) -> None:
         ([], lambda hook: hook.create_phone_agent(SPEC), ["created"]),
         ([LoseResponse()], lambda hook: hook.create_phone_agent(SPEC), ["created"]),
         ([CloseBeforeHandling()], lambda hook: hook.create_phone_agent(SPEC), ["failed"]),
-        ([Respond(422)], lambda hook: hook.create_phone_agent(SPEC), ["failed"]),
+        ([Respond(422, error_body(422, "No"))], lambda hook: hook.create_phone_agent(SPEC), ["failed"]),
         ([], lambda hook: hook.create_phone_agent(PhoneAgentSpec.parse({"name": "old"})), ["adopted"]),
         ([], lambda hook: hook.upsert_phone_agent(PhoneAgentSpec.parse({"name": "old"})), ["unchanged"]),
         ([], lambda hook: hook.upsert_phone_agent(PhoneAgentSpec.parse({"name": "twice"})), ["refused"]),

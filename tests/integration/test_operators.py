@@ -17,6 +17,7 @@ from airflow_provider_opencx.operators.phone_agent import (
 )
 from airflow_provider_opencx.sensors.phone_number import OpenCXPhoneNumberSensor
 from airflow_provider_opencx.simulator import LoseResponse, Respond, Simulator
+from airflow_provider_opencx.simulator.responses import error_body
 
 WRITING_OPERATORS = pytest.mark.parametrize(
     "operator", [OpenCXCreatePhoneAgentOperator, OpenCXUpsertPhoneAgentOperator], ids=["create", "upsert"]
@@ -93,7 +94,14 @@ def test_operators_retry_finds_agent_of_earlier_try(
 
 
 @pytest.mark.parametrize(
-    ("fault", "tries"), [(Respond(401), 1), (Respond(403), 1), (Respond(404), 1), (Respond(503), 3)], ids=str
+    ("fault", "tries"),
+    [
+        (Respond(401, error_body(401, "No")), 1),
+        (Respond(403, error_body(403, "No")), 1),
+        (Respond(404, error_body(404, "No")), 1),
+        (Respond(503), 3),
+    ],
+    ids=str,
 )
 def test_upsert_retries_only_transient_errors(
     fault: Respond, tries: int, dag: DAG, run_dag: Callable[..., Any], simulator: Simulator

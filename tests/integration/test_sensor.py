@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -22,14 +23,15 @@ from airflow_provider_opencx.exceptions import (
     OpenCXAgentNotFoundError,
     OpenCXAmbiguousNameError,
     OpenCXArgumentError,
-    OpenCXAuthenticationError,
+    OpenCXAuthenticationPermanentError,
     OpenCXConfigError,
     OpenCXError,
-    OpenCXPermissionError,
+    OpenCXPermissionPermanentError,
     OpenCXServerError,
 )
 from airflow_provider_opencx.sensors.phone_number import OpenCXPhoneNumberSensor
-from airflow_provider_opencx.simulator import CloseBeforeHandling, Respond, Simulator
+from airflow_provider_opencx.simulator import CloseBeforeHandling, Fault, Respond, Simulator
+from airflow_provider_opencx.simulator.responses import error_body
 
 MODES: dict[str, dict[str, Any]] = {
     "poke": {"mode": "poke", "deferrable": False},
@@ -133,9 +135,37 @@ def test_sensor_tolerates_five_failed_polls(fault: Any, wait: Waiting, simulator
     assert simulator.count("listPhoneAgents") == 6
 
 
+def test_sensors_survive_one_odd_response(odd_response: Fault, dag: DAG, simulator: Simulator) -> None:
+    simulator.provision_after = "100reads"
+    ids = [str(simulator.add_agent(f"agent {number}")["id"]) for number in range(50)]
+    with dag:
+        sensors = [
+            OpenCXPhoneNumberSensor(task_id=id, agent_id=id, mode="poke", poke_interval=0.2, timeout=60) for id in ids
+        ]
+    simulator.fail("listPhoneAgents", odd_response)
+    with ThreadPoolExecutor(len(sensors)) as threads:
+        agents = [*threads.map(lambda sensor: sensor.execute({}), sensors)]
+    assert [agent["id"] for agent in agents] == ids
+    assert all(agent["phone_number"] for agent in agents)
+
+
+def test_sensor_waits_while_secrets_backend_is_away(
+    wait: Waiting, simulator: Simulator, secrets_backend_away: Callable[..., None]
+) -> None:
+    agent = simulator.add_agent("a")
+    secrets_backend_away(lambda number: number <= 3)
+    run = wait(agent_id=agent["id"], poke_interval=0.01)
+    assert run.state == "success"
+    assert run.xcom("await")["phone_number"]
+
+
 def two_of_a_name(simulator: Simulator) -> None:
     simulator.add_agent("a")
     simulator.add_agent("a")
+
+
+def refusing(status: int) -> Callable[[Simulator], None]:
+    return lambda simulator: simulator.fail("listPhoneAgents", Respond(status, error_body(status, "No")), times=None)
 
 
 @pytest.mark.parametrize(
@@ -143,8 +173,8 @@ def two_of_a_name(simulator: Simulator) -> None:
     [
         (lambda _: None, {"agent_id": "gone"}, OpenCXAgentNotFoundError, "phone agent gone", 3),
         (two_of_a_name, {"agent_name": "a"}, OpenCXAmbiguousNameError, "pa_000001, pa_000002", 1),
-        (lambda s: s.fail("listPhoneAgents", Respond(401), None), {}, OpenCXAuthenticationError, "rejected", 1),
-        (lambda s: s.fail("listPhoneAgents", Respond(403), None), {}, OpenCXPermissionError, "phone:read", 1),
+        (refusing(401), {}, OpenCXAuthenticationPermanentError, "rejected", 3),
+        (refusing(403), {}, OpenCXPermissionPermanentError, "phone:read", 3),
         (lambda s: s.fail("listPhoneAgents", Respond(503), None), {}, OpenCXServerError, "503", 6),
     ],
     ids=["missing", "ambiguous", "401", "403", "503"],

@@ -14,9 +14,10 @@ from airflow import __version__
 from airflow.providers.common.compat.sdk import XCom
 from airflow.sdk import DAG, Asset, TaskGroup, task
 
-from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXAuthenticationError
+from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXAuthenticationPermanentError
 from airflow_provider_opencx.sensors.phone_number import OpenCXPhoneNumberSensor
 from airflow_provider_opencx.simulator import Respond, Simulator
+from airflow_provider_opencx.simulator.responses import error_body
 from airflow_provider_opencx.triggers import start
 from airflow_provider_opencx.triggers.phone_number import OpenCXPhoneNumberTrigger
 
@@ -277,7 +278,7 @@ def test_start_from_trigger_failure_deletes_stale_xcom(
     simulator: Simulator,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    simulator.fail("listPhoneAgents", Respond(401), times=None)
+    simulator.fail("listPhoneAgents", Respond(401, error_body(401, "No")), times=None)
     errors: list[BaseException] = []
     if not can_be_deleted:
         monkeypatch.setattr(XCom, "delete", lambda **_: 1 / 0)
@@ -297,7 +298,7 @@ def test_start_from_trigger_failure_deletes_stale_xcom(
     sensor.resume_execution = after_an_earlier_try  # type: ignore[method-assign]  # puts there what a worker left
     run = run_dag(dag)
     assert run.states("await") == ["failed"]
-    assert [type(error) for error in errors] == [OpenCXAuthenticationError]
+    assert [type(error) for error in errors] == [OpenCXAuthenticationPermanentError]
     assert run.xcoms("await") == ([] if can_be_deleted else [{"id": "of an earlier try"}])
 
 

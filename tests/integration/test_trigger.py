@@ -16,10 +16,11 @@ import pytest
 from airflow.sdk import AssetWatcher
 from airflow_standalone import connection_json
 
-from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXError
+from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXAuthenticationPermanentError, OpenCXError
 from airflow_provider_opencx.hooks.opencx import OpenCXHook
 from airflow_provider_opencx.resources.phone_agents import PhoneAgentChanges
-from airflow_provider_opencx.simulator import Respond, Simulator, SlowResponse
+from airflow_provider_opencx.simulator import Fault, Respond, Simulator, SlowResponse
+from airflow_provider_opencx.simulator.responses import error_body
 from airflow_provider_opencx.triggers import phone_number, polling, threads
 from airflow_provider_opencx.triggers.phone_number import OpenCXPhoneNumberTrigger, result_of
 
@@ -128,7 +129,7 @@ def test_trigger_keeps_interval_as_tasks_come_and_go(simulator: Simulator) -> No
 
 
 def test_trigger_polls_at_once_after_earlier_error(simulator: Simulator) -> None:
-    simulator.fail("listPhoneAgents", Respond(401))
+    simulator.fail("listPhoneAgents", Respond(401, error_body(401, "No")), times=3)
     simulator.add_agent("a")
 
     async def test() -> None:
@@ -377,11 +378,79 @@ def test_trigger_picks_up_replaced_key(simulator: Simulator, monkeypatch: pytest
                 return await super().respond(call, handle)
 
         simulator.fail("listPhoneAgents", Respond(200, []))
-        simulator.fail("listPhoneAgents", Replaced(401))
+        simulator.fail("listPhoneAgents", Replaced(401, error_body(401, "No")))
         [event] = await ended([started(trigger(agent_name="a", poll_interval=0.05))])
         assert result_of(event)["name"] == "a"
 
     in_event_loop(test)
+
+
+def test_triggers_survive_one_odd_response(odd_response: Fault, simulator: Simulator) -> None:
+    simulator.provision_after = "3reads"
+    ids = [simulator.add_agent(f"agent {number}")["id"] for number in range(50)]
+    simulator.fail("listPhoneAgents", odd_response)
+
+    async def test() -> None:
+        events = await ended([started(trigger(agent_id=id, poll_interval=0.2)) for id in ids])
+        assert [result_of(event)["id"] for event in events] == ids
+        assert all(result_of(event)["phone_number"] for event in events)
+
+    in_event_loop(test)
+
+
+@pytest.mark.parametrize("reads_that_fail", [(), (2, 3, 4)], ids=["", "with the secrets backend away"])
+def test_rejected_key_fails_all_triggers(
+    reads_that_fail: tuple[int, ...],
+    simulator: Simulator,
+    secrets_backend_away: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_OPENCX_DEFAULT", connection_json(simulator.url, "an-old-key"))
+    secrets_backend_away(lambda number: number in reads_that_fail)
+
+    async def test() -> None:
+        events = await ended([started(trigger(agent_name="a", poll_interval=0.01)) for _ in range(50)])
+        for event in events:
+            with pytest.raises(OpenCXAuthenticationPermanentError, match=r"rejected.* 3 times"):
+                result_of(event)
+
+    in_event_loop(test)
+    assert simulator.count("listPhoneAgents") == (6 if reads_that_fail else 3)
+
+
+def test_triggers_wait_while_secrets_backend_is_away(
+    simulator: Simulator, secrets_backend_away: Callable[..., None]
+) -> None:
+    agent = simulator.add_agent("a")
+    secrets_backend_away(lambda number: number <= 5)
+
+    async def test() -> None:
+        events = await ended([started(trigger(agent_id=agent["id"], poll_interval=0.01)) for _ in range(50)])
+        assert all(result_of(event)["phone_number"] for event in events)
+
+    in_event_loop(test)
+    assert simulator.count("listPhoneAgents") == 1
+
+
+def test_trigger_picks_up_replaced_key_after_secrets_backend_was_away(
+    simulator: Simulator, secrets_backend_away: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = simulator.add_agent("a")
+    monkeypatch.setenv("AIRFLOW_CONN_OPENCX_DEFAULT", connection_json(simulator.url, "an-old-key"))
+
+    def is_away(number: int) -> bool:
+        if number == 2:
+            monkeypatch.setenv("AIRFLOW_CONN_OPENCX_DEFAULT", connection_json(simulator.url, API_KEY))
+        return number in (2, 3, 4)
+
+    secrets_backend_away(is_away)
+
+    async def test() -> None:
+        events = await ended([started(trigger(agent_id=agent["id"], poll_interval=0.01)) for _ in range(50)])
+        assert all(result_of(event)["phone_number"] for event in events)
+
+    in_event_loop(test)
+    assert [request.status for request in simulator.requests] == [401, 401, 401, 200]
 
 
 def test_trigger_survives_unexpected_errors(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:

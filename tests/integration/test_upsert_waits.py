@@ -12,13 +12,14 @@ from airflow.sdk import DAG
 
 from airflow_provider_opencx.exceptions import (
     OpenCXArgumentError,
-    OpenCXAuthenticationError,
+    OpenCXAuthenticationPermanentError,
     OpenCXPhoneNumberTimeoutError,
     OpenCXServerError,
 )
 from airflow_provider_opencx.operators.phone_agent import OpenCXUpsertPhoneAgentOperator
 from airflow_provider_opencx.phone_agents import polling
 from airflow_provider_opencx.simulator import Respond, Simulator
+from airflow_provider_opencx.simulator.responses import error_body
 
 IN_BOTH_MODES = pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "deferrable"])
 
@@ -88,7 +89,10 @@ def test_upsert_tolerates_five_failed_polls(deferrable: bool, upsert: Upsert, si
 @IN_BOTH_MODES
 @pytest.mark.parametrize(
     ("fault", "error", "tries"),
-    [(Respond(503), OpenCXServerError, 2), (Respond(401), OpenCXAuthenticationError, 1)],
+    [
+        (Respond(503), OpenCXServerError, 2),
+        (Respond(401, error_body(401, "No")), OpenCXAuthenticationPermanentError, 1),
+    ],
     ids=["503", "401"],
 )
 def test_upsert_stops_waiting_for_an_error(

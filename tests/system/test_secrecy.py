@@ -8,6 +8,7 @@ from typing import Any
 from airflow_standalone import AirflowStandalone
 
 from airflow_provider_opencx.simulator import Fault, Respond, Simulator
+from airflow_provider_opencx.simulator.responses import error_body
 
 SECRET = b"s3cret-of-the-system-tests"
 
@@ -17,7 +18,7 @@ class RepeatTheKey(Fault):
 
     async def respond(self, call: Any, handle: Any) -> Any:
         _, _, key = call.authorization.partition(" ")
-        return await Respond(401, {"message": f"{key} is not a key of ours"}).respond(call, handle)
+        return await Respond(401, error_body(401, f"{key} is not a key of ours")).respond(call, handle)
 
 
 def test_key_stays_out_of_everything_airflow_writes(airflow: AirflowStandalone, simulator: Simulator) -> None:

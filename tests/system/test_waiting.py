@@ -104,4 +104,4 @@ def test_deferrable_does_not_retry_timeouts_or_errors(airflow: AirflowStandalone
     )
     assert airflow.xcom("deferred_timeouts", run_id, "upsert_waits", key="id") == agent["id"]
     assert "OpenCXAgentNotFoundError" in "".join(airflow.task_log("deferred_timeouts", run_id, "missing"))
-    assert "OpenCXAuthenticationError" in "".join(airflow.task_log("deferred_timeouts", run_id, "rejected"))
+    assert "OpenCXAuthenticationPermanentError" in "".join(airflow.task_log("deferred_timeouts", run_id, "rejected"))

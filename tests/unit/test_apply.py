@@ -107,7 +107,8 @@ def test_circuit_breaker_ignores_refusals_of_one_agent(responses: list[Response]
 
     def respond(request: Request) -> Response:
         agent, response = next(of_agent)
-        return replace(response, body=json.dumps({**agent.as_dict(), "first_message": "Hi"}).encode())
+        body = {**agent.as_dict(), "first_message": "Hi", "statusCode": response.status_code}
+        return replace(response, body=json.dumps(body).encode())
 
     client = Replies(respond)
     results = FleetWriter(client, plans, listed_at=0.0).write()

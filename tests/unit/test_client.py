@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
 
+from airflow_provider_opencx import exceptions
 from airflow_provider_opencx.client import body, network
 from airflow_provider_opencx.client import client as client_module
 from airflow_provider_opencx.client.client import OpenCXClient
+from airflow_provider_opencx.client.errors import permanent
 from airflow_provider_opencx.client.settings import ClientSettings
 from airflow_provider_opencx.exceptions import (
     OpenCXAPIError,
     OpenCXAuthenticationError,
+    OpenCXAuthenticationPermanentError,
     OpenCXConfigError,
     OpenCXError,
     OpenCXNotFoundError,
@@ -28,6 +33,7 @@ from airflow_provider_opencx.exceptions import (
     OpenCXServerError,
     OpenCXUnreachableError,
 )
+from airflow_provider_opencx.resources import all_operations
 from airflow_provider_opencx.resources.phone_agents import (
     PhoneAgentChanges,
     PhoneAgentSpec,
@@ -47,6 +53,7 @@ from airflow_provider_opencx.simulator import (
 )
 
 KEY = "test-key"
+READ_AGAIN_AFTER = client_module.READ_AGAIN_AFTER  # before the tests set it to none
 SPEC = PhoneAgentSpec.parse({"name": "a"})
 
 
@@ -186,7 +193,7 @@ def test_retry_after_long_raises_at_once(
 @pytest.mark.parametrize(
     ("answer", "error", "says"),
     [
-        (Respond(401, {"message": "Invalid"}), OpenCXAuthenticationError, "'Invalid'. The API key was rejected"),
+        (Respond(401, {"message": "Invalid"}), OpenCXAuthenticationError, "'Invalid'. This is not the service's own"),
         (Respond(403, {"error": "Forbidden"}), OpenCXPermissionError, "phone:read"),
         (Respond(404, "<html>nothing here</html>"), OpenCXNotFoundError, "Base URL"),
         (Respond(422, {"message": ["name: too long", "type: odd"]}), OpenCXRequestRefusedError, "name: too long; type"),
@@ -209,6 +216,152 @@ def test_client_error_says_what_to_do(
     assert "GET /phone" in str(raised.value)
     assert "nothing here" not in str(raised.value)
     assert opencx_simulator.count("listPhoneAgents") == 1
+
+
+REFUSALS = {
+    OpenCXRedirectError: (301, 302, 307),
+    OpenCXRequestRefusedError: (400, 405, 409, 413, 422, 499),
+    OpenCXAuthenticationError: (401,),
+    OpenCXPermissionError: (403,),
+    OpenCXNotFoundError: (404,),
+}
+BODIES_OF_THE_SERVICE: dict[str, Callable[[int], Any]] = {
+    "the service's": lambda status: {"statusCode": status, "message": "No", "error": "No"},
+    "the service's least": lambda status: {"statusCode": status},
+}
+OTHER_BODIES: dict[str, Callable[[int], Any]] = {
+    "a page": lambda status: "<html>No</html>",
+    "nothing": lambda status: "",
+    "a list": lambda status: [{"statusCode": status}],
+    "no status": lambda status: {"message": "No"},
+    "another status": lambda status: {"statusCode": status + 1},
+    "a status as text": lambda status: {"statusCode": str(status)},
+    "a status as a fraction": lambda status: {"statusCode": float(status)},
+    "a boolean": lambda status: {"statusCode": True},
+    "too deep": lambda status: "[" * 100_000,
+}
+READS: list[Callable[[OpenCXClient], object]] = [
+    list_phone_agents,
+    list_voices,
+    lambda client: client.request("GET", "/phone"),
+]
+WRITES: list[Callable[[OpenCXClient], object]] = [
+    lambda client: create_phone_agent(client, SPEC),
+    lambda client: update_phone_agent(client, "1", PhoneAgentChanges.parse({"first_message": "Hi"})),
+    lambda client: client.request("POST", "/phone", json={"name": "a"}),
+]
+
+
+def refused(status: int) -> Respond:
+    return Respond(status, {"statusCode": status, "message": "No"})
+
+
+def fail_all(simulator: Simulator, fault: Respond) -> None:
+    for operation in all_operations():
+        simulator.fail(operation.id, fault, times=None)
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(error, status) for error, statuses in REFUSALS.items() for status in statuses]
+)
+@pytest.mark.parametrize("body_of", [*BODIES_OF_THE_SERVICE, *OTHER_BODIES])
+def test_client_believes_refusal_of_the_service_alone(
+    error: type[OpenCXAPIError], status: int, body_of: str, client: OpenCXClient, opencx_simulator: Simulator
+) -> None:
+    fail_all(opencx_simulator, Respond(status, {**BODIES_OF_THE_SERVICE, **OTHER_BODIES}[body_of](status)))
+    is_from_service = body_of in BODIES_OF_THE_SERVICE
+    for requests, sent, is_permanent in (
+        (READS, 3 if is_from_service else 1, is_from_service),
+        (WRITES, 1, is_from_service),
+        ([ping], 1, False),
+    ):
+        for request in requests:
+            before = len(opencx_simulator.requests)
+            with pytest.raises(error) as raised:
+                request(client)
+            assert (raised.value.is_permanent, raised.value.status_code) == (is_permanent, status)
+            assert len(opencx_simulator.requests) - before == sent
+            assert ("not the service's own" in str(raised.value)) == (not is_from_service)
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 503, 599])
+def test_client_never_takes_transient_status_for_permanent(
+    status: int, client: OpenCXClient, opencx_simulator: Simulator
+) -> None:
+    fail_all(opencx_simulator, refused(status))
+    for request in (*READS, *WRITES, ping):
+        before = len(opencx_simulator.requests)
+        with pytest.raises(OpenCXAPIError) as raised:
+            request(with_settings(client, max_retries=0))
+        assert not raised.value.is_permanent
+        assert len(opencx_simulator.requests) - before == 1
+
+
+@pytest.mark.parametrize(
+    ("others", "error"),
+    [
+        ([], None),
+        ([refused(401)], None),
+        ([Respond(401, "<html>")], OpenCXAuthenticationError),
+        ([refused(401), Respond(401, "<html>")], OpenCXAuthenticationError),
+        ([refused(403)], OpenCXPermissionError),
+        ([refused(401), Respond(302)], OpenCXRedirectError),
+        ([Respond(503)], OpenCXServerError),
+        ([refused(401), Respond(429, headers={"Retry-After": "900"})], OpenCXRateLimitError),
+        ([CloseBeforeHandling()], OpenCXUnreachableError),
+        ([refused(401), Respond(200, "<html>")], OpenCXResponseError),
+    ],
+)
+def test_read_that_is_refused_and_then_not_is_no_permanent_error(
+    others: list[Any],
+    error: type[OpenCXError] | None,
+    client: OpenCXClient,
+    opencx_simulator: Simulator,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    for fault in (refused(401), *others):
+        opencx_simulator.fail("listPhoneAgents", fault)
+    client = with_settings(client, max_retries=0)
+    if error is None:
+        assert list_phone_agents(client) == []
+    else:
+        with pytest.raises(error) as raised:
+            list_phone_agents(client)
+        assert type(raised.value) is error
+    assert len(opencx_simulator.requests) == 1 + len(others) + (error is None)
+    assert "401 'No'. The API key was rejected" in caplog.records[0].getMessage()
+    assert caplog.records[0].levelname == "WARNING"
+
+
+def test_refused_read_is_sent_three_times_five_seconds_apart(
+    client: OpenCXClient, opencx_simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[tuple[float, int]] = []
+    clock = SimpleNamespace(sleep=lambda seconds: slept.append((seconds, len(opencx_simulator.requests))))
+    monkeypatch.setattr(client_module, "time", clock)
+    monkeypatch.setattr(client_module, "READ_AGAIN_AFTER", READ_AGAIN_AFTER)
+    opencx_simulator.fail("listPhoneAgents", refused(401), times=None)
+    with pytest.raises(OpenCXAuthenticationPermanentError, match="The service said so 3 times in 10 s"):
+        list_phone_agents(client)
+    assert slept == [(5.0, 1), (5.0, 2)]
+    assert len(opencx_simulator.requests) == 3
+
+
+def test_every_refusal_has_a_permanent_form() -> None:
+    forms = {
+        error: permanent(error("No.", status_code=400, request_id="r1", retry_after=1.0), "Twice.")
+        for error in REFUSALS
+    }
+    assert {type(form) for form in forms.values()} == {
+        error for error in vars(exceptions).values() if is_permanent_form(error)
+    }
+    for error, form in forms.items():
+        assert isinstance(form, error)
+        assert (str(form), form.status_code, form.request_id, form.retry_after) == ("No. Twice.", 400, "r1", 1.0)
+
+
+def is_permanent_form(error: object) -> bool:
+    return isinstance(error, type) and issubclass(error, OpenCXAPIError) and error.is_permanent
 
 
 def test_client_error_hides_repeated_key(client: OpenCXClient, opencx_simulator: Simulator) -> None:

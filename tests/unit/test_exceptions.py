@@ -18,11 +18,11 @@ PERMANENT = {
     "OpenCXPermanentError",
     "OpenCXConfigError",
     "OpenCXArgumentError",
-    "OpenCXAuthenticationError",
-    "OpenCXPermissionError",
-    "OpenCXNotFoundError",
-    "OpenCXRequestRefusedError",
-    "OpenCXRedirectError",
+    "OpenCXAuthenticationPermanentError",
+    "OpenCXPermissionPermanentError",
+    "OpenCXNotFoundPermanentError",
+    "OpenCXRequestRefusedPermanentError",
+    "OpenCXRedirectPermanentError",
     "OpenCXCreateMismatchError",
     "OpenCXNameMismatchError",
     "OpenCXPlanRefusedError",
@@ -32,6 +32,7 @@ PERMANENT = {
     "OpenCXDriftError",
     "OpenCXFleetPermanentError",
     "OpenCXAgentNotFoundError",
+    "OpenCXNearNameError",
 }
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowNotFoundException
+from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
+from airflow.sdk.execution_time.comms import ErrorResponse
 from airflow_standalone import connection_json
 
 from airflow_provider_opencx.exceptions import (
@@ -16,6 +19,7 @@ from airflow_provider_opencx.exceptions import (
     OpenCXArgumentError,
     OpenCXAuthenticationError,
     OpenCXConfigError,
+    OpenCXConnectionNotFoundError,
     OpenCXCreateMismatchError,
     OpenCXError,
     OpenCXFleetError,
@@ -39,6 +43,7 @@ from airflow_provider_opencx.simulator import (
     Respond,
     Simulator,
 )
+from airflow_provider_opencx.simulator.responses import error_body
 
 GENERATIONS = pytest.mark.parametrize("generation", ["2024", "2025", "2026"])
 
@@ -94,7 +99,7 @@ def test_upsert_does_not_repeat_uncertain_create(fault: Any, hook: Any, connecte
 def test_upsert_error_says_lost_create_may_exist(hook: Any, connected: Simulator) -> None:
     connected.fail("createPhoneAgent", LoseResponse())
     connected.fail("listPhoneAgents", IgnoreFields())  # the look before the create works
-    connected.fail("listPhoneAgents", Respond(401))
+    connected.fail("listPhoneAgents", Respond(401, error_body(401, "No")), times=3)
     with pytest.raises(OpenCXAuthenticationError, match=r"'a' was created is not known: .*The API key was rejected"):
         hook.upsert_phone_agent(spec())
 
@@ -115,7 +120,7 @@ def test_update_error_says_update_was_done(hook: Any, connected: Simulator) -> N
     agent = connected.add_agent("a")
     connected.fail("updatePhoneAgent", EmptyResponse())
     connected.fail("listPhoneAgents", IgnoreFields())  # the look before the update works
-    connected.fail("listPhoneAgents", Respond(403))
+    connected.fail("listPhoneAgents", Respond(403, error_body(403, "No")), times=3)
     with pytest.raises(OpenCXPermissionError, match=r"'a' \(pa_000001\) was updated, and could not be read back"):
         hook.update_phone_agent(agent_id=agent["id"], changes=changes(first_message="Hi"))
 
@@ -166,9 +171,17 @@ def test_update_reads_back_after_unexpected_response(body: str, hook: Any, conne
 
 
 def test_upsert_refusal_gives_both_language_reasons(hook: Any, connected: Simulator) -> None:
-    connected.fail("createPhoneAgent", Respond(400, {"message": "voice_id 'x' does not exist"}))
+    connected.fail("createPhoneAgent", Respond(400, error_body(400, "voice_id 'x' does not exist")))
     with pytest.raises(OpenCXRequestRefusedError, match=r"voice_id 'x' does not exist.*language: 'en' is not of type"):
         hook.upsert_phone_agent(spec(language="en", voice_id="x"))
+
+
+def test_create_refused_by_proxy_is_not_sent_in_another_form(hook: Any, connected: Simulator) -> None:
+    connected.fail("createPhoneAgent", Respond(400, "<html>"))
+    with pytest.raises(OpenCXRequestRefusedError, match="not the service's own response") as error:
+        hook.upsert_phone_agent(spec(language="en"))
+    assert not error.value.is_permanent
+    assert connected.count("createPhoneAgent") == 1
 
 
 def test_create_adopts_or_fails(hook: Any, connected: Simulator) -> None:
@@ -280,6 +293,31 @@ def test_hook_refuses_bad_connection_before_request(
     assert connected.requests == []
 
 
+CONNECTION_ERRORS = [
+    AirflowNotFoundException("The conn_id `opencx_default` isn't defined"),
+    AirflowRuntimeError(ErrorResponse(error=ErrorType.API_SERVER_ERROR)),
+    PermissionError("Access denied for connection 'opencx_default'"),
+    AirflowException("Invalid connection string: opencx://:test-key@://"),
+    ConnectionError("Connection refused"),
+]
+
+
+@pytest.mark.parametrize("raised", CONNECTION_ERRORS, ids=lambda error: type(error).__name__)
+def test_hook_retries_connection_that_cannot_be_read(
+    raised: Exception, connected: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hook = OpenCXHook()
+    with monkeypatch.context() as away:
+        away.setattr(OpenCXHook, "get_connection", Mock(side_effect=raised))
+        with pytest.raises(
+            OpenCXConnectionNotFoundError, match="Connection 'opencx_default' is not defined, or"
+        ) as error:
+            hook.list_phone_agents()
+    assert not error.value.is_permanent
+    assert "test-key" not in str(error.value)
+    assert hook.list_phone_agents() == []
+
+
 class TestConnectionTest:
     def test_sends_one_authenticated_get(self, connected: Simulator) -> None:
         assert OpenCXHook().test_connection() == (
@@ -291,8 +329,9 @@ class TestConnectionTest:
     @pytest.mark.parametrize(
         ("answer", "says"),
         [
-            (Respond(401), "rejected"),
-            (Respond(403), "phone:read"),
+            (Respond(401, error_body(401, "No")), "rejected"),
+            (Respond(403, error_body(403, "No")), "phone:read"),
+            (Respond(401), "not the service's own response"),
             (Respond(503), "could not respond now"),
             (ProxyPage(200), "not JSON"),
             (Respond(200, {"status": "fine"}), "neither a list nor a page"),
@@ -327,7 +366,7 @@ def test_fleet_lists_once_and_writes_once_per_agent(hook: Any, connected: Simula
 
 
 def test_fleet_error_names_each_failed_agent(hook: Any, connected: Simulator) -> None:
-    connected.fail("createPhoneAgent", Respond(422, {"message": "no"}))
+    connected.fail("createPhoneAgent", Respond(422, error_body(422, "no")))
     connected.fail("createPhoneAgent", CloseBeforeHandling())
     with pytest.raises(OpenCXFleetError) as error:
         hook.apply_plan(hook.plan_phone_agents([spec(), spec(name="b"), spec(name="c")]))

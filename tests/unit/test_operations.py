@@ -26,6 +26,7 @@ from airflow_provider_opencx.exceptions import (
 from airflow_provider_opencx.resources import all_operations
 from airflow_provider_opencx.resources.phone_agents import LIST_PHONE_AGENTS, UPDATE_PHONE_AGENT
 from airflow_provider_opencx.simulator import LoseResponse, Respond, Simulator
+from airflow_provider_opencx.simulator.responses import error_body
 
 KEY = "test-key"
 EVERY_OPERATION = pytest.mark.parametrize("operation", all_operations(), ids=lambda operation: operation.id)
@@ -67,31 +68,49 @@ def test_operation_is_repeatable_only_if_nothing_happens_twice(operation: Operat
 def test_operation_names_scope_and_noun_in_errors(
     operation: Operation, client: OpenCXClient, opencx_simulator: Simulator
 ) -> None:
-    opencx_simulator.fail(operation.id, Respond(403))
-    with pytest.raises(OpenCXPermissionError, match=f"The API key lacks the scope {operation.scope}"):
-        send(client, operation)
-    opencx_simulator.fail(operation.id, Respond(404))
-    with pytest.raises(OpenCXNotFoundError, match=f"{operation.method} /") as error:
-        send(client, operation)
-    assert (f"There is no such {operation.noun}," in str(error.value)) == ("{" in operation.path)
+    said = {}
+    for status in (403, 404):
+        opencx_simulator.heal()
+        opencx_simulator.fail(operation.id, Respond(status, error_body(status, "No")), times=None)
+        with pytest.raises(OpenCXError) as error:
+            send(client, operation)
+        said[status] = str(error.value)
+    assert f"The API key lacks the scope {operation.scope}." in said[403]
+    assert f"{operation.method} /" in said[404]
+    assert (f"There is no such {operation.noun}," in said[404]) == ("{" in operation.path)
 
 
 def test_operation_errors_in_words(client: OpenCXClient, opencx_simulator: Simulator) -> None:
-    said = {}
+    said = []
     for operation in (LIST_PHONE_AGENTS, UPDATE_PHONE_AGENT):
-        for status in (403, 404):
-            opencx_simulator.fail(operation.id, Respond(status))
-            with pytest.raises(OpenCXError) as error:
-                send(client, operation)
-            said[operation.id, status] = str(error.value)
-    assert said == {
-        ("listPhoneAgents", 403): "GET /phone over connection 'c': 403. The API key lacks the scope phone:read.",
-        ("listPhoneAgents", 404): "GET /phone over connection 'c': 404. The service does not know this path, or the"
-        " connection's Base URL is not that of the API.",
-        ("updatePhoneAgent", 403): "PATCH /phone/1 over connection 'c': 403. The API key lacks the scope phone:write.",
-        ("updatePhoneAgent", 404): "PATCH /phone/1 over connection 'c': 404. There is no such phone agent, or the"
-        " connection's Base URL is not that of the API.",
-    }
+        for status in (403, 404, 422):
+            for body in (error_body(status, "No"), "<html>"):
+                opencx_simulator.heal()
+                opencx_simulator.fail(operation.id, Respond(status, body), times=None)
+                with pytest.raises(OpenCXError) as error:
+                    send(client, operation)
+                said.append(str(error.value))
+    foreign = (
+        "This is not the service's own response: it may be from a proxy or a gateway in front of it, and another try"
+        " may succeed. Check the connection's Base URL"
+    )
+    no_path = "The service does not know this path, or the connection's Base URL is not that of the API."
+    no_agent = "There is no such phone agent, or the connection's Base URL is not that of the API."
+    three_times, as_well = "The service said so 3 times in 0 s.", "Another try would be refused as well."
+    assert said == [
+        f"GET /phone over connection 'c': 403 'No'. The API key lacks the scope phone:read. {three_times}",
+        f"GET /phone over connection 'c': 403. {foreign}, and that the API key has the scope phone:read.",
+        f"GET /phone over connection 'c': 404 'No'. {no_path} {three_times}",
+        f"GET /phone over connection 'c': 404. {foreign}.",
+        f"GET /phone over connection 'c': 422 'No'. The service refuses the request. {three_times}",
+        f"GET /phone over connection 'c': 422. {foreign}, and what a proxy on the way refuses.",
+        f"PATCH /phone/1 over connection 'c': 403 'No'. The API key lacks the scope phone:write. {as_well}",
+        f"PATCH /phone/1 over connection 'c': 403. {foreign}, and that the API key has the scope phone:write.",
+        f"PATCH /phone/1 over connection 'c': 404 'No'. {no_agent} {as_well}",
+        f"PATCH /phone/1 over connection 'c': 404. {foreign}.",
+        f"PATCH /phone/1 over connection 'c': 422 'No'. The service refuses the request. {as_well}",
+        f"PATCH /phone/1 over connection 'c': 422. {foreign}, and what a proxy on the way refuses.",
+    ]
 
 
 @EVERY_OPERATION
@@ -146,11 +165,12 @@ class TestOtherRequests:
     def test_request_uses_the_connection(
         self, client: OpenCXClient, attempts: list[Attempt], opencx_simulator: Simulator
     ) -> None:
-        opencx_simulator.fail("createPhoneAgent", Respond(403, {"message": f"{KEY} may not"}))
+        opencx_simulator.fail("createPhoneAgent", Respond(403, error_body(403, f"{KEY} may not")))
         with pytest.raises(OpenCXPermissionError) as error:
             client.request("POST", "/phone", json={"name": "a"})
         assert str(error.value) == (
             "POST /phone over connection 'c': 403 '*** may not'. The API key lacks the scope that this request needs."
+            " Another try would be refused as well."
         )
         assert [(attempt.operation, attempt.outcome) for attempt in attempts] == [("request", "403")]
 

@@ -10,7 +10,7 @@ pytest.importorskip("airflow.sdk.definitions.retry_policy", reason="tasks take a
 from airflow.sdk import RetryAction, RetryDecision
 
 from airflow_provider_opencx.exceptions import (
-    OpenCXAuthenticationError,
+    OpenCXAuthenticationPermanentError,
     OpenCXError,
     OpenCXPlanRefusedError,
     OpenCXRateLimitError,
@@ -30,7 +30,9 @@ def caused_by(cause: BaseException) -> RuntimeError:
     return error
 
 
-@pytest.mark.parametrize("error", [OpenCXAuthenticationError("bad key"), OpenCXPlanRefusedError("several")], ids=repr)
+@pytest.mark.parametrize(
+    "error", [OpenCXAuthenticationPermanentError("bad key"), OpenCXPlanRefusedError("several")], ids=repr
+)
 @pytest.mark.parametrize("met", [lambda error: error, caused_by, lambda error: caused_by(caused_by(error))])
 def test_retry_policy_fails_permanent_errors_at_once(met: type[BaseException], error: OpenCXError) -> None:
     decision = decide(met(error))

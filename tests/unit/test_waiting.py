@@ -9,9 +9,11 @@ from airflow_provider_opencx.exceptions import (
     OpenCXAmbiguousNameError,
     OpenCXArgumentError,
     OpenCXAuthenticationError,
+    OpenCXAuthenticationPermanentError,
     OpenCXConfigError,
+    OpenCXConnectionNotFoundError,
     OpenCXError,
-    OpenCXPermissionError,
+    OpenCXPermissionPermanentError,
     OpenCXRateLimitError,
     OpenCXServerError,
     OpenCXUnreachableError,
@@ -112,7 +114,16 @@ def test_wait_refuses_ambiguous_name() -> None:
         Wait(agent_name="a").evaluate(listed(agent(phone_number="+1555"), agent(id="2")))
 
 
-@pytest.mark.parametrize("error", [OpenCXServerError("500"), OpenCXUnreachableError("timeout"), OpenCXError("other")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        OpenCXServerError("500"),
+        OpenCXUnreachableError("timeout"),
+        OpenCXError("other"),
+        OpenCXAuthenticationError("401"),
+        OpenCXConnectionNotFoundError("missing"),
+    ],
+)
 def test_wait_tolerates_five_failed_polls(error: OpenCXError) -> None:
     wait = Wait(agent_id="1")
     assert [wait.evaluate(error) for _ in range(5)] == [None] * 5
@@ -124,7 +135,8 @@ def test_wait_tolerates_five_failed_polls(error: OpenCXError) -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [OpenCXAuthenticationError("401"), OpenCXPermissionError("403"), OpenCXConfigError("missing")]
+    "error",
+    [OpenCXAuthenticationPermanentError("401"), OpenCXPermissionPermanentError("403"), OpenCXConfigError("wrong")],
 )
 def test_wait_fails_at_once_on_permanent_error(error: OpenCXError) -> None:
     with pytest.raises(type(error), match=f"Stopped waiting for the number of phone agent 1: {error}"):
