@@ -6,9 +6,9 @@
 # make matrix  the tests that depend on Airflow and Python, on every supported pair of them; ARGS="--list" names the pairs
 # make screenshots   the pictures in docs/images, taken by the browser tests
 # make dist    the wheel and the sdist, checked
-# make faults  what becomes of agents when everything goes wrong: SEED=1 RUNS=300, or FIRST=17 RUNS=1 for run 17 again
+# make faults  what becomes of agents when everything goes wrong: SEED=1 RUNS=300, or FIRST=17 RUNS=1 for run 17 again; COORDINATION=none without locks
 # make audit   looks the pinned dependencies up among the known vulnerabilities (asks PyPI; not part of CI: an advisory should not break a build)
-# make bench   what waiting, fleets, imports and tasks cost, beside the HTTP provider; writes benchmarks/RESULTS.md (some 25 minutes; QUICK=1: 7, and writes nothing)
+# make bench   what waiting, fleets, imports and tasks cost, beside the HTTP provider; writes benchmarks/RESULTS.md (some 30 minutes; QUICK=1: 9, and writes nothing)
 # make bench-import   what importing the operators and the sensor costs
 # PYTHON=python3.12 make ... uses another Python for a new .venv
 
@@ -53,8 +53,10 @@ dist: $(INSTALLED)
 SEED ?= 1
 RUNS ?= 300
 FIRST ?= 0
+COORDINATION ?= machine
 faults: $(INSTALLED)
-	cd dev && $(CURDIR)/$(BIN)/python -m fault_campaign --seed $(SEED) --runs $(RUNS) --first $(FIRST)
+	cd dev && $(CURDIR)/$(BIN)/python -m fault_campaign --seed $(SEED) --runs $(RUNS) --first $(FIRST) \
+	  --coordination $(COORDINATION)
 
 audit: $(INSTALLED)
 	$(BIN)/uv tool run --from pip-audit==2.10.1 pip-audit --strict --requirement constraints.txt --no-deps --disable-pip

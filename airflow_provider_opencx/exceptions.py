@@ -119,7 +119,8 @@ class OpenCXConnectionNotFoundError(OpenCXError):
 class OpenCXCoordinationError(OpenCXError):
     """The tasks that create one agent could not take turns, so nothing was sent.
 
-    Another task held the lock of the name for too long, or the Redis that the connection names could not be used.
+    Another task held the lock of the name for too long, the Redis that the connection names could not be used, or
+    Airflow did not record what was about to be created.
     """
 
 

@@ -1,7 +1,6 @@
 """Intents: what a process is about to send and must not send twice, recorded where it survives the process.
 
-An intent is recorded before the request and deleted when its result is known. Whoever finds one knows that the request
-may have been handled.
+An intent is recorded before the request. Whoever finds one knows that the request may have been handled.
 """
 
 from __future__ import annotations
@@ -13,10 +12,10 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class Intent:
-    """A create that was about to be sent, and whose result is not known.
+    """A create that was about to be sent.
 
     :param sent_at: when, in seconds since the epoch.
-    :param agent_id: the id that a response gave; ``None`` if there was none yet.
+    :param agent_id: the id under which a list has shown the agent since; ``None`` while its result is not known.
     """
 
     sent_at: float

@@ -23,7 +23,7 @@ NOTES = """
   process an agent, of which Airflow runs several at once; what one costs, the first `execute` of a process shows
   below.
 - An upsert in a process of its own paces itself alone; a 429 it waits out and sends again. With the connection's extra
-  `pacing` the processes share one pace, and the bound of their requests at that is their time.
+  `coordination` the processes share one pace, and the bound of their requests at that is their time.
 - The bound: the first {limit} requests go at once, and so many more each minute after. The time at a pace is the
   longer of the bound that it sets and of the time without a limit; the second table shows in earnest that this holds.
 - *One list, a task for each that differs*: written with care, `HttpOperator` needs as few requests, and is quicker

@@ -42,6 +42,10 @@ class SimulatedService:
         added: list[dict[str, Any]] = response.json()["agents"]
         return added
 
+    def count_agents(self) -> int:
+        """Count the agents that there are."""
+        return len(self._admin.get("/agents").raise_for_status().json()["agents"])
+
     def limit(self, requests_per_minute: int | None) -> None:
         """Limit the requests of a minute; ``None`` is without limit."""
         self._admin.patch("/settings", json={"requests_per_minute": requests_per_minute}).raise_for_status()

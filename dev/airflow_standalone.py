@@ -192,8 +192,7 @@ class RunningAirflow(ABC):
 
     def start_dag(self, dag_id: str, *, conf: Mapping[str, object] | None = None) -> str:
         """Start a Dag, as soon as Airflow knows it, and return the run's id."""
-        wait_for(f"Dag {dag_id}", lambda: self._known(dag_id), within=_STARTED_WITHIN)
-        self.call("PATCH", f"/dags/{dag_id}", {"is_paused": False})
+        self.unpause(dag_id)
         run = self.call("POST", f"/dags/{dag_id}/dagRuns", {"logical_date": None, "conf": dict(conf or {})})
         return str(run["dag_run_id"])
 
@@ -205,6 +204,20 @@ class RunningAirflow(ABC):
             return state if state in ("success", "failed") else None
 
         return wait_for(f"end of {dag_id}", ended, within=within)
+
+    def run_command(self, *arguments: str) -> str:
+        """Run ``airflow ...`` beside what runs, and return what it printed; raises ``RuntimeError`` if it failed."""
+        done = subprocess.run(
+            ["airflow", *arguments], env=self._environment, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise RuntimeError(f"airflow {' '.join(arguments)}: {done.stdout}{done.stderr}")
+        return done.stdout
+
+    def unpause(self, dag_id: str) -> None:
+        """Let the runs of a Dag begin, as soon as Airflow knows it."""
+        wait_for(f"Dag {dag_id}", lambda: self._known(dag_id), within=_STARTED_WITHIN)
+        self.call("PATCH", f"/dags/{dag_id}", {"is_paused": False})
 
     def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """Return the task instances of a run."""

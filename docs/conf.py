@@ -35,7 +35,7 @@ nitpicky = True
 # Names of other packages, which would be looked up over the network, and of modules that are not public.
 nitpick_ignore_regex = [
     ("py:.*", r"(?!airflow_provider_opencx\.).*"),
-    ("py:class", r"airflow_provider_opencx\.(client\.client|simulator\.call|simulator\.faults\.Handle).*"),
+    ("py:class", r"airflow_provider_opencx\.(client\.client|simulator\.call|simulator\.faults\.fault\.Handle).*"),
 ]
 
 html_theme = "furo"

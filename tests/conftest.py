@@ -7,9 +7,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,9 +24,20 @@ from xdist.scheduler import LoadScopeScheduling
 for name in [name for name in os.environ if name.startswith("AIRFLOW_")]:
     del os.environ[name]
 os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="opencx-tests-")
+# Where the provider keeps locks: those of other tests must not hold up these. Programs that a test drives need a short
+# path (a browser's socket), which other users can enter (a database server does not run as root).
+TEMPORARY = Path(tempfile.mkdtemp(prefix="opencx-"))
+TEMPORARY.chmod(0o1777)
+os.environ["TMPDIR"] = tempfile.tempdir = str(TEMPORARY)
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 os.environ["AIRFLOW__CORE__TEST_CONNECTION"] = "Enabled"
 os.environ["AIRFLOW__USAGE_DATA_COLLECTION__ENABLED"] = "False"
+
+
+SHORT_PAUSES = SimpleNamespace(
+    sleep=lambda seconds: time.sleep(min(seconds, 0.01)), monotonic=time.monotonic, time=time.time
+)
+"""Stands for the module ``time`` where the provider waits for a list that lags."""
 
 
 class OneWholeAirflow(LoadScopeScheduling):
@@ -45,7 +58,8 @@ def airflow_home() -> Iterator[Path]:
     """The AIRFLOW_HOME of this test session."""
     home = Path(os.environ["AIRFLOW_HOME"])
     yield home
-    shutil.rmtree(home, ignore_errors=True)
+    for directory in (home, TEMPORARY):
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
@@ -105,12 +119,13 @@ def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
     """Puts a base URL and a key behind the default connection, with waits short enough for a test."""
 
     def connect(base_url: str, api_key: str) -> None:
-        from airflow_provider_opencx.phone_agents import apply
+        from airflow_provider_opencx.phone_agents import creates, listing, progress
 
         connection = connection_json(base_url, api_key, timeout=5, requests_per_minute=100_000)
         monkeypatch.setenv("AIRFLOW_CONN_OPENCX_DEFAULT", connection)
         monkeypatch.setattr("httpx_retries.Retry.backoff_strategy", lambda self: 0.01)
-        monkeypatch.setattr(apply, "LIST_AGAIN_AFTER", (0, 0.01, 0.01))
+        for module in (creates, listing, progress):
+            monkeypatch.setattr(module, "time", SHORT_PAUSES)
 
     return connect
 

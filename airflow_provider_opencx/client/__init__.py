@@ -1,1 +1,1 @@
-"""HTTP with the OpenCX API: requests, retries, pacing, errors. It knows no resource, and imports nothing of Airflow."""
+"""HTTP with the OpenCX API: requests, retries, rate limit, locks, errors. It imports nothing of Airflow."""

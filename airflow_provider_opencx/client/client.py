@@ -9,8 +9,9 @@ import logging
 import os
 import ssl
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Collection, Generator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from types import TracebackType
 from typing import Self
@@ -22,8 +23,10 @@ from pyrate_limiter import Duration, InMemoryBucket, Limiter, Rate
 
 from airflow_provider_opencx.client.body import body_of, read_body
 from airflow_provider_opencx.client.errors import error_of, is_refused_by_service, permanent
+from airflow_provider_opencx.client.locks import NameLocks, hold
 from airflow_provider_opencx.client.network import proxy_for, tls_context
 from airflow_provider_opencx.client.operation import Method, Request, Response, other_request
+from airflow_provider_opencx.client.retry_after import MAX_RETRY_AFTER
 from airflow_provider_opencx.client.settings import ClientSettings
 from airflow_provider_opencx.client.transport import (
     LongRetryAfterError,
@@ -59,6 +62,8 @@ _NOT_SENT = (
     httpx.UnsupportedProtocol,
     httpx.LocalProtocolError,
 )
+
+_holds_locks: ContextVar[bool] = ContextVar("holds_locks", default=False)
 
 
 class OpenCXClient:
@@ -166,6 +171,25 @@ class OpenCXClient:
         seconds = (REFUSALS_TO_BELIEVE - 1) * READ_AGAIN_AFTER
         raise permanent(error, f"The service said so {REFUSALS_TO_BELIEVE} times in {seconds:.0f} s.")
 
+    @contextmanager
+    def lock(self, names: Collection[str]) -> Generator[NameLocks]:
+        """Hold the locks of some names, so that nobody who shares the coordination creates one of them meanwhile.
+
+        No request within waits because the service asks to: the error says for how long, and the caller waits after it
+        has let go of the locks.
+
+        :param names: the names of what is created.
+        :return: the locks, which also record what is about to be sent.
+        :raises OpenCXCoordinationError: if others hold one of them for :data:`.locks.LOCK_TIMEOUT`, or the Redis that
+            the connection names cannot be used.
+        """
+        with hold(self.settings, names) as locks:
+            before = _holds_locks.set(True)
+            try:
+                yield locks
+            finally:
+                _holds_locks.reset(before)
+
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
@@ -179,7 +203,8 @@ class OpenCXClient:
         self.close()
 
     def _built(self, request: Request) -> httpx.Request:
-        context = RequestContext(request, self.settings.name, self._observer)
+        longest_wait = 0.0 if _holds_locks.get() else MAX_RETRY_AFTER
+        context = RequestContext(request, self.settings.name, self._observer, longest_wait)
         return self._http.build_request(
             request.operation.method,
             request.path,
@@ -192,7 +217,7 @@ class OpenCXClient:
 def _limiter_of(settings: ClientSettings) -> Limiter:
     # Keyed by PID: a fork must not inherit the parent's count, a lock that nobody releases, a file or a socket.
     key = (settings.base_url, settings.api_key, settings.requests_per_minute, os.getpid())
-    return _limiter(*key) if settings.pacing == "process" else _shared_limiter(*key, settings.pacing)
+    return _limiter(*key) if settings.coordination == "process" else _shared_limiter(*key, settings.coordination)
 
 
 @cache
@@ -202,11 +227,11 @@ def _limiter(base_url: str, api_key: str, requests_per_minute: int, process: int
 
 
 @cache
-def _shared_limiter(base_url: str, api_key: str, requests_per_minute: int, process: int, pacing: str) -> Limiter:
+def _shared_limiter(base_url: str, api_key: str, requests_per_minute: int, process: int, coordination: str) -> Limiter:
     """One per process and key as well, with a file or a socket of its own."""
-    from airflow_provider_opencx.client.coordination import shared_limiter
+    from airflow_provider_opencx.client.rate_limit import shared_limiter
 
-    return shared_limiter(pacing, base_url, api_key, requests_per_minute)
+    return shared_limiter(coordination, base_url, api_key, requests_per_minute)
 
 
 @contextmanager

@@ -1,134 +1,36 @@
-"""Coordination of processes: a rate limit that they share, in a file of this machine or in a Redis.
-
-The limiter and its buckets are pyrate-limiter's. A shared bucket that cannot be used does not stop requests: until it
-can be used again, each process keeps to the limit by itself.
-"""
+"""What processes share that keep to one rate limit and take turns: a directory of this machine, or a Redis."""
 
 from __future__ import annotations
 
-import logging
 import os
-import sqlite3
 import stat
 import tempfile
-import threading
-import time
-from collections.abc import Awaitable, Callable
 from hashlib import sha256
 from pathlib import Path
-from typing import Self, cast
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from pyrate_limiter import (
-    AbstractBucket,
-    Duration,
-    InMemoryBucket,
-    Limiter,
-    Rate,
-    RateItem,
-    RedisBucket,
-    SQLiteBucket,
-    SQLiteQueries,
-)
+if TYPE_CHECKING:
+    from redis import Redis
 
-BUCKET_TIMEOUT = 1.0
-"""Seconds that one request waits for a shared bucket to respond."""
+DIRECTORY = f"airflow-provider-opencx-{os.geteuid()}"
+"""The name of the directory, within the one for temporary files."""
 
-RETRY_BUCKET_AFTER = 60.0
-"""Seconds after which a shared bucket that could not be used is tried again."""
-
-# A second more than the service's minute: the service counts a request from its arrival.
-_WINDOW = int(Duration.MINUTE + Duration.SECOND)
-
-_DIRECTORY = f"airflow-provider-opencx-{os.geteuid()}"
-
-_FALLING_BACK = (
-    "The extra pacing has no effect for now: %s cannot be used. Falling back to a per-process limit; retrying the"
-    " shared store every %g seconds. %s: %s"
-)
-
-log = logging.getLogger(__name__)
+RESPONSE_TIMEOUT = 1.0
+"""Seconds that a request to a Redis, or to a file that another process has locked, may take."""
 
 
-def shared_limiter(pacing: str, base_url: str, api_key: str, requests_per_minute: int) -> Limiter:
-    """Return a limiter that shares its requests a minute with the limiters of other processes.
+def digest(*parts: str) -> str:
+    """Return a name for a file or a key that shows nothing of what it is made from."""
+    return sha256("\0".join(("airflow-provider-opencx", *parts)).encode()).hexdigest()[:32]
 
-    Nothing is opened before the first request.
 
-    :param pacing: ``"machine"``, or the address of a Redis.
-    :param base_url: URL of the API; who shares a bucket has the same address, key and rate.
-    :param api_key: the key; the name of the bucket is a digest and does not show it.
-    :param requests_per_minute: the most requests a minute of all who share.
+def private_directory() -> Path:
+    """Return a directory that no other user can have put there, or can write to.
+
+    :raises OSError: if there is none, and none can be made.
     """
-    identity = ("airflow-provider-opencx pacing", base_url, api_key, str(requests_per_minute))
-    name = sha256("\0".join(identity).encode()).hexdigest()[:32]
-    rate = Rate(requests_per_minute, _WINDOW)
-    if pacing == "machine":
-        file = f"the file {_DIRECTORY}/{name}.sqlite of the temporary directory"
-        return _SharedLimiter(requests_per_minute, file, lambda: _file_bucket(name, rate))
-    redis = f"the Redis at {urlsplit(pacing).hostname}"
-    return _SharedLimiter(requests_per_minute, redis, lambda: _RedisBucket.at(pacing, name, rate))
-
-
-class _SharedLimiter(Limiter):
-    """The limiter of a process, which asks the shared bucket first."""
-
-    def __init__(self, requests_per_minute: int, shared_in: str, open_bucket: Callable[[], AbstractBucket]) -> None:
-        super().__init__(InMemoryBucket([Rate(requests_per_minute, Duration.MINUTE)]))
-        self._shared_in = shared_in
-        self._open_bucket = open_bucket
-        self._bucket: AbstractBucket | None = None
-        self._one_at_a_time = threading.Lock()
-        self._fallback_until = 0.0  # 0 while the bucket responds
-
-    def try_acquire(
-        self, name: str = "request", weight: int = 1, blocking: bool = True, timeout: float = -1
-    ) -> bool | Awaitable[bool]:
-        while seconds := self._seconds_to_wait():
-            time.sleep(seconds)
-        return super().try_acquire(name, weight, blocking, timeout)
-
-    def _seconds_to_wait(self) -> float:
-        """Return 0 if a request may be sent now, and is counted, or the seconds after which to try again."""
-        with self._one_at_a_time:
-            if time.monotonic() < self._fallback_until:
-                return 0
-            try:
-                self._bucket = self._bucket or self._open_bucket()
-                seconds = _ask(self._bucket)
-            except Exception as error:  # whatever is wrong with the bucket, no request must fail for it
-                if not self._fallback_until:
-                    log.warning(_FALLING_BACK, self._shared_in, RETRY_BUCKET_AFTER, type(error).__name__, error)
-                self._bucket, self._fallback_until = None, time.monotonic() + RETRY_BUCKET_AFTER
-                return 0
-            self._fallback_until = 0.0
-            return seconds
-
-
-def _ask(bucket: AbstractBucket) -> float:
-    item = RateItem("request", bucket.now())  # type: ignore[no-untyped-call]  # of pyrate-limiter
-    if bucket.put(item):
-        bucket.leak(item.timestamp)
-        return 0
-    milliseconds = cast(int, bucket.waiting(item))  # none of these buckets is async
-    if milliseconds > 2 * _WINDOW:  # the clock was set back: the counted requests lie in the future
-        bucket.flush()
-        return 0.001
-    return min(milliseconds, _WINDOW) / 1000
-
-
-def _file_bucket(name: str, rate: Rate) -> SQLiteBucket:
-    file = _private_directory() / f"{name}.sqlite"
-    file.touch(mode=0o600)
-    connection = sqlite3.connect(file, timeout=BUCKET_TIMEOUT, check_same_thread=False)
-    connection.execute("PRAGMA synchronous = OFF")  # no request should wait for a disk
-    connection.execute(SQLiteQueries.CREATE_BUCKET_TABLE.format(table="requests"))
-    return SQLiteBucket([rate], connection, "requests", lock=_WriteLock(connection))
-
-
-def _private_directory() -> Path:
-    """Return a directory that no other user can have put there, or can write to."""
-    directory = Path(tempfile.gettempdir()) / _DIRECTORY
+    directory = Path(tempfile.gettempdir()) / DIRECTORY
     directory.mkdir(mode=0o700, exist_ok=True)
     found = directory.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
@@ -136,38 +38,19 @@ def _private_directory() -> Path:
     return directory
 
 
-class _WriteLock:
-    """Keeps other processes from writing between the bucket's count and its own write."""
+def redis_client(address: str, timeout: float = RESPONSE_TIMEOUT) -> Redis:
+    """Return a client of the Redis at an address.
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
+    :param address: such as ``redis://host:6379/0``; ``rediss`` is TLS.
+    :param timeout: seconds that it waits for a connection, and for a response.
+    """
+    from redis import Redis
 
-    def __enter__(self) -> None:
-        self._connection.execute("BEGIN IMMEDIATE")
-
-    def __exit__(self, *error: object) -> None:
-        self._connection.rollback()  # which does nothing to what was committed
+    # Before its version 6, redis-py does not check whose certificate it is.
+    tls = {"ssl_check_hostname": True} if urlsplit(address).scheme == "rediss" else {}
+    return Redis.from_url(address, socket_timeout=timeout, socket_connect_timeout=timeout, **tls)
 
 
-class _RedisBucket(RedisBucket):
-    """A bucket in Redis. It uses the Redis server clock to avoid clock skew between machines."""
-
-    @classmethod
-    def at(cls, address: str, name: str, rate: Rate) -> Self:
-        """Return a bucket in the Redis of an address."""
-        from redis import Redis
-
-        # Before its version 6, redis-py does not check whose certificate it is.
-        tls = {"ssl_check_hostname": True} if urlsplit(address).scheme == "rediss" else {}
-        client = Redis.from_url(address, socket_timeout=BUCKET_TIMEOUT, socket_connect_timeout=BUCKET_TIMEOUT, **tls)
-        bucket: Self = cls.init([rate], client, f"airflow-provider-opencx:pacing:{name}")
-        return bucket
-
-    def leak(self, current_timestamp: int | None = None) -> int | Awaitable[int]:
-        leaked = super().leak(current_timestamp)
-        self.redis.pexpire(self.bucket_key, 2 * _WINDOW)  # an unused bucket is not kept
-        return leaked
-
-    def now(self) -> int:
-        seconds, microseconds = cast(tuple[int, int], self.redis.time())
-        return seconds * 1000 + microseconds // 1000
+def redis_label(address: str) -> str:
+    """Return what messages call a Redis: its host, without user and password."""
+    return f"the Redis at {urlsplit(address).hostname}"

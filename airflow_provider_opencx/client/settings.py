@@ -15,13 +15,13 @@ class ClientSettings:
     :param timeout: seconds to wait for a response, and for each next piece of it; the whole body may take
         :data:`.body.BODY_TIMEOUT_FACTOR` times as long. Default 30.
     :param max_retries: how often one request is sent again. Default 4.
-    :param requests_per_minute: the most requests a minute that this process, or all that share a pacing, send with
-        this key. Default 90.
+    :param requests_per_minute: the most requests a minute that all who share the coordination send with this key.
+        Default 90.
     :param user_agent: the User-Agent header.
     :param name: label used in messages, such as ``connection 'opencx_default'``.
-    :param pacing: who shares the requests a minute: ``"process"`` (default), each process has them to itself;
-        ``"machine"``, all processes of this machine and user; or the address of a Redis. It may hold a password, and
-        is in no repr.
+    :param coordination: who keeps to one rate limit and takes turns in creating a name: ``"machine"`` (default), all
+        processes of this machine and user; ``"process"``, the threads of one process; or the address of a Redis, all
+        that use it. It may hold a password, and is in no repr.
     """
 
     base_url: str
@@ -31,10 +31,10 @@ class ClientSettings:
     requests_per_minute: int = 90
     user_agent: str = "airflow-provider-opencx"
     name: str = ""
-    pacing: str = field(default="process", repr=False)
+    coordination: str = field(default="machine", repr=False)
 
     @property
     def secrets(self) -> list[str]:
         """Values to mask in logs: the API key and the Redis password, URL-encoded and decoded."""
-        password = urlsplit(self.pacing).password
+        password = urlsplit(self.coordination).password
         return [self.api_key, *({password, unquote(password)} if password else ())]

@@ -51,9 +51,13 @@ class RequestContext:
     :param request: what is sent.
     :param connection: the connection for messages.
     :param observer: called after each attempt.
+    :param longest_wait: seconds of a Retry-After that are waited out at most.
     """
 
-    def __init__(self, request: Request, connection: str, observer: Observer | None) -> None:
+    def __init__(
+        self, request: Request, connection: str, observer: Observer | None, longest_wait: float = MAX_RETRY_AFTER
+    ) -> None:
+        self.longest_wait = longest_wait
         self._operation = request.operation.id
         self._label = request.over(connection)
         self._observer = observer
@@ -121,7 +125,7 @@ def _outcome_of(error: BaseException, otherwise: str) -> str:
 
 
 class LongRetryAfterError(Exception):
-    """The service asks for a longer wait than a worker should wait out.
+    """The service asks for a longer wait than is waited out here.
 
     :param response: its response.
     """
@@ -132,7 +136,7 @@ class LongRetryAfterError(Exception):
 
 
 class _RetryPolicy(Retry):
-    """The library's policy, but for a Retry-After over :data:`MAX_RETRY_AFTER`, which goes to the caller."""
+    """The library's policy, but for a Retry-After that is too long for the request, which goes to the caller."""
 
     def parse_retry_after(self, retry_after: str) -> float:
         asked = RetryAfter.parse(retry_after)
@@ -154,7 +158,7 @@ class _RetryPolicy(Retry):
         if isinstance(response, httpx.Response):
             RequestContext.of(response.request).end(str(response.status_code))
             asked = RetryAfter.parse(response.headers.get("retry-after"))
-            if asked is not None and asked.is_too_long:
+            if asked is not None and asked.seconds > RequestContext.of(response.request).longest_wait:
                 raise LongRetryAfterError(response)
         if isinstance(response, httpx.Response | httpx.RequestError):
             seconds = asked.seconds if asked is not None and asked.seconds else self.backoff_strategy()

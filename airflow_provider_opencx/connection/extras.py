@@ -41,7 +41,7 @@ def _not_boolean(value: object) -> object:
     return value
 
 
-def _pacing(value: str) -> str:
+def _coordination(value: str) -> str:
     if value not in ("process", "machine"):
         check_redis_url(value)
     return value
@@ -50,7 +50,7 @@ def _pacing(value: str) -> str:
 _Number = Annotated[float, Field(allow_inf_nan=False), BeforeValidator(_not_boolean)]
 _WholeNumber = Annotated[int, BeforeValidator(_not_boolean)]
 _Boolean = Annotated[bool, BeforeValidator(_true_or_false)]
-_Pacing = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_pacing)]
+_Coordination = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_coordination)]
 
 
 class Extras(BaseModel):
@@ -61,7 +61,7 @@ class Extras(BaseModel):
     timeout: _Number = Field(default=30.0, ge=1, le=3600)
     max_retries: _WholeNumber = Field(default=4, ge=0, le=100)
     requests_per_minute: _WholeNumber = Field(default=90, ge=1, le=1_000_000)
-    pacing: _Pacing = "process"
+    coordination: _Coordination = "machine"
     allow_insecure_http: _Boolean = False
 
     @model_validator(mode="before")
@@ -112,7 +112,7 @@ def _problem(invalid: ValidationError) -> str:
     """Return the first problem in a sentence; Pydantic's own would repeat any value, a password as well."""
     error = invalid.errors(include_url=False, include_context=False)[0]
     field = next(field for field in form.EXTRA_FIELDS if field.name == error["loc"][0])
-    value = "" if field == form.PACING else f", got {_shown(error['input'])}"
+    value = "" if field == form.COORDINATION else f", got {_shown(error['input'])}"
     return f"the extra {field.name} must be {_allowed(field)}{value}."
 
 
@@ -120,7 +120,7 @@ def _allowed(field: form.ExtraField) -> str:
     if field.type == "boolean":
         return "true or false"
     if field.type == "string":
-        return "process, machine, or the address of a Redis such as redis://host:6379/0"
+        return "machine, process, or the address of a Redis such as redis://host:6379/0"
     return f"a {'whole ' if field.type == 'integer' else ''}number from {field.minimum} to {field.maximum}"
 
 

@@ -73,23 +73,24 @@ REQUESTS_PER_MINUTE = ExtraField(
     name="requests_per_minute",
     label="Requests a minute",
     description=(
-        "The most this connection sends from one process, or from all that share a pacing. The service allows an"
-        " organization 100 in all."
+        "The most that all who share the coordination send over this connection. The service allows an organization 100"
+        " in all."
     ),
     type="integer",
     default=90,
     minimum=1,
     maximum=1_000_000,
 )
-PACING = ExtraField(
-    name="pacing",
-    label="Pacing",
+COORDINATION = ExtraField(
+    name="coordination",
+    label="Coordination",
     description=(
-        "Who shares the requests a minute: process (each process has them to itself), machine (all processes of this"
-        " machine and user), or the address of a Redis, redis://host:6379/0 (all machines)."
+        "Who shares the requests a minute, and takes turns in creating an agent: machine (all processes of this machine"
+        " and user), process (each process for itself), or the address of a Redis, redis://host:6379/0 (all machines;"
+        " for Celery and Kubernetes)."
     ),
     type="string",
-    default="process",
+    default="machine",
 )
 ALLOW_INSECURE_HTTP = ExtraField(
     name="allow_insecure_http",
@@ -99,7 +100,7 @@ ALLOW_INSECURE_HTTP = ExtraField(
     default=False,
 )
 
-EXTRA_FIELDS = (TIMEOUT, MAX_RETRIES, REQUESTS_PER_MINUTE, PACING, ALLOW_INSECURE_HTTP)
+EXTRA_FIELDS = (TIMEOUT, MAX_RETRIES, REQUESTS_PER_MINUTE, COORDINATION, ALLOW_INSECURE_HTTP)
 
 
 def conn_fields() -> dict[str, dict[str, object]]:

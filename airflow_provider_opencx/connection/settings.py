@@ -49,7 +49,7 @@ def client_settings(connection: AirflowConnection, *, user_agent: str) -> Client
             requests_per_minute=extras.requests_per_minute,
             user_agent=user_agent,
             name=f"connection {connection.conn_id!r}",
-            pacing=extras.pacing,
+            coordination=extras.coordination,
         )
     except ValueError as wrong:
         problem = _without(connection.password, str(wrong))

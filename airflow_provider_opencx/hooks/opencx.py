@@ -15,9 +15,10 @@ from airflow_provider_opencx.client.settings import ClientSettings
 from airflow_provider_opencx.connection import form
 from airflow_provider_opencx.connection.settings import client_settings
 from airflow_provider_opencx.exceptions import OpenCXConnectionNotFoundError, OpenCXError, derive_from_airflow
+from airflow_provider_opencx.intents import IntentStore
 from airflow_provider_opencx.phone_agents import reconcile
 from airflow_provider_opencx.phone_agents.fleet import FleetPlan
-from airflow_provider_opencx.phone_agents.plan import IfExists, PhoneAgents, pick_agent, require_agent
+from airflow_provider_opencx.phone_agents.plan import IfExists, PhoneAgents, pick_agent
 from airflow_provider_opencx.phone_agents.reconcile import OnMismatch
 from airflow_provider_opencx.resources.phone_agents import (
     PhoneAgent,
@@ -85,8 +86,8 @@ class OpenCXHook(BaseHook):
         return list_phone_agents(self.get_conn())
 
     def get_phone_agent(self, agent_id: str) -> PhoneAgent:
-        """Return the agent of an id; raises ``OpenCXAgentNotFoundError`` if there is none."""
-        return require_agent(PhoneAgents(self.list_phone_agents()), agent_id=agent_id)
+        """Return the agent of an id; raises ``OpenCXAgentNotFoundError`` if three reads of the list do not show it."""
+        return reconcile.find_by_id(self.get_conn(), agent_id)
 
     def find_phone_agent(self, name: str) -> PhoneAgent | None:
         """Return the agent of a name, ``None`` if there is none.
@@ -102,6 +103,7 @@ class OpenCXHook(BaseHook):
         if_exists: IfExists = "adopt",
         on_mismatch: OnMismatch = "fail",
         is_retry: bool = False,
+        intents: IntentStore | None = None,
     ) -> PhoneAgent:
         """Make sure that exactly one agent has the declared name, and return it.
 
@@ -110,12 +112,16 @@ class OpenCXHook(BaseHook):
         :param on_mismatch: what to do if the service stores another value than declared: ``"fail"`` or ``"warn"``.
         :param is_retry: whether an earlier try may have sent the create and not received the response. The list is
             then read for some 15 s before an agent that it does not show is created.
+        :param intents: where the create is recorded before it is sent, so that another try knows of it; ``None``
+            records nothing.
         :raises OpenCXUnknownOutcomeError: if the create had no response and no agent has appeared.
         :raises OpenCXCreateMismatchError: if the new agent is not as declared. The next try would adopt it as it is;
             :meth:`upsert_phone_agent` changes it.
         :raises OpenCXPlanRefusedError: if several agents have the name, or the one that has it is inbound.
         """
-        return reconcile.create(self.get_conn(), spec, if_exists, on_mismatch=on_mismatch, is_retry=is_retry)
+        return reconcile.create(
+            self.get_conn(), spec, if_exists, on_mismatch=on_mismatch, is_retry=is_retry, intents=intents
+        )
 
     def update_phone_agent(
         self,
@@ -139,7 +145,12 @@ class OpenCXHook(BaseHook):
         )
 
     def upsert_phone_agent(
-        self, spec: PhoneAgentSpec, *, on_mismatch: OnMismatch = "fail", is_retry: bool = False
+        self,
+        spec: PhoneAgentSpec,
+        *,
+        on_mismatch: OnMismatch = "fail",
+        is_retry: bool = False,
+        intents: IntentStore | None = None,
     ) -> PhoneAgent:
         """Make sure that exactly one agent has the declared name and is as declared, and return it.
 
@@ -147,11 +158,13 @@ class OpenCXHook(BaseHook):
         :param on_mismatch: what to do if the service stores another value than declared: ``"fail"`` or ``"warn"``.
         :param is_retry: whether an earlier try may have sent the create and not received the response. The list is
             then read for some 15 s before an agent that it does not show is created.
+        :param intents: where the create is recorded before it is sent, so that another try knows of it; ``None``
+            records nothing.
         :raises OpenCXUnknownOutcomeError: if a create had no response and no agent has appeared.
         :raises OpenCXPlanRefusedError: if several agents have the name, ``model`` would change, or an inbound
             agent has the name and no ``type`` is written.
         """
-        return reconcile.upsert(self.get_conn(), spec, on_mismatch=on_mismatch, is_retry=is_retry)
+        return reconcile.upsert(self.get_conn(), spec, on_mismatch=on_mismatch, is_retry=is_retry, intents=intents)
 
     def plan_phone_agents(self, specs: Sequence[PhoneAgentSpec], *, is_retry: bool = False) -> FleetPlan:
         """Return the plan for exactly one agent of each declared name, as declared; writes nothing.
@@ -163,7 +176,12 @@ class OpenCXHook(BaseHook):
         return reconcile.plan_fleet(self.get_conn(), specs, connection=self.opencx_conn_id, is_retry=is_retry)
 
     def apply_plan(
-        self, plan: FleetPlan, *, approved: Mapping[str, JsonValue] | None = None, on_mismatch: OnMismatch = "fail"
+        self,
+        plan: FleetPlan,
+        *,
+        approved: Mapping[str, JsonValue] | None = None,
+        on_mismatch: OnMismatch = "fail",
+        intents: IntentStore | None = None,
     ) -> list[PhoneAgent]:
         """Apply the plan of a fleet, one write for each agent that differs, and return the agents as declared.
 
@@ -174,11 +192,13 @@ class OpenCXHook(BaseHook):
             before, the list is read again before a create, and an agent that exists by now is not created once more.
         :param approved: a plan that somebody has approved, as JSON: nothing else is done.
         :param on_mismatch: what to do if the service stores another value than declared: ``"fail"`` or ``"warn"``.
+        :param intents: where creates are recorded before they are sent, so that another try knows of them; ``None``
+            records nothing.
         :raises OpenCXPlanRefusedError: before the first write, if an agent cannot be brought to its declaration, or the
             plan is not the approved one.
         :raises OpenCXFleetError: naming each agent that failed, after the others were written.
         """
-        return reconcile.apply_fleet(self.get_conn(), plan, approved=approved, on_mismatch=on_mismatch)
+        return reconcile.apply_fleet(self.get_conn(), plan, approved=approved, on_mismatch=on_mismatch, intents=intents)
 
     def list_voices(self) -> list[Voice]:
         """Return the voices that can be given as ``voice_id``."""

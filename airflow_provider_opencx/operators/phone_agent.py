@@ -14,10 +14,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Unpack, cast
 
-from airflow.providers.common.compat.sdk import BaseOperator, conf
+from airflow.providers.common.compat.sdk import AirflowTaskTimeout, BaseOperator, conf
 
 from airflow_provider_opencx.arguments import LEFT_OUT, LeftOut, check_boolean, check_choice, seconds, written
 from airflow_provider_opencx.connection.form import DEFAULT_CONN_ID
+from airflow_provider_opencx.deferral import deferral_timeout, ends_by_execution_timeout
 from airflow_provider_opencx.exceptions import (
     OpenCXArgumentError,
     OpenCXError,
@@ -26,6 +27,7 @@ from airflow_provider_opencx.exceptions import (
 )
 from airflow_provider_opencx.hook_mixin import OpenCXHookMixin
 from airflow_provider_opencx.mapped import arguments_of, limited
+from airflow_provider_opencx.task_state import intents_of
 from airflow_provider_opencx.templates import has_no_template, task_named
 from airflow_provider_opencx.text import parse_boolean, shortened
 from airflow_provider_opencx.xcoms import push_xcoms
@@ -207,8 +209,13 @@ class OpenCXCreatePhoneAgentOperator(PhoneAgentBaseOperator):
 
     def execute(self, context: Context) -> dict[str, JsonValue]:
         """Create the agent or adopt it, and return it."""
+        intents, is_retry = intents_of(context)
         agent = self.hook.create_phone_agent(
-            self._spec(), if_exists=self.if_exists, on_mismatch=self.on_mismatch, is_retry=_is_retry(context)
+            self._spec(),
+            if_exists=self.if_exists,
+            on_mismatch=self.on_mismatch,
+            is_retry=is_retry,
+            intents=intents,
         )
         return self._result(context, agent)
 
@@ -312,7 +319,11 @@ class OpenCXUpsertPhoneAgentOperator(PhoneAgentBaseOperator):
 
     def execute(self, context: Context) -> dict[str, JsonValue]:
         """Create or update the agent as needed, wait for its number if that is asked for, and return the agent."""
-        agent = self.hook.upsert_phone_agent(self._spec(), on_mismatch=self.on_mismatch, is_retry=_is_retry(context))
+        began_at = time.monotonic()
+        intents, is_retry = intents_of(context)
+        agent = self.hook.upsert_phone_agent(
+            self._spec(), on_mismatch=self.on_mismatch, is_retry=is_retry, intents=intents
+        )
         result = self._result(context, agent)
         if not self.wait_for_phone_number:
             return result
@@ -321,7 +332,7 @@ class OpenCXUpsertPhoneAgentOperator(PhoneAgentBaseOperator):
         if has_number(agent):
             return result
         if self.deferrable:
-            self._defer(agent)
+            self._defer(agent, used=time.monotonic() - began_at)
         with self._agent_named():
             return self._waited(context, self._wait_in_worker(agent))
 
@@ -349,23 +360,34 @@ class OpenCXUpsertPhoneAgentOperator(PhoneAgentBaseOperator):
         """Resume after deferral; a timeout is the same error as in a worker."""
         try:
             return super().resume_execution(next_method, next_kwargs, context)
-        except _deferral_timeout():
+        except (_deferral_timeout(), OpenCXPhoneNumberTimeoutError):
             instance = context["ti"]
             agent_id = instance.xcom_pull(task_ids=self.task_id, key="id", map_indexes=instance.map_index)
+            if ends_by_execution_timeout(self.timeout, self.execution_timeout):
+                name = shortened(self._spec().agent_name)
+                raise AirflowTaskTimeout(
+                    f"The execution_timeout of {self.execution_timeout} is over, and phone agent {name!r} ({agent_id})"
+                    " has got no phone number. It is as declared. The next try of the task waits again."
+                ) from None
             raise self._timed_out(agent_id) from None
 
-    def _defer(self, agent: PhoneAgent) -> NoReturn:
+    def _defer(self, agent: PhoneAgent, used: float) -> NoReturn:
+        """Hand the waiting to the triggerer.
+
+        :param used: seconds that this try of the task has taken.
+        """
         from airflow_provider_opencx.triggers.phone_number import OpenCXPhoneNumberTrigger
 
         self.log.info("Waiting for the number of %s.", agent.label)
+        timeout = deferral_timeout(self.timeout, self.execution_timeout, used)
         trigger = OpenCXPhoneNumberTrigger(
-            self._conn_id, agent_id=agent.id, poll_interval=self.poke_interval, waiting_since=time.time()
+            self._conn_id,
+            agent_id=agent.id,
+            poll_interval=self.poke_interval,
+            waiting_since=time.time(),
+            timeout=timeout.total_seconds(),
         )
-        self.defer(
-            trigger=trigger,
-            method_name=self.execute_complete.__name__,
-            timeout=timedelta(seconds=max(self.timeout, 1.0)),  # Airflow takes no seconds for no timeout
-        )
+        self.defer(trigger=trigger, method_name=self.execute_complete.__name__, timeout=timeout)
 
     def _wait_in_worker(self, agent: PhoneAgent) -> JsonValue:
         from airflow_provider_opencx import metrics
@@ -376,11 +398,10 @@ class OpenCXUpsertPhoneAgentOperator(PhoneAgentBaseOperator):
         self.log.info("Waiting for the number of %s.", agent.label)
         started = time.monotonic()
         hook = OpenCXHook(self._conn_id, max_retries=0)  # the next poll is the retry
-        result = poll_until(
-            hook.list_phone_agents, Wait(agent.id), poke_interval=self.poke_interval, timeout=self.timeout
-        )
+        wait = Wait(agent.id)
+        result = poll_until(hook.list_phone_agents, wait, poke_interval=self.poke_interval, timeout=self.timeout)
         if result is None:
-            raise self._timed_out(agent.id)
+            raise self._timed_out(agent.id, is_listed=not wait.not_listed)
         metrics.time_to_number(time.monotonic() - started)
         return result
 
@@ -392,12 +413,12 @@ class OpenCXUpsertPhoneAgentOperator(PhoneAgentBaseOperator):
         push_xcoms(self, context, agent)
         return agent
 
-    def _timed_out(self, agent_id: str | None) -> OpenCXPhoneNumberTimeoutError:
+    def _timed_out(self, agent_id: str | None, *, is_listed: bool = True) -> OpenCXPhoneNumberTimeoutError:
         name = self._spec().agent_name
         return OpenCXPhoneNumberTimeoutError(
             f"Phone agent {shortened(name)!r}{f' ({agent_id})' if agent_id else ''} has got no phone number in"
-            f" {self.timeout:g} s. It is as declared. The next try of the task waits again; a longer timeout, or"
-            " retries, give the service more time.",
+            f" {self.timeout:g} s. {'It is as declared.' if is_listed else 'The list does not show it.'}"
+            " The next try of the task waits again; a longer timeout, or retries, give the service more time.",
             agent_id=agent_id,
             agent_name=name,
             timeout=self.timeout,
@@ -671,10 +692,11 @@ class OpenCXSyncPhoneAgentsOperator(FleetBaseOperator):
     def execute(self, context: Context) -> list[JsonValue]:
         """Plan, apply the plan, and return the agents."""
         approved = self._approved()
-        plan = self._plan(is_retry=_is_retry(context))
+        intents, is_retry = intents_of(context)
+        plan = self._plan(is_retry=is_retry)
         if "ti" in context and self.do_xcom_push:
             context["ti"].xcom_push(key="plan", value=plan.as_dict())
-        agents = self.hook.apply_plan(plan, approved=approved, on_mismatch=self.on_mismatch)
+        agents = self.hook.apply_plan(plan, approved=approved, on_mismatch=self.on_mismatch, intents=intents)
         return [agent.as_dict() for agent in agents]
 
     def _approved(self) -> Mapping[str, JsonValue] | None:
@@ -689,12 +711,6 @@ class OpenCXSyncPhoneAgentsOperator(FleetBaseOperator):
         from airflow_provider_opencx.phone_agents.fleet import checked_plan
 
         return checked_plan(self.approved_plan)
-
-
-def _is_retry(context: Context) -> bool:
-    """Return whether an earlier try of the task may have been killed with its create on the way."""
-    task_instance = context.get("ti")
-    return task_instance is not None and task_instance.try_number > 1
 
 
 def _most_at_once(wait_for_phone_number: object) -> int | None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -88,6 +87,16 @@ class Step:
         known = {_canonical(change) for change in changes} if isinstance(changes, list) else set()
         return approved.get("action") == self.action and all(_canonical(change) in known for change in self._changes())
 
+    def plan_again(self, agents: PhoneAgents, approved: Mapping[str, JsonValue] | None) -> Plan:
+        """Return the plan for the agent from another list of the agents; a refusal, if that was not approved.
+
+        :param approved: the plan that somebody has approved, as JSON; ``None`` if nobody was asked.
+        """
+        step = Step(self.spec, plan_upsert(self.spec, agents))
+        if approved is None or step.is_approved_by(_entries(approved).get(self.spec.agent_name)):
+            return step.plan
+        return Refuse(_not_approved("Nothing was sent for it", [step], [self.spec.agent_name]))
+
     @property
     def drift(self) -> tuple[str, ...]:
         """The fields in which the agent is not as declared.
@@ -117,14 +126,13 @@ class FleetPlan:
     :param steps: one for each declared agent, in the declared order.
     :param undeclared: agents that exist and are not declared: they are reported, and never touched.
     :param connection: the id of the connection over which it was made.
-    :param listed_at: when the list of agents was asked for, by ``time.monotonic()``. A plan that is applied later than
-        :data:`.apply.LIST_IS_STALE_AFTER`, or once more, is checked against a new list before its creates.
+    :param agents: the list of agents from which it was made. Before a create, the list is read again.
     """
 
     steps: tuple[Step, ...]
     undeclared: tuple[PhoneAgent, ...] = ()
     connection: str = ""
-    listed_at: float = field(default_factory=time.monotonic, compare=False)
+    agents: PhoneAgents = field(default_factory=lambda: PhoneAgents([]), compare=False, repr=False)
 
     @property
     def refused(self) -> int:
@@ -226,13 +234,16 @@ class FleetPlan:
         names = [step.spec.agent_name for step in changed]
         names += approved.keys() - {step.spec.agent_name for step in self.steps}
         if names:
-            named = listed([repr(shortened(name)) for name in names], _MOST_NAMED)
-            raise OpenCXPlanChangedError(
-                "Nothing was sent, because the agents or their declarations changed since the plan was approved:"
-                f" {named}. What would be done now is in the log. Start a new Dag run, and have its plan"
-                " approved.",
-                agent_ids=[step.agent_id for step in changed if step.agent_id],
-            )
+            raise _not_approved("Nothing was sent", changed, names)
+
+
+def _not_approved(unsent: str, changed: Sequence[Step], names: Sequence[str]) -> OpenCXPlanChangedError:
+    named = listed([repr(shortened(name)) for name in names], _MOST_NAMED)
+    return OpenCXPlanChangedError(
+        f"{unsent}, because the agents or their declarations changed since the plan was approved: {named}. What"
+        " would be done now is in the log. Start a new Dag run, and have its plan approved.",
+        agent_ids=[step.agent_id for step in changed if step.agent_id],
+    )
 
 
 def plan_fleet(specs: Sequence[PhoneAgentSpec], agents: PhoneAgents, connection: str = "") -> FleetPlan:
@@ -247,7 +258,7 @@ def plan_fleet(specs: Sequence[PhoneAgentSpec], agents: PhoneAgents, connection:
         steps=tuple(Step(spec, plan_upsert(spec, agents)) for spec in specs),
         undeclared=tuple(agent for agent in agents if normalize_name(agent.name or "") not in declared),
         connection=connection,
-        listed_at=agents.listed_at,
+        agents=agents,
     )
 
 

@@ -5,9 +5,11 @@ The same comparison serves before a write (what differs?) and after it (was it s
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import takewhile
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
@@ -19,8 +21,10 @@ from airflow_provider_opencx.exceptions import (
     OpenCXAmbiguousNameError,
     OpenCXArgumentError,
     OpenCXError,
+    OpenCXNearNameError,
     OpenCXPlanRefusedError,
 )
+from airflow_provider_opencx.phone_agents.names import tidied, tidied_forms
 from airflow_provider_opencx.resources.phone_agents import (
     PhoneAgent,
     PhoneAgentChanges,
@@ -36,6 +40,7 @@ if TYPE_CHECKING:
 
 _MOST_SHOWN = 80
 _AROUND = 30
+_TELEPHONE_NUMBER = re.compile(r"\+?(?!0+\Z)[0-9]{7,15}")
 
 IfExists: TypeAlias = Literal["adopt", "fail"]
 
@@ -48,6 +53,8 @@ class PhoneAgents:
     :param agents: the agents, as listed.
     :param listed_at: when their list was asked for, by ``time.monotonic()``; by default now. What was written later may
         be missing.
+
+    Where a list shows an agent twice, the newer state counts, see :func:`.resources.phone_agents.list_phone_agents`.
     """
 
     def __init__(self, agents: Iterable[PhoneAgent], listed_at: float | None = None) -> None:
@@ -61,6 +68,9 @@ class PhoneAgents:
     def __iter__(self) -> Iterator[PhoneAgent]:
         return iter(self._by_id.values())
 
+    def __len__(self) -> int:
+        return len(self._by_id)
+
     def with_id(self, agent_id: str) -> PhoneAgent | None:
         """Return the agent of an id, ``None`` if there is none."""
         return self._by_id.get(agent_id)
@@ -69,10 +79,39 @@ class PhoneAgents:
         """Return the agents of a name; nothing says that the service keeps names unique."""
         return self._by_name.get(normalize_name(name), [])
 
+    def stored_otherwise(self, name: str) -> list[PhoneAgent]:
+        """Return the agents whose names are what a service may have made of this one."""
+        found = {agent.id: agent for form in tidied_forms(name) for agent in self._by_tidied_name.get(form, [])}
+        return [agent for agent in found.values() if normalize_name(agent.name or "") != normalize_name(name)]
+
+    @cached_property
+    def _by_tidied_name(self) -> dict[str, list[PhoneAgent]]:
+        agents: dict[str, list[PhoneAgent]] = {}
+        for agent in self:
+            if agent.name is not None:
+                agents.setdefault(tidied(agent.name), []).append(agent)
+        return agents
+
+    def lacks_most_of(self, other: PhoneAgents) -> bool:
+        """Return whether more than half of the agents of another list are not in this one."""
+        return sum(agent.id not in self._by_id for agent in other) > len(other) / 2
+
+    def with_those_of(self, earlier: PhoneAgents) -> PhoneAgents:
+        """Return this list, and the agents that an earlier read shows and this one does not."""
+        missing = [agent for agent in earlier if agent.id not in self._by_id]
+        return PhoneAgents([*self, *missing], self.listed_at) if missing else self
+
+    @property
+    def language_is_text(self) -> bool:
+        """Whether the service writes an agent's ``language`` as a string, as it did before 2026, and not as a list."""
+        return any(agent.language_is_text for agent in self) and not any(
+            agent.language_is_text is False for agent in self
+        )
+
 
 def has_number(agent: PhoneAgent) -> bool:
-    """Return whether an agent has its phone number: one that is not empty."""
-    return bool(agent.phone_number and agent.phone_number.strip())
+    """Return whether an agent has its phone number: 7 to 15 digits, not all of them zero, with spacing or without."""
+    return bool(agent.phone_number and _TELEPHONE_NUMBER.fullmatch(normalize_phone_number(agent.phone_number)))
 
 
 @dataclass(frozen=True)
@@ -418,7 +457,23 @@ _FORMS: dict[str, Callable[[JsonValue], object]] = {
 
 def _the_agent_of(spec: PhoneAgentSpec, agents: PhoneAgents) -> PhoneAgent | Create | Refuse:
     named = agents.named(spec.agent_name)
-    return _refuse_several(spec.agent_name, named) or (named[0] if named else Create(spec))
+    if not named:
+        return _refuse_near_name(spec, agents) or Create(spec)
+    return _refuse_several(spec.agent_name, named) or named[0]
+
+
+def _refuse_near_name(spec: PhoneAgentSpec, agents: PhoneAgents) -> Refuse | None:
+    near = agents.stored_otherwise(spec.agent_name)
+    if not near:
+        return None
+    return Refuse(
+        OpenCXNearNameError(
+            f"No agent is named {shortened(spec.agent_name)!r}, and {listed([agent.label for agent in near])} has what"
+            " OpenCX may have made of that name, so none is created. If it is the same agent, declare the name as"
+            " it is stored; otherwise choose a name that differs in more than blanks, escapes and its end.",
+            agent_ids=[agent.id for agent in near],
+        )
+    )
 
 
 def _refuse_model(changes: PhoneAgentChanges, agent: PhoneAgent) -> Refuse:

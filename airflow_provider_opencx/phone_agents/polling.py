@@ -38,12 +38,15 @@ def poll_once(list_phone_agents: ListPhoneAgents, wait: Wait) -> Poll:
     :raises OpenCXError: if the wait must stop.
     """
     response: PhoneAgents | OpenCXError
+    at = time.monotonic()
     try:
         response = PhoneAgents(list_phone_agents())
     except OpenCXError as error:
         log.warning("Polling for the number failed: %s", error)
         response = error
-    agents = wait.evaluate(response)
+    agents = wait.evaluate(response, at)
+    for warning in wait.warnings:
+        log.warning(warning)
     if agents is None:
         log.log(logging.INFO if wait.made_progress else logging.DEBUG, wait.progress)
         return Poll(response, None)

@@ -6,9 +6,8 @@ The hook and every other caller use these functions: what is a failure is decide
 from __future__ import annotations
 
 import logging
-import math
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Literal, TypeAlias, get_args
 
 from pydantic import JsonValue
@@ -18,6 +17,7 @@ from airflow_provider_opencx.arguments import check_choice
 from airflow_provider_opencx.client.client import OpenCXClient
 from airflow_provider_opencx.client.retry_after import RetryAfter
 from airflow_provider_opencx.exceptions import (
+    OpenCXAgentNotFoundError,
     OpenCXCreateMismatchError,
     OpenCXError,
     OpenCXFleetError,
@@ -26,9 +26,10 @@ from airflow_provider_opencx.exceptions import (
     OpenCXNameMismatchError,
     OpenCXPlanRefusedError,
 )
+from airflow_provider_opencx.intents import IntentStore
 from airflow_provider_opencx.phone_agents import apply, fleet
-from airflow_provider_opencx.phone_agents.apply import Result, list_agents
 from airflow_provider_opencx.phone_agents.fleet import FleetPlan
+from airflow_provider_opencx.phone_agents.listing import list_agents, list_until
 from airflow_provider_opencx.phone_agents.plan import (
     IfExists,
     PhoneAgents,
@@ -40,12 +41,22 @@ from airflow_provider_opencx.phone_agents.plan import (
     plan_upsert,
     require_agent,
 )
+from airflow_provider_opencx.phone_agents.progress import Planned, Result
 from airflow_provider_opencx.phone_agents.writes import Outcome
 from airflow_provider_opencx.resources.phone_agents import PhoneAgent, PhoneAgentChanges, PhoneAgentSpec
 from airflow_provider_opencx.text import shortened
 
 OnMismatch: TypeAlias = Literal["fail", "warn"]
 """What to do if the service stores another value than declared."""
+
+RETRY_LOOKS_AFTER: Sequence[float] = (1, 2, 4, 8)
+"""Seconds before each further read of the list in a retry that does not know what an earlier try has sent."""
+
+FIND_ID_AFTER: Sequence[float] = (1, 2, 4, 8, 15, 30, 60, 60, 60, 60)
+"""Seconds before each further read of the list for an agent by its id, which another task may just have returned."""
+
+FIND_NAME_AFTER: Sequence[float] = (5, 5)
+"""Seconds before each further read of the list for an agent that is not expected to be new."""
 
 _MOST_REASONS = 20
 
@@ -59,29 +70,37 @@ def create(
     *,
     on_mismatch: OnMismatch = "fail",
     is_retry: bool = False,
+    intents: IntentStore | None = None,
 ) -> PhoneAgent:
     """Make sure that exactly one agent has the declared name; one that exists is left as it is.
 
     :param is_retry: whether an earlier try may have sent the create: the list is then read for some 15 s.
+    :param intents: where the intent of a create survives this process.
     """
     check_choice("if_exists", if_exists, get_args(IfExists))
     _check_on_mismatch(on_mismatch)
     agents = _list_before_creating(client, [spec], is_retry)
-    outcome = apply.apply_plan(client, plan_create(spec, agents, if_exists), spec, agents.listed_at)
-    return _checked(outcome, on_mismatch, OpenCXCreateMismatchError)
+    planned = _planned(spec, partial(plan_create, spec, if_exists=if_exists), agents)
+    return _checked(apply.apply_plan(client, planned, agents, intents), on_mismatch, OpenCXCreateMismatchError)
 
 
 def upsert(
-    client: OpenCXClient, spec: PhoneAgentSpec, *, on_mismatch: OnMismatch = "fail", is_retry: bool = False
+    client: OpenCXClient,
+    spec: PhoneAgentSpec,
+    *,
+    on_mismatch: OnMismatch = "fail",
+    is_retry: bool = False,
+    intents: IntentStore | None = None,
 ) -> PhoneAgent:
     """Make sure that exactly one agent has the declared name, and is as declared.
 
     :param is_retry: whether an earlier try may have sent a create: the list is then read for some 15 s.
+    :param intents: where the intent of a create survives this process.
     """
     _check_on_mismatch(on_mismatch)
     agents = _list_before_creating(client, [spec], is_retry)
-    outcome = apply.apply_plan(client, plan_upsert(spec, agents), spec, agents.listed_at)
-    return _checked(outcome, on_mismatch)
+    planned = _planned(spec, partial(plan_upsert, spec), agents)
+    return _checked(apply.apply_plan(client, planned, agents, intents), on_mismatch)
 
 
 def update(
@@ -92,19 +111,22 @@ def update(
     agent_name: str | None = None,
     on_mismatch: OnMismatch = "fail",
 ) -> PhoneAgent:
-    """Bring an existing agent to the declared fields; one that an earlier try has renamed is found again."""
+    """Bring an existing agent to the declared fields; one that an earlier try has renamed is found again.
+
+    The list is read for minutes before an id is taken for that of no agent: it may lag behind the task that returned
+    the id.
+    """
     _check_on_mismatch(on_mismatch)
-    agents = list_agents(client)
-    plan: Plan
-    try:
-        agent = pick_agent(agents, agent_id=agent_id, agent_name=agent_name)
-        if agent is None and agent_name is not None and changes.name is not None:
-            agent = pick_agent(agents, agent_name=changes.name)
-        agent = agent or require_agent(agents, agent_id=agent_id, agent_name=agent_name)
-        plan = plan_update(changes, agent, agents)
-    except OpenCXPlanRefusedError as refusal:
-        plan = Refuse(refusal)
-    return _checked(apply.apply_plan(client, plan, changes, agents.listed_at), on_mismatch)
+    replan = partial(_plan_update, changes, agent_id, agent_name)
+    pauses = FIND_NAME_AFTER if agent_id is None else FIND_ID_AFTER
+    agents = list_until(client, lambda agents: _is_there(replan(agents)), pauses, list_agents(client))
+    return _checked(apply.apply_plan(client, _planned(changes, replan, agents), agents), on_mismatch)
+
+
+def find_by_id(client: OpenCXClient, agent_id: str) -> PhoneAgent:
+    """Return the agent of an id; raises ``OpenCXAgentNotFoundError`` if three reads of the list do not show it."""
+    agents = list_until(client, lambda agents: agents.with_id(agent_id), FIND_NAME_AFTER, list_agents(client))
+    return require_agent(agents, agent_id=agent_id)
 
 
 def plan_fleet(
@@ -124,12 +146,14 @@ def apply_fleet(
     *,
     approved: Mapping[str, JsonValue] | None = None,
     on_mismatch: OnMismatch = "fail",
+    intents: IntentStore | None = None,
 ) -> list[PhoneAgent]:
     """Apply the plan of a fleet, and return the agents in the declared order.
 
     An agent that fails does not hold up the others, unless its error says that theirs would fail as well.
 
     :param approved: a plan that somebody has approved, as JSON: nothing else is done.
+    :param intents: where the intents of creates survive this process.
     :raises OpenCXPlanRefusedError: before the first write, if an agent cannot be brought to its declaration, or the
         plan is not the approved one.
     :raises OpenCXFleetError: naming each agent that failed, after the others were written.
@@ -137,9 +161,28 @@ def apply_fleet(
     _check_on_mismatch(on_mismatch)
     metrics.count_decision(Refuse.decision, plan.refused)
     plan.check(approved)
-    listed_at, plan.listed_at = plan.listed_at, -math.inf  # whoever applies it again must see what it creates now
-    writer = apply.FleetWriter(client, [(step.plan, step.spec) for step in plan.steps], listed_at)
-    return _agents_of(plan, writer.write(), on_mismatch)
+    planned = [Planned(step.plan, step.spec, partial(step.plan_again, approved=approved)) for step in plan.steps]
+    return _agents_of(plan, apply.apply_plans(client, planned, plan.agents, intents), on_mismatch)
+
+
+def _planned(declared: PhoneAgentChanges, replan: Callable[[PhoneAgents], Plan], agents: PhoneAgents) -> Planned:
+    return Planned(replan(agents), declared, replan)
+
+
+def _plan_update(changes: PhoneAgentChanges, agent_id: str | None, agent_name: str | None, agents: PhoneAgents) -> Plan:
+    """Plan for one existing agent, also where an earlier try has renamed it."""
+    try:
+        agent = pick_agent(agents, agent_id=agent_id, agent_name=agent_name)
+        if agent is None and agent_name is not None and changes.name is not None:
+            agent = pick_agent(agents, agent_name=changes.name)
+        agent = agent or require_agent(agents, agent_id=agent_id, agent_name=agent_name)
+        return plan_update(changes, agent, agents)
+    except OpenCXPlanRefusedError as refusal:
+        return Refuse(refusal)
+
+
+def _is_there(plan: Plan) -> bool:
+    return not (isinstance(plan, Refuse) and isinstance(plan.error, OpenCXAgentNotFoundError))
 
 
 def _check_on_mismatch(on_mismatch: OnMismatch) -> None:
@@ -151,13 +194,10 @@ def _list_before_creating(client: OpenCXClient, specs: Sequence[PhoneAgentSpec],
 
     The worker of an earlier try may have been killed with its create on the way, and the next try may begin at once.
     """
-    agents = list_agents(client)
-    for seconds in apply.LIST_AGAIN_AFTER[1:] if is_retry else ():
-        if all(agents.named(spec.agent_name) for spec in specs):
-            break
-        time.sleep(seconds)
-        agents = list_agents(client)
-    return agents
+    pauses = RETRY_LOOKS_AFTER if is_retry else ()
+    return list_until(
+        client, lambda agents: all(agents.named(spec.agent_name) for spec in specs), pauses, list_agents(client)
+    )
 
 
 def _checked(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from pydantic import JsonValue
 
@@ -11,6 +12,7 @@ from airflow_provider_opencx.exceptions import (
     OpenCXError,
     OpenCXRateLimitError,
 )
+from airflow_provider_opencx.phone_agents.listing import LAGS_FOR
 from airflow_provider_opencx.phone_agents.plan import (
     PhoneAgents,
     agent_named,
@@ -19,28 +21,40 @@ from airflow_provider_opencx.phone_agents.plan import (
     has_number,
     not_found,
 )
-from airflow_provider_opencx.resources.phone_agents import PhoneAgent
+from airflow_provider_opencx.resources.phone_agents import PhoneAgent, normalize_phone_number
 from airflow_provider_opencx.text import listed, shortened
 
 TOLERATED_FAILED_POLLS = 5
 """Consecutive failed polls tolerated before the wait fails."""
 
 TOLERATED_MISSING_POLLS = 2
-"""Consecutive polls in which an agent may be missing by its id before it is an error."""
+"""Consecutive polls in which an agent may be missing by its id, however much time lies between them."""
 
 LONGEST_POLL_INTERVAL = 3600.0
 """Seconds to which a 429 stretches the poll interval at most."""
 
 
+class Missing(NamedTuple):
+    """How long an agent has been missing by its id.
+
+    :param since: when the first poll did not show it, by ``time.monotonic()``.
+    :param polls: how many polls in a row have not shown it.
+    """
+
+    since: float
+    polls: int
+
+
 class Wait:
     """One agent that is waited for, or several of which all must have a number in one poll, and the polls so far.
 
-    :param agent_id: the agent or agents, by id: one that stays missing is an error.
+    :param agent_id: the agent or agents, by id: one that stays missing for ``LAGS_FOR`` seconds is an error.
     :param agent_name: the agent or agents, by name: one that does not exist yet is waited for. Give one of the two.
     :raises OpenCXArgumentError: if there is not exactly one of the two, or it is neither a string that is not empty
         nor a sequence of such strings.
 
-    ``without_number`` is how many are without a number, and ``made_progress`` whether the last poll has changed that.
+    Of the last poll, ``not_listed`` is who is not in the list, ``made_progress`` whether it has changed that or who has
+    a number, and ``warnings`` what to log of it: each value that stands for a number and is none, once.
     """
 
     def __init__(self, agent_id: object = None, agent_name: object = None) -> None:
@@ -50,9 +64,12 @@ class Wait:
         self._wanted: list[str] = [given] if isinstance(given, str) else given or []
         self._by_id = self.agent_name is None
         self._failed_polls = 0
-        self._missing_polls: dict[str, int] = {}
-        self.without_number = len(self._wanted)
+        self._missing: dict[str, Missing] = {}
+        self._without_number = self._wanted
+        self.not_listed: list[str] = []
+        self._warned_of: set[str] = set()
         self.made_progress = False
+        self.warnings: list[str] = []
 
     def __str__(self) -> str:
         return self._described(self._wanted[0]) if self.is_for_one else f"{len(self._wanted)} phone agents"
@@ -65,7 +82,12 @@ class Wait:
     @property
     def is_counting_errors(self) -> bool:
         """Whether the last poll failed or did not show an agent by its id, so that the next may be decisive."""
-        return self._failed_polls > 0 or bool(self._missing_polls)
+        return self._failed_polls > 0 or bool(self._missing)
+
+    @property
+    def without_number(self) -> int:
+        """How many are without a number."""
+        return len(self._without_number)
 
     @property
     def goal(self) -> str:
@@ -73,32 +95,43 @@ class Wait:
         return f"the {'number' if self.is_for_one else 'numbers'} of {self}"
 
     @property
-    def progress(self) -> str:
-        """The progress of the wait, in a sentence for the log."""
-        if self.is_for_one:
-            return f"No number yet for {self}."
-        are = "is" if self.without_number == 1 else "are"
-        return f"{self.without_number} of {self} {are} still without a number."
+    def described(self) -> str:
+        """All that is waited for by name or id, for a timeout of which the progress is not known."""
+        return self.goal if self.is_for_one else f"{self.goal} ({_names(self._wanted)})"
 
-    def evaluate(self, poll: PhoneAgents | OpenCXError) -> list[PhoneAgent] | None:
+    @property
+    def progress(self) -> str:
+        """The progress of the wait, for the log and for a timeout: who has no number, and who is not in the list."""
+        if self.is_for_one:
+            return f"No number yet for {self}{', which is not in the list' if self.not_listed else ''}."
+        are = "is" if self.without_number == 1 else "are"
+        not_listed = f"; not in the list: {_names(self.not_listed)}" if self.not_listed else ""
+        return (
+            f"{self.without_number} of {self} {are} still without a number: {_names(self._without_number)}{not_listed}."
+        )
+
+    def evaluate(self, poll: PhoneAgents | OpenCXError, at: float) -> list[PhoneAgent] | None:
         """Return the agents, in the order given, if all have numbers; ``None`` if the wait goes on.
 
         :param poll: all agents of the organization, or the error for which they could not be read.
+        :param at: when they were asked for, by ``time.monotonic()``.
         :raises OpenCXError: if the wait must stop.
         """
-        self.made_progress = False
+        self.made_progress, self.warnings = False, []
         if isinstance(poll, OpenCXError):
             self._count_failure(poll)
             return None
         self._failed_polls = 0
-        before = self.without_number
+        before = self._without_number, self.not_listed
         found = {wanted: self._pick(poll, wanted) for wanted in dict.fromkeys(self._wanted)}
+        self.not_listed = [wanted for wanted, agent in found.items() if agent is None]
         if self._by_id:
-            self._count_missing([wanted for wanted, agent in found.items() if agent is None])
-        ready = [agent for agent in map(found.__getitem__, self._wanted) if agent is not None and has_number(agent)]
-        self.without_number = len(self._wanted) - len(ready)
-        self.made_progress = self.without_number != before
-        return None if self.without_number else ready
+            self._time_missing(self.not_listed, at)
+        ready = {wanted: agent for wanted, agent in found.items() if agent is not None and has_number(agent)}
+        self._without_number = [wanted for wanted in self._wanted if wanted not in ready]
+        self.made_progress = before != (self._without_number, self.not_listed)
+        self._warn_of(agent for agent in found.values() if agent is not None and not has_number(agent))
+        return None if self._without_number else [ready[wanted] for wanted in self._wanted]
 
     def result(self, agents: Sequence[PhoneAgent]) -> JsonValue:
         """Return the agents as the task's result, plain JSON: one agent, or the list of them."""
@@ -122,12 +155,38 @@ class Wait:
                 f"Stopped waiting for {self.goal} after {self._failed_polls} failed polls in a row. {error}"
             )
 
-    def _count_missing(self, missing: Sequence[str]) -> None:
-        self._missing_polls = {agent_id: self._missing_polls.get(agent_id, 0) + 1 for agent_id in missing}
-        gone = [agent_id for agent_id, polls in self._missing_polls.items() if polls > TOLERATED_MISSING_POLLS]
+    def _time_missing(self, missing: Iterable[str], at: float) -> None:
+        before = self._missing
+        self._missing = {agent_id: _once_more(before.get(agent_id), at) for agent_id in missing}
+        gone = [agent_id for agent_id, since in self._missing.items() if _is_gone(since, at)]
         if gone:
             described = f"phone agent {listed([*map(shortened, gone)], separator=' or ')}"
-            raise not_found(described, gone, f": missing {TOLERATED_MISSING_POLLS + 1} times in a row")
+            missing_for = min(at - self._missing[agent_id].since for agent_id in gone)
+            polls = min(self._missing[agent_id].polls for agent_id in gone)
+            raise not_found(described, gone, f": missing for {missing_for:.0f} s, in {polls} polls in a row")
+
+    def _warn_of(self, without_number: Iterable[PhoneAgent]) -> None:
+        """Warn of each value that stands for a number and is none, such as "pending"."""
+        for agent in without_number:
+            value = shortened(agent.phone_number or "")
+            if value.strip() and value not in self._warned_of:
+                self._warned_of.add(value)
+                self.warnings.append(
+                    f"Phone agent {shortened(agent.name or '')!r} ({shortened(agent.id)}) has the phone_number"
+                    f" {value!r}, which is not a telephone number. The wait goes on."
+                )
+
+
+def _once_more(missing: Missing | None, at: float) -> Missing:
+    return Missing(at, 1) if missing is None else Missing(missing.since, missing.polls + 1)
+
+
+def _is_gone(missing: Missing, at: float) -> bool:
+    return missing.polls > TOLERATED_MISSING_POLLS and at - missing.since >= LAGS_FOR
+
+
+def _names(wanted: Sequence[str]) -> str:
+    return listed([repr(shortened(name)) for name in wanted])
 
 
 def success(result: JsonValue) -> str:
@@ -136,14 +195,18 @@ def success(result: JsonValue) -> str:
     :param result: the agent that has its number, or the list of agents.
     """
     if isinstance(result, dict):
-        return f"Number {result['phone_number']}: {_label(result)} has it."
+        return f"Number {_number(result)}: {_label(result)} has it."
     agents = [agent for agent in result if isinstance(agent, dict)] if isinstance(result, list) else []
-    numbers = listed([f"{_label(agent)} {agent['phone_number']}" for agent in agents])
+    numbers = listed([f"{_label(agent)} {_number(agent)}" for agent in agents])
     return f"All {len(agents)} phone agents have their numbers{': ' if agents else ''}{numbers}."
 
 
 def _label(agent: Mapping[str, JsonValue]) -> str:
-    return f"phone agent {shortened(str(agent['name']))!r} ({agent['id']})"
+    return f"phone agent {shortened(str(agent['name']))!r} ({shortened(str(agent['id']))})"
+
+
+def _number(agent: Mapping[str, JsonValue]) -> str:
+    return shortened(normalize_phone_number(str(agent["phone_number"])))
 
 
 def checked_selectors(agent_id: object, agent_name: object) -> tuple[str | list[str] | None, str | list[str] | None]:

@@ -1,22 +1,25 @@
-"""Writes of agents, each sent once, and what is known of one until the list confirms it.
+"""Writes of agents, each sent once, and what is known of one until a list shows it.
 
-The API has no idempotency key, and a response may be lost or show less than was declared: the list has the last word.
+The API has no idempotency key, a response may be lost or untrue, and a list may lag: a write is done when a list shows
+it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from dataclasses import dataclass, field
+from typing import Protocol
 
 from airflow_provider_opencx.client.client import OpenCXClient
 from airflow_provider_opencx.client.retry_after import RetryAfter
 from airflow_provider_opencx.exceptions import (
-    OpenCXAgentNotFoundError,
     OpenCXAmbiguousNameError,
+    OpenCXAPIError,
     OpenCXError,
     OpenCXNameMismatchError,
+    OpenCXRateLimitError,
+    OpenCXRequestRefusedError,
     OpenCXResponseError,
-    OpenCXServerError,
+    OpenCXUnconfirmedError,
     OpenCXUnknownOutcomeError,
     OpenCXUnreachableError,
 )
@@ -55,7 +58,7 @@ class Outcome:
 
 
 class Pending(Protocol):
-    """A write whose outcome the list must confirm."""
+    """A write that the list must confirm."""
 
     @property
     def agent(self) -> PhoneAgent | None:
@@ -64,10 +67,6 @@ class Pending(Protocol):
     @property
     def failure(self) -> OpenCXError | None:
         """Why it is not known whether the service handled the write; ``None`` if it said that it did."""
-
-    @property
-    def appears_late(self) -> bool:
-        """Whether a list may show it only after a while."""
 
     def seen_in(self, agents: PhoneAgents) -> Outcome | None:
         """Return the outcome if a list shows it; ``None`` to read the list once more."""
@@ -79,57 +78,104 @@ class Pending(Protocol):
         """
 
 
-def create(client: OpenCXClient, spec: PhoneAgentSpec) -> Pending:
-    """Send a create, and return what the list must confirm; raises the error of one that was not handled."""
+def create(client: OpenCXClient, spec: PhoneAgentSpec, agents: PhoneAgents, *, language_as_text: bool) -> Pending:
+    """Send a create, and return what the list must confirm; raises the error of one that was not handled.
+
+    :param agents: the agents that existed before.
+    :param language_as_text: send one language as a string, as before 2026.
+    :raises OpenCXNameMismatchError: if the response shows the agent under another name.
+    """
     try:
-        agent = create_phone_agent(client, spec)
+        agent = create_phone_agent(client, spec, language_as_text=language_as_text)
     except OpenCXError as error:
         if not _may_have_been_handled(error):
             raise
-        return _UnconfirmedCreate(spec, error)
-    return _UnconfirmedCreate(spec) if agent is None else _Created(spec, agent)
+        return _UnconfirmedCreate(spec, agents, error)
+    if agent is None:
+        return _UnconfirmedCreate(spec, agents)
+    _check_name(spec, agent)
+    return _Created(spec, agent)
 
 
 def _may_have_been_handled(error: OpenCXError) -> bool:
     """Return whether an agent may exist after a create that failed so.
 
-    Only a request that never arrived, or a refusal, says that none does.
+    Only a request that never arrived, or a refusal by the service itself, says that none does.
     """
     if isinstance(error, OpenCXUnreachableError):
         return error.request_sent
-    return isinstance(error, OpenCXServerError | OpenCXResponseError)
+    return isinstance(error, OpenCXAPIError) and not (error.is_permanent or isinstance(error, OpenCXRateLimitError))
 
 
-def update(client: OpenCXClient, plan: Update, declared: PhoneAgentChanges) -> Outcome | Pending:
-    """Send an update, and return its outcome, or what the list must confirm.
+def _check_name(spec: PhoneAgentSpec, agent: PhoneAgent) -> None:
+    mismatches = find_mismatches(spec, agent)
+    if agent.name is not None and any(mismatch.field == "name" for mismatch in mismatches):
+        raise OpenCXNameMismatchError(
+            f"OpenCX created {agent.label}, though the name {shortened(spec.agent_name)!r} was declared. Declare the"
+            " name as OpenCX stores it: under another name the agent is not found again, and each run would create one"
+            " more.",
+            agent_id=agent.id,
+            fields=["name"],
+        )
+
+
+def update(client: OpenCXClient, plan: Update, declared: PhoneAgentChanges) -> Pending:
+    """Send an update, and return what the list must confirm.
+
+    One language is sent in the form in which the service shows it; where that is refused, in the other one.
 
     :param declared: what was declared of the agent, with which the result is compared.
     """
+    as_text = bool(plan.agent.language_is_text)
     try:
-        returned = update_phone_agent(client, plan.agent.id, plan.changes)
+        returned = _send_update(client, plan, language_as_text=as_text)
+    except OpenCXRequestRefusedError as refused:
+        if not may_be_about_language(refused, plan.changes):
+            raise
+        try:
+            returned = _send_update(client, plan, language_as_text=not as_text)
+        except OpenCXRequestRefusedError as again:
+            raise refused_in_both_forms(refused, again) from None
+    return _Updated(plan, declared, returned if returned is not None and returned.id == plan.agent.id else None)
+
+
+def _send_update(client: OpenCXClient, plan: Update, *, language_as_text: bool) -> PhoneAgent | None:
+    try:
+        return update_phone_agent(client, plan.agent.id, plan.changes, language_as_text=language_as_text)
     except OpenCXResponseError:
-        # The service accepted the changes, and the list shows them.
-        returned = None
-    updated = _Updated(plan, declared, returned)
-    outcome = None if returned is None else updated.outcome(returned)
-    return updated if outcome is None or outcome.mismatches else outcome
+        return None  # the service accepted the changes, and the list shows them
 
 
-@dataclass(frozen=True)
-class _Created:
-    """A create that the service accepted; the list shows whether somebody else created the name at the same moment.
+def may_be_about_language(refused: OpenCXRequestRefusedError, changes: PhoneAgentChanges) -> bool:
+    """Return whether a write was refused, perhaps, for the form of its language alone, which is another before 2026."""
+    return refused.status_code in (400, 422) and changes.language is not None and len(changes.language) == 1
 
-    The API has no way to prevent that, but the writer that lists last sees both agents and fails.
+
+def refused_in_both_forms(
+    refused: OpenCXRequestRefusedError, again: OpenCXRequestRefusedError
+) -> OpenCXRequestRefusedError:
+    """Return the error of a write that was refused in both forms: the reader decides which refusal is about more.
+
+    It is permanent only where both refusals are.
     """
+    error = refused if again.is_permanent else again
+    return error.with_message(f"{refused} With the language in its other form, a list or a string: {again}")
 
-    failure: ClassVar[OpenCXError | None] = None
-    appears_late: ClassVar[bool] = True
+
+@dataclass
+class _Created:
+    """A create that the service accepted; the list shows whether that is so, and whether another has the name.
+
+    :param agent: the agent as the response shows it.
+    """
 
     spec: PhoneAgentSpec
     agent: PhoneAgent
+    failure: OpenCXError | None = field(default=None, init=False)
+    _listed: Outcome | None = field(default=None, init=False)
 
     def seen_in(self, agents: PhoneAgents) -> Outcome | None:
-        """Return the outcome, ``None`` while neither the response nor the list shows the agent as declared.
+        """Return the outcome if a list shows the agent as declared, or as the response shows it.
 
         :raises OpenCXAmbiguousNameError: if several agents have the name now.
         """
@@ -139,42 +185,53 @@ class _Created:
             raise several.with_message(
                 f"The {self.agent.label} was created while another of its name was. {several}"
             ) from None
-        listed = agents.with_id(self.agent.id)
-        outcome = _outcome_of_create(self.spec, listed or self.agent)
-        return None if listed is None and outcome.mismatches else outcome
+        agent = agents.with_id(self.agent.id)
+        if agent is None:
+            return None
+        self._listed = _outcome_of_create(self.spec, agent)
+        return self._listed if _agrees(self._listed, self.agent) else None
 
     def unseen(self, failure: OpenCXError | None) -> Outcome:
-        """Return the outcome where no list showed the agent: it exists, and the next run finds it.
+        """Return the outcome where the list shows the agent otherwise than the response did.
 
-        :raises OpenCXError: if the response left out what was declared, so that nothing is known of it.
+        :raises OpenCXError: if no list has shown it: the response is not believed.
         """
-        outcome = _outcome_of_create(self.spec, self.agent)
-        if outcome.mismatches and all(mismatch.actual is None for mismatch in outcome.mismatches):
-            failure = failure or OpenCXError("The list does not show it.")
+        if self._listed is not None:
+            return self._listed
+        if failure is not None:
             raise failure.with_message(f"The {self.agent.label} was created, and could not be read back: {failure}")
-        return outcome
+        raise OpenCXUnconfirmedError(
+            f"OpenCX said that it created {self.agent.label}, and no list has shown it since. It was not sent again."
+            " The next try begins with the list, and adopts the agent if it is there.",
+            agent_id=self.agent.id,
+        )
 
 
 @dataclass(frozen=True)
 class _UnconfirmedCreate:
     """A create that may have been handled, and whose response did not show the agent.
 
+    :param before: the agents that existed before.
     :param failure: what came instead of a response; ``None`` if there was one, which was empty.
     """
 
-    agent: ClassVar[PhoneAgent | None] = None
-    appears_late: ClassVar[bool] = True
-
     spec: PhoneAgentSpec
+    before: PhoneAgents
     failure: OpenCXError | None = None
+    agent: None = field(default=None, init=False)
 
     def __str__(self) -> str:
         return "The service accepted it with an empty response." if self.failure is None else str(self.failure)
 
     def seen_in(self, agents: PhoneAgents) -> Outcome | None:
-        """Return the outcome if the agent has appeared."""
+        """Return the outcome if the agent has appeared; raises an error if it has under another name."""
         agent = agent_named(agents, self.spec.agent_name)
-        return None if agent is None else _outcome_of_create(self.spec, agent)
+        if agent is not None:
+            return _outcome_of_create(self.spec, agent)
+        for near in agents.stored_otherwise(self.spec.agent_name):
+            if self.before.with_id(near.id) is None:
+                _check_name(self.spec, near)
+        return None
 
     def unseen(self, failure: OpenCXError | None) -> Outcome:
         """Raise that the outcome is not known."""
@@ -189,54 +246,61 @@ class _UnconfirmedCreate:
         )
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Updated:
-    """An update that the service accepted, and whose response does not show what was declared.
+    """An update that the service accepted, until a list shows it.
 
-    :param returned: the agent as the response shows it, ``None`` if it shows none.
+    :param returned: the agent as the response shows it; ``None`` if it shows none.
     """
-
-    failure: ClassVar[OpenCXError | None] = None
-    appears_late: ClassVar[bool] = False
 
     plan: Update
     declared: PhoneAgentChanges
     returned: PhoneAgent | None
+    failure: OpenCXError | None = field(default=None, init=False)
+    _listed: Outcome | None = field(default=None, init=False)
 
     @property
     def agent(self) -> PhoneAgent:
         """The agent as it was before."""
         return self.plan.agent
 
-    def outcome(self, agent: PhoneAgent) -> Outcome:
-        """Return the outcome if the agent is now as given."""
-        mismatches = tuple(filter(is_comparable, find_mismatches(self.declared, agent)))
-        return Outcome(agent, self.plan.decision, mismatches)
-
-    def seen_in(self, agents: PhoneAgents) -> Outcome:
-        """Return the outcome; raises ``OpenCXAgentNotFoundError`` if the agent is gone."""
-        agent = agents.with_id(self.plan.agent.id) or self.returned
+    def seen_in(self, agents: PhoneAgents) -> Outcome | None:
+        """Return the outcome if the list shows the agent as declared, or as it is after the update."""
+        agent = agents.with_id(self.agent.id)
         if agent is None:
-            raise OpenCXAgentNotFoundError(
-                f"The {self.plan.agent.label} was updated and is not in the organization's list any more.",
-                agent_ids=[self.plan.agent.id],
-            )
-        return self.outcome(agent)
+            return None
+        mismatches = tuple(filter(is_comparable, find_mismatches(self.declared, agent)))
+        self._listed = Outcome(agent, self.plan.decision, mismatches)
+        return self._listed if _agrees(self._listed, self.returned) or self._was_changed_since(agent) else None
+
+    def _was_changed_since(self, agent: PhoneAgent) -> bool:
+        """Return whether a list shows the agent after the update, where no response has shown it."""
+        before, after = self.agent.updated_at, agent.updated_at
+        return self.returned is None and isinstance(before, str) and isinstance(after, str) and after > before
 
     def unseen(self, failure: OpenCXError | None) -> Outcome:
-        """Raise that it could not be read back."""
-        failure = failure or OpenCXError("the list was not read.")
-        raise failure.with_message(f"The {self.plan.agent.label} was updated, and could not be read back: {failure}")
+        """Return the outcome if no response has shown another one.
+
+        :raises OpenCXError: if the list could not be read, or does not show what the response did.
+        """
+        if failure is not None:
+            raise failure.with_message(f"The {self.agent.label} was updated, and could not be read back: {failure}")
+        if self._listed is not None and self.returned is None:
+            return self._listed
+        shows = "shows it no more" if self._listed is None else "still shows it as it was before"
+        raise OpenCXUnconfirmedError(
+            f"OpenCX said that it updated {self.agent.label}, and the list {shows}. The next try compares again.",
+            agent_id=self.agent.id,
+        )
+
+
+def _agrees(listed: Outcome, returned: PhoneAgent | None) -> bool:
+    """Return whether nothing is left to wait for: all is as declared, or differs as the response says as well."""
+    return all(
+        returned is not None and returned.field(mismatch.field) == mismatch.actual for mismatch in listed.mismatches
+    )
 
 
 def _outcome_of_create(spec: PhoneAgentSpec, agent: PhoneAgent) -> Outcome:
-    mismatches = find_mismatches(spec.for_creation(), agent)
-    if agent.name is not None and any(mismatch.field == "name" for mismatch in mismatches):
-        raise OpenCXNameMismatchError(
-            f"OpenCX created {agent.label}, though the name {shortened(spec.agent_name)!r} was declared. Declare the"
-            " name as OpenCX stores it: under another name the agent is not found again, and each run would create one"
-            " more.",
-            agent_id=agent.id,
-            fields=["name"],
-        )
-    return Outcome(agent, Create.decision, mismatches)
+    _check_name(spec, agent)
+    return Outcome(agent, Create.decision, find_mismatches(spec.for_creation(), agent))

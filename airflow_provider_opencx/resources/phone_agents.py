@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import (
@@ -21,16 +20,17 @@ from pydantic import (
     FiniteFloat,
     HttpUrl,
     JsonValue,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
     TypeAdapter,
     ValidationError,
     field_validator,
     model_validator,
 )
 
-from airflow_provider_opencx.client.errors import error_of, message_of
-from airflow_provider_opencx.client.operation import Operation, Request, Response
+from airflow_provider_opencx.client.operation import Operation, Request
 from airflow_provider_opencx.client.pagination import first_page, list_items
-from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXRequestRefusedError
+from airflow_provider_opencx.exceptions import OpenCXArgumentError
 from airflow_provider_opencx.resources.models import CheckedModel, ResourceModel
 from airflow_provider_opencx.text import UNSTORABLE, shortened
 
@@ -103,6 +103,7 @@ class PhoneAgent(ResourceModel):
     """
 
     noun: ClassVar[str] = "an agent"
+    _language_is_text: bool | None = PrivateAttr(default=None)
 
     id: Annotated[str, Field(min_length=1, max_length=_LONGEST_ID)]
     org_id: JsonValue = None
@@ -134,6 +135,19 @@ class PhoneAgent(ResourceModel):
     stt_model: JsonValue = None
     tts_speed_pct: JsonValue = None
     failover_transfer_destination_id: JsonValue = None
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _keep_form_of_language(cls, value: object, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        agent = handler(value)
+        if isinstance(value, dict) and isinstance(language := value.get("language"), str | list):
+            agent._language_is_text = isinstance(language, str)
+        return agent
+
+    @property
+    def language_is_text(self) -> bool | None:
+        """Whether the service sent ``language`` as a string, as before 2026, or as a list; ``None`` if it was null."""
+        return self._language_is_text
 
     @property
     def label(self) -> str:
@@ -305,6 +319,11 @@ class PhoneAgentChanges(CheckedModel):
         }
         return {**own, **self.additional_fields}
 
+    @property
+    def language_can_be_text(self) -> bool:
+        """Whether one language is declared, which was a string before 2026."""
+        return self.language is not None and len(self.language) == 1
+
     def only(self, fields: set[str]) -> PhoneAgentChanges:
         """Return the part of this declaration that writes just these fields."""
         kept = {field: value for field, value in self.declared_fields.items() if field in fields}
@@ -336,25 +355,45 @@ class PhoneAgentSpec(PhoneAgentChanges):
 def list_phone_agents(client: OpenCXClient) -> list[PhoneAgent]:
     """List all agents: ``GET /phone``, followed through every page where the service sends pages (2024).
 
-    An agent that two pages show, because the list moved between them, is one agent.
+    An agent that is shown twice, because the list moved between two pages or repeats itself, is one agent, in its
+    newer state.
     """
-    agents = list_items(client, LIST_PHONE_AGENTS.request(), PhoneAgent.from_response)
-    return list({agent.id: agent for agent in agents}.values())
+    agents: dict[str, PhoneAgent] = {}
+    for agent in list_items(client, LIST_PHONE_AGENTS.request(), PhoneAgent.from_response):
+        shown = agents.get(agent.id)
+        if shown is None or not _is_newer(shown, agent):
+            agents[agent.id] = agent
+    return list(agents.values())
 
 
-def create_phone_agent(client: OpenCXClient, spec: PhoneAgentSpec) -> PhoneAgent | None:
+def _is_newer(agent: PhoneAgent, other: PhoneAgent) -> bool:
+    times = (agent.updated_at, other.updated_at)
+    return all(isinstance(time, str) for time in times) and str(times[0]) > str(times[1])
+
+
+def create_phone_agent(
+    client: OpenCXClient, spec: PhoneAgentSpec, *, language_as_text: bool = False
+) -> PhoneAgent | None:
     """Create an agent: ``POST /phone``, sent once, and without checking whether the agent exists.
 
-    Returns ``None`` if the response has no body.
+    :param language_as_text: send one language as a string, as it was before 2026; otherwise as a list.
+    :return: the agent as the response shows it; ``None`` if the response has no body.
     """
     about = f"phone agent {shortened(spec.agent_name)!r}"
-    return _write(client, CREATE_PHONE_AGENT.request(body=spec.for_creation().body(), about=about))
+    body = _body(spec.for_creation(), language_as_text)
+    return _write(client, CREATE_PHONE_AGENT.request(body=body, about=about))
 
 
-def update_phone_agent(client: OpenCXClient, agent_id: str, changes: PhoneAgentChanges) -> PhoneAgent | None:
-    """Change an agent: ``PATCH /phone/{id}``. Returns ``None`` if the response has no body (2024, 2025)."""
-    request = UPDATE_PHONE_AGENT.request(path_parameters={"phone_agent_id": agent_id}, body=changes.body())
-    return _write(client, request)
+def update_phone_agent(
+    client: OpenCXClient, agent_id: str, changes: PhoneAgentChanges, *, language_as_text: bool = False
+) -> PhoneAgent | None:
+    """Change an agent: ``PATCH /phone/{id}``.
+
+    :param language_as_text: send one language as a string, as it was before 2026; otherwise as a list.
+    :return: the agent as the response shows it; ``None`` if the response has no body (2024, 2025).
+    """
+    body = _body(changes, language_as_text)
+    return _write(client, UPDATE_PHONE_AGENT.request(path_parameters={"phone_agent_id": agent_id}, body=body))
 
 
 def ping(client: OpenCXClient) -> None:
@@ -362,43 +401,17 @@ def ping(client: OpenCXClient) -> None:
     first_page(client, LIST_PHONE_AGENTS.request(), PhoneAgent.from_response)
 
 
+def _body(changes: PhoneAgentChanges, language_as_text: bool) -> JsonValue:
+    body = changes.body()
+    if language_as_text and changes.language and len(changes.language) == 1:
+        body["language"] = changes.language[0]
+    return body
+
+
 def _write(client: OpenCXClient, request: Request) -> PhoneAgent | None:
-    try:
-        response = client.send(request)
-    except OpenCXRequestRefusedError as refused:
-        older = _in_the_form_before_2026(request)
-        # A proxy may refuse what the service has handled, and a create must not be sent twice then.
-        may_be_sent_again = request.operation.repeatable or refused.is_permanent
-        if refused.status_code not in (400, 422) or older is None or not may_be_sent_again:
-            raise
-        response = _send_in_older_form(client, older, refused)
+    response = client.send(request)
     with response.named():
         return PhoneAgent.from_response(response.decoded()) if response.body.strip() else None
-
-
-def _in_the_form_before_2026(request: Request) -> Request | None:
-    """Return a write with its one language as a string, as it was before 2026; ``None`` if that is no other form.
-
-    A write that the service itself refused changed nothing, so it may be sent again in this form.
-    """
-    body = request.body if isinstance(request.body, dict) else {}
-    language = body.get("language")
-    if not isinstance(language, list) or len(language) != 1:
-        return None
-    return replace(request, body={**body, "language": language[0]})
-
-
-def _send_in_older_form(client: OpenCXClient, older: Request, refused: OpenCXRequestRefusedError) -> Response:
-    response = client.send_unchecked(older)
-    if response.is_success:
-        return response
-    error = error_of(older, response)
-    if not isinstance(error, type(refused)):  # the service itself must refuse both, where the first is permanent
-        raise error
-    # The reader decides which of the two refusals is about more than the form of the language.
-    raise refused.with_message(
-        f"{refused} With the language as a string, as before 2026: {response.status_code} {message_of(response)!r}."
-    ) from None
 
 
 def _unsendable(value: JsonValue) -> str | None:

@@ -21,9 +21,11 @@ from airflow.providers.common.compat.sdk import (
 from airflow_provider_opencx import metrics
 from airflow_provider_opencx.arguments import check_boolean
 from airflow_provider_opencx.connection.form import DEFAULT_CONN_ID
+from airflow_provider_opencx.deferral import deferral_timeout, ends_by_execution_timeout
 from airflow_provider_opencx.exceptions import (
     OpenCXArgumentError,
     OpenCXError,
+    OpenCXPhoneNumberTimeoutError,
     OpenCXRateLimitError,
     derive_from_airflow,
 )
@@ -67,11 +69,14 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator, OpenCXHookMixin):
 
     The modes poke, reschedule and deferrable give the same result and the same errors:
 
-    - By id, an agent that is missing three times in a row is an error. By name, an agent that does not exist
-      yet is waited for, and several of that name are an error.
+    - By id, an agent that is missing for five minutes, and in three polls in a row or more, is an error: a list may
+      show a new agent late. By name, an agent that does not exist yet is waited for, and several of that name are an
+      error.
+    - What the service writes for a number and is none, such as "pending", is logged once, and waited on.
     - Up to five consecutive failed polls are tolerated. A rejected key fails at once. A 429 stretches the wait.
-    - ``timeout`` fails the task, or skips it with ``soft_fail``. Errors are never skipped by ``soft_fail``: a wrong
-      key is not a number that did not come.
+    - ``timeout`` fails the task, or skips it with ``soft_fail``; so does ``execution_timeout``, after which the task is
+      retried, and which Airflow applies to each poll in mode reschedule. Errors are never skipped by ``soft_fail``: a
+      wrong key is not a number that did not come.
 
     In mode reschedule, the worker is kept while polls fail or an agent is missing; ``poke_interval``
     should be a minute or more, as Airflow advises. Deferrable, the worker sends nothing at all and the triggerer
@@ -166,6 +171,7 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator, OpenCXHookMixin):
 
     def execute(self, context: Context) -> JsonValue:
         """Wait for the numbers, or hand the waiting to the triggerer; return the agent or the agents."""
+        began_at = time.monotonic()
         wait = self._waiting
         if wait.is_for_none:
             return []
@@ -173,26 +179,33 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator, OpenCXHookMixin):
             self.log.info("Waiting for %s.", wait.goal)
         if not self.deferrable:
             started = time.time()
-            with self._errors_not_skipped():
+            with self._timeouts_explained(), self._errors_not_skipped():
                 result: JsonValue = super().execute(context)
             metrics.time_to_number(time.time() - self._began_at(context, started))
             return self._returned(context, result)
 
         from airflow_provider_opencx.triggers.phone_number import OpenCXPhoneNumberTrigger
 
-        arguments = self._trigger_arguments(self._conn_id, wait.agent_id, wait.agent_name)
+        timeout = deferral_timeout(self.timeout, self.execution_timeout, used=time.monotonic() - began_at)
+        arguments = self._trigger_arguments(self._conn_id, wait.agent_id, wait.agent_name, timeout)
         self.defer(
             trigger=OpenCXPhoneNumberTrigger(**arguments, waiting_since=time.time()),
             method_name=self.execute_complete.__name__,
-            timeout=timedelta(seconds=self.timeout),
+            timeout=timeout,
         )
 
     def execute_complete(self, context: Context, event: Mapping[str, Any] | None = None) -> JsonValue:
-        """Go on after the trigger has fired: return the agent or the agents, or raise the error that it met."""
+        """Go on after the trigger has fired: return the agent or the agents, or raise the error that it met.
+
+        :raises AirflowSensorTimeout: if the trigger has ended because the time was over, as it does in ``dag.test()``.
+        """
         from airflow_provider_opencx.phone_agents.waiting import success
         from airflow_provider_opencx.triggers.phone_number import result_of
 
-        result = result_of(event)
+        try:
+            result = result_of(event)
+        except OpenCXPhoneNumberTimeoutError as over:
+            raise AirflowSensorTimeout(str(over)) from None
         self.log.info(success(result))
         if self.end_from_trigger and (reason := self._reason_to_end_in_a_worker()):
             self.log.info("Ended in a worker, and not in the triggerer, because of %s.", reason)
@@ -204,13 +217,16 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator, OpenCXHookMixin):
             push_xcoms(self, context, result)
         return result
 
-    def _trigger_arguments(self, opencx_conn_id: object, agent_id: object, agent_name: object) -> dict[str, Any]:
+    def _trigger_arguments(
+        self, opencx_conn_id: object, agent_id: object, agent_name: object, timeout: timedelta
+    ) -> dict[str, Any]:
         return {
             "opencx_conn_id": opencx_conn_id,
             "agent_id": agent_id,
             "agent_name": agent_name,
             "poll_interval": self.poke_interval,
             "end_from_trigger": self.end_from_trigger and not self._reason_to_end_in_a_worker(),
+            "timeout": timeout.total_seconds(),
         }
 
     def _arguments_to_start_with(self) -> StartTriggerArgs | None:
@@ -220,8 +236,9 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator, OpenCXHookMixin):
 
         with task_named(self.task_id):
             self._check_start()  # once more, because the Dag may not have been known before
-        arguments = self._trigger_arguments(self.opencx_conn_id, self.agent_id, self.agent_name)
-        return start_trigger_args(arguments, self.execute_complete.__name__, self.timeout)
+        timeout = deferral_timeout(self.timeout, self.execution_timeout)
+        arguments = self._trigger_arguments(self.opencx_conn_id, self.agent_id, self.agent_name, timeout)
+        return start_trigger_args(arguments, self.execute_complete.__name__, timeout)
 
     def _check_start(self) -> None:
         from airflow_provider_opencx.triggers.start import check_start
@@ -246,17 +263,37 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator, OpenCXHookMixin):
         return None
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Resume after deferral, with ``soft_fail`` meaning what it means in the other modes."""
+        """Resume after deferral, with timeouts and ``soft_fail`` meaning what they mean in the other modes."""
         try:
             with self._errors_not_skipped():
                 return super().resume_execution(next_method, next_kwargs, context)
         except (Exception, AirflowTaskTimeout) as error:
             if self.start_from_trigger:
                 self._delete_earlier_result(context)
-            if self.soft_fail and isinstance(error, AirflowSensorTimeout | AirflowTaskTimeout):
-                # Airflow 3.0 lets no timeout after a deferral skip, and no Airflow that of the task itself.
+            ended_by = error.__cause__ if isinstance(error, AirflowSkipException) else error
+            if isinstance(ended_by, AirflowSensorTimeout):
+                raise self._deferral_ended(ended_by, skips=isinstance(error, AirflowSkipException)) from error
+            if self.soft_fail and isinstance(error, AirflowTaskTimeout):
+                # No Airflow lets the timeout of the task itself skip.
                 raise AirflowSkipException(str(error)) from error
             raise
+
+    def _deferral_ended(self, timeout: AirflowSensorTimeout, *, skips: bool) -> BaseException:
+        """Return the error of a deferral that took too long.
+
+        :param timeout: Airflow's error, which is the same for both limits.
+        :param skips: whether Airflow has made a skip of it; Airflow 3.0 lets no timeout after a deferral skip.
+        """
+        by_execution_timeout = ends_by_execution_timeout(self.timeout, self.execution_timeout)
+        limit = (
+            f"execution_timeout of {self.execution_timeout}"
+            if by_execution_timeout
+            else f"timeout of {self.timeout:g} s"
+        )
+        message = f"The {limit} is over, and so is the wait for {self._waiting.described}: {timeout}"
+        if skips or self.soft_fail:
+            return AirflowSkipException(message)
+        return AirflowTaskTimeout(message) if by_execution_timeout else AirflowSensorTimeout(message)
 
     def _delete_earlier_result(self, context: Context) -> None:
         """Delete what an earlier try returned: Airflow does that when a worker starts a task, and here none did."""
@@ -279,15 +316,25 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator, OpenCXHookMixin):
         """Poll once. In mode reschedule keep polling while errors are being counted: the counters are not persisted."""
         from airflow_provider_opencx.phone_agents.waiting import success
 
-        started = time.monotonic()
+        started = time.time()
         result = self._poll()
-        while result is None and self._must_keep_polling() and time.monotonic() - started < self.timeout:
-            time.sleep(min(self.poke_interval, _LONGEST_PAUSE_BETWEEN_ERRORS))
-            result = self._poll()
+        if result is None and self._must_keep_polling():
+            result = self._keep_polling(ends_at=self._began_at(context, started) + self.timeout)
         if result is None:
             return PokeReturnValue(is_done=False)
         self.log.info(success(result))
         return PokeReturnValue(is_done=True, xcom_value=result)
+
+    def _keep_polling(self, ends_at: float) -> JsonValue:
+        """Poll for as long as errors are being counted; return the result, ``None`` if there is none yet.
+
+        :param ends_at: when the ``timeout`` of the sensor is over, in seconds since the epoch.
+        """
+        result: JsonValue = None
+        while result is None and self._must_keep_polling() and (left := ends_at - time.time()) > 0:
+            time.sleep(min(self.poke_interval, _LONGEST_PAUSE_BETWEEN_ERRORS, left))
+            result = self._poll()
+        return result
 
     def _began_at(self, context: Context, started: float) -> float:
         """Return when the wait began: in mode reschedule, that may have been in an earlier process."""
@@ -296,7 +343,7 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator, OpenCXHookMixin):
         try:
             first = context["ti"].get_first_reschedule_date(context)
         except Exception as error:
-            # The number has come, and this is for the metrics alone.
+            # Not worth failing for: without it, the metrics and the end of a poke count from this process on.
             self.log.debug("Airflow did not say when the wait began: %s", error)
             return started
         return first.timestamp() if isinstance(first, datetime) else started
@@ -333,6 +380,16 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator, OpenCXHookMixin):
         from airflow_provider_opencx.phone_agents.waiting import checked_selectors
 
         checked_selectors(self.agent_id, self.agent_name)
+
+    @contextmanager
+    def _timeouts_explained(self) -> Generator[None]:
+        """Say in the error of a timeout, or in the skip that ``soft_fail`` makes of it, who is without a number."""
+        try:
+            yield
+        except (AirflowSensorTimeout, AirflowTaskTimeout, AirflowSkipException) as ended:
+            # Airflow does not skip where the execution_timeout is over between two polls.
+            error = AirflowSkipException if self.soft_fail else type(ended)
+            raise error(f"{ended} {self._waiting.progress}") from ended
 
     @contextmanager
     def _errors_not_skipped(self) -> Generator[None]:

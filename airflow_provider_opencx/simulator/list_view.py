@@ -37,16 +37,16 @@ class History(Generic[Item]):
         return self.removed_at is not None
 
     def followed_by(self, time: float, item: Item) -> History[Item]:
-        """Return this history with one version more."""
-        return replace(self, versions=(*self.versions, (time, item)))
+        """Return this history with one version more, which is never older than the one before it."""
+        return replace(self, versions=(*self.versions, (max(time, self.versions[-1][0]), item)))
 
     def before_last_change(self) -> History[Item]:
         """Return this history without its latest version; the same if the item was never changed."""
         return replace(self, versions=self.versions[:-1] or self.versions)
 
     def until(self, time: float) -> History[Item]:
-        """Return what was known of the item at a time that is not before its creation."""
-        versions = tuple(version for version in self.versions if version[0] <= time)
+        """Return what was known of the item at a time; before its creation, what it was when it was created."""
+        versions = tuple(version for version in self.versions if version[0] <= time) or self.versions[:1]
         was_removed = self.removed_at is not None and self.removed_at <= time
         return History(versions, self.removed_at if was_removed else None)
 

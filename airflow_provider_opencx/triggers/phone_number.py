@@ -14,7 +14,7 @@ from asgiref.sync import sync_to_async
 from pydantic import JsonValue
 
 from airflow_provider_opencx import metrics
-from airflow_provider_opencx.exceptions import OpenCXError
+from airflow_provider_opencx.exceptions import OpenCXError, OpenCXPhoneNumberTimeoutError
 from airflow_provider_opencx.phone_agents.waiting import Wait, success
 from airflow_provider_opencx.triggers.polling import SharedPolls, Snapshot, waited_for
 from airflow_provider_opencx.xcoms import xcoms_of
@@ -41,7 +41,8 @@ class OpenCXPhoneNumberTrigger(BaseTrigger):
     and again for a number that is there.
 
     The event is plain JSON: ``{"status": "success", "agent": {...}}``, or ``"agents": [...]`` where several were
-    asked for, or ``{"status": "error", ...}`` with the error; it never holds the key.
+    asked for, or ``{"status": "error", ...}`` with the error, or ``{"status": "timeout", ...}`` with the progress; it
+    never holds the key.
 
     :param opencx_conn_id: the connection.
     :param agent_id: the agent, by its id, or a sequence of ids.
@@ -51,6 +52,8 @@ class OpenCXPhoneNumberTrigger(BaseTrigger):
         An error always goes to a worker, where retries, callbacks and ``soft_fail`` are.
     :param started_by_worker: whether a worker deferred the task, so that it must not come back too soon.
     :param waiting_since: when the task began to wait, in seconds since the epoch; by default now.
+    :param timeout: seconds after ``waiting_since`` after which the trigger ends the wait in ``dag.test()``, where
+        nothing else does. In the triggerer Airflow ends it, by the timeout of the deferral. Default ``None``: no limit.
     """
 
     # Made for deferred tasks, which go to the triggerer of their queue.
@@ -66,6 +69,7 @@ class OpenCXPhoneNumberTrigger(BaseTrigger):
         end_from_trigger: bool = False,
         started_by_worker: bool = True,
         waiting_since: float | None = None,
+        timeout: float | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow does not annotate it
         self.opencx_conn_id = opencx_conn_id
@@ -75,6 +79,7 @@ class OpenCXPhoneNumberTrigger(BaseTrigger):
         self.end_from_trigger = end_from_trigger
         self.started_by_worker = started_by_worker
         self.waiting_since = time.time() if waiting_since is None else waiting_since
+        self.timeout = timeout
         self._made_at = time.monotonic()
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -89,6 +94,7 @@ class OpenCXPhoneNumberTrigger(BaseTrigger):
                 "end_from_trigger": self.end_from_trigger,
                 "started_by_worker": self.started_by_worker,
                 "waiting_since": self.waiting_since,
+                "timeout": self.timeout,
             },
         )
 
@@ -113,25 +119,40 @@ class OpenCXPhoneNumberTrigger(BaseTrigger):
             result = [] if wait.is_for_none else await self._result(wait)
         except OpenCXError as error:
             return {"status": "error", **error.to_event()}
+        except TimeoutError:
+            return {"status": "timeout", "progress": wait.progress}
         return {"status": "success", "agent" if wait.is_for_one else "agents": result}
 
     async def _result(self, wait: Wait) -> JsonValue:
-        """Wait, and return the result; report the wait to the log and the metrics."""
+        """Wait, and return the result; report the wait to the log and the metrics.
+
+        :raises TimeoutError: when the time is over.
+        """
         if not self.started_by_worker:
             log.info("Waiting for %s.", wait.goal)
         snapshot: Snapshot | None = None
         async with SharedPolls.join(self.opencx_conn_id, self.poll_interval) as polls:
             with waited_for(self.opencx_conn_id, wait.without_number):
                 while True:
-                    snapshot = await polls.after(snapshot)
+                    async with asyncio.timeout(self._time_left()):
+                        snapshot = await polls.after(snapshot)
                     if snapshot.begun_at < self._made_at:
                         continue  # it may show an agent as it was before the task upstream changed it
-                    agents = wait.evaluate(snapshot.poll)
+                    agents = wait.evaluate(snapshot.poll, snapshot.begun_at)
+                    for warning in wait.warnings:
+                        log.warning(warning)
                     if agents is not None:
                         break
                     log.log(logging.INFO if wait.made_progress else logging.DEBUG, wait.progress)
         metrics.time_to_number(time.time() - self.waiting_since)
         return wait.result(agents)
+
+    def _time_left(self) -> float | None:
+        """Return the seconds until this trigger has to end the wait itself, ``None`` where Airflow ends it."""
+        # Without an id, this runs in ``dag.test()``.
+        if self.timeout is None or self.trigger_id is not None:
+            return None
+        return self.waiting_since + self.timeout - time.time()
 
     async def _store(self, outcome: Mapping[str, Any]) -> bool:
         """Store the result as the task's XCom as a worker would; return whether that was possible.
@@ -169,6 +190,7 @@ def _set_xcoms(task: TaskInstance, values: Mapping[str, JsonValue]) -> None:
 def result_of(event: Mapping[str, Any] | None) -> JsonValue:
     """Return the agent of an event, or the agents, or raise its error as it would have been raised in the worker.
 
+    :raises OpenCXPhoneNumberTimeoutError: if the time was over; the message says who is without a number.
     :raises OpenCXError: the error of the event, or one that says that the event is not this trigger's.
     """
     status = event.get("status") if isinstance(event, Mapping) else None
@@ -180,6 +202,8 @@ def result_of(event: Mapping[str, Any] | None) -> JsonValue:
             return cast("JsonValue", event["agent"])
     if event is not None and status == "error":
         raise OpenCXError.from_event(event)
+    if event is not None and status == "timeout":
+        raise OpenCXPhoneNumberTimeoutError(str(event.get("progress")))
     raise OpenCXError("The trigger ended with an event that is not one of OpenCXPhoneNumberTrigger.")
 
 

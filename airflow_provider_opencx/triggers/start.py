@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow import __version__ as airflow_version
@@ -15,6 +14,8 @@ from airflow_provider_opencx.text import listed, shortened
 
 # Jinja is imported where it is used: few tasks start in the triggerer.
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from airflow.sdk import DAG
     from jinja2 import nodes
 
@@ -87,19 +88,19 @@ def template_problem(template: str, *, macros: Collection[str] = (), filters: Co
     return None
 
 
-def start_trigger_args(arguments: Mapping[str, Any], next_method: str, timeout: float) -> StartTriggerArgs:
+def start_trigger_args(arguments: Mapping[str, Any], next_method: str, timeout: timedelta) -> StartTriggerArgs:
     """Return what Airflow starts a task in the triggerer with.
 
     :param arguments: the arguments of the trigger, but for what they are when no worker starts it.
     :param next_method: the name of the operator's method that goes on in a worker, where one has to.
-    :param timeout: seconds after which Airflow gives up.
+    :param timeout: the time after which Airflow ends the wait.
     """
     plain = {name: list(value) if isinstance(value, tuple) else value for name, value in arguments.items()}
     return StartTriggerArgs(
         trigger_cls="airflow_provider_opencx.triggers.phone_number.OpenCXPhoneNumberTrigger",
         trigger_kwargs={**plain, "started_by_worker": False},
         next_method=next_method,
-        timeout=timedelta(seconds=max(timeout, 1.0)),  # Airflow takes no seconds for no timeout
+        timeout=timeout,
     )
 
 

@@ -8,12 +8,12 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fault_campaign.campaign import Tally
+    from fault_campaign.campaign import Share, Tally
 
 _RUNS_OF_A_SHARE = 25
 
@@ -30,21 +30,48 @@ def main() -> int:
         os.environ.update(
             AIRFLOW_HOME=home, AIRFLOW__CORE__LOAD_EXAMPLES="False", AIRFLOW__LOGGING__LOGGING_LEVEL="CRITICAL"
         )
-        from fault_campaign.campaign import Tally, run_share
+        from fault_campaign.campaign import Share
 
-        tally = Tally()
         last = options.first + options.runs
         shares = [
-            (options.seed, range(first, min(first + _RUNS_OF_A_SHARE, last)))
+            Share(options.seed, range(first, min(first + _RUNS_OF_A_SHARE, last)), options.coordination, options.find)
             for first in range(options.first, last, _RUNS_OF_A_SHARE)
         ]
         with ProcessPoolExecutor(options.processes, multiprocessing.get_context("spawn")) as processes:
-            for share in processes.map(run_share, shares):
-                tally.add(share)
-                _show_progress(tally.counted["runs"], options.runs, started)
+            if options.find is not None:
+                return _find(options.find, shares, processes)
+            tally = _run(shares, processes, started)
     print(report(tally, options.seed))
     print(f"\n{time.monotonic() - started:.0f} s in {options.processes} processes")
     return 1 if tally.sentences else 0
+
+
+def _run(shares: Sequence[Share], processes: Executor, started: float) -> Tally:
+    from fault_campaign.campaign import Tally, run_share
+
+    tally = Tally()
+    runs = sum(len(share.numbers) for share in shares)
+    for share in processes.map(run_share, shares):
+        tally.add(share)
+        _show_progress(tally.counted["runs"], runs, started)
+    return tally
+
+
+def _find(name: str, shares: Sequence[Share], processes: Executor) -> int:
+    """Print the first run that finds a fix of the provider missing; returns 1 if none does."""
+    from fault_campaign.campaign import run_share
+    from fault_campaign.removed_fixes import REMOVED_FIXES
+
+    promise = REMOVED_FIXES[name].breaks
+    for tally in processes.map(run_share, shares):
+        for number, sentences in sorted(tally.sentences.items()):
+            found = [sentence for sentence in sentences if sentence.startswith(promise)]
+            if found:
+                print(f"Run {number} finds the fix {name!r} missing.\n  {found[0]}")
+                processes.shutdown(cancel_futures=True)
+                return 0
+    print(f"No run finds the fix {name!r} missing.")
+    return 1
 
 
 def report(tally: Tally, seed: int) -> str:
@@ -81,6 +108,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=1, help="what chance begins with; the same seed is the same runs")
     parser.add_argument("--runs", type=int, default=300, help="how many runs")
     parser.add_argument("--first", type=int, default=0, help="the number of the first, to repeat a run by its number")
+    parser.add_argument(
+        "--coordination",
+        choices=("machine", "none"),
+        default="machine",
+        help="what the workers share; none is no locks",
+    )
+    parser.add_argument(
+        "--find",
+        metavar="FIX",
+        help="take a fix of removed_fixes.py out, and print the first run that finds it missing",
+    )
     parser.add_argument("--processes", type=int, default=2 * (os.cpu_count() or 1), help="how many at a time")
     return parser
 

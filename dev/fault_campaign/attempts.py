@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import json
+from collections import Counter
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
@@ -19,6 +23,7 @@ from airflow.sdk.exceptions import (
     AirflowSensorTimeout,
     TaskDeferred,
 )
+from airflow.secrets.environment_variables import EnvironmentVariablesBackend
 
 from airflow_provider_opencx.operators.phone_agent import (
     OpenCXCreatePhoneAgentOperator,
@@ -28,25 +33,32 @@ from airflow_provider_opencx.operators.phone_agent import (
 )
 from airflow_provider_opencx.retry_policy import opencx_retry_policy
 from airflow_provider_opencx.sensors.phone_number import OpenCXPhoneNumberSensor
-from fault_campaign.scenario import Task
+from fault_campaign.scenario import SecretsOutage, Task
 from fault_campaign.stage import Stage, TimeIsUp
 from fault_campaign.wire import Killed, Sent, Wire
 
 POKE_INTERVAL = 20.0
 SENSOR_TIMEOUT = 300.0
 
-_TELLS_TIME = (
+_IN_STAGE_TIME = (
     "airflow.sdk.bases.sensor",
-    "airflow_provider_opencx.sensors.phone_number",
     "airflow_provider_opencx.client.client",
-    "airflow_provider_opencx.phone_agents.apply",
+    "airflow_provider_opencx.client.locks",
+    "airflow_provider_opencx.operators.phone_agent",
+    "airflow_provider_opencx.phone_agents.creates",
+    "airflow_provider_opencx.phone_agents.listing",
     "airflow_provider_opencx.phone_agents.plan",
     "airflow_provider_opencx.phone_agents.polling",
-    "airflow_provider_opencx.phone_agents.reconcile",
+    "airflow_provider_opencx.phone_agents.progress",
+    "airflow_provider_opencx.sensors.phone_number",
+    "airflow_provider_opencx.task_state",
     "airflow_provider_opencx.triggers.phone_number",
     "airflow_provider_opencx.triggers.polling",
 )
-_PAUSES = ("httpx_retries.retry",)
+"""The modules that pause on the stage, and have its time."""
+
+_PAUSING_ON_STAGE = ("httpx_retries.retry",)
+"""The modules that pause on the stage, and have the real time."""
 
 
 @dataclass
@@ -54,9 +66,10 @@ class Attempt:
     """One try of a task.
 
     :param number: counted from 1.
-    :param existing: the agents of the task's name when it began.
+    :param existing: the agents of the task's name when it began, whatever the service calls them.
     :param seconds: how long it took.
     :param restarts: how often the triggerer in which it waited was killed.
+    :param secrets_missed: how often the connection could not be read.
     :param sent: its requests.
     :param result: what it returned; ``None`` if it did not.
     :param error: what it raised; ``None`` if it returned.
@@ -66,15 +79,16 @@ class Attempt:
     existing: list[dict[str, Any]]
     seconds: float = 0.0
     restarts: int = 0
+    secrets_missed: int = 0
     sent: list[Sent] = field(default_factory=list)
     result: dict[str, Any] | None = None
     error: BaseException | None = None
 
     @property
     def is_sound(self) -> bool:
-        """Whether all its requests had the response of a sound service, and nobody killed it."""
-        killed = isinstance(self.error, Killed) or self.restarts > 0
-        return not killed and all(sent.fault is None and sent.status is not None for sent in self.sent)
+        """Whether all its requests had the response of a sound service, and nothing else stood in its way."""
+        disturbed = isinstance(self.error, Killed) or self.restarts > 0 or self.secrets_missed > 0
+        return not disturbed and all(sent.fault is None and sent.status is not None for sent in self.sent)
 
 
 @contextmanager
@@ -82,31 +96,54 @@ def time_of(stage: Stage) -> Generator[None]:
     """Let the provider, and what it waits with, sleep and count seconds on a stage, where a pause costs no time."""
     import time
 
-    async def asleep(seconds: float) -> None:
+    async def pause(seconds: float) -> None:
         stage.sleep(seconds)
 
-    told = SimpleNamespace(sleep=stage.sleep, monotonic=stage.clock, time=time.time)
+    of_stage = SimpleNamespace(sleep=stage.sleep, monotonic=stage.clock, time=stage.clock)
     real = SimpleNamespace(sleep=stage.sleep, monotonic=time.monotonic, time=time.time)
-    loop = SimpleNamespace(**vars(asyncio) | {"sleep": asleep})
+    loop = SimpleNamespace(**vars(asyncio) | {"sleep": pause})
     with ExitStack() as patches:
-        for name in (*_TELLS_TIME, *_PAUSES):
+        for name in (*_IN_STAGE_TIME, *_PAUSING_ON_STAGE):
             module = importlib.import_module(name)
-            patches.enter_context(patch.object(module, "time", told if name in _TELLS_TIME else real))
+            if hasattr(module, "time"):
+                patches.enter_context(patch.object(module, "time", of_stage if name in _IN_STAGE_TIME else real))
             if hasattr(module, "asyncio"):
                 patches.enter_context(patch.object(module, "asyncio", loop))
+        yield
+
+
+_attempt: ContextVar[Attempt] = ContextVar("attempt")
+"""The try that a worker is at, also in the threads in which it reads its connection."""
+
+
+@contextmanager
+def secrets_of(stage: Stage, outage: SecretsOutage, counted: Counter[str]) -> Generator[None]:
+    """Let the connection be missing for some time, as Airflow has it where a secrets backend does not respond."""
+    read = EnvironmentVariablesBackend.get_conn_value
+
+    def read_or_miss(backend: EnvironmentVariablesBackend, conn_id: str, team_name: str | None = None) -> str | None:
+        if not outage.begins_at <= stage.now < outage.ends_at:
+            return read(backend, conn_id, team_name)
+        counted["secrets backend away"] += 1
+        _attempt.get().secrets_missed += 1
+        return None
+
+    with patch.object(EnvironmentVariablesBackend, "get_conn_value", read_or_miss):
         yield
 
 
 def run_task(task: Task, wire: Wire, stage: Stage, existing: Callable[[], list[dict[str, Any]]]) -> list[Attempt]:
     """Try a task until it succeeds, fails for good, or has no retries left."""
     attempts: list[Attempt] = []
+    state_store = TaskStateStore() if task.has_state_store else None
     while True:
         attempt = Attempt(len(attempts) + 1, existing())
         attempts.append(attempt)
         began = stage.now
+        _attempt.set(attempt)
         with wire.recorded() as attempt.sent:
             try:
-                attempt.result = _execute(operator_of(task), attempt, stage)
+                attempt.result = _execute(operator_of(task), attempt, stage, state_store)
             except (Exception, Killed) as error:
                 attempt.error = error
         attempt.seconds = stage.now - began
@@ -116,10 +153,29 @@ def run_task(task: Task, wire: Wire, stage: Stage, existing: Callable[[], list[d
         stage.sleep(delay)
 
 
+class TaskStateStore:
+    """Stands in for Airflow's task state store: what one task keeps from one try to the next."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, Any] = {}
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return the value of a key."""
+        return self._values.get(key, default)
+
+    def set(self, key: str, value: Any, *, retention: timedelta | None = None) -> None:
+        """Keep a value, as JSON as Airflow does."""
+        self._values[key] = json.loads(json.dumps(value))
+
+    def delete(self, key: str) -> None:
+        """Delete a value; there may be none."""
+        self._values.pop(key, None)
+
+
 def operator_of(task: Task) -> BaseOperator:
     """Return the operator that a Dag file would have for a task."""
-    common = {"task_id": task.verb, "retries": task.retries}
-    if task.verb == "wait":
+    common = {"task_id": task.action, "retries": task.retries}
+    if task.action == "wait":
         return OpenCXPhoneNumberSensor(
             agent_name=task.agent_name,
             deferrable=task.deferrable,
@@ -127,11 +183,11 @@ def operator_of(task: Task) -> BaseOperator:
             timeout=SENSOR_TIMEOUT,
             **common,
         )
-    if task.verb == "sync":
+    if task.action == "sync":
         return OpenCXSyncPhoneAgentsOperator(agents=task.fields["agents"], **common)
-    if task.verb == "update":
+    if task.action == "update":
         return OpenCXUpdatePhoneAgentOperator(agent_name=task.agent_name, **task.fields, **common)
-    if task.verb == "create":
+    if task.action == "create":
         return OpenCXCreatePhoneAgentOperator(name=task.agent_name, **task.fields, **common)
     return OpenCXUpsertPhoneAgentOperator(
         name=task.agent_name,
@@ -155,7 +211,9 @@ def _retry_delay(task: Task, attempt: Attempt) -> float | None:
     return task.retry_delay if decision.retry_delay is None else decision.retry_delay.total_seconds()
 
 
-def _execute(operator: BaseOperator, attempt: Attempt, stage: Stage) -> dict[str, Any]:
+def _execute(
+    operator: BaseOperator, attempt: Attempt, stage: Stage, state_store: TaskStateStore | None
+) -> dict[str, Any]:
     xcoms: dict[str, Any] = {}
     instance = SimpleNamespace(
         try_number=attempt.number,
@@ -164,6 +222,8 @@ def _execute(operator: BaseOperator, attempt: Attempt, stage: Stage) -> dict[str
         xcom_pull=lambda *, task_ids, key, map_indexes: xcoms.get(key),
     )
     context: Context = {"ti": instance}  # type: ignore[typeddict-item]  # as much of it as is asked for
+    if state_store is not None:
+        context["task_state_store"] = state_store  # type: ignore[typeddict-item]  # it has no supervisor to ask
     ExecutorSafeguard.tracker.set(operator)  # as Airflow's task runner does
     try:
         return operator.execute(context)
@@ -190,6 +250,7 @@ def _fire(deferred: TaskDeferred, attempt: Attempt) -> Any:
 
     async def first_event() -> Any:
         trigger = getattr(importlib.import_module(module), name)(**arguments)
+        trigger.trigger_id = 1  # it is in a triggerer
         events = trigger.run()
         try:
             return (await anext(events)).payload

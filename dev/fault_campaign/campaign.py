@@ -16,13 +16,29 @@ from unittest.mock import patch
 from airflow_standalone import connection_json
 
 from airflow_provider_opencx.simulator import Simulator
-from fault_campaign.attempts import Attempt, run_task, time_of
-from fault_campaign.scenario import SECONDS_BETWEEN_TASKS, TIMEOUT, DrawnMischief, Scenario, Task, draw_scenario
+from fault_campaign.attempts import Attempt, run_task, secrets_of, time_of
+from fault_campaign.checks import PROMISES, Checker, Observer
+from fault_campaign.coordination import Coordination, coordinated, forget
+from fault_campaign.faults import LONGEST_LAG, TIMEOUT, DrawnFaults
+from fault_campaign.removed_fixes import without
+from fault_campaign.scenario import SECONDS_BETWEEN_TASKS, Scenario, Task, draw_scenario
 from fault_campaign.stage import Stage
-from fault_campaign.verdict import PROMISES, Judge, Witness
 from fault_campaign.wire import Wire
 
 API_KEY = "ocx_live_fault-campaign"
+
+
+@dataclass(frozen=True)
+class Share:
+    """Some runs of a campaign.
+
+    :param without: the name of the fix of the provider that is taken out, ``None`` for none.
+    """
+
+    seed: int
+    numbers: Sequence[int]
+    coordination: Coordination = "machine"
+    without: str | None = None
 
 
 @dataclass
@@ -54,39 +70,50 @@ class Tally:
         self.sentences.update(other.sentences)
 
 
-def run_many(seed: int, numbers: Iterable[int]) -> Tally:
-    """Run the runs of these numbers, one after the other, and add them up."""
+def run_many(seed: int, numbers: Iterable[int], coordination: Coordination = "machine") -> Tally:
+    """Run the runs of these numbers, one after the other, and add them up.
+
+    :param coordination: what the processes share: ``"machine"``, or ``"none"`` for no locks.
+    """
     tally = Tally()
     stage = Stage()
-    with Simulator(api_keys=(API_KEY,), requests_per_minute=None, clock=stage.clock) as simulator:
+    with (
+        Simulator(api_keys=(API_KEY,), requests_per_minute=None, clock=stage.clock) as simulator,
+        coordinated(coordination) as directory,
+    ):
         for number in numbers:
-            tally.add(run_one(simulator, stage, seed, number))
+            forget(directory)
+            tally.add(run_one(simulator, stage, seed, number, coordination))
     return tally
 
 
-def run_share(share: tuple[int, Sequence[int]]) -> Tally:
-    """Run a share of a campaign, its seed and numbers, in a process of its own."""
+def run_share(share: Share) -> Tally:
+    """Run a share of a campaign in a process of its own."""
     logging.disable(logging.CRITICAL)
-    return run_many(*share)
+    with ExitStack() as stack:
+        if share.without is not None:
+            stack.enter_context(without(share.without))
+        return run_many(share.seed, share.numbers, share.coordination)
 
 
-def run_one(simulator: Simulator, stage: Stage, seed: int, number: int) -> Tally:
+def run_one(simulator: Simulator, stage: Stage, seed: int, number: int, coordination: Coordination) -> Tally:
     """Run one run, all of it drawn from its seed and number."""
     draws = Random(f"{seed}/{number}")  # noqa: S311 - to be repeated is what it is for
     random.seed(draws.random())  # the jitter of the retries
-    scenario = draw_scenario(draws)
+    # Without locks, two tasks that create one agent at the same moment may create two.
+    scenario = draw_scenario(draws, may_be_shared=coordination != "none")
     stage.begin(draws)
-    _prepare(simulator, scenario)
-    mischief = DrawnMischief(draws, scenario.trouble, scenario.generation)
-    witness = Witness(simulator)
-    wire = Wire(simulator, stage, mischief, witness.look)
-    judge = Judge(scenario, witness, API_KEY)
-    tally = Tally(faults=mischief.counted)
+    _prepare(simulator, scenario, stage)
+    faults = DrawnFaults(draws, scenario.fault_rate, scenario.service)
+    observer = Observer(simulator, {name: scenario.service.stored_name(name.strip()) for name in scenario.names})
+    wire = Wire(simulator, stage, faults, observer.observe)
+    checker = Checker(scenario, observer, API_KEY)
+    tally = Tally(faults=faults.counted)
     tally.counted["runs"] += 1
 
     def perform(task: Task) -> Attempt:
-        attempts = run_task(task, wire, stage, lambda: witness.agents_of(task.agent_name))
-        judge.hear(task, attempts)
+        attempts = run_task(task, wire, stage, lambda: observer.agents_of(task.agent_name))
+        checker.check_task(task, attempts)
         tally.counted["tasks"] += 1
         tally.counted["tries"] += len(attempts)
         tally.counted["requests"] += sum(len(attempt.sent) for attempt in attempts)
@@ -101,9 +128,16 @@ def run_one(simulator: Simulator, stage: Stage, seed: int, number: int) -> Tally
 
     with ExitStack() as stack:
         connection = connection_json(
-            simulator.url, API_KEY, timeout=TIMEOUT, max_retries=2, requests_per_minute=1_000_000
+            simulator.url,
+            API_KEY,
+            timeout=TIMEOUT,
+            max_retries=2,
+            requests_per_minute=1_000_000,
+            coordination="machine",
         )
         stack.enter_context(patch.dict(os.environ, AIRFLOW_CONN_OPENCX_DEFAULT=connection))
+        if scenario.secrets_outage is not None:
+            stack.enter_context(secrets_of(stage, scenario.secrets_outage, faults.counted))
         stack.enter_context(time_of(stage))
         stack.enter_context(wire.tapped())
         stage.perform({name: partial(play, script) for name, script in scenario.scripts.items()})
@@ -115,24 +149,26 @@ def run_one(simulator: Simulator, stage: Stage, seed: int, number: int) -> Tally
         stage.sleep(3600)
         for script in scenario.scripts.values():
             for _ in range(2):
-                judge.expect_success(perform(_afterwards(script[-1])))
-    judge.close()
-    tally.broken.update(judge.verdict.broken)
-    if judge.verdict.sentences:
-        tally.sentences[number] = judge.verdict.sentences
+                afterwards = _afterwards(script[-1])
+                checker.expect_success(afterwards, perform(afterwards))
+    checker.close()
+    tally.broken.update(checker.broken.counted)
+    if checker.broken.sentences:
+        tally.sentences[number] = checker.broken.sentences
     return tally
 
 
-def _prepare(simulator: Simulator, scenario: Scenario) -> None:
+def _prepare(simulator: Simulator, scenario: Scenario, stage: Stage) -> None:
     simulator.reset()
-    simulator.generation = scenario.generation
+    simulator.generation = scenario.service.generation
     simulator.page_size = scenario.page_size
     simulator.provision_after = scenario.provision_after
     simulator.requests_per_minute = scenario.requests_per_minute
     for agent in scenario.existing:
         simulator.add_agent(**agent)
+    stage.sleep(LONGEST_LAG)  # they have been there for longer than a list is behind
 
 
 def _afterwards(task: Task) -> Task:
     """Return the next run's task on an agent: an upsert, to be tried once."""
-    return replace(task, verb="upsert", retries=0)
+    return replace(task, action="upsert", retries=0)

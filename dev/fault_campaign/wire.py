@@ -1,12 +1,12 @@
-"""The wire between the workers and the service: everything that is sent passes here, and much of it goes wrong."""
+"""The wire between the workers and the service: everything that is sent passes here, and much of it meets a fault."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from unittest.mock import patch
 
 import httpx
@@ -33,7 +33,7 @@ class Sent:
 
     :param operation: the operation that it is a request for.
     :param is_first_page: whether it is not for a later page of a list.
-    :param fault: what went wrong with it, ``None`` if nothing was meant to.
+    :param fault: the name of the fault that it met, ``None`` if it met none.
     :param status: the status of the response, ``None`` if there was none.
     """
 
@@ -48,11 +48,22 @@ class Sent:
         return self.fault is None and self.status is not None and self.status < 300
 
 
-class Mischief(Protocol):
-    """Draws what goes wrong with a request."""
+class NamedFault(NamedTuple):
+    """What the service does to one request.
 
-    def fault(self, operation: Operation) -> Fault | None:
-        """Return what the service does to this request."""
+    :param name: what it is counted as.
+    :param fault: the fault that is injected.
+    """
+
+    name: str
+    fault: Fault
+
+
+class Faults(Protocol):
+    """Draws the faults that requests meet."""
+
+    def fault(self, sent: Sent, before: Sequence[Sent]) -> NamedFault | None:
+        """Return what the service does to this request; ``before`` is what its worker has sent in this try."""
 
     def outage(self) -> float | None:
         """Return for how many seconds nobody listens from now on."""
@@ -66,14 +77,14 @@ class Wire:
 
     :param simulator: the service.
     :param stage: whose turn it is; a worker's ends before each request and after each response.
-    :param mischief: what goes wrong.
+    :param faults: draws the faults.
     :param observe: called before and after each exchange, with nobody else acting between.
     """
 
-    def __init__(self, simulator: Simulator, stage: Stage, mischief: Mischief, observe: Callable[[], None]) -> None:
+    def __init__(self, simulator: Simulator, stage: Stage, faults: Faults, observe: Callable[[], None]) -> None:
         self._simulator = simulator
         self._stage = stage
-        self._mischief = mischief
+        self._faults = faults
         self._observe = observe
         # A worker that polls in a thread of its own is the same worker.
         self._sent: ContextVar[list[Sent]] = ContextVar("sent")
@@ -102,8 +113,8 @@ class Wire:
         yield sent
 
     def calm(self) -> None:
-        """Let nothing go wrong any more."""
-        self._mischief = NoMischief()
+        """Let no request meet a fault from now on."""
+        self._faults = NoFaults()
         self._simulator.heal()
         if self._down_until is not None:
             self._down_until = self._stage.now
@@ -117,11 +128,12 @@ class Wire:
         self._stage.sleep(0)
         self._end_outage()
         operation = operation_of(request)
-        if self._mischief.kills(operation):
+        if self._faults.kills(operation):
             raise Killed
+        before = self._sent.get()
         sent = Sent(operation, "cursor" not in request.url.params)
-        self._sent.get().append(sent)
-        self._go_wrong(sent)
+        self._inject(sent, before)
+        before.append(sent)
         self._observe()
         try:
             yield sent
@@ -129,19 +141,19 @@ class Wire:
             self._simulator.heal()
             self._observe()
             # Also where there is no response: a process may end before it has heard that its connection broke.
-            if self._mischief.kills(operation):
+            if self._faults.kills(operation):
                 raise Killed
         self._stage.sleep(0)
 
-    def _go_wrong(self, sent: Sent) -> None:
-        if self._down_until is None and (seconds := self._mischief.outage()):
+    def _inject(self, sent: Sent, before: Sequence[Sent]) -> None:
+        if self._down_until is None and (seconds := self._faults.outage()):
             self._simulator.stop()
             self._down_until = self._stage.now + seconds
         if self._down_until is not None:
             sent.fault = "RefuseConnections"
-        elif fault := self._mischief.fault(sent.operation):
-            self._simulator.fail(sent.operation.id, fault)
-            sent.fault = type(fault).__name__
+        elif drawn := self._faults.fault(sent, before):
+            self._simulator.fail(sent.operation.id, drawn.fault)
+            sent.fault = drawn.name
 
     def _end_outage(self) -> None:
         if self._down_until is not None and self._stage.now >= self._down_until:
@@ -155,10 +167,10 @@ def operation_of(request: httpx.Request) -> Operation:
     return next(operation for operation in OPERATIONS if operation.matches(request.method, path))
 
 
-class NoMischief:
-    """Nothing goes wrong."""
+class NoFaults:
+    """Draws no fault."""
 
-    def fault(self, operation: Operation) -> Fault | None:
+    def fault(self, sent: Sent, before: Sequence[Sent]) -> NamedFault | None:
         """Return no fault."""
         return None
 

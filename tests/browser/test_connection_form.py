@@ -34,7 +34,7 @@ def test_form_shows_fields_defaults_and_help(pages: AirflowPages) -> None:
         "Timeout (seconds)": "30",
         "Retries of a request": "4",
         "Requests a minute": "90",
-        "Pacing": "process",
+        "Coordination": "machine",
     }.items():
         expect(form.field(label)).to_have_value(default)
         expect(form.dialog.get_by_text(HELP[label])).to_be_visible()

@@ -15,10 +15,10 @@ import pytest
 from airflow_provider_opencx.simulator import Simulator
 
 CONNECTIONS = Path(__file__).resolve().parents[2] / "docs" / "examples" / "connections"
-WANTED = {"base_url": "https://api.open.cx", "api_key": "YOUR-KEY", "timeout": 60.0, "pacing": "machine"}
+WANTED = {"base_url": "https://api.open.cx", "api_key": "YOUR-KEY", "timeout": 60.0, "coordination": "machine"}
 PRINT = """
 import json
-print(json.dumps({field: getattr(settings, field) for field in ("base_url", "api_key", "timeout", "pacing")}))
+print(json.dumps({field: getattr(settings, field) for field in ("base_url", "api_key", "timeout", "coordination")}))
 """
 READ = f"""
 from airflow_provider_opencx.hooks.opencx import OpenCXHook

@@ -63,7 +63,7 @@ def services() -> Iterator[dict[str, Simulator]]:
 
 @pytest.fixture(scope="module")
 def redis(program: Callable[[str], Path]) -> Iterator[str]:
-    """The Redis that Celery and the pacing share, in databases of their own."""
+    """The Redis that Celery and the coordination share, in databases of their own."""
     with running_redis(program("redis-server")) as address:
         yield address
 
@@ -78,14 +78,16 @@ def airflow(
     campaign = dags / f"{CAMPAIGN}.py"
     unlimited = 'task_id="upsert_agent", max_active_tis_per_dag=None,'  # so that both workers create
     campaign.write_text(campaign.read_text().replace('task_id="upsert_agent",', unlimited))
-    pacing = f"{redis}/1"
+    coordination = f"{redis}/1"
     extras: dict[str, dict[str, object]] = {
         "default": {"timeout": A_SLOW_MACHINE},
         "paced": {"timeout": A_SLOW_MACHINE, "requests_per_minute": A_MINUTE},
         "killed": {"timeout": 600},
     }
     connections = {
-        f"AIRFLOW_CONN_OPENCX_{name.upper()}": connection_json(services[name].url, KEY, pacing=pacing, **extra)
+        f"AIRFLOW_CONN_OPENCX_{name.upper()}": connection_json(
+            services[name].url, KEY, coordination=coordination, **extra
+        )
         for name, extra in extras.items()
     }
     with (

@@ -9,7 +9,9 @@ from unittest.mock import patch
 
 from airflow_standalone import connection_json
 from fault_campaign.attempts import Attempt, run_task, time_of
-from fault_campaign.scenario import GENERATIONS, TIMEOUT, DrawnMischief, Task
+from fault_campaign.coordination import coordinated, forget
+from fault_campaign.faults import GENERATIONS, TIMEOUT, DrawnFaults, ServiceKind
+from fault_campaign.scenario import Task
 from fault_campaign.stage import Stage
 from fault_campaign.wire import Killed, Wire
 
@@ -30,12 +32,16 @@ def fleet(draws: Random, retries: int) -> Task:
 
 def test_fleet_is_complete_despite_faults() -> None:
     stage, endings = Stage(), Counter[str]()
-    with Simulator(requests_per_minute=None, clock=stage.clock) as simulator:
+    with (
+        Simulator(requests_per_minute=None, clock=stage.clock) as simulator,
+        coordinated("machine") as directory,
+    ):
         connection = connection_json(
             simulator.url, "test-key", timeout=TIMEOUT, max_retries=2, requests_per_minute=10**6
         )
         with patch.dict(os.environ, AIRFLOW_CONN_OPENCX_DEFAULT=connection), time_of(stage):
             for seed in range(RUNS):
+                forget(directory)
                 endings += run_once(Random(seed), simulator, stage)
     print(endings)
     assert set(endings) > {"success", "Killed", "OpenCXFleetError", "OpenCXFleetPermanentError"}, (
@@ -44,21 +50,20 @@ def test_fleet_is_complete_despite_faults() -> None:
 
 
 def run_once(draws: Random, simulator: Simulator, stage: Stage) -> Counter[str]:
-    """Keep a fleet in two runs full of trouble, then in two that are calm."""
+    """Keep a fleet in two runs full of faults, then in two that are calm."""
     simulator.reset()
     simulator.generation = draws.choice(GENERATIONS)
     for name in draws.sample(NAMES, draws.randint(0, 4)):
         simulator.add_agent(name, type="outbound")
     simulator.add_agent("of somebody else", type="inbound")
     stage.begin(draws)
-    wire = Wire(
-        simulator, stage, DrawnMischief(draws, draws.choice((0.05, 0.15, 0.3)), simulator.generation), look_away
-    )
+    faults = DrawnFaults(draws, draws.choice((0.05, 0.15, 0.3)), ServiceKind(simulator.generation))
+    wire = Wire(simulator, stage, faults, observe=lambda: None)
     endings = Counter[str]()
     with wire.tapped():
         for _ in range(2):
             last = run_task(fleet(draws, retries=draws.randint(0, 4)), wire, stage, simulator.agents)[-1]
-            assert_told(last)
+            assert_explained(last)
             endings["success" if last.error is None else type(last.error).__name__] += 1
             assert max(Counter(agent["name"] for agent in simulator.agents()).values()) == 1
             stage.sleep(3600)
@@ -73,12 +78,8 @@ def run_once(draws: Random, simulator: Simulator, stage: Stage) -> Counter[str]:
     return endings
 
 
-def look_away() -> None:
-    """Observe nothing: what exists is looked at between the runs."""
-
-
-def assert_told(attempt: Attempt) -> None:
-    """A task that succeeded returned the whole fleet; one that did not says why, in words of this package."""
+def assert_explained(attempt: Attempt) -> None:
+    """A task that succeeded returned the whole fleet; one that did not raised an error of this package."""
     if attempt.error is None:
         assert len(attempt.result or ()) == len(NAMES)
     else:

@@ -25,14 +25,15 @@ from airflow_provider_opencx.operators.phone_agent import (
     OpenCXPlanPhoneAgentsOperator,
     OpenCXSyncPhoneAgentsOperator,
 )
-from airflow_provider_opencx.phone_agents import apply
+from airflow_provider_opencx.phone_agents import listing
+from airflow_provider_opencx.phone_agents.circuit_breaker import FAILURES_IN_A_ROW
 from airflow_provider_opencx.simulator import (
-    CloseBeforeHandling,
     EmptyResponse,
     IgnoreFields,
     LoseResponse,
     Respond,
     Simulator,
+    TooManyRequests,
 )
 from airflow_provider_opencx.simulator.responses import error_body
 
@@ -155,7 +156,7 @@ def test_fleet_retry_repeats_only_failed_agents(sync: Fleet, simulator: Simulato
     assert type(error) is OpenCXFleetError
     assert list(error.failures) == ["b"]
     assert str(error).startswith("1 of 4 agents are not as declared; the others are. 'b': PATCH /phone/pa_000002")
-    assert methods(simulator) == ["GET", "PATCH", *["PATCH"] * 5, "PATCH", "PATCH", "GET", "PATCH"]
+    assert methods(simulator) == ["GET", *["PATCH"] * 8, "GET", *["GET", "PATCH", "GET"]]
     assert simulator.writes[-1].path == "/phone/pa_000002"
     assert {agent["first_message"] for agent in simulator.agents()} == {"Hello"}
 
@@ -176,14 +177,14 @@ def test_fleet_checks_all_lost_creates_with_one_list(sync: Fleet, simulator: Sim
     run = sync([{"name": name} for name in "abcde"])
     assert run.state == "success"
     assert run.xcom("fleet") == simulator.agents()
-    assert methods(simulator) == ["GET", *["POST"] * 5, "GET"]
+    assert methods(simulator) == [*["GET"] * 3, *["POST"] * 5, "GET"]
 
 
 def test_fleet_retry_finds_agent_of_earlier_try(sync: Fleet, simulator: Simulator) -> None:
     class AppearsLater(LoseResponse):
         async def respond(self, call: Any, handle: Any) -> Any:
             dropped = await super().respond(call, handle)
-            simulator.fail("listPhoneAgents", Respond(200, []), times=4)
+            simulator.fail("listPhoneAgents", Respond(200, []), times=8)
             return dropped
 
     simulator.fail("createPhoneAgent", AppearsLater())
@@ -200,11 +201,10 @@ def test_fleet_does_not_duplicate_agent_that_appears_meanwhile(
             simulator.add_agent("d", type="outbound")
             return await super().respond(call, handle)
 
-    monkeypatch.setattr(apply, "LIST_IS_STALE_AFTER", 0)
+    monkeypatch.setattr(listing, "STALE_AFTER", 0)
     simulator.fail("createPhoneAgent", Impostor())
     run = sync([{"name": name} for name in "abcd"], retries=1)
-    assert (run.state, run.tries("fleet")) == ("success", 2)
-    assert "'d' (pa_000001) has appeared since the plan was made" in str(sync.errors[0])
+    assert (run.state, run.tries("fleet")) == ("success", 1)
     assert sorted(str(agent["name"]) for agent in simulator.agents()) == ["a", "b", "c", "d"]
 
 
@@ -391,7 +391,7 @@ def test_approval_holds_when_service_fills_null(sync: Fleet, simulator: Simulato
     fleet = [{"name": "a", "voice_id": None}, {"name": "b"}]
     plan = approved(sync, fleet)
     simulator.fail("createPhoneAgent", IgnoreFields())
-    simulator.fail("createPhoneAgent", CloseBeforeHandling())
+    simulator.fail("createPhoneAgent", TooManyRequests(3600))
     run = sync(fleet, approved_plan=plan, retries=1)
     assert (run.state, run.tries("fleet")) == ("success", 2)
     assert [agent["name"] for agent in simulator.agents()] == ["a", "b"]
@@ -427,7 +427,7 @@ def test_approval_mapped_task_without_plan_writes_nothing(
 
 
 def test_fleet_accepts_creates_with_empty_response(sync: Fleet, simulator: Simulator) -> None:
-    names = [f"agent {number}" for number in range(apply.FAILURES_IN_A_ROW + 2)]
+    names = [f"agent {number}" for number in range(FAILURES_IN_A_ROW + 2)]
     simulator.fail("createPhoneAgent", EmptyResponse(), times=len(names))
     assert sync([{"name": name} for name in names]).state == "success"
     assert [agent["name"] for agent in simulator.agents()] == names

@@ -75,7 +75,7 @@ def test_operators_create_one_agent_if_response_is_lost(
 
 
 @WRITING_OPERATORS
-@pytest.mark.parametrize("empty_lists", [3, 4, 5], ids="{} lists do not show it".format)
+@pytest.mark.parametrize("empty_lists", [7, 9, 12, 15], ids="{} lists do not show it".format)
 def test_operators_retry_finds_agent_of_earlier_try(
     empty_lists: int, operator: Any, dag: DAG, run_dag: Callable[..., Any], simulator: Simulator
 ) -> None:

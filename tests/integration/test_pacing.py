@@ -20,7 +20,7 @@ import pytest
 from redis import Redis
 
 from airflow_provider_opencx.client import client as client_module
-from airflow_provider_opencx.client import coordination
+from airflow_provider_opencx.client import rate_limit
 from airflow_provider_opencx.client.client import OpenCXClient
 from airflow_provider_opencx.client.settings import ClientSettings
 from airflow_provider_opencx.resources.phone_agents import ping
@@ -43,9 +43,9 @@ from airflow_provider_opencx.client.client import OpenCXClient
 from airflow_provider_opencx.client.settings import ClientSettings
 from airflow_provider_opencx.resources.phone_agents import ping
 
-url, key, pacing = sys.argv[1:4]
+url, key, coordination = sys.argv[1:4]
 requests_per_minute, workers, requests_of_each = map(int, sys.argv[4:])
-settings = ClientSettings(url, key, max_retries=0, requests_per_minute=requests_per_minute, pacing=pacing)
+settings = ClientSettings(url, key, max_retries=0, requests_per_minute=requests_per_minute, coordination=coordination)
 
 def work():
     with OpenCXClient(settings) as client:
@@ -66,9 +66,9 @@ from airflow_provider_opencx.client.client import OpenCXClient
 from airflow_provider_opencx.client.settings import ClientSettings
 from airflow_provider_opencx.resources.phone_agents import ping
 
-url, key, pacing = sys.argv[1:4]
+url, key, coordination = sys.argv[1:4]
 requests_per_minute, sent_before = map(int, sys.argv[4:])
-settings = ClientSettings(url, key, requests_per_minute=requests_per_minute, pacing=pacing)
+settings = ClientSettings(url, key, requests_per_minute=requests_per_minute, coordination=coordination)
 
 def send():
     with OpenCXClient(settings) as client:
@@ -94,7 +94,7 @@ def worker_processes(
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Processes, every other one async, that send one request after the other; ended here at the latest."""
     numbers = (settings.requests_per_minute, workers, requests_of_each)
-    arguments = [settings.base_url, settings.api_key, settings.pacing, *map(str, numbers)]
+    arguments = [settings.base_url, settings.api_key, settings.coordination, *map(str, numbers)]
     parent = subprocess.Popen([sys.executable, "-c", WORKERS, *arguments], start_new_session=True)
     try:
         yield parent
@@ -124,7 +124,7 @@ def redis_address() -> Iterator[str]:
 
 
 @pytest.fixture(params=["machine", "redis"])
-def pacing(request: pytest.FixtureRequest, temporary_directory: Path) -> str:
+def coordination(request: pytest.FixtureRequest, temporary_directory: Path) -> str:
     """Each value of the extra that shares the pace."""
     return str(request.getfixturevalue("redis_address")) if request.param == "redis" else "machine"
 
@@ -133,8 +133,8 @@ def test_pacing_lets_sixteen_processes_avoid_429(temporary_directory: Path, redi
     a_minute, of_two_minutes = 90, int(0.95 * 2 * 90)
     with ExitStack() as running:
         services = [running.enter_context(Simulator(api_keys=(KEY,), requests_per_minute=100)) for _ in range(2)]
-        for service, pacing in zip(services, ("machine", redis_address), strict=True):
-            settings = ClientSettings(service.url, KEY, requests_per_minute=a_minute, pacing=pacing)
+        for service, coordination in zip(services, ("machine", redis_address), strict=True):
+            settings = ClientSettings(service.url, KEY, requests_per_minute=a_minute, coordination=coordination)
             running.enter_context(worker_processes(settings, workers=16, requests_of_each=1_000_000))
 
         def refused() -> int:
@@ -150,8 +150,8 @@ def test_pacing_lets_sixteen_processes_avoid_429(temporary_directory: Path, redi
         assert min(answered()) >= of_two_minutes
 
 
-def test_pacing_counts_requests_of_other_processes(pacing: str, opencx_simulator: Simulator) -> None:
-    settings = ClientSettings(opencx_simulator.url, "test-key", requests_per_minute=4, pacing=pacing)
+def test_pacing_counts_requests_of_other_processes(coordination: str, opencx_simulator: Simulator) -> None:
+    settings = ClientSettings(opencx_simulator.url, "test-key", requests_per_minute=4, coordination=coordination)
     with worker_processes(settings, workers=2, requests_of_each=2) as parent:
         assert parent.wait(timeout=120) == 0
     with pytest.raises(TimeoutError):
@@ -159,9 +159,9 @@ def test_pacing_counts_requests_of_other_processes(pacing: str, opencx_simulator
     assert len(opencx_simulator.requests) == 4
 
 
-def test_pacing_is_separate_per_key_address_and_rate(pacing: str) -> None:
+def test_pacing_is_separate_per_key_address_and_rate(coordination: str) -> None:
     with Simulator(api_keys=("one", "two"), requests_per_minute=None) as service:
-        paced = ClientSettings(service.url, "one", requests_per_minute=1, pacing=pacing)
+        paced = ClientSettings(service.url, "one", requests_per_minute=1, coordination=coordination)
         other_address = replace(paced, base_url=f"{service.url}/")
         other_key = replace(paced, api_key="two")
         other_rate = replace(paced, requests_per_minute=2)
@@ -170,7 +170,7 @@ def test_pacing_is_separate_per_key_address_and_rate(pacing: str) -> None:
 
 
 def test_pacing_file_is_private_and_hides_key(temporary_directory: Path, opencx_simulator: Simulator) -> None:
-    send_ping(ClientSettings(opencx_simulator.url, "test-key", pacing="machine"))
+    send_ping(ClientSettings(opencx_simulator.url, "test-key", coordination="machine"))
     [directory] = temporary_directory.iterdir()
     [file] = directory.iterdir()
     assert (directory.stat().st_mode & 0o777, file.stat().st_mode & 0o777) == (0o700, 0o600)
@@ -180,8 +180,8 @@ def test_pacing_file_is_private_and_hides_key(temporary_directory: Path, opencx_
 def test_pacing_per_process_creates_no_file(
     temporary_directory: Path, opencx_simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "airflow_provider_opencx.client.coordination", None)  # cannot be imported
-    send_ping(ClientSettings(opencx_simulator.url, "test-key"))
+    monkeypatch.setitem(sys.modules, "airflow_provider_opencx.client.rate_limit", None)  # cannot be imported
+    send_ping(ClientSettings(opencx_simulator.url, "test-key", coordination="process"))
     assert list(temporary_directory.iterdir()) == []
 
 
@@ -243,7 +243,7 @@ def store(temporary_directory: Path, redis_address: str) -> Iterator[Store]:
 
 
 @pytest.mark.parametrize(
-    ("pacing", "used_before", "becomes", "says"),
+    ("coordination", "used_before", "becomes", "says"),
     [
         ("machine", True, Store.locked, "database is locked"),
         ("machine", True, Store.spoilt, "file is not a database"),
@@ -257,7 +257,7 @@ def store(temporary_directory: Path, redis_address: str) -> Iterator[Store]:
     ],
 )
 def test_pacing_falls_back_when_store_fails(
-    pacing: str,
+    coordination: str,
     used_before: bool,
     becomes: Callable[[Store], object],
     says: str,
@@ -266,8 +266,8 @@ def test_pacing_falls_back_when_store_fails(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     def settings() -> ClientSettings:
-        address = store.redis if pacing == "redis" else pacing
-        return ClientSettings(opencx_simulator.url, "test-key", requests_per_minute=4, pacing=address)
+        address = store.redis if coordination == "redis" else coordination
+        return ClientSettings(opencx_simulator.url, "test-key", requests_per_minute=4, coordination=address)
 
     def send() -> None:
         send_ping(settings())
@@ -293,8 +293,8 @@ def test_pacing_shares_again_when_store_recovers(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(coordination, "RETRY_BUCKET_AFTER", 0.0)
-    settings = ClientSettings(opencx_simulator.url, "test-key", pacing="machine")
+    monkeypatch.setattr(rate_limit, "RETRY_BUCKET_AFTER", 0.0)
+    settings = ClientSettings(opencx_simulator.url, "test-key", coordination="machine")
     send_ping(settings)
     for failures in (1, 2):
         other = store.locked()
@@ -310,7 +310,7 @@ def test_pacing_shares_again_when_store_recovers(
 def forked(settings: ClientSettings, sent_before: int = 0) -> None:
     """Send requests in a process, one more in a thread of it, and meanwhile another in a process forked from it."""
     numbers = (settings.requests_per_minute, sent_before)
-    arguments = [settings.base_url, settings.api_key, settings.pacing, *map(str, numbers)]
+    arguments = [settings.base_url, settings.api_key, settings.coordination, *map(str, numbers)]
     with subprocess.Popen([sys.executable, "-c", FORK, *arguments], start_new_session=True) as process:
         try:
             assert process.wait(timeout=45) == 0
@@ -320,38 +320,40 @@ def forked(settings: ClientSettings, sent_before: int = 0) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pacing", "used_before", "becomes"),
+    ("coordination", "used_before", "becomes"),
     [("machine", True, Store.locked), ("redis", False, Store.silent)],
     ids=["machine", "redis"],
 )
 def test_pacing_survives_fork_while_acquiring(
-    pacing: str, used_before: bool, becomes: Callable[[Store], object], store: Store, opencx_simulator: Simulator
+    coordination: str, used_before: bool, becomes: Callable[[Store], object], store: Store, opencx_simulator: Simulator
 ) -> None:
-    settings = ClientSettings(opencx_simulator.url, "test-key", pacing=pacing)
+    settings = ClientSettings(opencx_simulator.url, "test-key", coordination=coordination)
     if used_before:
         send_ping(settings)
     becomes(store)
-    forked(replace(settings, pacing=store.redis if pacing == "redis" else pacing))
+    forked(replace(settings, coordination=store.redis if coordination == "redis" else coordination))
     assert [request.status for request in opencx_simulator.requests] == [200] * (2 + used_before)
 
 
 def test_pacing_of_process_is_not_shared_with_fork(opencx_simulator: Simulator) -> None:
-    forked(ClientSettings(opencx_simulator.url, "test-key", requests_per_minute=3), sent_before=2)
+    forked(
+        ClientSettings(opencx_simulator.url, "test-key", requests_per_minute=3, coordination="process"), sent_before=2
+    )
     assert [request.status for request in opencx_simulator.requests] == [200] * 4
 
 
 def test_pacing_drops_requests_older_than_window(store: Store, opencx_simulator: Simulator) -> None:
     settings = ClientSettings(opencx_simulator.url, "test-key")
     ago = {f"sent {seconds} s ago": time.time_ns() // 10**6 - 1000 * seconds for seconds in (3600, 120, 62, 50, 10)}
-    for pacing in ("machine", store.redis):
-        send_ping(replace(settings, pacing=pacing))
+    for coordination in ("machine", store.redis):
+        send_ping(replace(settings, coordination=coordination))
     with closing(sqlite3.connect(store.file)) as file, Redis.from_url(store.redis) as redis:
         file.executemany("INSERT INTO requests VALUES (?, ?)", ago.items())
         file.commit()
         [key] = redis.keys("airflow-provider-opencx:pacing:*")
         redis.zadd(key, ago)
-        for pacing in ("machine", store.redis):
-            send_ping(replace(settings, pacing=pacing))
+        for coordination in ("machine", store.redis):
+            send_ping(replace(settings, coordination=coordination))
         [[noted]] = file.execute("SELECT count(*) FROM requests")
         assert noted == 4
         assert redis.zcard(key) == 4
@@ -360,7 +362,7 @@ def test_pacing_drops_requests_older_than_window(store: Store, opencx_simulator:
 
 
 def test_pacing_counts_request_in_open_transaction(store: Store, opencx_simulator: Simulator) -> None:
-    settings = ClientSettings(opencx_simulator.url, "test-key", requests_per_minute=2, pacing="machine")
+    settings = ClientSettings(opencx_simulator.url, "test-key", requests_per_minute=2, coordination="machine")
     send_ping(settings)
 
     async def send_while_another_notes_the_second() -> None:
@@ -377,7 +379,7 @@ def test_pacing_counts_request_in_open_transaction(store: Store, opencx_simulato
 
 
 def test_pacing_locked_file_does_not_block_event_loop(store: Store, opencx_simulator: Simulator) -> None:
-    settings = ClientSettings(opencx_simulator.url, "test-key", pacing="machine")
+    settings = ClientSettings(opencx_simulator.url, "test-key", coordination="machine")
     send_ping(settings)
     store.locked()
 
@@ -395,7 +397,7 @@ def test_pacing_locked_file_does_not_block_event_loop(store: Store, opencx_simul
 def test_pacing_tolerates_clock_set_back(
     temporary_directory: Path, opencx_simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = ClientSettings(opencx_simulator.url, "test-key", requests_per_minute=2, pacing="machine")
+    settings = ClientSettings(opencx_simulator.url, "test-key", requests_per_minute=2, coordination="machine")
     with worker_processes(settings, workers=1, requests_of_each=2) as parent:
         assert parent.wait(timeout=120) == 0
     monkeypatch.setattr("pyrate_limiter.buckets.sqlite_bucket.time_ns", lambda: time.time_ns() - 3600 * 10**9)
@@ -421,4 +423,4 @@ def wait_until(condition: Callable[[], bool], seconds: float) -> None:
 
 
 def warnings_in(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [record.getMessage() for record in caplog.records if record.name == coordination.__name__]
+    return [record.getMessage() for record in caplog.records if record.name == rate_limit.__name__]

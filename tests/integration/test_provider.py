@@ -66,7 +66,7 @@ def test_form_shows_key_url_and_extras() -> None:
         "timeout": ("Timeout (seconds)", 30),
         "max_retries": ("Retries of a request", 4),
         "requests_per_minute": ("Requests a minute", 90),
-        "pacing": ("Pacing", "process"),
+        "coordination": ("Coordination", "machine"),
         "allow_insecure_http": ("Allow plain http", False),
     }
     assert all(field["description"] for field in form.extra_fields.values())

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -29,6 +29,7 @@ from airflow_provider_opencx.exceptions import (
     OpenCXPermissionPermanentError,
     OpenCXServerError,
 )
+from airflow_provider_opencx.phone_agents import waiting
 from airflow_provider_opencx.sensors.phone_number import OpenCXPhoneNumberSensor
 from airflow_provider_opencx.simulator import CloseBeforeHandling, Fault, Respond, Simulator
 from airflow_provider_opencx.simulator.responses import error_body
@@ -92,7 +93,7 @@ def test_sensor_polls_many_agents_with_one_request(
     assert run.state == "success"
     assert run.xcom("await") == [simulator.agents()[number] for number in (2, 0, 1, 2)]
     assert simulator.count("listPhoneAgents") == 4
-    assert "3 of 4 phone agents are still without a number." in capsys.readouterr().out + caplog.text
+    assert "3 of 4 phone agents are still without a number: '" in capsys.readouterr().out + caplog.text
 
 
 def test_sensor_accepts_task_output_and_empty_list(wait: Waiting, simulator: Simulator) -> None:
@@ -159,6 +160,13 @@ def test_sensor_waits_while_secrets_backend_is_away(
     assert run.xcom("await")["phone_number"]
 
 
+def test_sensor_tolerates_id_that_the_list_does_not_show_yet(wait: Waiting, simulator: Simulator) -> None:
+    agent = simulator.add_agent("a")
+    simulator.fail("listPhoneAgents", Respond(200, []), times=20)
+    assert wait(agent_id=agent["id"]).xcom("await")["id"] == agent["id"]
+    assert simulator.count("listPhoneAgents") == 21
+
+
 def two_of_a_name(simulator: Simulator) -> None:
     simulator.add_agent("a")
     simulator.add_agent("a")
@@ -189,7 +197,9 @@ def test_sensor_errors_ignore_soft_fail_in_every_mode(
     soft_fail: bool,
     wait: Waiting,
     simulator: Simulator,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(waiting, "LAGS_FOR", 0.0)
     prepare(simulator)
     run = wait(**selector or {"agent_name": "a"}, soft_fail=soft_fail)
     assert run.states("await") == ["failed"]
@@ -253,6 +263,7 @@ def test_deferrable_worker_sends_nothing(dag: DAG, simulator: Simulator) -> None
         "poll_interval": 7.0,
         "end_from_trigger": False,
         "started_by_worker": True,
+        "timeout": 3600.0,
     }
     assert simulator.requests == []
 
@@ -282,6 +293,19 @@ def test_reschedule_stops_failed_polls_at_timeout(dag: DAG, simulator: Simulator
         sensor = OpenCXPhoneNumberSensor(task_id="await", agent_name="a", mode="reschedule", poke_interval=0, timeout=0)
     simulator.fail("listPhoneAgents", Respond(503), times=None)
     assert not sensor.poke({})
+    assert simulator.count("listPhoneAgents") == 1
+
+
+def test_reschedule_counts_timeout_from_first_poke(dag: DAG, simulator: Simulator) -> None:
+    class Instance:
+        def get_first_reschedule_date(self, context: object) -> datetime:
+            return datetime.now(UTC) - timedelta(minutes=1)
+
+    with dag:
+        sensor = OpenCXPhoneNumberSensor(
+            task_id="await", agent_id="gone", mode="reschedule", poke_interval=0.01, timeout=5
+        )
+    assert not sensor.poke({"ti": Instance()})
     assert simulator.count("listPhoneAgents") == 1
 
 

@@ -84,6 +84,7 @@ def test_start_from_trigger_serializes_trigger_arguments(
         "end_from_trigger": True,
         "started_by_worker": False,
         "waiting_since": trigger.waiting_since,
+        "timeout": 3600.0,
     }
 
 

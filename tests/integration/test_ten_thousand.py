@@ -117,8 +117,9 @@ def test_tls_certificates_load_outside_event_loop(simulator: Simulator, monkeypa
 
     monkeypatch.setattr(network.httpx, "create_ssl_context", noted)
     network.tls_context.cache_clear()
+    agent_id = str(simulator.add_agent("a")["id"])
     for _ in range(2):
-        assert asyncio.run(fired(OpenCXPhoneNumberTrigger("opencx_default", agent_id="gone", poll_interval=0.01)))
+        assert asyncio.run(fired(OpenCXPhoneNumberTrigger("opencx_default", agent_id=agent_id, poll_interval=0.01)))
     [thread] = made_in
     assert thread is not threading.current_thread()
 

@@ -18,6 +18,7 @@ from airflow_standalone import connection_json
 
 from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXAuthenticationPermanentError, OpenCXError
 from airflow_provider_opencx.hooks.opencx import OpenCXHook
+from airflow_provider_opencx.phone_agents import waiting
 from airflow_provider_opencx.resources.phone_agents import PhoneAgentChanges
 from airflow_provider_opencx.simulator import Fault, Respond, Simulator, SlowResponse
 from airflow_provider_opencx.simulator.responses import error_body
@@ -260,11 +261,13 @@ def test_trigger_reports_wrong_selector_as_error_event(simulator: Simulator) -> 
     assert simulator.requests == []
 
 
-def test_trigger_counts_each_poll_once(simulator: Simulator) -> None:
+def test_trigger_counts_each_poll_once(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "LAGS_FOR", 0.0)
+
     async def test() -> None:
         events = await ended([started(trigger(agent_id="gone", poll_interval=0.05)) for _ in range(20)])
         for event in events:
-            with pytest.raises(OpenCXError, match="missing 3 times in a row"):
+            with pytest.raises(OpenCXError, match="in 3 polls in a row"):
                 result_of(event)
 
     in_event_loop(test)

@@ -74,6 +74,7 @@ def test_wheel_metadata_names_runtime_requirements(built: tuple[Path, Path]) -> 
         "apache-airflow-providers-common-compat",
         "asgiref",
         "httpx",
+        "filelock",
         "httpx-retries",
         "pydantic",
         "pyrate-limiter",

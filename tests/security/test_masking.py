@@ -63,18 +63,18 @@ def test_masking_covers_redis_password_encoded_and_decoded(
 ) -> None:
     part = uuid.uuid4().hex
     written, meant = f"r3dis%40{part}", f"r3dis@{part}"
-    pacing = f"redis://worker:{written}@127.0.0.1:1"
+    coordination = f"redis://worker:{written}@127.0.0.1:1"
     connection = {
         "conn_type": "opencx",
         "host": serve().url,
         "password": f"ocx_live_{uuid.uuid4().hex}",
-        "extra": {"pacing": pacing},
+        "extra": {"coordination": coordination},
     }
     monkeypatch.setenv("AIRFLOW_CONN_OPENCX_DEFAULT", json.dumps(connection))
     assert all(password in logged(f"AUTH worker {password}") for password in (written, meant))
     READERS[reader]()
     assert all("AUTH worker ***" in logged(f"AUTH worker {password}") for password in (written, meant))
-    assert "redis://worker:***@127.0.0.1:1" in logged(pacing)
+    assert "redis://worker:***@127.0.0.1:1" in logged(coordination)
 
 
 @pytest.mark.parametrize("answered", [{"status": 200}, {"status": 401}, {"status": 302, "headers": {"Location": "/"}}])

@@ -181,7 +181,7 @@ def test_pacing_sends_redis_password_only_over_trusted_tls(
         monkeypatch.setenv("SSL_CERT_FILE", str(certificates.authority))
     port, told = redis_over_tls
     service = serve()
-    settings = ClientSettings(service.url, KEY, pacing=f"rediss://:{PASSWORD}@{host}:{port}")
+    settings = ClientSettings(service.url, KEY, coordination=f"rediss://:{PASSWORD}@{host}:{port}")
     with OpenCXClient(settings) as client:
         ping(client)
     assert (PASSWORD.encode() in told) == is_told

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 from airflow_standalone import EXAMPLE_DAGS, AirflowStandalone, airflow_environment, connection_json, copy_dags
 
+from airflow_provider_opencx.client.coordination import DIRECTORY
 from airflow_provider_opencx.simulator import Simulator
 
 SECRET = "s3cret-of-the-system-tests"
 API_KEY = f"ocx_live_{SECRET}"
 DAGS = Path(__file__).parent / "dags"
+DAG_OF_THE_README = Path(__file__).parents[2] / "docs" / "examples" / "dags" / "reminders.py"
 
 
 @pytest.fixture(scope="session")
@@ -34,6 +38,9 @@ def start_over(service: Simulator) -> Callable[[], Simulator]:
         service.provision_after = "now"
         for agent in service.agents():
             service.remove_agent(str(agent["id"]))
+        # What was created is known for a while, and would be looked for.
+        for intent in (Path(tempfile.gettempdir()) / DIRECTORY).glob("*.intent"):
+            intent.unlink()
         service.forget_requests()
         return service
 
@@ -59,9 +66,10 @@ def connections(service: Simulator) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def dags(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Dags folder of the running Airflow: the tests' own, and the examples without their schedules."""
+    """The Dags folder of the running Airflow: the tests', the README's, and the examples without their schedules."""
     folder = tmp_path_factory.mktemp("dags")
     copy_dags(DAGS, EXAMPLE_DAGS, into=folder)
+    shutil.copy(DAG_OF_THE_README, folder)
     return folder
 
 

@@ -22,7 +22,7 @@ def test_form_from_running_airflow_has_all_fields(airflow: AirflowStandalone) ->
         "timeout": ("Timeout (seconds)", 30),
         "max_retries": ("Retries of a request", 4),
         "requests_per_minute": ("Requests a minute", 90),
-        "pacing": ("Pacing", "process"),
+        "coordination": ("Coordination", "machine"),
         "allow_insecure_http": ("Allow plain http", False),
     }
     assert all(field["description"] for field in form["extra_fields"].values())

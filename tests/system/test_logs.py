@@ -51,7 +51,7 @@ info: Plan: 1 to create, 1 to update, 1 unchanged; 1 not declared and left alone
     "no_worker": [WAITING, SEEN],
     "several": [
         "info: Waiting for the numbers of 2 phone agents.",
-        "info: 1 of 2 phone agents is still without a number.",
+        "info: 1 of 2 phone agents is still without a number: 'new'.",
         f"info: All 2 phone agents have their numbers: {OLD} {{old_number}}, {NEW} {{new_number}}.",
     ],
 }

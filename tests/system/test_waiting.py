@@ -88,20 +88,26 @@ def test_wait_result_is_same_in_every_mode(airflow: AirflowStandalone, simulator
 
 def test_deferrable_does_not_retry_timeouts_or_errors(airflow: AirflowStandalone, simulator: Simulator) -> None:
     simulator.provision_after = "never"
+    for _ in range(2):
+        simulator.add_agent("twice")
     run_id = airflow.start_dag("deferred_timeouts")
     airflow.end_state("deferred_timeouts", run_id, within=300)
     instances = {ti["task_id"]: ti for ti in airflow.task_instances("deferred_timeouts", run_id)}
     assert {task_id: (ti["state"], ti["try_number"]) for task_id, ti in instances.items()} == {
         "soft_fail_False": ("failed", 1),
         "soft_fail_True": ("skipped", 1),
-        "missing": ("failed", 1),
+        "ambiguous": ("failed", 1),
         "rejected": ("failed", 1),
         "upsert_waits": ("failed", 2),  # the agent is there, so another try only waits again
+        "execution_timeout": ("failed", 2),  # it ends a try, and timeout the task
     }
-    [agent] = simulator.agents()
+    assert "The execution_timeout of 0:00:20 is over" in "".join(
+        airflow.task_log("deferred_timeouts", run_id, "execution_timeout", try_number=2)
+    )
+    [*_, agent] = simulator.agents()
     assert f"'without a number' ({agent['id']}) has got no phone number in 30 s" in "".join(
         airflow.task_log("deferred_timeouts", run_id, "upsert_waits", try_number=2)
     )
     assert airflow.xcom("deferred_timeouts", run_id, "upsert_waits", key="id") == agent["id"]
-    assert "OpenCXAgentNotFoundError" in "".join(airflow.task_log("deferred_timeouts", run_id, "missing"))
+    assert "OpenCXAmbiguousNameError" in "".join(airflow.task_log("deferred_timeouts", run_id, "ambiguous"))
     assert "OpenCXAuthenticationPermanentError" in "".join(airflow.task_log("deferred_timeouts", run_id, "rejected"))

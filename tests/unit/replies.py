@@ -13,7 +13,7 @@ class Replies(OpenCXClient):
     """A client that gets its responses from a function, and remembers the requests."""
 
     def __init__(self, respond: Callable[[Request], Response], *, api_key: str = "test-key") -> None:
-        super().__init__(ClientSettings("http://127.0.0.1:1", api_key))
+        super().__init__(ClientSettings("http://127.0.0.1:1", api_key, coordination="process"))
         self.sent: list[Request] = []
         self._respond = respond
 

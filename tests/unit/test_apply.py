@@ -1,21 +1,29 @@
-"""The outcome of writes: confirmed from the list where a response shows less than was declared."""
+"""One response is not believed: what is written is confirmed from the list."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 from pydantic import JsonValue
 
+from airflow_provider_opencx.client import locks
 from airflow_provider_opencx.client.operation import Request, Response
-from airflow_provider_opencx.exceptions import OpenCXError, OpenCXFleetError
-from airflow_provider_opencx.phone_agents import apply
-from airflow_provider_opencx.phone_agents.apply import FleetWriter, apply_plan
-from airflow_provider_opencx.phone_agents.fleet import plan_fleet
+from airflow_provider_opencx.exceptions import (
+    OpenCXError,
+    OpenCXNameMismatchError,
+    OpenCXRequestRefusedPermanentError,
+    OpenCXUnconfirmedError,
+    OpenCXUnknownOutcomeError,
+)
+from airflow_provider_opencx.intents import Intent, IntentStore
+from airflow_provider_opencx.phone_agents import creates, listing, progress
+from airflow_provider_opencx.phone_agents.apply import apply_plan, apply_plans
 from airflow_provider_opencx.phone_agents.plan import Create, PhoneAgents, Plan, Update, plan_upsert
-from airflow_provider_opencx.phone_agents.reconcile import apply_fleet
+from airflow_provider_opencx.phone_agents.progress import Planned
 from airflow_provider_opencx.phone_agents.writes import Outcome
 from airflow_provider_opencx.resources.phone_agents import PhoneAgent, PhoneAgentSpec
 
@@ -24,42 +32,68 @@ from .replies import Replies
 SPEC = PhoneAgentSpec.parse({"name": "a", "model": "oppie-vox-2", "first_message": "Hi"})
 STORED = {"id": "pa_1", **SPEC.for_creation().body()}
 SPARSE = {"id": "pa_1"}
+OTHER = {"id": "pa_0", "name": "another"}
 
 
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """The time as it is for what is applied: it passes where a test says so."""
-    clock = SimpleNamespace(now=0.0, monotonic=lambda: clock.now, sleep=lambda seconds: None)
-    monkeypatch.setattr(apply, "time", clock)
+    """The time as it is for what is applied: it passes where the provider sleeps, or a test says so."""
+    clock = SimpleNamespace(now=1_000.0, monotonic=lambda: clock.now, time=lambda: clock.now)
+    clock.sleep = lambda seconds: setattr(clock, "now", clock.now + seconds)
+    for module in (creates, listing, progress):
+        monkeypatch.setattr(module, "time", clock)
+    monkeypatch.setattr(locks, "_intents", {})
     return clock
 
 
-def outcome_of(plan: Plan, *bodies: object) -> Outcome:
-    """Apply a plan whose requests get these bodies as responses, one after another."""
-    responses = iter(bodies)
-    outcome = apply_plan(Replies(lambda request: response_with(next(responses))), plan, SPEC, listed_at=0.0)
-    assert list(responses) == []
+def outcome_of(plan: Plan, *bodies: object, spec: PhoneAgentSpec = SPEC) -> Outcome:
+    """Apply a plan whose requests get these bodies as responses, one after another; the last one again and again."""
+    left = list(bodies)
+
+    def respond(request: Request) -> Response:
+        return response_with(left.pop(0) if len(left) > 1 else left[0])
+
+    agents = PhoneAgents([PhoneAgent.from_response(OTHER)])
+    planned = Planned(plan, spec, lambda agents: plan_upsert(spec, agents))
+    outcome = apply_plan(Replies(respond), planned, agents)
+    assert len(left) == 1
     return outcome
 
 
-def response_with(body: object) -> Response:
-    return Response(200, body=json.dumps(body).encode())
+def response_with(body: object, status: int = 200) -> Response:
+    return Response(status, body=json.dumps(body).encode())
 
 
-def test_apply_finds_created_agent_that_appears_late() -> None:
-    outcome = outcome_of(Create(SPEC), SPARSE, [], [], [STORED])
+def test_created_agent_may_appear_late(clock: SimpleNamespace) -> None:
+    outcome = outcome_of(Create(SPEC), [OTHER], SPARSE, [OTHER], [OTHER], [OTHER, STORED])
     assert (outcome.decision, outcome.agent.name, outcome.mismatches) == ("created", "a", ())
 
 
-def test_apply_names_id_of_unlisted_created_agent() -> None:
-    with pytest.raises(OpenCXError, match=r"pa_1.* was created, and could not be read back") as error:
-        outcome_of(Create(SPEC), SPARSE, [], [], [], [], [])
-    assert type(error.value) is OpenCXError
+@pytest.mark.parametrize("response", [STORED, SPARSE, {**STORED, "first_message": "Hello"}, {**STORED, "id": "pa_9"}])
+def test_created_agent_that_no_list_shows_is_no_success(response: object, clock: SimpleNamespace) -> None:
+    began = clock.now
+    with pytest.raises(OpenCXUnconfirmedError, match=r"pa_\d\), and no list has shown it") as error:
+        outcome_of(Create(SPEC), [OTHER], response, [OTHER])
+    assert (error.value.is_permanent, error.value.agent_id) == (False, response["id"])  # type: ignore[index]
+    assert clock.now - began == 60
 
 
-def test_apply_reports_mismatch_in_create_response() -> None:
-    outcome = outcome_of(Create(SPEC), {**STORED, "first_message": "Hello"}, [], [], [], [], [])
+def test_updated_agent_that_no_list_shows_updated_is_no_success(clock: SimpleNamespace) -> None:
+    before = PhoneAgent.from_response({**STORED, "first_message": "Hello"})
+    plan = plan_upsert(SPEC, PhoneAgents([before]))
+    with pytest.raises(OpenCXUnconfirmedError, match="the list still shows it as it was before"):
+        outcome_of(plan, STORED, [before.as_dict()])
+    assert outcome_of(plan, STORED, [before.as_dict()], [before.as_dict()], [STORED]).agent.first_message == "Hi"
+
+
+def test_mismatch_is_believed_where_list_and_response_agree(clock: SimpleNamespace) -> None:
+    otherwise = {**STORED, "first_message": "Hello"}
+    began = clock.now
+    outcome = outcome_of(Create(SPEC), [OTHER], otherwise, [OTHER, otherwise])
     assert [str(mismatch) for mismatch in outcome.mismatches] == ["first_message: 'Hello' -> 'Hi'"]
+    assert clock.now == began
+    locks._intents.clear()
+    assert outcome_of(Create(SPEC), [OTHER], STORED, [OTHER, otherwise], [OTHER, STORED]).mismatches == ()
 
 
 def test_apply_ignores_model_the_service_omits() -> None:
@@ -67,14 +101,105 @@ def test_apply_ignores_model_the_service_omits() -> None:
     plan = plan_upsert(SPEC, PhoneAgents([PhoneAgent.from_response({**without_model, "first_message": "Hello"})]))
     assert isinstance(plan, Update)
     assert plan.changes.body() == {"first_message": "Hi"}
-    assert outcome_of(plan, without_model).mismatches == ()
+    assert outcome_of(plan, without_model, [without_model]).mismatches == ()
     other_model = {**without_model, "model": "another"}
     [mismatch] = outcome_of(plan, other_model, [other_model]).mismatches
     assert mismatch.field == "model"
 
 
+class Service:
+    """A service with a list, which a test makes lag, lie or change."""
+
+    def __init__(self, clock: SimpleNamespace, *existing: dict[str, JsonValue]) -> None:
+        self.clock = clock
+        self.stored = list(existing)
+        self.lags_for = 0.0
+        self.lists: list[list[JsonValue]] = []
+        self.tidies = lambda name: name
+        self.shows_at: dict[str, float] = {}
+        self.client = Replies(self.respond)
+
+    @property
+    def sent(self) -> list[str]:
+        return [request.operation.method for request in self.client.sent]
+
+    def respond(self, request: Request) -> Response:
+        if request.operation.method == "POST":
+            agent = {"id": f"pa_{len(self.stored) + 1}", **request.body}  # type: ignore[dict-item]
+            agent["name"] = self.tidies(agent["name"])
+            self.stored.append(agent)
+            self.shows_at[agent["id"]] = self.clock.now + self.lags_for
+            return response_with(agent)
+        if self.lists:
+            return response_with(self.lists.pop(0))
+        return response_with([a for a in self.stored if self.shows_at.get(str(a["id"]), 0) <= self.clock.now])
+
+    def upsert(self, *names: str, intents: IntentStore | None = None) -> list[Outcome | OpenCXError]:
+        specs = [PhoneAgentSpec(name=name) for name in names]
+        agents = listing.list_agents(self.client)
+        planned = [
+            Planned(plan_upsert(spec, agents), spec, lambda agents, spec=spec: plan_upsert(spec, agents))
+            for spec in specs
+        ]
+        return apply_plans(self.client, planned, agents, intents)
+
+
+def test_list_that_was_empty_once_makes_no_second_agent(clock: SimpleNamespace) -> None:
+    service = Service(clock, *({"id": f"pa_{n}", "name": f"{n}", "type": "outbound"} for n in range(20)))
+    for lists in ([[]], [[], []], [service.stored[:3]], [[], service.stored[:3]]):
+        service.lists = list(lists)
+        assert {type(result) for result in service.upsert(*(str(n) for n in range(20)))} == {Outcome}
+        assert len(service.stored) == 20
+
+
+@pytest.mark.parametrize(
+    ("existing", "sent"),
+    [([{"id": "pa_0", "name": "another"}], ["GET", "GET", "POST", "GET"]), ([], ["GET", "GET", "GET", "POST", "GET"])],
+    ids=["others exist", "nobody exists"],
+)
+def test_create_costs_two_reads_before_and_one_after(
+    existing: list[dict[str, JsonValue]], sent: list[str], clock: SimpleNamespace
+) -> None:
+    service = Service(clock, *existing)
+    service.upsert("a")
+    assert service.sent == sent
+
+
+def test_first_name_stored_otherwise_stops_creates(clock: SimpleNamespace) -> None:
+    service = Service(clock, {"id": "pa_0", "name": "another"})
+    service.tidies = str.upper
+    results = service.upsert(*(f"name {n}" for n in range(20)))
+    assert [type(result) for result in results] == [OpenCXNameMismatchError] * 20
+    assert "'NAME 0'" in str(results[0])
+    assert str(results[1]).startswith("Nothing was sent for it, because others failed: OpenCX created")
+    assert service.sent.count("POST") == 1
+
+
+TIDIED = [
+    ("A & B", "A &amp; B"),
+    ("A  B\tC", "A B C"),
+    ("\N{FULLWIDTH LATIN CAPITAL LETTER A}1", "A1"),
+    ("x" * 70, "x" * 64),
+    ("&lt;b&gt;", "&amp;lt;b&amp;gt;"),
+]
+
+
+@pytest.mark.parametrize(("declared", "stored"), TIDIED)
+def test_agent_stored_under_tidied_name_is_not_created_again(
+    declared: str, stored: str, clock: SimpleNamespace
+) -> None:
+    service = Service(clock, {"id": "pa_0", "name": "another"})
+    service.tidies = lambda name: stored
+    for kind in ("OpenCXNameMismatchError", "OpenCXNearNameError", "OpenCXNearNameError"):
+        [result] = service.upsert(declared)
+        assert (type(result).__name__, result.is_permanent) == (kind, True)  # type: ignore[union-attr]
+        assert repr(stored) in str(result)
+    assert service.sent.count("POST") == 1
+
+
 def respond_with(*statuses: int, **headers: str) -> list[Response]:
-    return [Response(status, {name.replace("_", "-"): value for name, value in headers.items()}) for status in statuses]
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return [Response(status, named, json.dumps({"statusCode": status}).encode()) for status in statuses]
 
 
 FAILURE, SUCCESS, REFUSAL = respond_with(503, 200, 422)
@@ -102,51 +227,185 @@ FAILURE, SUCCESS, REFUSAL = respond_with(503, 200, 422)
 def test_circuit_breaker_ignores_refusals_of_one_agent(responses: list[Response], sent: int) -> None:
     specs = [PhoneAgentSpec.parse({"name": f"{number}", "first_message": "Hi"}) for number in range(len(responses))]
     agents = [PhoneAgent(id=f"pa_{spec.name}", name=spec.name, type="outbound") for spec in specs]
-    plans = [(plan_upsert(spec, PhoneAgents(agents)), spec) for spec in specs]
+    existing = PhoneAgents(agents)
+    planned = [Planned(plan_upsert(spec, existing), spec, lambda agents: pytest.fail("no create")) for spec in specs]
     of_agent = iter(zip(agents, responses, strict=True))
 
     def respond(request: Request) -> Response:
+        if request.operation.method == "GET":
+            return response_with([{**agent.as_dict(), "first_message": "Hi"} for agent in agents])
         agent, response = next(of_agent)
-        body = {**agent.as_dict(), "first_message": "Hi", "statusCode": response.status_code}
-        return replace(response, body=json.dumps(body).encode())
+        if not response.is_success:
+            return response
+        return replace(response, body=json.dumps({**agent.as_dict(), "first_message": "Hi"}).encode())
 
     client = Replies(respond)
-    results = FleetWriter(client, plans, listed_at=0.0).write()
-    assert [request.path for request in client.sent] == [f"/phone/pa_{number}" for number in range(sent)]
+    results = apply_plans(client, planned, existing)
+    written = [request.path for request in client.sent if request.operation.method == "PATCH"]
+    assert written == [f"/phone/pa_{number}" for number in range(sent)]
     unsent = [result for result in results if "Nothing was sent for it, because others failed" in str(result)]
     assert unsent == results[sent:]
 
 
-@pytest.mark.parametrize(
-    ("planned_at", "sent"),
-    [
-        (0.0, [*["POST", "POST", "POST", "GET"] * 3, "POST", "GET"]),
-        (-9.0, ["POST", "GET", *["POST", "POST", "POST", "GET"] * 3]),
-        (-3600.0, ["GET", *["POST", "POST", "POST", "GET"] * 3, "POST", "GET"]),
-        (3600.0, ["GET", *["POST", "POST", "POST", "GET"] * 3, "POST", "GET"]),
-    ],
-    ids=["planned just now", "planned a while ago", "planned an hour ago", "planned by another machine's clock"],
-)
-def test_fleet_rereads_stale_list_before_create(planned_at: float, sent: list[str], clock: SimpleNamespace) -> None:
-    specs = [PhoneAgentSpec.parse({"name": f"{number}"}) for number in range(10)]
-    plan = plan_fleet(specs, PhoneAgents([], listed_at=planned_at))
-    stored: list[JsonValue] = []
+def test_fleet_reads_stale_list_again_before_create(clock: SimpleNamespace) -> None:
+    service = Service(clock, {"id": "pa_0", "name": "another"})
+    respond = service.respond
 
-    def respond(request: Request) -> Response:
-        if request.operation.method == "GET":
-            return response_with(stored)
-        clock.now += 4
-        stored.append({"id": f"pa_{len(stored)}", **(request.body or {})})
-        return response_with(stored[-1])
+    def slowly(request: Request) -> Response:
+        clock.now += 4 * (request.operation.method == "POST")
+        return respond(request)
 
-    client = Replies(respond)
-    assert len(apply_fleet(client, plan)) == len(specs)
-    assert [request.operation.method for request in client.sent] == sent
+    service.client = Replies(slowly)
+    assert len(service.upsert(*(str(n) for n in range(10)))) == 10
+    assert service.sent == [
+        "GET",
+        "GET",
+        *["POST"] * 3,
+        "GET",
+        *["POST"] * 3,
+        "GET",
+        *["POST"] * 3,
+        "GET",
+        "POST",
+        "GET",
+    ]
+    assert len(service.stored) == 11
 
 
-def test_fleet_creates_no_agent_that_appeared_since_its_plan() -> None:
-    plan = plan_fleet([SPEC], PhoneAgents([], listed_at=-3600.0))
-    client = Replies(lambda request: response_with([STORED]))
-    with pytest.raises(OpenCXFleetError, match=r"'a' \(pa_1\) has appeared since the plan was made"):
-        apply_fleet(client, plan)
-    assert [request.operation.method for request in client.sent] == ["GET"]
+class Recorded:
+    """Intents as they survive a process."""
+
+    def __init__(self, **intents: Intent) -> None:
+        self.intents = dict(intents)
+
+    def read(self, names: Iterable[str]) -> dict[str, Intent]:
+        return {name: intent for name, intent in self.intents.items() if name in [*names]}
+
+    def write(self, intents: dict[str, Intent]) -> None:
+        self.intents.update(intents)
+
+    def delete(self, names: Iterable[str]) -> None:
+        for name in names:
+            self.intents.pop(name, None)
+
+
+def test_intent_of_earlier_try_prevents_create_while_list_may_lag(clock: SimpleNamespace) -> None:
+    service = Service(clock, {"id": "pa_0", "name": "another"})
+    recorded = Recorded(a=Intent(clock.now))
+    for _ in range(3):
+        [result] = service.upsert("a", intents=recorded)
+        assert isinstance(result, OpenCXUnknownOutcomeError)
+        assert "'a' was created is not known: a create was sent" in str(result)
+        assert result.retry_after == pytest.approx(recorded.intents["a"].sent_at + 300 - clock.now)
+    assert service.sent.count("POST") == 0
+    clock.now += 300
+    [created] = service.upsert("a", intents=recorded)
+    assert isinstance(created, Outcome)
+    assert recorded.intents == {}
+
+
+def test_agent_of_earlier_try_is_adopted_when_list_shows_it(clock: SimpleNamespace) -> None:
+    service = Service(clock, {"id": "pa_0", "name": "another"})
+    service.stored.append({"id": "pa_1", "name": "a", "type": "outbound"})
+    service.shows_at["pa_1"] = clock.now + 40
+    recorded = Recorded(a=Intent(clock.now))
+    [result] = service.upsert("a", intents=recorded)
+    assert isinstance(result, Outcome)
+    assert (result.decision, result.agent.id, recorded.intents) == ("unchanged", "pa_1", {})
+    assert service.sent.count("POST") == 0
+
+
+@pytest.mark.parametrize("lags_for", [0, 40, 100])
+def test_create_leaves_intent_until_list_shows_it(lags_for: float, clock: SimpleNamespace) -> None:
+    service = Service(clock, {"id": "pa_0", "name": "another"})
+    service.lags_for = lags_for
+    recorded = Recorded()
+    results = [service.upsert("a", intents=recorded)[0]]
+    assert bool(recorded.intents) is (lags_for > 60)
+    results += service.upsert("a", intents=recorded)
+    assert isinstance(results[-1], Outcome)
+    assert (type(results[0]) is OpenCXUnconfirmedError) is (lags_for > 60)
+    assert (service.sent.count("POST"), recorded.intents) == (1, {})
+
+
+def test_refused_create_leaves_no_intent(clock: SimpleNamespace) -> None:
+    service = Service(clock, {"id": "pa_0", "name": "another"})
+    respond = service.respond
+    refusal = response_with({"statusCode": 422, "message": "no such voice"}, 422)
+    service.client = Replies(lambda request: refusal if request.operation.method == "POST" else respond(request))
+    recorded = Recorded()
+    [result] = service.upsert("a", intents=recorded)
+    assert isinstance(result, OpenCXRequestRefusedPermanentError)
+    assert recorded.intents == {}
+
+
+def test_create_that_was_stored_and_then_refused_is_not_sent_in_another_form(clock: SimpleNamespace) -> None:
+    service = Service(clock, {"id": "pa_0", "name": "another"})
+    service.lags_for = 6
+    respond = service.respond
+
+    def refuse_after_handling(request: Request) -> Response:
+        response = respond(request)
+        return response_with({"statusCode": 422}, 422) if request.operation.method == "POST" else response
+
+    service.client = Replies(refuse_after_handling)
+    spec = PhoneAgentSpec(name="a", language=["de"])
+    planned = Planned(Create(spec), spec, lambda agents: plan_upsert(spec, agents))
+    [result] = apply_plans(service.client, [planned], listing.list_agents(service.client))
+    assert isinstance(result, Outcome)
+    assert (result.decision, result.agent.name) == ("unchanged", "a")
+    assert service.sent.count("POST") == 1
+
+
+@pytest.mark.parametrize(("shown", "forms"), [("en", [str]), (["en"], [list, str]), (None, [list, str])])
+def test_form_of_language_is_learned_from_the_list_and_then_kept(
+    shown: JsonValue, forms: list[type], clock: SimpleNamespace
+) -> None:
+    service = Service(clock, {"id": "pa_0", "name": "another", "language": shown})
+    respond, sent = service.respond, []
+
+    def takes_text_alone(request: Request) -> Response:
+        if request.operation.method != "POST":
+            return respond(request)
+        language = (request.body or {})["language"]  # type: ignore[index, call-overload]
+        sent.append(type(language))
+        return respond(request) if isinstance(language, str) else response_with({"statusCode": 400}, 400)
+
+    service.client = Replies(takes_text_alone)
+    specs = [PhoneAgentSpec(name=name, language=["de"]) for name in "abc"]
+    existing = listing.list_agents(service.client)
+    planned = [Planned(Create(spec), spec, lambda agents, spec=spec: plan_upsert(spec, agents)) for spec in specs]
+    assert {type(result) for result in apply_plans(service.client, planned, existing)} == {Outcome}
+    assert sent == [*forms, str, str]
+
+
+def test_stale_list_after_confirmed_create_makes_no_second_agent(clock: SimpleNamespace) -> None:
+    service = Service(clock, {"id": "pa_0", "name": "another"})
+    [created] = service.upsert("a")
+    clock.now += 2
+    other: list[JsonValue] = [{"id": "pa_0", "name": "another"}]
+    service.lists = [other] * 4
+    [found] = service.upsert("a")
+    assert isinstance(created, Outcome)
+    assert isinstance(found, Outcome)
+    assert (found.agent.id, service.sent.count("POST")) == (created.agent.id, 1)
+
+
+def test_agent_that_was_deleted_is_created_again_after_a_look(clock: SimpleNamespace) -> None:
+    service = Service(clock, {"id": "pa_0", "name": "another"})
+    service.upsert("a")
+    service.stored.pop()
+    began = clock.now
+    [created] = service.upsert("a")
+    assert isinstance(created, Outcome)
+    assert (created.decision, service.sent.count("POST"), clock.now - began) == ("created", 2, 60)
+
+
+def test_agent_stored_under_another_name_is_not_created_by_the_next_task_while_the_list_lags(
+    clock: SimpleNamespace,
+) -> None:
+    service = Service(clock, {"id": "pa_0", "name": "another"})
+    service.tidies, service.lags_for = str.upper, 100
+    assert [type(result) for result in service.upsert("a")] == [OpenCXNameMismatchError]
+    assert [type(result) for result in service.upsert("a")] == [OpenCXUnknownOutcomeError]
+    assert service.sent.count("POST") == 1

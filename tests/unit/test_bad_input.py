@@ -24,7 +24,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_opencx.client import body as body_module
-from airflow_provider_opencx.client import pagination
+from airflow_provider_opencx.client import locks, pagination
 from airflow_provider_opencx.client.client import OpenCXClient
 from airflow_provider_opencx.client.operation import Response
 from airflow_provider_opencx.client.settings import ClientSettings
@@ -44,7 +44,7 @@ from airflow_provider_opencx.operators.phone_agent import (
     OpenCXUpdatePhoneAgentOperator,
     OpenCXUpsertPhoneAgentOperator,
 )
-from airflow_provider_opencx.phone_agents import apply, reconcile
+from airflow_provider_opencx.phone_agents import creates, listing, progress, reconcile
 from airflow_provider_opencx.resources.phone_agents import (
     PhoneAgent,
     PhoneAgentChanges,
@@ -60,6 +60,7 @@ from airflow_provider_opencx.triggers.phone_number import result_of
 from .replies import Replies
 
 KEY = "ocx_live_s3cret"
+NO_PAUSES = SimpleNamespace(monotonic=time.monotonic, time=time.time, sleep=lambda seconds: None)
 LONGEST_MESSAGE = 3000
 
 thrown = settings(
@@ -255,7 +256,8 @@ EXTRA_VALUES = st.one_of(
     st.builds("redis://{}".format, TEXTS),
 )
 EXTRA_NAMES = st.one_of(
-    st.sampled_from(["timeout", "max_retries", "requests_per_minute", "pacing", "allow_insecure_http", "verify"]), TEXTS
+    st.sampled_from(["timeout", "max_retries", "requests_per_minute", "coordination", "allow_insecure_http", "verify"]),
+    TEXTS,
 )
 EXTRAS = st.one_of(
     st.dictionaries(EXTRA_NAMES, EXTRA_VALUES, max_size=4).map(lambda extra: json.dumps(extra, default=str)),
@@ -428,8 +430,9 @@ def outcome_of(request_of: Callable[[OpenCXClient], Any], responses: list[Respon
     """Return what these responses become, the last of them for ever, without a wait."""
     replies = chain(responses, repeat(responses[-1]))
     with Replies(lambda request: next(replies), api_key=KEY) as client, pytest.MonkeyPatch.context() as monkeypatch:
-        for module in (apply, reconcile):
-            monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=time.monotonic, sleep=lambda seconds: None))
+        for module in (creates, listing, progress):
+            monkeypatch.setattr(module, "time", NO_PAUSES)
+        monkeypatch.setattr(locks, "_intents", {})
         return request_of(client)
 
 

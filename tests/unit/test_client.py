@@ -83,12 +83,15 @@ def test_list_reads_all_pages_in_every_generation(
 @pytest.mark.parametrize("generation", ["2024", "2025", "2026"])
 def test_client_writes_in_every_generation(generation: str, client: OpenCXClient, opencx_simulator: Simulator) -> None:
     opencx_simulator.generation = generation
+    as_text = generation != "2026"
     spec = PhoneAgentSpec.parse({"name": "a", "language": "de"})
-    created = create_phone_agent(client, spec)
+    created = create_phone_agent(client, spec, language_as_text=as_text)
     assert (created.name, created.type, created.language) == ("a", "outbound", ["de"])
-    changed = update_phone_agent(client, created.id, PhoneAgentChanges.parse({"language": ["fr"]}))
+    changes = PhoneAgentChanges.parse({"language": ["fr"]})
+    changed = update_phone_agent(client, created.id, changes, language_as_text=as_text)
     assert (changed is None) == (generation != "2026")
-    assert list_phone_agents(client)[0].language == ["fr"]
+    [listed] = list_phone_agents(client)
+    assert (listed.language, listed.language_is_text) == (["fr"], as_text)
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
@@ -329,8 +332,8 @@ def test_read_that_is_refused_and_then_not_is_no_permanent_error(
             list_phone_agents(client)
         assert type(raised.value) is error
     assert len(opencx_simulator.requests) == 1 + len(others) + (error is None)
-    assert "401 'No'. The API key was rejected" in caplog.records[0].getMessage()
-    assert caplog.records[0].levelname == "WARNING"
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert "401 'No'. The API key was rejected" in warnings[0]
 
 
 def test_refused_read_is_sent_three_times_five_seconds_apart(
@@ -387,9 +390,10 @@ def test_client_refuses_too_large_response(
 
 
 def test_pacing_covers_all_clients_of_process(client: OpenCXClient, opencx_simulator: Simulator) -> None:
-    limiter = client_module._limiter_of(replace(client.settings, requests_per_minute=3))
+    in_process = {"requests_per_minute": 3, "coordination": "process"}
+    limiter = client_module._limiter_of(replace(client.settings, **in_process))
     for _ in range(3):
-        ping(with_settings(client, requests_per_minute=3))
+        ping(with_settings(client, **in_process))
     assert not limiter.try_acquire("a fourth", blocking=False)
 
 

@@ -95,18 +95,24 @@ def test_connection_host_sets_base_url(fields: dict[str, object], base_url: str)
         ({"extra": {"requests_per_minute": [90]}}, "the extra requests_per_minute"),
         ({"extra": {"allow_insecure_http": "maybe"}}, "the extra allow_insecure_http must be true or false"),
         ({"extra": {"allow_insecure_http": 1}}, "the extra allow_insecure_http"),
-        ({"extra": {"pacing": 1}}, "the extra pacing must be process, machine, or"),
-        ({"extra": {"pacing": "cluster"}}, "the extra pacing must be process, machine, or the address of a Redis"),
-        ({"extra": {"pacing": "Machine"}}, "the extra pacing"),
-        ({"extra": {"pacing": f"https://:{PASSWORD}@redis.example.com"}}, "the extra pacing"),
-        ({"extra": {"pacing": f"redis://:{PASSWORD}@"}}, "the extra pacing"),
-        ({"extra": {"pacing": f"redis://:{PASSWORD}/@redis.example.com"}}, "the extra pacing"),
-        ({"extra": {"pacing": f"redis://:{PASSWORD}@redis.example.com:0"}}, "the extra pacing"),
-        ({"extra": {"pacing": f"redis://:{PASSWORD}@redis.example.com:65536"}}, "the extra pacing"),
-        ({"extra": {"pacing": f"redis://:{PASSWORD}@redis.example.com/first"}}, "the extra pacing"),
-        ({"extra": {"pacing": f"rediss://:{PASSWORD}@redis.example.com/0?ssl_cert_reqs=none"}}, "the extra pacing"),
-        ({"extra": {"pacing": f"redis://:{PASSWORD}@two words"}}, "the extra pacing"),
-        ({"extra": {"pacing": f"redis://:{PASSWORD}@[::1"}}, "the extra pacing"),
+        ({"extra": {"coordination": 1}}, "the extra coordination must be machine, process, or"),
+        (
+            {"extra": {"coordination": "cluster"}},
+            "the extra coordination must be machine, process, or the address of a Redis",
+        ),
+        ({"extra": {"coordination": "Machine"}}, "the extra coordination"),
+        ({"extra": {"coordination": f"https://:{PASSWORD}@redis.example.com"}}, "the extra coordination"),
+        ({"extra": {"coordination": f"redis://:{PASSWORD}@"}}, "the extra coordination"),
+        ({"extra": {"coordination": f"redis://:{PASSWORD}/@redis.example.com"}}, "the extra coordination"),
+        ({"extra": {"coordination": f"redis://:{PASSWORD}@redis.example.com:0"}}, "the extra coordination"),
+        ({"extra": {"coordination": f"redis://:{PASSWORD}@redis.example.com:65536"}}, "the extra coordination"),
+        ({"extra": {"coordination": f"redis://:{PASSWORD}@redis.example.com/first"}}, "the extra coordination"),
+        (
+            {"extra": {"coordination": f"rediss://:{PASSWORD}@redis.example.com/0?ssl_cert_reqs=none"}},
+            "the extra coordination",
+        ),
+        ({"extra": {"coordination": f"redis://:{PASSWORD}@two words"}}, "the extra coordination"),
+        ({"extra": {"coordination": f"redis://:{PASSWORD}@[::1"}}, "the extra coordination"),
     ],
 )
 def test_connection_names_wrong_field(fields: dict[str, object], names: str) -> None:
@@ -141,7 +147,7 @@ def test_connection_hides_key_in_any_letter_case(spelled: Callable[[str], str], 
 
 
 @pytest.mark.parametrize(
-    "pacing",
+    "coordination",
     [
         "process",
         "machine",
@@ -151,12 +157,12 @@ def test_connection_hides_key_in_any_letter_case(spelled: Callable[[str], str], 
         "redis://[::1]:6379/0",
     ],
 )
-def test_connection_accepts_pacing_values(pacing: str) -> None:
-    assert settings_of(extra={"pacing": f" {pacing} "}).pacing == pacing
+def test_connection_accepts_coordination_values(coordination: str) -> None:
+    assert settings_of(extra={"coordination": f" {coordination} "}).coordination == coordination
 
 
 def test_connection_treats_redis_password_as_secret() -> None:
-    settings = settings_of(extra={"pacing": "redis://worker:p%40ss-word@redis.example.com"})
+    settings = settings_of(extra={"coordination": "redis://worker:p%40ss-word@redis.example.com"})
     assert set(settings.secrets) == {KEY, "p%40ss-word", "p@ss-word"}
     assert "ss-word" not in repr(settings)
 
@@ -173,7 +179,7 @@ def test_connection_treats_redis_password_as_secret() -> None:
         ("max_retries", "7", 7),
         ("max_retries", "7.0", 7),
         ("requests_per_minute", "1000000", 1_000_000),
-        ("pacing", " machine ", "machine"),
+        ("coordination", " machine ", "machine"),
         ("allow_insecure_http", True, True),
         ("allow_insecure_http", "true", True),
         ("allow_insecure_http", " TRUE ", True),

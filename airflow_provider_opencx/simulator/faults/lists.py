@@ -45,7 +45,7 @@ class StaleList(ListFault):
         """Return the items as they were then."""
         then = now - self.seconds
         if self.of == "updates":
-            return [history.until(max(then, history.created_at)) for history in histories if not history.is_removed]
+            return [history.until(then) for history in histories if not history.is_removed]
         known = [history for history in histories if history.created_at <= then]
         return known if self.of == "creates" else [history.until(then) for history in known]
 

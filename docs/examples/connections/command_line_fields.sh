@@ -1,2 +1,2 @@
 airflow connections add opencx_default --conn-type opencx --conn-password YOUR-KEY \
-    --conn-extra '{"timeout": 60, "pacing": "machine"}'
+    --conn-extra '{"timeout": 60, "coordination": "machine"}'

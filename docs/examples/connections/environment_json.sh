@@ -1,1 +1,1 @@
-export AIRFLOW_CONN_OPENCX_DEFAULT='{"conn_type": "opencx", "password": "YOUR-KEY", "extra": {"timeout": 60, "pacing": "machine"}}'
+export AIRFLOW_CONN_OPENCX_DEFAULT='{"conn_type": "opencx", "password": "YOUR-KEY", "extra": {"timeout": 60, "coordination": "machine"}}'

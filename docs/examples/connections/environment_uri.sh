@@ -1,1 +1,1 @@
-export AIRFLOW_CONN_OPENCX_DEFAULT='opencx://:YOUR-KEY@/?timeout=60&pacing=machine'
+export AIRFLOW_CONN_OPENCX_DEFAULT='opencx://:YOUR-KEY@/?timeout=60&coordination=machine'

@@ -13,13 +13,15 @@ def keep_agent(name: str) -> dict[str, object]:
     # Imported here, so that parsing the Dag does not pay for it.
     from airflow_provider_opencx.hooks.opencx import OpenCXHook
     from airflow_provider_opencx.resources.phone_agents import PhoneAgentSpec
+    from airflow_provider_opencx.task_state import intents_of
 
     hook = OpenCXHook("opencx_default")
     voice = hook.list_voices()[0]
     spec = PhoneAgentSpec(name=name, language=["en"], voice_id=voice.voice_id)
-    is_retry = get_current_context()["ti"].try_number > 1
+    intents, is_retry = intents_of(get_current_context())
     try:
-        return hook.upsert_phone_agent(spec, is_retry=is_retry).as_dict()
+        agent = hook.upsert_phone_agent(spec, is_retry=is_retry, intents=intents)
+        return agent.as_dict()
     except OpenCXAmbiguousNameError as error:
         print("To be renamed by hand:", error.agent_ids)
         raise

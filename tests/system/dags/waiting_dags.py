@@ -84,8 +84,18 @@ with DAG("deferred_timeouts", schedule=None, start_date=datetime(2026, 1, 1)):
         retries=1,
         retry_delay=timedelta(seconds=1),
     )
-    # Nobody has this id, and the connection has a key that is rejected: errors take a worker, and mean what they mean.
-    OpenCXPhoneNumberSensor(task_id="missing", agent_id="nobody", poke_interval=1, **NO_WORKER)
+    OpenCXPhoneNumberSensor(
+        task_id="execution_timeout",
+        agent_name="nobody",
+        deferrable=True,
+        poke_interval=1,
+        timeout=1800,
+        execution_timeout=timedelta(seconds=20),
+        retries=1,
+        retry_delay=timedelta(seconds=1),
+    )
+    # Two have this name, and the connection has a key that is rejected: errors take a worker, and mean what they mean.
+    OpenCXPhoneNumberSensor(task_id="ambiguous", agent_name="twice", poke_interval=1, **NO_WORKER)
     OpenCXPhoneNumberSensor(
         task_id="rejected", agent_name="nobody", opencx_conn_id="opencx_rejected", soft_fail=True, **NO_WORKER
     )

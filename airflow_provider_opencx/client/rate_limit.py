@@ -1,0 +1,160 @@
+"""A rate limit that processes share, in a file of this machine or in a Redis.
+
+The limiter and its buckets are pyrate-limiter's. A shared bucket that cannot be used does not stop requests: until it
+can be used again, each process keeps to the limit by itself.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from typing import Self, cast
+
+from pyrate_limiter import (
+    AbstractBucket,
+    Duration,
+    InMemoryBucket,
+    Limiter,
+    Rate,
+    RateItem,
+    RedisBucket,
+    SQLiteBucket,
+    SQLiteQueries,
+)
+
+from airflow_provider_opencx.client.coordination import (
+    DIRECTORY,
+    RESPONSE_TIMEOUT,
+    digest,
+    private_directory,
+    redis_client,
+    redis_label,
+)
+
+BUCKET_TIMEOUT = RESPONSE_TIMEOUT
+"""Seconds that one request waits for a shared bucket to respond."""
+
+RETRY_BUCKET_AFTER = 60.0
+"""Seconds after which a shared bucket that could not be used is tried again."""
+
+# A second more than the service's minute: the service counts a request from its arrival.
+_WINDOW = int(Duration.MINUTE + Duration.SECOND)
+
+_FALLING_BACK = (
+    "The extra coordination does not limit requests for now: %s cannot be used. Falling back to a per-process limit;"
+    " retrying the shared store every %g seconds. %s: %s"
+)
+
+log = logging.getLogger(__name__)
+
+
+def shared_limiter(coordination: str, base_url: str, api_key: str, requests_per_minute: int) -> Limiter:
+    """Return a limiter that shares its requests a minute with the limiters of other processes.
+
+    Nothing is opened before the first request.
+
+    :param coordination: ``"machine"``, or the address of a Redis.
+    :param base_url: URL of the API; who shares a bucket has the same address, key and rate.
+    :param api_key: the key; the name of the bucket is a digest and does not show it.
+    :param requests_per_minute: the most requests a minute of all who share.
+    """
+    name = digest("pacing", base_url, api_key, str(requests_per_minute))
+    rate = Rate(requests_per_minute, _WINDOW)
+    if coordination == "machine":
+        file = f"the file {DIRECTORY}/{name}.sqlite of the temporary directory"
+        return _SharedLimiter(requests_per_minute, file, lambda: _file_bucket(name, rate))
+    return _SharedLimiter(
+        requests_per_minute, redis_label(coordination), lambda: _RedisBucket.at(coordination, name, rate)
+    )
+
+
+class _SharedLimiter(Limiter):
+    """The limiter of a process, which asks the shared bucket first."""
+
+    def __init__(self, requests_per_minute: int, shared_in: str, open_bucket: Callable[[], AbstractBucket]) -> None:
+        super().__init__(InMemoryBucket([Rate(requests_per_minute, Duration.MINUTE)]))
+        self._shared_in = shared_in
+        self._open_bucket = open_bucket
+        self._bucket: AbstractBucket | None = None
+        self._one_at_a_time = threading.Lock()
+        self._fallback_until = 0.0  # 0 while the bucket responds
+
+    def try_acquire(
+        self, name: str = "request", weight: int = 1, blocking: bool = True, timeout: float = -1
+    ) -> bool | Awaitable[bool]:
+        while seconds := self._seconds_to_wait():
+            time.sleep(seconds)
+        return super().try_acquire(name, weight, blocking, timeout)
+
+    def _seconds_to_wait(self) -> float:
+        """Return 0 if a request may be sent now, and is counted, or the seconds after which to try again."""
+        with self._one_at_a_time:
+            if time.monotonic() < self._fallback_until:
+                return 0
+            try:
+                self._bucket = self._bucket or self._open_bucket()
+                seconds = _ask(self._bucket)
+            except Exception as error:  # whatever is wrong with the bucket, no request must fail for it
+                if not self._fallback_until:
+                    log.warning(_FALLING_BACK, self._shared_in, RETRY_BUCKET_AFTER, type(error).__name__, error)
+                self._bucket, self._fallback_until = None, time.monotonic() + RETRY_BUCKET_AFTER
+                return 0
+            self._fallback_until = 0.0
+            return seconds
+
+
+def _ask(bucket: AbstractBucket) -> float:
+    item = RateItem("request", bucket.now())  # type: ignore[no-untyped-call]  # of pyrate-limiter
+    if bucket.put(item):
+        bucket.leak(item.timestamp)
+        return 0
+    milliseconds = cast(int, bucket.waiting(item))  # none of these buckets is async
+    if milliseconds > 2 * _WINDOW:  # the clock was set back: the counted requests lie in the future
+        bucket.flush()
+        return 0.001
+    return min(milliseconds, _WINDOW) / 1000
+
+
+def _file_bucket(name: str, rate: Rate) -> SQLiteBucket:
+    file = private_directory() / f"{name}.sqlite"
+    os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
+    connection = sqlite3.connect(file, timeout=BUCKET_TIMEOUT, check_same_thread=False)
+    connection.execute("PRAGMA synchronous = OFF")  # no request should wait for a disk
+    connection.execute(SQLiteQueries.CREATE_BUCKET_TABLE.format(table="requests"))
+    return SQLiteBucket([rate], connection, "requests", lock=_WriteLock(connection))
+
+
+class _WriteLock:
+    """Keeps other processes from writing between the bucket's count and its own write."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> None:
+        self._connection.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, *error: object) -> None:
+        self._connection.rollback()  # which does nothing to what was committed
+
+
+class _RedisBucket(RedisBucket):
+    """A bucket in Redis. It uses the Redis server clock to avoid clock skew between machines."""
+
+    @classmethod
+    def at(cls, address: str, name: str, rate: Rate) -> Self:
+        """Return a bucket in the Redis of an address."""
+        bucket: Self = cls.init([rate], redis_client(address), f"airflow-provider-opencx:pacing:{name}")
+        return bucket
+
+    def leak(self, current_timestamp: int | None = None) -> int | Awaitable[int]:
+        leaked = super().leak(current_timestamp)
+        self.redis.pexpire(self.bucket_key, 2 * _WINDOW)  # an unused bucket is not kept
+        return leaked
+
+    def now(self) -> int:
+        seconds, microseconds = cast(tuple[int, int], self.redis.time())
+        return seconds * 1000 + microseconds // 1000

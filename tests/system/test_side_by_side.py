@@ -1,0 +1,66 @@
+"""Runs of one Dag side by side: they make one agent, and none holds up another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from airflow_standalone import AirflowStandalone, wait_for
+
+from airflow_provider_opencx.simulator import Simulator, SlowResponse
+
+DAG_OF_THE_README = "reminders"
+DAYS = 8
+RUNS = 4
+
+
+@pytest.fixture
+def reminders(airflow: AirflowStandalone) -> Iterator[str]:
+    """The README's Dag, which has a schedule, and so is paused again."""
+    airflow.unpause(DAG_OF_THE_README)
+    yield DAG_OF_THE_README
+    airflow.call("PATCH", f"/dags/{DAG_OF_THE_README}", {"is_paused": True})
+
+
+def test_backfill_makes_one_agent(airflow: AirflowStandalone, simulator: Simulator, reminders: str) -> None:
+    simulator.fail("listPhoneAgents", SlowResponse(2), times=None)
+    simulator.fail("createPhoneAgent", SlowResponse(4), times=None)
+    dates = ("--from-date", "2026-03-01", "--to-date", f"2026-03-0{DAYS}")
+    airflow.run_command("backfill", "create", "--dag-id", reminders, *dates, "--max-active-runs", str(DAYS))
+
+    def ended() -> list[str] | None:
+        runs = airflow.call("GET", f"/dags/{reminders}/dagRuns?limit=100")["dag_runs"]
+        states = [str(run["state"]) for run in runs if run["run_type"] == "backfill"]
+        return states if len(states) == DAYS and {*states} <= {"success", "failed"} else None
+
+    states = wait_for("end of the backfill", ended, within=600)
+    assert [agent["name"] for agent in simulator.agents()] == ["Appointment reminder"]
+    assert states == ["success"] * DAYS
+    assert [write.operation for write in simulator.writes] == ["createPhoneAgent"]
+    print(f"{DAYS} runs of a backfill made one agent with {len(simulator.requests)} requests")
+
+
+def test_runs_whose_upsert_waits_do_not_hold_up_one_another(airflow: AirflowStandalone, simulator: Simulator) -> None:
+    simulator.provision_after = "never"
+    agents = [simulator.add_agent(name, type="outbound") for name in ("in_worker", "deferred")]
+    run_ids = [airflow.start_dag("waiting_upserts") for _ in range(RUNS)]
+
+    def waiting() -> bool | None:
+        tasks = [(run_id, ti) for run_id in run_ids for ti in airflow.task_instances("waiting_upserts", run_id)]
+        states = sorted(str(ti["state"]) for _, ti in tasks)
+        logs = ("".join(airflow.task_log("waiting_upserts", run_id, ti["task_id"])) for run_id, ti in tasks)
+        wait_together = states == ["deferred"] * RUNS + ["running"] * RUNS
+        return True if wait_together and all("Waiting for the number of" in log for log in logs) else None
+
+    wait_for("runs that wait together", waiting, within=300)
+    for agent in agents:
+        simulator.give_number(str(agent["id"]))
+    assert {airflow.end_state("waiting_upserts", run_id, within=300) for run_id in run_ids} == {"success"}
+    assert simulator.writes == []
+
+
+def test_task_killed_with_its_create_is_known_to_the_next_try(airflow: AirflowStandalone) -> None:
+    run_id = airflow.run_dag("killed_create", within=300)
+    [instance] = airflow.task_instances("killed_create", run_id)
+    assert instance["try_number"] == 2
+    assert airflow.xcom("killed_create", run_id, "create") == {"found": ["a"], "is_retry": False}
