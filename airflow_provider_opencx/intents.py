@@ -5,9 +5,13 @@ An intent is recorded before the request. Whoever finds one knows that the reque
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Protocol, Self
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,24 @@ class Intent:
 
     sent_at: float
     agent_id: str | None = None
+
+    def as_json(self) -> dict[str, JsonValue]:
+        """Return the intent as plain JSON, the form in which every store keeps it."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: JsonValue, otherwise_sent_at: float) -> Self:
+        """Return a stored intent. One that cannot be read counts: its create may still be on the way.
+
+        :param value: what :meth:`as_json` returned, or what is left of it.
+        :param otherwise_sent_at: when the create was sent, at the latest, if the value does not say it.
+        """
+        match value:
+            case {"sent_at": int() | float() as sent_at, "agent_id": str() | None as agent_id} if math.isfinite(
+                sent_at
+            ) and not isinstance(sent_at, bool):
+                return cls(sent_at, agent_id)
+        return cls(otherwise_sent_at)
 
 
 class IntentStore(Protocol):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Collection, Mapping
 from datetime import timedelta
@@ -44,7 +43,9 @@ def intents_of(context: Context) -> tuple[IntentStore | None, bool]:
     if not isinstance(recorded, Mapping):
         log.warning("Which creates earlier tries of this task have sent is not as this provider records it.")
         return TaskStateIntents(store), True
-    return TaskStateIntents(store, {name: _intent(value) for name, value in recorded.items()}), False
+    return TaskStateIntents(
+        store, {name: Intent.from_json(value, time.time()) for name, value in recorded.items()}
+    ), False
 
 
 class TaskStateIntents:
@@ -99,14 +100,4 @@ def _is_retry(context: Context) -> bool:
 
 
 def _as_json(intents: Mapping[str, Intent]) -> JsonValue:
-    return {name: {"sent_at": intent.sent_at, "agent_id": intent.agent_id} for name, intent in intents.items()}
-
-
-def _intent(value: JsonValue) -> Intent:
-    """Return a recorded intent. One that cannot be read counts as one of now: its create may still be on the way."""
-    match value:
-        case {"sent_at": int() | float() as sent_at, "agent_id": str() | None as agent_id} if math.isfinite(
-            sent_at
-        ) and not isinstance(sent_at, bool):
-            return Intent(sent_at, agent_id)
-    return Intent(time.time())
+    return {name: intent.as_json() for name, intent in intents.items()}

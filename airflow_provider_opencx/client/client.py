@@ -22,7 +22,7 @@ from pydantic import JsonValue
 from pyrate_limiter import Duration, InMemoryBucket, Limiter, Rate
 
 from airflow_provider_opencx.client.body import body_of, read_body
-from airflow_provider_opencx.client.errors import error_of, is_refused_by_service, permanent
+from airflow_provider_opencx.client.errors import checked, error_of, is_refused_by_service, permanent
 from airflow_provider_opencx.client.locks import NameLocks, hold
 from airflow_provider_opencx.client.network import proxy_for, tls_context
 from airflow_provider_opencx.client.operation import Method, Request, Response, other_request
@@ -130,9 +130,7 @@ class OpenCXClient:
         response = self.send_unchecked(request)
         if request.operation.is_read and is_refused_by_service(response):
             response = self._read_again(request, response)
-        if not response.is_success:
-            raise error_of(request, response)
-        return response
+        return checked(request, response)
 
     def send_unchecked(self, request: Request) -> Response:
         """Send a request and return its response, whatever its status.

@@ -44,6 +44,13 @@ def error_of(request: Request, response: Response) -> OpenCXAPIError:
     return error
 
 
+def checked(request: Request, response: Response) -> Response:
+    """Return a successful response; raises the error that another one stands for."""
+    if not response.is_success:
+        raise error_of(request, response)
+    return response
+
+
 def is_refused_by_service(response: Response) -> bool:
     """Return whether a response is a refusal, and the service's own."""
     return _kind_of(response.status_code).error_class in _PERMANENT and is_from_service(response)

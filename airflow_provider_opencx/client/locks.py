@@ -206,24 +206,22 @@ class _FileLocks(_LocalLocks):
         return True
 
     def _read(self, key: str) -> Intent | None:
-        file = self._file(key)
         try:
-            with os.fdopen(os.open(file, os.O_RDONLY | os.O_NOFOLLOW)) as opened:
-                recorded = json.load(opened)
-                return Intent(float(recorded["sent_at"]), recorded["agent_id"])
+            with os.fdopen(os.open(self._file(key), os.O_RDONLY | os.O_NOFOLLOW)) as opened:
+                recorded = opened.read()
+                written_at = os.fstat(opened.fileno()).st_mtime
         except FileNotFoundError:
             return None
         except OSError as error:
             _go_on_alone(error)
             return None
-        except (ValueError, KeyError, TypeError):  # its writer was killed in the middle
-            return Intent(file.lstat().st_mtime)
+        return _read_intent(recorded, written_at)
 
     def _write(self, key: str, intent: Intent) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
         try:
             with os.fdopen(os.open(self._file(key), flags, 0o600), "w") as opened:
-                json.dump({"sent_at": intent.sent_at, "agent_id": intent.agent_id}, opened)
+                json.dump(intent.as_json(), opened)
         except OSError as error:
             _go_on_alone(error)
 
@@ -233,6 +231,15 @@ class _FileLocks(_LocalLocks):
 
     def _file(self, key: str) -> Path:
         return self._directory / f"{key}.intent"
+
+
+def _read_intent(recorded: str | bytes, written_at: float) -> Intent:
+    """Return a recorded intent, also one whose writer was killed in the middle."""
+    try:
+        value = json.loads(recorded)
+    except ValueError:
+        value = None
+    return Intent.from_json(value, written_at)
 
 
 def _go_on_alone(error: OSError) -> None:
@@ -313,18 +320,11 @@ class _RedisLocks(NameLocks):
     def _read(self, key: str) -> Intent | None:
         with self._errors():
             recorded = self._redis.get(self._intent(key))
-        if not isinstance(recorded, bytes):
-            return None
-        try:
-            value = json.loads(recorded)
-            return Intent(float(value["sent_at"]), value["agent_id"])
-        except (ValueError, KeyError, TypeError):
-            return Intent(time.time())
+        return _read_intent(recorded, time.time()) if isinstance(recorded, bytes) else None
 
     def _write(self, key: str, intent: Intent) -> None:
-        value = json.dumps({"sent_at": intent.sent_at, "agent_id": intent.agent_id})
         with self._errors():
-            self._redis.set(self._intent(key), value, ex=REDIS_INTENTS_EXPIRE_AFTER)
+            self._redis.set(self._intent(key), json.dumps(intent.as_json()), ex=REDIS_INTENTS_EXPIRE_AFTER)
 
     def _delete(self, key: str) -> None:
         try:

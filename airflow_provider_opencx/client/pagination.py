@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import JsonValue
 
-from airflow_provider_opencx.client.errors import error_of
+from airflow_provider_opencx.client.errors import checked
 from airflow_provider_opencx.client.operation import Request, Response
 from airflow_provider_opencx.exceptions import OpenCXResponseError
 
@@ -60,9 +60,7 @@ def first_page(client: OpenCXClient, request: Request, read: Callable[[JsonValue
     :raises OpenCXAPIError: if the status is not a 2xx.
     :raises OpenCXResponseError: if the page cannot be read.
     """
-    response = client.send_unchecked(request)
-    if not response.is_success:
-        raise error_of(request, response)
+    response = checked(request, client.send_unchecked(request))
     with response.named():
         return [*map(read, _page(response)[0])]
 

@@ -35,9 +35,6 @@ from airflow_provider_opencx.client.coordination import (
     redis_label,
 )
 
-BUCKET_TIMEOUT = RESPONSE_TIMEOUT
-"""Seconds that one request waits for a shared bucket to respond."""
-
 RETRY_BUCKET_AFTER = 60.0
 """Seconds after which a shared bucket that could not be used is tried again."""
 
@@ -122,7 +119,7 @@ def _ask(bucket: AbstractBucket) -> float:
 def _file_bucket(name: str, rate: Rate) -> SQLiteBucket:
     file = private_directory() / f"{name}.sqlite"
     os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
-    connection = sqlite3.connect(file, timeout=BUCKET_TIMEOUT, check_same_thread=False)
+    connection = sqlite3.connect(file, timeout=RESPONSE_TIMEOUT, check_same_thread=False)
     connection.execute("PRAGMA synchronous = OFF")  # no request should wait for a disk
     connection.execute(SQLiteQueries.CREATE_BUCKET_TABLE.format(table="requests"))
     return SQLiteBucket([rate], connection, "requests", lock=_WriteLock(connection))

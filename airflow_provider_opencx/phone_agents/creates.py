@@ -103,13 +103,13 @@ class CreateWriter:
         One that does not appear is not created, unless a list has shown it since: then it was deleted.
         """
         recent = {name: intent for name, intent in _read(stores, names.values()).items() if _is_recent(intent)}
-        missing = [name for name in recent if not _shows(self._progress.agents, name)]
+        missing = [name for name in recent if not self._progress.agents.shows(name)]
         if not missing:
             return
         log.info("A create of %s may be under way. Reading the list until it shows.", listed([*map(repr, missing)], 20))
         self._progress.agents = list_until(
             self._client,
-            lambda agents: all(_shows(agents, name) for name in missing),
+            lambda agents: all(map(agents.shows, missing)),
             CONFIRM_AFTER[1:],
             self._progress.agents,
         )
@@ -154,7 +154,7 @@ class CreateWriter:
             if not may_be_about_language(refused, spec):
                 raise
             self._progress.agents = list_until(
-                self._client, lambda agents: agents.named(spec.agent_name), READ_AFTER_REFUSAL, PhoneAgents([])
+                self._client, lambda agents: agents.shows(spec.agent_name), READ_AFTER_REFUSAL, PhoneAgents([])
             )
             if not isinstance(self._progress.replan(index), Create):
                 return None
@@ -182,15 +182,10 @@ class CreateWriter:
         return failure
 
     def _is_known(self, index: int) -> bool:
-        """Return whether it is known what became of a create: the agent is there, or was not created."""
+        """Return whether the result of a create is known: the agent is there, or was not created."""
         result = self._progress.result_of(index)
         is_there = not isinstance(self._progress.plan_of(index), Create)
         return is_there or (result is not None and not isinstance(result, OpenCXUnknownOutcomeError))
-
-
-def _shows(agents: PhoneAgents, name: str) -> bool:
-    """Return whether a list shows the agent of a name, also under what the service may have made of it."""
-    return bool(agents.named(name) or agents.stored_otherwise(name))
 
 
 def _read(stores: Sequence[IntentStore], names: Collection[str]) -> Mapping[str, Intent]:

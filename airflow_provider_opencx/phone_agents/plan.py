@@ -84,6 +84,10 @@ class PhoneAgents:
         found = {agent.id: agent for form in tidied_forms(name) for agent in self._by_tidied_name.get(form, [])}
         return [agent for agent in found.values() if normalize_name(agent.name or "") != normalize_name(name)]
 
+    def shows(self, name: str) -> bool:
+        """Return whether the agent of a name is there, also under what the service may have made of it."""
+        return bool(self.named(name) or self.stored_otherwise(name))
+
     @cached_property
     def _by_tidied_name(self) -> dict[str, list[PhoneAgent]]:
         agents: dict[str, list[PhoneAgent]] = {}
@@ -101,7 +105,7 @@ class PhoneAgents:
         missing = [agent for agent in earlier if agent.id not in self._by_id]
         return PhoneAgents([*self, *missing], self.listed_at) if missing else self
 
-    @property
+    @cached_property
     def language_is_text(self) -> bool:
         """Whether the service writes an agent's ``language`` as a string, as it did before 2026, and not as a list."""
         return any(agent.language_is_text for agent in self) and not any(

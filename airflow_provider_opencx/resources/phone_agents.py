@@ -320,8 +320,8 @@ class PhoneAgentChanges(CheckedModel):
         return {**own, **self.additional_fields}
 
     @property
-    def language_can_be_text(self) -> bool:
-        """Whether one language is declared, which was a string before 2026."""
+    def has_one_language(self) -> bool:
+        """Whether one language is declared, which was a string before 2026 and is a list since."""
         return self.language is not None and len(self.language) == 1
 
     def only(self, fields: set[str]) -> PhoneAgentChanges:
@@ -403,8 +403,8 @@ def ping(client: OpenCXClient) -> None:
 
 def _body(changes: PhoneAgentChanges, language_as_text: bool) -> JsonValue:
     body = changes.body()
-    if language_as_text and changes.language and len(changes.language) == 1:
-        body["language"] = changes.language[0]
+    if language_as_text and changes.has_one_language:
+        [body["language"]] = changes.language or []
     return body
 
 

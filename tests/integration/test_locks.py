@@ -164,22 +164,8 @@ def test_wait_for_a_name_is_bounded_and_said(
 def test_threads_of_a_process_take_turns(holders: Holders) -> None:
     for coordination in (holders.coordination, "process"):
         settings = ClientSettings("https://opencx.example", KEY, coordination=coordination)
-        holding, most = [], []
-
-        def work(settings: ClientSettings = settings, holding: list[int] = holding, most: list[int] = most) -> None:
-            for _ in range(5):
-                with hold(settings, ["a"]):
-                    holding.append(1)
-                    most.append(len(holding))
-                    time.sleep(0.01)
-                    holding.pop()
-
-        threads = [threading.Thread(target=work) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert (len(most), max(most)) == (20, 1)
+        at_once = holders_at_once(settings, "a", times=5)
+        assert (len(at_once), max(at_once)) == (20, 1)
 
 
 def test_threads_that_ask_for_a_new_name_at_once_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,31 +174,32 @@ def test_threads_that_ask_for_a_new_name_at_once_take_turns(monkeypatch: pytest.
     switch_interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)
     try:
-        assert [most_at_once(settings, f"new {number}") for number in range(300)] == [1] * 300
+        assert [max(holders_at_once(settings, f"new {number}")) for number in range(300)] == [1] * 300
     finally:
         sys.setswitchinterval(switch_interval)
 
 
-def most_at_once(settings: ClientSettings, name: str) -> int:
-    """Return how many of four threads that hold a name as soon as they can do so at once."""
+def holders_at_once(settings: ClientSettings, name: str, times: int = 1) -> list[int]:
+    """Let four threads hold a name as soon as they can; return how many held it, each time that one did."""
     holding: list[int] = []
-    most: list[int] = []
+    at_once: list[int] = []
     together = threading.Barrier(4)
 
     def work() -> None:
         together.wait()
-        with hold(settings, [name]):
-            holding.append(1)
-            most.append(len(holding))
-            time.sleep(0.001)
-            holding.pop()
+        for _ in range(times):
+            with hold(settings, [name]):
+                holding.append(1)
+                at_once.append(len(holding))
+                time.sleep(0.001)
+                holding.pop()
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return max(most)
+    return at_once
 
 
 def refused_lock_file(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -238,7 +225,7 @@ def test_threads_take_turns_where_the_file_cannot_be_locked(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     spoil(directory, monkeypatch)
-    assert most_at_once(ClientSettings("https://opencx.example", KEY), "a") == 1
+    assert max(holders_at_once(ClientSettings("https://opencx.example", KEY), "a")) == 1
     assert caplog.text.count("Going on alone") == 1
 
 

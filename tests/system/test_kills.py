@@ -52,7 +52,7 @@ class Moment:
     :param with_worker: whether the process that supervises the task is killed with it.
     :param writes: all requests of both tries that write.
     :param told: what the second try says in the end.
-    :param is_known: whether the second try can know what became of the create; otherwise it must not send another.
+    :param is_known: whether the second try can know the result of the create; otherwise it must not send another.
     """
 
     operation: str
