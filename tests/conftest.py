@@ -114,6 +114,17 @@ def read_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("airflow_provider_opencx.client.client.READ_AGAIN_AFTER", 0.0)
 
 
+@pytest.fixture(autouse=True)
+def nothing_created_before() -> None:
+    """What other tests have created is not looked for, although the port of their service may be that of another."""
+    from airflow_provider_opencx.client.coordination import DIRECTORY
+    from airflow_provider_opencx.client.locks import forget_intents
+
+    forget_intents()
+    for recorded in (TEMPORARY / DIRECTORY).glob("*.intent"):
+        recorded.unlink()
+
+
 @pytest.fixture
 def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
     """Puts a base URL and a key behind the default connection, with waits short enough for a test."""

@@ -182,6 +182,11 @@ _thread_locks: dict[tuple[int, str], threading.Lock] = {}
 _intents: dict[tuple[int, str], Intent] = {}
 
 
+def forget_intents() -> None:
+    """Forget what ``coordination`` ``process`` has recorded, for tests: a port may have been an earlier service's."""
+    _intents.clear()
+
+
 class _FileLocks(_LocalLocks):
     """Locks of files in a directory of this user alone."""
 

@@ -106,7 +106,11 @@ class CreateWriter:
         missing = [name for name in recent if not self._progress.agents.shows(name)]
         if not missing:
             return
-        log.info("A create of %s may be under way. Reading the list until it shows.", listed([*map(repr, missing)], 20))
+        log.info(
+            "Reading the list for %s: created less than %.0f s ago, or perhaps.",
+            listed([repr(shortened(name)) for name in missing], 20),
+            LAGS_FOR,
+        )
         self._progress.agents = list_until(
             self._client,
             lambda agents: all(map(agents.shows, missing)),

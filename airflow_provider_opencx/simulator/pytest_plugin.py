@@ -32,13 +32,17 @@ def opencx_simulator() -> Iterator[Simulator]:
 def opencx_default(opencx_simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Simulator:
     """Run a new simulator behind Airflow's connection ``opencx_default``, and return it.
 
-    The connection lasts as long as the test. Its timeout is 5 seconds, and it has no practical rate limit.
+    The connection lasts as long as the test. Its timeout is 5 seconds, it has no practical rate limit, and its tasks
+    take turns with those of this process alone: what other tests have created is not looked for.
     """
+    from airflow_provider_opencx.client.locks import forget_intents
+
+    forget_intents()
     connection = {
         "conn_type": "opencx",
         "host": opencx_simulator.url,
         "password": "test-key",
-        "extra": {"timeout": 5, "requests_per_minute": 100_000},
+        "extra": {"timeout": 5, "requests_per_minute": 100_000, "coordination": "process"},
     }
     monkeypatch.setenv("AIRFLOW_CONN_OPENCX_DEFAULT", json.dumps(connection))
     return opencx_simulator
