@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import Any
 
 import httpx
@@ -66,6 +67,13 @@ def test_generation_updates_only_the_given_fields(client: Any, generation: str) 
     client.patch(f"/phone/{before['id']}", json={"name": "Sales", "instructions": None})
     (after,) = client.listed()
     assert after == before | {"name": "Sales", "instructions": None, "updated_at": after["updated_at"]}
+
+
+def test_changes_are_each_later_than_the_one_before(simulator: Simulator) -> None:
+    agent = simulator.add_agent("Support")
+    times = [agent["updated_at"]]
+    times += [simulator.change_agent(agent["id"], first_message=str(number))["updated_at"] for number in range(50)]
+    assert all(before < after for before, after in pairwise(times))
 
 
 @generations_with_pages

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from threading import RLock
 
@@ -193,7 +193,8 @@ class Store:
         changed = _known_fields(fields)
         with self._lock:
             agent = self.find(agent_id)
-            return self._put(replace(agent, fields={**agent.fields, **changed}, updated_at=_timestamp()), self._clock())
+            changed_agent = replace(agent, fields={**agent.fields, **changed}, updated_at=_timestamp(agent.updated_at))
+            return self._put(changed_agent, self._clock())
 
     def undo(self, agent_id: str) -> None:
         """Take back the last change of an agent, or its creation, as if it had never been."""
@@ -269,7 +270,7 @@ class Store:
                 self._set_number(agent, self._next_number(), time)
 
     def _set_number(self, agent: Agent, number: str | None, time: float) -> Agent:
-        return self._put(replace(agent, phone_number=number, updated_at=_timestamp()), time)
+        return self._put(replace(agent, phone_number=number, updated_at=_timestamp(agent.updated_at)), time)
 
     def _put(self, agent: Agent, time: float) -> Agent:
         self._agents[agent.id] = agent
@@ -304,5 +305,9 @@ def _known_fields(fields: Mapping[str, Json]) -> JsonObject:
     }
 
 
-def _timestamp() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def _timestamp(before: str | None = None) -> str:
+    """Return the time, of a change always later than that of the change before: who reads both knows the newer one."""
+    now = datetime.now(UTC)
+    if before is not None:
+        now = max(now, datetime.fromisoformat(before) + timedelta(milliseconds=1))
+    return now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
