@@ -62,7 +62,7 @@ def measure(quick: bool) -> Section:
             f"A fleet of {size:,}, nothing changed: {nothing[0]} request and {seconds(nothing[1])}. A task an agent, of"
             f" either provider, takes {one_by_one:,} requests, for which the service's limit alone sets"
             f" {seconds(_bound(one_by_one, LIMIT))}.",
-            f"A fleet of {size:,}, all changed: {all_changed[0]:,} requests, one to list and one for each write. The"
+            f"A fleet of {size:,}, all changed: {all_changed[0]:,} requests, two to list and one for each write. The"
             f" limit sets {seconds(_bound(all_changed[0], LIMIT))}, this provider's pace"
             f" {seconds(_bound(all_changed[0], PACE))}; the work itself takes {seconds(all_changed[1])}.",
         ],

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING
 
-from airflow_provider_opencx.client.client import OpenCXClient
 from airflow_provider_opencx.phone_agents.plan import PhoneAgents
 from airflow_provider_opencx.resources.phone_agents import list_phone_agents
+
+if TYPE_CHECKING:
+    from airflow_provider_opencx.client.client import OpenCXClient
 
 READ_AGAIN_AFTER = 5.0
 """Seconds after which two lists that contradict each other are followed by a third."""

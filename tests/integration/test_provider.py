@@ -95,6 +95,26 @@ def test_form_widgets_match_provider_info() -> None:
     assert OpenCXHook.get_ui_field_behaviour() == declared
 
 
+@pytest.mark.parametrize(
+    "task",
+    [
+        "operators.phone_agent.OpenCXUpsertPhoneAgentOperator(task_id='a', name='x')",
+        "operators.phone_agent.OpenCXUpdatePhoneAgentOperator(task_id='a', agent_name='x', first_message='Hi')",
+        "operators.phone_agent.OpenCXSyncPhoneAgentsOperator(task_id='a', agents=[{'name': 'x'}])",
+        "sensors.phone_number.OpenCXPhoneNumberSensor(task_id='a', agent_name='x', deferrable=True)",
+    ],
+)
+def test_parse_of_a_task_does_not_load_the_client(task: str) -> None:
+    probe = (
+        f"import airflow_provider_opencx.{task.partition('.OpenCX')[0]};"
+        f"airflow_provider_opencx.{task};"
+        "import sys; print(*sys.modules)"
+    )
+    printed = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True).stdout
+    loaded = set(printed.splitlines()[-1].split())
+    assert not {"airflow_provider_opencx.client.client", "httpx_retries", "pyrate_limiter", "filelock"} & loaded
+
+
 @pytest.mark.parametrize("module", ["operators.phone_agent", "sensors.phone_number", "get_provider_info"])
 def test_import_loads_nothing_heavy(module: str) -> None:
     probe = (
