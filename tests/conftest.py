@@ -114,15 +114,24 @@ def read_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("airflow_provider_opencx.client.client.READ_AGAIN_AFTER", 0.0)
 
 
-@pytest.fixture(autouse=True)
-def nothing_created_before() -> None:
-    """What other tests have created is not looked for, although the port of their service may be that of another."""
+@pytest.fixture(scope="session")
+def forget_creates() -> Callable[[], None]:
+    """Lets no later task look for what was created so far."""
     from airflow_provider_opencx.client.coordination import DIRECTORY
     from airflow_provider_opencx.client.locks import forget_intents
 
-    forget_intents()
-    for recorded in (TEMPORARY / DIRECTORY).glob("*.intent"):
-        recorded.unlink()
+    def forget_creates() -> None:
+        forget_intents()
+        for recorded in (TEMPORARY / DIRECTORY).glob("*.intent"):
+            recorded.unlink()
+
+    return forget_creates
+
+
+@pytest.fixture(autouse=True)
+def nothing_created_before(forget_creates: Callable[[], None]) -> None:
+    """What other tests have created is not looked for, although the port of their service may be that of another."""
+    forget_creates()
 
 
 @pytest.fixture

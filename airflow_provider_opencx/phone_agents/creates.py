@@ -107,7 +107,7 @@ class CreateWriter:
         if not missing:
             return
         log.info(
-            "Reading the list for %s: created less than %.0f s ago, or perhaps.",
+            "Reading the list until it shows %s, whose create was recorded less than %.0f s ago.",
             listed([repr(shortened(name)) for name in missing], 20),
             LAGS_FOR,
         )

@@ -148,7 +148,7 @@ def _send_update(client: OpenCXClient, plan: Update, *, language_as_text: bool) 
 
 def may_be_about_language(refused: OpenCXRequestRefusedError, changes: PhoneAgentChanges) -> bool:
     """Return whether a write was refused, perhaps, for the form of its language alone, which is another before 2026."""
-    return refused.status_code in (400, 422) and changes.has_one_language
+    return refused.status_code in (400, 422) and changes.one_language is not None
 
 
 def refused_in_both_forms(

@@ -320,9 +320,9 @@ class PhoneAgentChanges(CheckedModel):
         return {**own, **self.additional_fields}
 
     @property
-    def has_one_language(self) -> bool:
-        """Whether one language is declared, which was a string before 2026 and is a list since."""
-        return self.language is not None and len(self.language) == 1
+    def one_language(self) -> str | None:
+        """The declared language if it is one, which was a string before 2026 and is a list since."""
+        return self.language[0] if self.language is not None and len(self.language) == 1 else None
 
     def only(self, fields: set[str]) -> PhoneAgentChanges:
         """Return the part of this declaration that writes just these fields."""
@@ -403,8 +403,8 @@ def ping(client: OpenCXClient) -> None:
 
 def _body(changes: PhoneAgentChanges, language_as_text: bool) -> JsonValue:
     body = changes.body()
-    if language_as_text and changes.has_one_language:
-        [body["language"]] = changes.language or []
+    if language_as_text and changes.one_language is not None:
+        body["language"] = changes.one_language
     return body
 
 

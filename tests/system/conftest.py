@@ -6,14 +6,12 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 from airflow_standalone import EXAMPLE_DAGS, AirflowStandalone, airflow_environment, connection_json, copy_dags
 
-from airflow_provider_opencx.client.coordination import DIRECTORY
 from airflow_provider_opencx.simulator import Simulator
 
 SECRET = "s3cret-of-the-system-tests"
@@ -30,7 +28,7 @@ def service() -> Iterator[Simulator]:
 
 
 @pytest.fixture(scope="session")
-def start_over(service: Simulator) -> Callable[[], Simulator]:
+def start_over(service: Simulator, forget_creates: Callable[[], None]) -> Callable[[], Simulator]:
     """Returns the simulator sound, without agents and without a past."""
 
     def start_over() -> Simulator:
@@ -38,9 +36,7 @@ def start_over(service: Simulator) -> Callable[[], Simulator]:
         service.provision_after = "now"
         for agent in service.agents():
             service.remove_agent(str(agent["id"]))
-        # What was created is known for a while, and would be looked for.
-        for intent in (Path(tempfile.gettempdir()) / DIRECTORY).glob("*.intent"):
-            intent.unlink()
+        forget_creates()
         service.forget_requests()
         return service
 

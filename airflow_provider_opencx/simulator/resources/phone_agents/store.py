@@ -306,7 +306,7 @@ def _known_fields(fields: Mapping[str, Json]) -> JsonObject:
 
 
 def _timestamp(before: str | None = None) -> str:
-    """Return the time, of a change always later than that of the change before: who reads both knows the newer one."""
+    """Return the time, always later than that of the change before: of two states of an agent, one is the newer."""
     now = datetime.now(UTC)
     if before is not None:
         now = max(now, datetime.fromisoformat(before) + timedelta(milliseconds=1))
