@@ -216,8 +216,12 @@ class RunningAirflow(ABC):
 
     def unpause(self, dag_id: str) -> None:
         """Let the runs of a Dag begin, as soon as Airflow knows it."""
-        wait_for(f"Dag {dag_id}", lambda: self._known(dag_id), within=_STARTED_WITHIN)
+        self.wait_for_dag(dag_id)
         self.call("PATCH", f"/dags/{dag_id}", {"is_paused": False})
+
+    def wait_for_dag(self, dag_id: str) -> None:
+        """Return when Airflow knows a Dag."""
+        wait_for(f"Dag {dag_id}", lambda: self._known(dag_id), within=_STARTED_WITHIN)
 
     def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """Return the task instances of a run."""

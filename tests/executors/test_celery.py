@@ -22,6 +22,9 @@ from airflow_provider_opencx.simulator.faults import Handle
 
 KEY = "test-key"
 DAGS = Path(__file__).parent / "dags"
+DAG_OF_THE_README = Path(__file__).parents[2] / "docs" / "examples" / "dags" / "reminders.py"
+BACKFILLS = {"reminders": "", "reminders_unlimited": "max_active_tis_per_dag=None,"}
+DAYS = 8
 CAMPAIGN = "opencx_weekly_campaign"
 DECLARED = [agent["name"] for agent in yaml.safe_load((EXAMPLE_DAGS / "campaign_fleet.yaml").read_text())["agents"]]
 A_MINUTE = TASKS_OF_A_WORKER + 1
@@ -57,7 +60,7 @@ def services() -> Iterator[dict[str, Simulator]]:
     with ExitStack() as running:
         yield {
             name: running.enter_context(Simulator(provision_after="5s", requests_per_minute=None))
-            for name in ("default", "paced", "killed")
+            for name in ("default", "paced", "killed", *BACKFILLS)
         }
 
 
@@ -72,17 +75,23 @@ def redis(program: Callable[[str], Path]) -> Iterator[str]:
 def airflow(
     program: Callable[[str], Path], redis: str, services: dict[str, Simulator], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[AirflowCelery]:
-    """The running Airflow; its Dags are the tests' and the example, without its schedule and its limit."""
+    """The running Airflow; its Dags are the tests', the README's, and the example without its schedule and limit."""
     dags = tmp_path_factory.mktemp("dags-celery")
     copy_dags(DAGS, EXAMPLE_DAGS, into=dags)
     campaign = dags / f"{CAMPAIGN}.py"
     unlimited = 'task_id="upsert_agent", max_active_tis_per_dag=None,'  # so that both workers create
     campaign.write_text(campaign.read_text().replace('task_id="upsert_agent",', unlimited))
+    readme = DAG_OF_THE_README.read_text()
+    for name, arguments in BACKFILLS.items():
+        dag = readme.replace('"reminders"', f'"{name}"').replace('task_id="agent",', f'task_id="agent", {arguments}')
+        connected = dag.replace("default_args={", f'default_args={{"opencx_conn_id": "opencx_{name}", ')
+        (dags / f"{name}.py").write_text(connected)
     coordination = f"{redis}/1"
     extras: dict[str, dict[str, object]] = {
         "default": {"timeout": A_SLOW_MACHINE},
         "paced": {"timeout": A_SLOW_MACHINE, "requests_per_minute": A_MINUTE},
         "killed": {"timeout": 600},
+        **{name: {"timeout": A_SLOW_MACHINE} for name in BACKFILLS},
     }
     connections = {
         f"AIRFLOW_CONN_OPENCX_{name.upper()}": connection_json(
@@ -154,6 +163,23 @@ def test_celery_campaign_creates_each_agent_once(
     assert list(csv.DictReader(call_list.open())) == listed
 
 
+def test_celery_backfill_makes_one_agent(airflow: AirflowCelery, services: dict[str, Simulator]) -> None:
+    dates = ("--from-date", "2026-03-01", "--to-date", f"2026-03-0{DAYS}")
+    for dag_id in BACKFILLS:
+        services[dag_id].fail("listPhoneAgents", SlowResponse(2), times=None)
+        services[dag_id].fail("createPhoneAgent", SlowResponse(4), times=None)
+        airflow.wait_for_dag(dag_id)
+        airflow.run_command("backfill", "create", "--dag-id", dag_id, *dates, "--max-active-runs", str(DAYS))
+        airflow.unpause(dag_id)  # now, so that all its runs begin at once
+
+    for dag_id in BACKFILLS:
+        assert end_of_backfill(airflow, dag_id) == ["success"] * DAYS
+        simulator = services[dag_id]
+        assert [agent["name"] for agent in simulator.agents()] == ["Appointment reminder"]
+        assert [write.operation for write in simulator.writes] == ["createPhoneAgent"]
+        report([f"{dag_id}: {DAYS} runs of a backfill made one agent with {len(simulator.requests)} requests"])
+
+
 def test_celery_workers_share_pace_over_redis(
     airflow: AirflowCelery, services: dict[str, Simulator], paced_run: str
 ) -> None:
@@ -184,6 +210,15 @@ def test_celery_killed_worker_leaves_one_agent(airflow: AirflowCelery, services:
     report([f"{worker} was killed.", *printed(airflow, "scheduler", NOTICED), f"{other} went on:"])
     report(told(airflow, "killed", run_id, "agent", try_number=len(tries)))
     airflow.start_component(worker)
+
+
+def end_of_backfill(airflow: AirflowCelery, dag_id: str) -> list[str]:
+    def ended() -> list[str] | None:
+        runs = airflow.call("GET", f"/dags/{dag_id}/dagRuns?limit=100")["dag_runs"]
+        states = [str(run["state"]) for run in runs if run["run_type"] == "backfill"]
+        return states if len(states) == DAYS and {*states} <= {"success", "failed"} else None
+
+    return wait_for(f"end of the backfill of {dag_id}", ended, within=2 * A_SLOW_MACHINE)
 
 
 def told(airflow: AirflowCelery, dag_id: str, run_id: str, task_id: str, **which: int) -> list[str]:

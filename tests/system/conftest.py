@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -17,7 +16,6 @@ from airflow_provider_opencx.simulator import Simulator
 SECRET = "s3cret-of-the-system-tests"
 API_KEY = f"ocx_live_{SECRET}"
 DAGS = Path(__file__).parent / "dags"
-DAG_OF_THE_README = Path(__file__).parents[2] / "docs" / "examples" / "dags" / "reminders.py"
 
 
 @pytest.fixture(scope="session")
@@ -62,10 +60,9 @@ def connections(service: Simulator) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def dags(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Dags folder of the running Airflow: the tests', the README's, and the examples without their schedules."""
+    """The Dags folder of the running Airflow: the tests', and the examples without their schedules."""
     folder = tmp_path_factory.mktemp("dags")
     copy_dags(DAGS, EXAMPLE_DAGS, into=folder)
-    shutil.copy(DAG_OF_THE_README, folder)
     return folder
 
 

@@ -1,43 +1,12 @@
-"""Runs of one Dag side by side: they make one agent, and none holds up another."""
+"""Runs of one Dag side by side: none holds up another."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
 from airflow_standalone import AirflowStandalone, wait_for
 
-from airflow_provider_opencx.simulator import Simulator, SlowResponse
+from airflow_provider_opencx.simulator import Simulator
 
-DAG_OF_THE_README = "reminders"
-DAYS = 8
 RUNS = 4
-
-
-@pytest.fixture
-def reminders(airflow: AirflowStandalone) -> Iterator[str]:
-    """The README's Dag, which has a schedule, and so is paused again."""
-    airflow.unpause(DAG_OF_THE_README)
-    yield DAG_OF_THE_README
-    airflow.call("PATCH", f"/dags/{DAG_OF_THE_README}", {"is_paused": True})
-
-
-def test_backfill_makes_one_agent(airflow: AirflowStandalone, simulator: Simulator, reminders: str) -> None:
-    simulator.fail("listPhoneAgents", SlowResponse(2), times=None)
-    simulator.fail("createPhoneAgent", SlowResponse(4), times=None)
-    dates = ("--from-date", "2026-03-01", "--to-date", f"2026-03-0{DAYS}")
-    airflow.run_command("backfill", "create", "--dag-id", reminders, *dates, "--max-active-runs", str(DAYS))
-
-    def ended() -> list[str] | None:
-        runs = airflow.call("GET", f"/dags/{reminders}/dagRuns?limit=100")["dag_runs"]
-        states = [str(run["state"]) for run in runs if run["run_type"] == "backfill"]
-        return states if len(states) == DAYS and {*states} <= {"success", "failed"} else None
-
-    states = wait_for("end of the backfill", ended, within=600)
-    assert [agent["name"] for agent in simulator.agents()] == ["Appointment reminder"]
-    assert states == ["success"] * DAYS
-    assert [write.operation for write in simulator.writes] == ["createPhoneAgent"]
-    print(f"{DAYS} runs of a backfill made one agent with {len(simulator.requests)} requests")
 
 
 def test_runs_whose_upsert_waits_do_not_hold_up_one_another(airflow: AirflowStandalone, simulator: Simulator) -> None:
