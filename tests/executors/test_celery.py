@@ -23,7 +23,7 @@ from airflow_provider_opencx.simulator.faults import Handle
 KEY = "test-key"
 DAGS = Path(__file__).parent / "dags"
 DAG_OF_THE_README = Path(__file__).parents[2] / "docs" / "examples" / "dags" / "reminders.py"
-BACKFILLS = {"reminders": "", "reminders_unlimited": "max_active_tis_per_dag=None,"}
+BACKFILLED = ("reminders", "unlimited")
 DAYS = 8
 CAMPAIGN = "opencx_weekly_campaign"
 DECLARED = [agent["name"] for agent in yaml.safe_load((EXAMPLE_DAGS / "campaign_fleet.yaml").read_text())["agents"]]
@@ -60,7 +60,7 @@ def services() -> Iterator[dict[str, Simulator]]:
     with ExitStack() as running:
         yield {
             name: running.enter_context(Simulator(provision_after="5s", requests_per_minute=None))
-            for name in ("default", "paced", "killed", *BACKFILLS)
+            for name in ("default", "paced", "killed", *BACKFILLED)
         }
 
 
@@ -81,17 +81,15 @@ def airflow(
     campaign = dags / f"{CAMPAIGN}.py"
     unlimited = 'task_id="upsert_agent", max_active_tis_per_dag=None,'  # so that both workers create
     campaign.write_text(campaign.read_text().replace('task_id="upsert_agent",', unlimited))
-    readme = DAG_OF_THE_README.read_text()
-    for name, arguments in BACKFILLS.items():
-        dag = readme.replace('"reminders"', f'"{name}"').replace('task_id="agent",', f'task_id="agent", {arguments}')
-        connected = dag.replace("default_args={", f'default_args={{"opencx_conn_id": "opencx_{name}", ')
-        (dags / f"{name}.py").write_text(connected)
+    connected = 'default_args={"opencx_conn_id": "opencx_reminders", '
+    (dags / DAG_OF_THE_README.name).write_text(DAG_OF_THE_README.read_text().replace("default_args={", connected))
     coordination = f"{redis}/1"
     extras: dict[str, dict[str, object]] = {
         "default": {"timeout": A_SLOW_MACHINE},
         "paced": {"timeout": A_SLOW_MACHINE, "requests_per_minute": A_MINUTE},
         "killed": {"timeout": 600},
-        **{name: {"timeout": A_SLOW_MACHINE} for name in BACKFILLS},
+        "reminders": {"timeout": A_SLOW_MACHINE},
+        "unlimited": {"timeout": A_SLOW_MACHINE},
     }
     connections = {
         f"AIRFLOW_CONN_OPENCX_{name.upper()}": connection_json(
@@ -165,14 +163,14 @@ def test_celery_campaign_creates_each_agent_once(
 
 def test_celery_backfill_makes_one_agent(airflow: AirflowCelery, services: dict[str, Simulator]) -> None:
     dates = ("--from-date", "2026-03-01", "--to-date", f"2026-03-0{DAYS}")
-    for dag_id in BACKFILLS:
+    for dag_id in BACKFILLED:
         services[dag_id].fail("listPhoneAgents", SlowResponse(2), times=None)
         services[dag_id].fail("createPhoneAgent", SlowResponse(4), times=None)
         airflow.wait_for_dag(dag_id)
         airflow.run_command("backfill", "create", "--dag-id", dag_id, *dates, "--max-active-runs", str(DAYS))
         airflow.unpause(dag_id)  # now, so that all its runs begin at once
 
-    for dag_id in BACKFILLS:
+    for dag_id in BACKFILLED:
         assert end_of_backfill(airflow, dag_id) == ["success"] * DAYS
         simulator = services[dag_id]
         assert [agent["name"] for agent in simulator.agents()] == ["Appointment reminder"]

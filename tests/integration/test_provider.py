@@ -28,6 +28,12 @@ except ImportError:  # before Airflow 3.2
 AIRFLOW = Path(sys.executable).with_name("airflow")
 
 
+def names_printed_by(probe: str) -> set[str]:
+    """Run some Python in a process of its own, and return the names in its last line."""
+    printed = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True).stdout
+    return set(printed.splitlines()[-1].split())
+
+
 def test_provider_appears_in_airflow() -> None:
     listed = subprocess.run([AIRFLOW, "providers", "list", "-o", "json"], capture_output=True, text=True, check=True)
     providers = {row["package_name"]: row for row in json.loads(listed.stdout)}
@@ -110,8 +116,7 @@ def test_parse_of_a_task_does_not_load_the_client(task: str) -> None:
         f"airflow_provider_opencx.{task};"
         "import sys; print(*sys.modules)"
     )
-    printed = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True).stdout
-    loaded = set(printed.splitlines()[-1].split())
+    loaded = names_printed_by(probe)
     assert not {"airflow_provider_opencx.client.client", "httpx_retries", "pyrate_limiter", "filelock"} & loaded
 
 
@@ -121,10 +126,9 @@ def test_import_loads_nothing_heavy(module: str) -> None:
         "import sys, airflow.sdk; from airflow.sdk import DAG, BaseOperator, BaseSensorOperator;"
         "before = set(sys.modules);"
         f"import airflow_provider_opencx.{module};"
-        "print(*sorted(set(sys.modules) - before))"
+        "print(*set(sys.modules) - before)"
     )
-    printed = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True).stdout
-    imported = printed.splitlines()[-1].split()
+    imported = names_printed_by(probe)
     ours = {name for name in imported if name.startswith("airflow_provider_opencx.")}
     heavy = (
         "client",
@@ -137,4 +141,4 @@ def test_import_loads_nothing_heavy(module: str) -> None:
         "airflow_arguments",
     )
     assert not {name for name in ours if name.removeprefix("airflow_provider_opencx.").startswith(heavy)}
-    assert not {"httpx_retries", "pyrate_limiter", "fastapi", "airflow.triggers.base"} & set(imported)
+    assert not {"httpx_retries", "pyrate_limiter", "fastapi", "airflow.triggers.base"} & imported

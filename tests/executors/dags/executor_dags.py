@@ -25,3 +25,11 @@ with DAG("killed", schedule=None, start_date=datetime(2026, 1, 1), default_args=
         language=["en", "es"],
         opencx_conn_id="opencx_killed",
     )
+
+with DAG("unlimited", schedule="@daily", start_date=datetime(2026, 1, 1), catchup=False, default_args=RETRYING):
+    OpenCXUpsertPhoneAgentOperator(
+        task_id="agent",
+        name="Appointment reminder",
+        opencx_conn_id="opencx_unlimited",
+        max_active_tis_per_dag=None,  # nothing but the lock keeps its runs from creating at the same time
+    )
