@@ -1,32 +1,92 @@
-"""What can be checked while a Dag is parsed: every argument that holds no template."""
+"""What Airflow renders as a Jinja template, and what can be checked of it while a Dag is parsed."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from airflow_provider_opencx.exceptions import OpenCXArgumentError
 
+# Jinja is imported where it is used: most arguments hold no template.
+if TYPE_CHECKING:
+    from airflow.sdk import DAG
+    from jinja2 import Environment
+
 _PLAIN = (bool, int, float, type(None))
-_JINJA = ("{{", "{%", "{#")
+_MARKS = {"variable_start_string": "{{", "block_start_string": "{%", "comment_start_string": "{#"}
+_MARKS_OF_LINES = ("line_statement_prefix", "line_comment_prefix")
+
+WRITE_BRACES = (
+    "Airflow renders what stands in double braces. To send braces as they are, write {% raw %}{{ name }}{% endraw %},"
+    " or {{ '{{ name }}' }}, or airflow.sdk.literal('{{ name }}'); nothing in a fleet file is rendered."
+)
+"""The ways to write braces that the service, and not Airflow, is to read."""
 
 
-def has_no_template(value: object) -> bool:
-    """Return whether a value reaches the task unchanged: no Jinja, XComArg or other reference anywhere in it."""
+def marks_of(dag: DAG | None) -> tuple[str, ...]:
+    """Return what a template begins with in the texts of a Dag; it may have other marks than Jinja's own.
+
+    :param dag: the Dag, ``None`` where it is not known.
+    """
+    options = (dag.jinja_environment_kwargs if dag is not None else None) or {}
+    marks = [str(options.get(name) or default) for name, default in _MARKS.items()]
+    return (*marks, *(str(options[name]) for name in _MARKS_OF_LINES if options.get(name)))
+
+
+def has_no_template(value: object, marks: Sequence[str] = tuple(_MARKS.values())) -> bool:
+    """Return whether a value reaches the task unchanged: no Jinja, XComArg or other reference anywhere in it.
+
+    :param value: an argument of an operator, or a part of one.
+    :param marks: what a template begins with, see :func:`marks_of`.
+    """
     try:
-        return _has_no_template(value)
+        return _has_no_template(value, marks)
     except RecursionError:
         return True  # what is nested without end is for the check that follows to refuse
 
 
-def _has_no_template(value: object) -> bool:
+def _has_no_template(value: object, marks: Sequence[str]) -> bool:
     if isinstance(value, str):
-        return not any(mark in value for mark in _JINJA)
+        return not any(mark in value for mark in marks)
     if isinstance(value, Mapping):
-        return all(_has_no_template(part) for item in value.items() for part in item)
+        return all(_has_no_template(part, marks) for item in value.items() for part in item)
     if isinstance(value, list | tuple):
-        return all(_has_no_template(part) for part in value)
+        return all(_has_no_template(part, marks) for part in value)
     return isinstance(value, _PLAIN)
+
+
+def check_templates(where: str, value: object, environment: Environment) -> None:
+    """Check that every template in a value can be parsed.
+
+    :param where: the argument, for the message.
+    :param value: its value.
+    :param environment: the Dag's own, where the Dag is known: it may have other marks, filters and extensions.
+    :raises OpenCXArgumentError: naming what is wrong with the first one that cannot, and the ways to write braces.
+    """
+    if isinstance(value, str):
+        _check_template(where, value, environment)
+    elif isinstance(value, Mapping):
+        for name, part in value.items():
+            check_templates(f"{where}.{name}" if where else str(name), part, environment)
+    elif isinstance(value, list | tuple):
+        for part in value:
+            check_templates(where, part, environment)
+
+
+def _check_template(where: str, text: str, environment: Environment) -> None:
+    from jinja2 import TemplateSyntaxError, nodes
+
+    try:
+        used = {node.name for node in environment.parse(text).find_all(nodes.Filter)}
+    except TemplateSyntaxError as wrong:
+        problem = f"{str(wrong.message).rstrip('.')}, in line {wrong.lineno}"
+    else:
+        unknown = sorted(used.difference(environment.filters))
+        if not unknown:
+            return
+        problem = f"no filter is named {unknown[0]!r}"
+    raise OpenCXArgumentError(f"{where}: the template cannot be parsed: {problem}. {WRITE_BRACES}")
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Unpack, cast
 
-from airflow.providers.common.compat.sdk import AirflowTaskTimeout, BaseOperator, conf
+from airflow.providers.common.compat.sdk import AirflowTaskTimeout, conf
 
 from airflow_provider_opencx.arguments import LEFT_OUT, LeftOut, check_boolean, check_choice, seconds, written
 from airflow_provider_opencx.connection.form import DEFAULT_CONN_ID
@@ -25,10 +25,11 @@ from airflow_provider_opencx.exceptions import (
     OpenCXPhoneNumberTimeoutError,
     derive_from_airflow,
 )
-from airflow_provider_opencx.hook_mixin import OpenCXHookMixin
+from airflow_provider_opencx.kinds import Kind
 from airflow_provider_opencx.mapped import arguments_of, limited
+from airflow_provider_opencx.operators.base import BaseOpenCXOperator
 from airflow_provider_opencx.task_state import intents_of
-from airflow_provider_opencx.templates import has_no_template, task_named
+from airflow_provider_opencx.templates import task_named
 from airflow_provider_opencx.text import parse_boolean, shortened
 from airflow_provider_opencx.xcoms import push_xcoms
 
@@ -58,7 +59,7 @@ derive_from_airflow()
 _MOST_LOGGED = 500
 
 
-class PhoneAgentBaseOperator(BaseOperator, OpenCXHookMixin):
+class PhoneAgentBaseOperator(BaseOpenCXOperator):
     """Base of the operators that are given a declaration of one agent, whose fields are these arguments.
 
     Omitted, ``None`` and empty differ: omitted fields are not sent or compared, ``None`` is sent as null. Jinja and
@@ -92,7 +93,12 @@ class PhoneAgentBaseOperator(BaseOperator, OpenCXHookMixin):
 
     template_fields: Sequence[str] = ("agent", "opencx_conn_id")
     template_fields_renderers: ClassVar[dict[str, str]] = {"agent": "json"}
-    ui_color = "#d9e8fb"
+    kinds_of_fields: ClassVar[Mapping[str, Kind]] = {
+        "agent": Kind.DECLARATION,
+        "agent_id": Kind.TEXTS,
+        "agent_name": Kind.TEXT,
+        "opencx_conn_id": Kind.TEXT,
+    }
 
     agent: dict[str, object]
     """The fields that were written, by their names."""
@@ -107,8 +113,9 @@ class PhoneAgentBaseOperator(BaseOperator, OpenCXHookMixin):
     def _check_arguments(self) -> None:
         """Check what can be checked while the Dag is parsed."""
         check_choice("on_mismatch", self.on_mismatch, ("fail", "warn"))
+        self._check_templates()
         self._check_literal_conn_id()
-        self._changes({field: value for field, value in self.agent.items() if has_no_template(value)})
+        self._changes({field: value for field, value in self.agent.items() if self._has_no_template(value)})
 
     def _changes(self, fields: dict[str, object]) -> PhoneAgentChanges:
         from airflow_provider_opencx.resources.phone_agents import PhoneAgentChanges
@@ -496,7 +503,7 @@ class OpenCXUpdatePhoneAgentOperator(PhoneAgentBaseOperator):
         self.opencx_conn_id = opencx_conn_id
         with task_named(self.task_id):
             self._check_arguments()
-            if has_no_template(agent_id) and has_no_template(agent_name):
+            if self._has_no_template(agent_id) and self._has_no_template(agent_name):
                 self._selector()
 
     def execute(self, context: Context) -> dict[str, JsonValue]:
@@ -529,11 +536,16 @@ class OpenCXUpdatePhoneAgentOperator(PhoneAgentBaseOperator):
         return checked_selector(self.agent_id, self.agent_name)
 
 
-class FleetBaseOperator(BaseOperator, OpenCXHookMixin):
+class FleetBaseOperator(BaseOpenCXOperator):
     """Base of the operators that are given the declarations of a fleet."""
 
     template_fields_renderers: ClassVar[dict[str, str]] = {"agents": "json", "approved_plan": "json"}
-    ui_color = "#d9e8fb"
+    kinds_of_fields: ClassVar[Mapping[str, Kind]] = {
+        "agents": Kind.DECLARATIONS,
+        "approved_plan": Kind.JSON,
+        "fail_on_changes": Kind.BOOLEAN,
+        "opencx_conn_id": Kind.TEXT,
+    }
 
     agents: Sequence[Mapping[str, object]] | str | XComArg
 
@@ -542,13 +554,14 @@ class FleetBaseOperator(BaseOperator, OpenCXHookMixin):
         from airflow_provider_opencx.phone_agents.fleet import check_literal_declarations, parse_fleet
         from airflow_provider_opencx.phone_agents.fleet_file import check_path
 
+        self._check_templates()
         self._check_literal_conn_id()
         if isinstance(self.agents, str):
-            if has_no_template(self.agents):
+            if self._has_no_template(self.agents):
                 check_path(Path(self.agents))
         elif isinstance(self.agents, list | tuple):
             check_literal_declarations(self.agents)
-        elif isinstance(self.agents, Mapping) or has_no_template(self.agents):
+        elif isinstance(self.agents, Mapping) or self._has_no_template(self.agents):
             parse_fleet(self.agents)  # says what it must be
 
     def _plan(self, *, is_retry: bool) -> FleetPlan:
@@ -613,7 +626,7 @@ class OpenCXPlanPhoneAgentsOperator(FleetBaseOperator):
         self.opencx_conn_id = opencx_conn_id
         with task_named(self.task_id):
             self._check_arguments()
-            if has_no_template(fail_on_changes):
+            if self._has_no_template(fail_on_changes):
                 self._fails_on_changes()
 
     def execute(self, context: Context) -> dict[str, JsonValue]:
@@ -681,7 +694,7 @@ class OpenCXSyncPhoneAgentsOperator(FleetBaseOperator):
         with task_named(self.task_id):
             check_choice("on_mismatch", on_mismatch, ("fail", "warn"))
             self._check_arguments()
-            if has_no_template(self.approved_plan):
+            if self._has_no_template(self.approved_plan):
                 self._approved()
 
     @classmethod

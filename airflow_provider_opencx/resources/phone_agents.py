@@ -31,6 +31,7 @@ from pydantic import (
 from airflow_provider_opencx.client.operation import Operation, Request
 from airflow_provider_opencx.client.pagination import first_page, list_items
 from airflow_provider_opencx.exceptions import OpenCXArgumentError
+from airflow_provider_opencx.kinds import Kind
 from airflow_provider_opencx.resources.models import CheckedModel, ResourceModel
 from airflow_provider_opencx.text import UNSTORABLE, shortened
 
@@ -350,6 +351,24 @@ class PhoneAgentSpec(PhoneAgentChanges):
     def for_creation(self) -> PhoneAgentSpec:
         """Return the spec to create with: ``type``, left out, is ``"outbound"`` (the service's own is inbound)."""
         return self if "type" in self.model_fields_set else self.model_copy(update={"type": "outbound"})
+
+
+def kind_of_field(field: str) -> Kind:
+    """Return what a field of a declaration may hold; one that is not known may hold any JSON value."""
+    known = PhoneAgentChanges.model_fields.get(field)
+    annotation = str(known.annotation) if known is not None else ""
+    return next((kind for text, kind in _KINDS if text in annotation), Kind.JSON)
+
+
+_KINDS = (
+    ("JsonValue", Kind.JSON),
+    ("list[str]", Kind.TEXTS),
+    ("bool", Kind.BOOLEAN),
+    ("float", Kind.NUMBER),
+    ("str", Kind.TEXT),
+    ("Literal", Kind.TEXT),
+)
+"""What stands in the annotation of a field, and what it says; the first that does counts."""
 
 
 def list_phone_agents(client: OpenCXClient) -> list[PhoneAgent]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 from airflow.providers.common.compat.sdk import (
     AirflowSensorTimeout,
@@ -30,8 +30,10 @@ from airflow_provider_opencx.exceptions import (
     derive_from_airflow,
 )
 from airflow_provider_opencx.hook_mixin import OpenCXHookMixin
+from airflow_provider_opencx.kinds import Kind
 from airflow_provider_opencx.mapped import arguments_of
-from airflow_provider_opencx.templates import has_no_template, task_named
+from airflow_provider_opencx.template_mixin import OpenCXTemplateMixin, with_templates_checked
+from airflow_provider_opencx.templates import task_named
 from airflow_provider_opencx.xcoms import AGENT_KEYS, push_xcoms
 
 # The API's models, the hook and the trigger are imported where they are used: parsing a Dag should not pay for them.
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from airflow.sdk.definitions.mappedoperator import OperatorPartial
     from airflow.sdk.definitions.xcom_arg import PlainXComArg
     from airflow.triggers.base import StartTriggerArgs
+    from jinja2 import Environment
     from pydantic import JsonValue
 
     from airflow_provider_opencx.airflow_arguments import BaseSensorArguments
@@ -61,7 +64,7 @@ class _StartTriggerArgs:
         return None if sensor is None else sensor._arguments_to_start_with()
 
 
-class OpenCXPhoneNumberSensor(BaseSensorOperator, OpenCXHookMixin):
+class OpenCXPhoneNumberSensor(BaseSensorOperator, OpenCXTemplateMixin, OpenCXHookMixin):
     """Wait until an agent has its phone number, by polling ``GET /phone``; the agent is then the task's result.
 
     Given a sequence, it waits until each agent has its number, with one request a poll, and the result is the list
@@ -114,6 +117,11 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator, OpenCXHookMixin):
     """
 
     template_fields: Sequence[str] = ("agent_id", "agent_name", "opencx_conn_id")
+    kinds_of_fields: ClassVar[Mapping[str, Kind]] = {
+        "agent_id": Kind.TEXTS,
+        "agent_name": Kind.TEXTS,
+        "opencx_conn_id": Kind.TEXT,
+    }
     ui_color = "#d9e8fb"
     start_trigger_args = _StartTriggerArgs()
     _max_retries = 0  # the next poll is the retry
@@ -151,8 +159,10 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator, OpenCXHookMixin):
             check_boolean("deferrable", deferrable)
             check_boolean("start_from_trigger", start_from_trigger)
             check_boolean("end_from_trigger", end_from_trigger)
+            if not start_from_trigger:  # the triggerer has no environment of the Dag's own
+                self._check_templates()
             self._check_literal_conn_id()
-            if has_no_template(agent_id) and has_no_template(agent_name):
+            if self._has_no_template(agent_id) and self._has_no_template(agent_name):
                 self._check_selectors()
             if start_from_trigger:
                 self._check_start()
@@ -160,7 +170,7 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator, OpenCXHookMixin):
     @classmethod
     def partial(cls, **kwargs: Any) -> OperatorPartial:
         """Return a sensor to be mapped; raises ``OpenCXArgumentError`` for what Airflow does with no mapped task."""
-        partial = super().partial(**kwargs)
+        partial = with_templates_checked(super().partial(**kwargs), kwargs)
         if arguments_of(partial, kwargs).get("start_from_trigger"):
             with task_named(str(kwargs.get("task_id"))):
                 raise OpenCXArgumentError(
@@ -168,6 +178,20 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator, OpenCXHookMixin):
                     " where default_args hold it), or make the tasks in a loop. end_from_trigger works for mapped tasks"
                 )
         return partial
+
+    def render_template(
+        self,
+        content: object,
+        context: Context,
+        jinja_env: Environment | None = None,
+        seen_oids: set[int] | None = None,
+    ) -> object:
+        """Render a template field; Airflow calls this for each. What holds no template arrives as it was written."""
+
+        def airflow_renders(value: object) -> object:
+            return super(OpenCXPhoneNumberSensor, self).render_template(value, context, jinja_env, seen_oids)
+
+        return self._rendered_field(airflow_renders, content, context, seen_oids)
 
     def execute(self, context: Context) -> JsonValue:
         """Wait for the numbers, or hand the waiting to the triggerer; return the agent or the agents."""

@@ -180,8 +180,9 @@ def test_start_from_trigger_refuses_template_that_triggerer_cannot_render(templa
     dag.user_defined_filters = {"short": str}
     with pytest.raises(OpenCXArgumentError, match=f"^agent_id: {says}.*, or use deferrable=True$"):
         start.check_start(dag, agent_id=["1", template])
-    with dag:
-        OpenCXPhoneNumberSensor(task_id="await", agent_id=["1", template], deferrable=True)
+    if not says.startswith("the triggerer cannot read"):
+        with dag:
+            OpenCXPhoneNumberSensor(task_id="await", agent_id=["1", template], deferrable=True)
 
 
 @where_airflow_renders

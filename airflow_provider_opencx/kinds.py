@@ -1,0 +1,17 @@
+"""What an argument, or a field of a declaration, may hold."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Kind(Enum):
+    """What a value may be; it decides what a template, or a scalar in a YAML file, becomes."""
+
+    TEXT = "a text"
+    TEXTS = "a text, or a list of texts"
+    BOOLEAN = "true or false"
+    NUMBER = "a number"
+    JSON = "any JSON value"
+    DECLARATION = "a mapping of an agent's fields"
+    DECLARATIONS = "a list of such mappings, or the path of a file"

@@ -1,0 +1,40 @@
+"""What all operators of this package have in common."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import BaseOperator
+
+from airflow_provider_opencx.hook_mixin import OpenCXHookMixin
+from airflow_provider_opencx.template_mixin import OpenCXTemplateMixin, with_templates_checked
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+    from airflow.sdk.definitions.mappedoperator import OperatorPartial
+    from jinja2 import Environment
+
+
+class BaseOpenCXOperator(BaseOperator, OpenCXTemplateMixin, OpenCXHookMixin):
+    """Base of all operators of this package: their connection, and their way with templates."""
+
+    ui_color = "#d9e8fb"
+
+    @classmethod
+    def partial(cls, **kwargs: Any) -> OperatorPartial:
+        """Return an operator to be mapped; raises ``OpenCXArgumentError`` for a template that cannot be parsed."""
+        return with_templates_checked(super().partial(**kwargs), kwargs)
+
+    def render_template(
+        self,
+        content: object,
+        context: Context,
+        jinja_env: Environment | None = None,
+        seen_oids: set[int] | None = None,
+    ) -> object:
+        """Render a template field; Airflow calls this for each. What holds no template arrives as it was written."""
+
+        def airflow_renders(value: object) -> object:
+            return super(BaseOpenCXOperator, self).render_template(value, context, jinja_env, seen_oids)
+
+        return self._rendered_field(airflow_renders, content, context, seen_oids)

@@ -1,0 +1,233 @@
+"""Renders template fields, so that what people write arrives as they wrote it.
+
+Airflow renders every text: it drops a trailing newline, and in a Dag with ``render_template_as_native_obj`` it reads a
+text such as ``"2026"`` as a Python value. Here, what holds no template is not rendered, a text that holds one stays
+text, and what another task returned is data and no template.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol, TypeGuard
+
+from airflow_provider_opencx.exceptions import OpenCXArgumentError
+from airflow_provider_opencx.kinds import Kind
+from airflow_provider_opencx.templates import WRITE_BRACES, has_no_template, marks_of
+from airflow_provider_opencx.text import listed, shortened
+
+# Jinja is imported where it is used: parsing a Dag should not pay for it.
+if TYPE_CHECKING:
+    from airflow.sdk import DAG, Context
+    from jinja2 import Environment
+
+log = logging.getLogger(__name__)
+
+
+class Task(Protocol):
+    """What is needed of the operator whose fields are rendered."""
+
+    task_id: str
+
+    def get_dag(self) -> DAG | None:
+        """Return the Dag of the task."""
+
+    def get_template_env(self, dag: DAG | None = None) -> Environment:
+        """Return the Jinja environment of the task."""
+
+
+class Rendering:
+    """Renders the template fields of one task.
+
+    :param task: the operator.
+    :param context: what Airflow gives templates to work with.
+    :param airflow_renders: Airflow's own way to render a value.
+    :param as_it_is: the ids of objects that Airflow does not render, because another task returned them.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        context: Context,
+        airflow_renders: Callable[[object], object],
+        as_it_is: Collection[int],
+    ) -> None:
+        dag = task.get_dag()
+        self._task = task
+        self._context = context
+        self._airflow_renders = airflow_renders
+        self._as_it_is = as_it_is
+        self._marks = marks_of(dag)
+        self._is_native = _is_native(task, dag)
+        self._written = _written_in_dag(task, dag, context)
+
+    def render_field(self, value: object, kind: Kind, name: str) -> object:
+        """Return a template field with its templates rendered, see :meth:`render`.
+
+        :param name: the field.
+        """
+        if kind is Kind.DECLARATION:  # a mapping of the operator's own, whose values are its arguments
+            return self.render(value, kind, "")
+        return value if self._is_data(value) else self.render(value, kind, name)
+
+    def render(self, value: object, kind: Kind, where: str) -> object:
+        """Return a field with its templates rendered.
+
+        :param value: the field, or a part of it.
+        :param kind: what it may hold.
+        :param where: its name, for messages.
+        :raises OpenCXArgumentError: if a template fails in a way that another try would not change, or becomes
+            something that the field cannot hold.
+        """
+        if id(value) in self._as_it_is:
+            return value
+        if isinstance(value, str):
+            return self._text(value, kind, where)
+        if isinstance(value, dict):
+            return {name: self._part(part, kind, name, where) for name, part in value.items()}
+        if value.__class__ in (list, tuple):
+            elements = value if isinstance(value, list | tuple) else ()
+            return value.__class__(self._element(part, kind, where) for part in elements)
+        return self._airflow_renders(value)
+
+    def _part(self, value: object, kind: Kind, name: object, where: str) -> object:
+        if kind is not Kind.DECLARATION:
+            return self.render(value, Kind.JSON, f"{where}.{name}")
+        if self._is_data(value):
+            return value
+        from airflow_provider_opencx.resources.phone_agents import kind_of_field
+
+        field = str(name)
+        return self.render(value, kind_of_field(field), f"{where}{field}")
+
+    def _is_data(self, value: object) -> bool:
+        """Return whether a value is an argument that a row of another task's result holds."""
+        return self._written is not None and id(value) not in self._written
+
+    def _element(self, value: object, kind: Kind, where: str) -> object:
+        if kind is Kind.DECLARATIONS:
+            name = value.get("name") if isinstance(value, Mapping) else None
+            return self.render(value, Kind.DECLARATION, f"{name!r}: " if isinstance(name, str) else "")
+        return self.render(value, Kind.TEXT if kind is Kind.TEXTS else kind, where)
+
+    def _text(self, text: str, kind: Kind, where: str) -> object:
+        if has_no_template(text, self._marks):
+            return text
+        with self._failure_explained(where):
+            if kind is Kind.JSON and self._is_native:
+                return self._airflow_renders(text)
+            rendered, value = self._rendered(text, where)
+        return rendered if kind is Kind.JSON else self._allowed(rendered, value, kind, where)
+
+    def _allowed(self, rendered: str, value: object, kind: Kind, where: str) -> object:
+        """Return what a template has become: text, but for what the field holds in a native Dag.
+
+        :param rendered: the text of it.
+        :param value: its value, where the whole of it is one expression; otherwise the text.
+        """
+        if value is None:
+            raise self._wrong(
+                where,
+                "the template has become None: what it refers to is missing. Write None itself, and no template, to"
+                " send null, or leave the field out",
+            )
+        holds_list = kind in (Kind.TEXTS, Kind.DECLARATIONS)
+        if _is_list(value):
+            if self._is_native and holds_list:
+                return list(value)
+            ways = (
+                "hand over the output of the task itself (task.output), write a list of templates, or set"
+                " render_template_as_native_obj=True on the Dag"
+                if holds_list
+                else "give a text, or make a task for each with .expand(...)"
+            )
+            raise self._wrong(where, f"the template is a list that has become text, {shortened(rendered)!r}; {ways}")
+        if isinstance(value, Mapping) and kind is Kind.TEXTS:
+            if self._is_native:
+                return value
+            raise self._wrong(
+                where,
+                f"the template is a mapping that has become text, {shortened(rendered)!r}; hand over the output of the"
+                " task itself (task.output)",
+            )
+        return value if kind in (Kind.BOOLEAN, Kind.NUMBER) and self._is_native else rendered
+
+    def _rendered(self, text: str, where: str) -> tuple[str, object]:
+        """Return a template as text, and its value, which is another one where the whole of it is one expression."""
+        from airflow.sdk.definitions.context import render_template_to_string
+
+        expressions: list[object] = []
+        environment = self._environment(text, expressions)
+        rendered: str = render_template_to_string(environment.from_string(text), self._context)
+        is_one_expression = len(expressions) == 1 and str(expressions[0]) == rendered
+        value = expressions[0] if is_one_expression else rendered
+        self._warn_of_unknown(text, where, environment)
+        return rendered, value
+
+    def _environment(self, text: str, expressions: list[object]) -> Environment:
+        """Return the Dag's Jinja environment, as one that gives text, keeps newlines, and records each expression."""
+        dag = self._task.get_dag()
+        own = self._task.get_template_env() if dag is None else dag.get_template_env(force_sandboxed=True)
+
+        def record(value: object) -> object:
+            expressions.append(value)
+            return value if own.finalize is None else own.finalize(value)
+
+        return own.overlay(
+            keep_trailing_newline=True,
+            newline_sequence="\r\n" if "\r\n" in text else "\n",
+            finalize=record,
+        )
+
+    def _warn_of_unknown(self, text: str, where: str, environment: Environment) -> None:
+        """Warn of a variable that only a default has kept from failing: it is likely to be meant for the service."""
+        from jinja2 import meta
+
+        names = meta.find_undeclared_variables(environment.parse(text))
+        unknown = sorted(name for name in names if name not in self._context and name not in environment.globals)
+        if unknown:
+            log.warning("%s: Airflow knows no variable %s. %s", where, listed([*map(repr, unknown)]), WRITE_BRACES)
+
+    @contextmanager
+    def _failure_explained(self, where: str) -> Generator[None]:
+        from jinja2 import TemplateError
+
+        try:
+            yield
+        # What a connection, a variable or an XCom raises that cannot be read now is none of these, and is retried.
+        except (TemplateError, TypeError, ValueError, ArithmeticError, AttributeError, RecursionError) as error:
+            problem = shortened(str(error) or type(error).__name__, 200)
+            raise self._wrong(where, f"the template cannot be rendered: {problem}. {WRITE_BRACES}") from None
+
+    def _wrong(self, where: str, problem: str) -> OpenCXArgumentError:
+        agent = getattr(self._task, "agent", None)
+        name = agent.get("name") if isinstance(agent, Mapping) else None
+        is_known = isinstance(name, str) and has_no_template(name, self._marks)
+        of_agent = f" of phone agent {shortened(str(name))!r}" if is_known else ""
+        return OpenCXArgumentError(f"{where}{of_agent}: {problem}")
+
+
+def _is_list(value: object) -> TypeGuard[Sequence[object]]:
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes)
+
+
+def _is_native(task: Task, dag: DAG | None) -> bool:
+    own = getattr(task, "render_template_as_native_obj", None)
+    return bool(getattr(dag, "render_template_as_native_obj", False) if own is None else own)
+
+
+def _written_in_dag(task: Task, dag: DAG | None, context: Context) -> Collection[int] | None:
+    """Return the ids of the arguments that a mapped task has from the Dag's file; ``None`` if it has all from there.
+
+    The others are data: ``expand_kwargs`` was given what another task returned. Airflow would render that as well
+    (apache/airflow issue 38745), so that whoever writes the data could read the connection's key.
+    """
+    mapped = None if dag is None else dag.task_dict.get(task.task_id)
+    rows = getattr(getattr(mapped, "expand_input", None), "value", None)
+    if isinstance(rows, list | tuple):
+        rows = rows[context["ti"].map_index or 0]
+    if dag is None or rows is None or isinstance(rows, Mapping):
+        return None
+    arguments: Mapping[str, object] = getattr(mapped, "partial_kwargs", {})
+    return {id(value) for value in (*arguments.values(), *dag.default_args.values())}

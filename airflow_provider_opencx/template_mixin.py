@@ -1,0 +1,102 @@
+"""The template fields of a task: checked while the Dag is parsed, and rendered as they were written."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+from airflow.providers.common.compat.sdk import BaseOperator
+
+from airflow_provider_opencx.kinds import Kind
+from airflow_provider_opencx.rendering import Rendering
+from airflow_provider_opencx.templates import check_templates, has_no_template, marks_of, task_named
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from airflow.sdk import DAG, Context
+    from airflow.sdk.definitions.mappedoperator import OperatorPartial
+    from jinja2 import Environment
+
+
+class OpenCXTemplateMixin:
+    """Gives an operator or a sensor its way with templates. Stands after Airflow's class among the bases.
+
+    The class itself overrides ``render_template``, which Airflow calls for each field, with :meth:`_rendered_field`.
+    """
+
+    task_id: str
+    template_fields: Collection[str]
+    kinds_of_fields: ClassVar[Mapping[str, Kind]]
+    """What each template field may hold."""
+
+    if TYPE_CHECKING:
+
+        def get_dag(self) -> DAG | None:
+            """Return the Dag of the task."""
+
+        def get_template_env(self, dag: DAG | None = None) -> Environment:
+            """Return the Jinja environment of the task."""
+
+    def _has_no_template(self, value: object) -> bool:
+        """Return whether a value reaches the task unchanged, in the Dag of this task."""
+        return has_no_template(value, marks_of(self.get_dag()))
+
+    def _check_templates(self) -> None:
+        """Check that the templates of all fields can be parsed.
+
+        Those of a mapped task were checked when it was parsed, and what it is mapped over may be data.
+
+        :raises OpenCXArgumentError: if one cannot.
+        """
+        dag = self.get_dag()
+        this: object = self
+        if dag is not None and dag.task_dict.get(self.task_id) is not this:
+            return
+        environment: Environment | None = None
+        for name in self.template_fields:
+            value = getattr(self, name)
+            if not self._has_no_template(value):
+                environment = environment or self.get_template_env()
+                where = "" if self.kinds_of_fields[name] is Kind.DECLARATION else name
+                check_templates(where, value, environment)
+
+    def _rendered_field(
+        self,
+        airflow_renders: Callable[[object], object],
+        value: object,
+        context: Context,
+        seen_oids: set[int] | None,
+    ) -> object:
+        """Return a template field with its templates rendered; what is no field, as Airflow renders it.
+
+        :param airflow_renders: Airflow's own way to render a value.
+        :param value: the field.
+        :param context: what Airflow gives templates to work with.
+        :param seen_oids: the ids of objects that Airflow does not render.
+        """
+        name = next((name for name in self.template_fields if getattr(self, name) is value), None)
+        if name is None:
+            return airflow_renders(value)
+        rendering = Rendering(self, context, airflow_renders, seen_oids or ())
+        return rendering.render_field(value, self.kinds_of_fields[name], name)
+
+
+def with_templates_checked(partial: OperatorPartial, given: Mapping[str, object]) -> OperatorPartial:
+    """Return a mapped operator whose arguments, but for those it is mapped over, hold templates that can be parsed.
+
+    :param partial: what Airflow's ``partial`` returned.
+    :param given: what it was called with.
+    :raises OpenCXArgumentError: if one cannot be parsed.
+    """
+    dag: DAG | None = partial.kwargs.get("dag")
+    if dag is None:
+        return partial
+    of_airflow = inspect.signature(BaseOperator.__init__).parameters
+    marks = marks_of(dag)
+    for name, value in given.items():
+        if name not in of_airflow and not has_no_template(value, marks):
+            with task_named(str(given["task_id"])):
+                check_templates(name, value, dag.get_template_env())
+    return partial
