@@ -17,6 +17,7 @@ from airflow_provider_opencx.connection.form import DEFAULT_BASE_URL
 _HOSTNAME = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*", re.IGNORECASE)
 _REDIS_DATABASE = re.compile(r"/?|/[0-9]{1,9}")
 _BASE_PATH = re.compile(r"(/[\w.~%!$&'()*+,;=@-]+)*", re.ASCII)
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 _LONGEST_URL = 1000
 _PORT = TypeAdapter[int | None](Annotated[int, Field(strict=True, ge=1, le=65535)] | None)
 
@@ -91,7 +92,8 @@ def _with_port(url: SplitResult, field: int | None) -> str:
     hostname = url.hostname or ""
     port = _port(url, field)
     name = f"[{hostname}]" if ":" in hostname else hostname
-    return name if port is None else f"{name}:{port}"
+    # One address has one spelling, because the lock of a name is that of the name at an address.
+    return name if port in (None, _DEFAULT_PORTS[url.scheme]) else f"{name}:{port}"
 
 
 def _port(url: SplitResult, field: int | None) -> int | None:
