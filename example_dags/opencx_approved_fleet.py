@@ -4,6 +4,9 @@ The plan is shown as a table among the Dag run's required actions. The task ``ap
 approved and nothing else: it refuses if the agents, or the file that declares them, changed meanwhile. Where nothing
 would change, nobody is asked.
 
+It has no schedule, so that a run starts when you trigger it. With one, Airflow also starts the last run that was missed
+when the Dag is unpaused, and yours waits behind that one's approval (``max_active_runs``).
+
 Required actions came with Airflow 3.1. On Airflow 3.0 this file, and no other, is an import error that says so.
 """
 
@@ -36,11 +39,12 @@ def ask_only_once(context: dict) -> None:
 
 with DAG(
     dag_id="opencx_approved_fleet",
-    schedule="0 9 * * MON",
+    schedule=None,
     start_date=datetime(2026, 1, 1),
     catchup=False,
     max_active_runs=1,
     default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
+    doc_md=__doc__,
     tags=["opencx"],
 ):
     # Not at the top, where the Dag processor of Airflow 3.0 imports it ahead of the file, and ends with the error.

@@ -2,6 +2,8 @@
 
 The first run creates the agent. Later runs change what differs from this file, and write nothing if nothing does.
 ``first_message`` is left out, and so left as it is: ``opencx_update_greeting.py`` writes it.
+
+When the Dag is unpaused, Airflow starts the last run that was due.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ with DAG(
     start_date=datetime(2026, 1, 1),
     catchup=False,
     default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
+    doc_md=__doc__,
     tags=["opencx"],
 ):
     agent = OpenCXUpsertPhoneAgentOperator(

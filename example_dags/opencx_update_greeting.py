@@ -1,4 +1,9 @@
-"""The greeting of one agent, changed with the time of the day: only what differs is sent."""
+"""The greeting of one agent, changed with the time of the day: only what differs is sent.
+
+The agent is the one of ``opencx_outbound_agent.py``, which must have run before.
+
+When the Dag is unpaused, Airflow starts the last run that was due.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +20,7 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
+    doc_md=__doc__,
     tags=["opencx"],
 ):
     OpenCXUpdatePhoneAgentOperator(

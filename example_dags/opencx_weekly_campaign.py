@@ -2,6 +2,8 @@
 
 The fleet is in ``campaign_fleet.yaml`` beside this file. Each of its agents is one mapped task, so an agent that
 fails is tried again alone; agents that exist and are as declared cost one read and no write.
+
+When the Dag is unpaused, Airflow starts the last run that was due. A run that you trigger begins after it.
 """
 
 from __future__ import annotations
@@ -45,6 +47,7 @@ with DAG(
     max_active_runs=1,
     default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
     params={"call_list": Param(str(Path(tempfile.gettempdir()) / "opencx_call_list.csv"), type="string")},
+    doc_md=__doc__,
     tags=["opencx"],
 ):
     agents = OpenCXUpsertPhoneAgentOperator.partial(
@@ -56,6 +59,6 @@ with DAG(
         deferrable=True,
         poke_interval=10,
         timeout=timedelta(hours=6),
-        map_index_template="{{ task.agent_id }}",
-    ).expand(agent_id=agents.output.map(lambda agent: agent["id"]))
+        map_index_template="{{ task.agent_id['name'] }}",
+    ).expand(agent_id=agents.output)
     write_call_list(awaited.output, path="{{ params.call_list }}")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from difflib import get_close_matches
 from typing import Annotated, Self
 
 from pydantic import (
@@ -25,6 +26,8 @@ from airflow_provider_opencx.connection.addresses import check_redis_url
 from airflow_provider_opencx.text import parse_boolean
 
 _ABOUT_TLS = re.compile(r"verif|ssl|tls|cert|insecure|check_?hostname", re.IGNORECASE)
+_FORM_PREFIX = re.compile(r"extra__[a-z]+__", re.IGNORECASE)  # how Airflow 2 named a form's extras
+_NEAR = 0.7  # time_out, retries and read_timeout are near; owner, timezone and organization are not
 _LONGEST_SHOWN = 40
 
 
@@ -73,12 +76,16 @@ class Extras(BaseModel):
     def parse(cls, extra: str) -> Self:
         """Read the extra field of a connection.
 
-        :param extra: a JSON object, or an empty text. Extras that are not known are ignored.
-        :raises ValueError: if it is not JSON, an extra is wrong, or one would change how TLS is verified, which none
-            does. The message names the extra, what is allowed, and the value where that is short and no secret.
+        :param extra: a JSON object, or an empty text. Extras that are not known, and not nearly, are ignored.
+        :raises ValueError: if it is not JSON, an extra is wrong, one is nearly spelled as a known one, or one would
+            change how TLS is verified, which none does. The message names the extra, what is allowed, and the value
+            where that is short and no secret.
         """
         extras = _json_object(extra)
-        _refuse_tls_extras(extras)
+        for name, value in extras.items():
+            if name not in cls.model_fields and not _is_empty(value):
+                _refuse_near_name(name)
+                _refuse_tls_extra(name)
         try:
             return cls.model_validate(extras)
         except ValidationError as invalid:
@@ -99,13 +106,18 @@ def _json_object(extra: str) -> dict[str, object]:
     return extras
 
 
-def _refuse_tls_extras(extras: dict[str, object]) -> None:
-    for name, value in extras.items():
-        if name not in Extras.model_fields and _ABOUT_TLS.search(name) and not _is_empty(value):
-            raise ValueError(
-                f"the extra {_shown(name)} is not supported: certificates are always verified. Remove the extra. To"
-                " trust a company's own CA, name its certificate file in the environment variable SSL_CERT_FILE."
-            )
+def _refuse_near_name(name: str) -> None:
+    bare = _FORM_PREFIX.sub("", name.strip()).lower().replace("-", "_").replace(" ", "_")
+    if near := get_close_matches(bare, Extras.model_fields, n=1, cutoff=_NEAR):
+        raise ValueError(f"the extra {_shown(name)} is not known. Did you mean {near[0]}?")
+
+
+def _refuse_tls_extra(name: str) -> None:
+    if _ABOUT_TLS.search(name):
+        raise ValueError(
+            f"the extra {_shown(name)} is not supported: certificates are always verified. Remove the extra. To"
+            " trust a company's own CA, name its certificate file in the environment variable SSL_CERT_FILE."
+        )
 
 
 def _problem(invalid: ValidationError) -> str:

@@ -1,8 +1,7 @@
 """Reads an Airflow connection of type ``opencx``. Pure: it asks neither Airflow nor the service.
 
 Password: the API key. Host: the base URL, empty for the service's own. Extras: see :mod:`.extras`.
-An error names the wrong field before any request is sent; the key is never part of a message. Unknown extras are
-ignored, except TLS-related ones, which are rejected because they would have no effect.
+An error names the wrong field before any request is sent; the key is never part of a message.
 """
 
 from __future__ import annotations
@@ -11,15 +10,19 @@ import re
 from typing import Protocol
 
 from airflow_provider_opencx.client.settings import ClientSettings
+from airflow_provider_opencx.connection import form
 from airflow_provider_opencx.connection.addresses import base_url
 from airflow_provider_opencx.connection.extras import Extras
 from airflow_provider_opencx.exceptions import OpenCXConfigError
+
+_TYPES = (form.CONN_TYPE, "generic", "")  # the last two are for nobody's service
 
 
 class AirflowConnection(Protocol):
     """The fields of an Airflow connection that mean something here."""
 
     conn_id: str
+    conn_type: str | None
     host: str | None
     port: int | None
     schema: str | None
@@ -35,11 +38,12 @@ def client_settings(connection: AirflowConnection, *, user_agent: str) -> Client
     :raises OpenCXConfigError: naming the connection and the field that is wrong.
     """
     try:
+        _check_type(_text("type", connection.conn_type))
         extras = Extras.parse(_text("extra", connection.extra))
         return ClientSettings(
             base_url=base_url(
                 _text("Base URL (host)", connection.host),
-                schema=connection.schema,
+                schema=_text("schema", connection.schema),
                 port=connection.port,
                 allow_insecure_http=extras.allow_insecure_http,
             ),
@@ -54,6 +58,15 @@ def client_settings(connection: AirflowConnection, *, user_agent: str) -> Client
     except ValueError as wrong:
         problem = _without(connection.password, str(wrong))
         raise OpenCXConfigError(f"Connection {connection.conn_id!r}: {problem}") from None
+
+
+def _check_type(conn_type: str) -> None:
+    """Refuse a connection of another service, whose password is no key of OpenCX and must not be sent there."""
+    if conn_type not in _TYPES:
+        raise ValueError(
+            f"it is of type {conn_type!r}, and its password may be that of another service. Give it the type"
+            f" {form.CONN_TYPE!r} if it is for OpenCX; otherwise name a connection of that type in opencx_conn_id."
+        )
 
 
 def _text(field: str, value: object) -> str:

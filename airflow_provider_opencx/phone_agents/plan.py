@@ -505,14 +505,16 @@ def _refuse_several(name: str, agents: Sequence[PhoneAgent]) -> Refuse | None:
 
 
 def _refuse_another_type(spec: PhoneAgentSpec, agent: PhoneAgent) -> Refuse | None:
+    is_written = "type" in spec.declared_fields
     wanted = spec.for_creation().type
-    if agent.type is None or agent.type == wanted or ("type" not in spec.declared_fields and agent.type != "inbound"):
+    if agent.type is None or agent.type == wanted or (not is_written and agent.type != "inbound"):
         return None
+    declared = f"an {wanted} agent is declared" if is_written else f"no type is written, which means {wanted}"
     return Refuse(
         OpenCXPlanRefusedError(
-            f"The {agent.label} exists and is {agent.type}, while an {wanted} agent is declared. Nothing was sent. If"
-            f" that line is meant to become {wanted}, use OpenCXUpsertPhoneAgentOperator with type={wanted!r};"
-            " otherwise choose another name.",
+            f"The {agent.label} exists and is {agent.type}, while {declared}. Nothing was sent. If that line is meant"
+            f" to become {wanted}, use OpenCXUpsertPhoneAgentOperator with type={wanted!r}; if it is to stay"
+            f" {agent.type}, write type={agent.type!r}; otherwise choose another name.",
             agent_ids=[agent.id],
         )
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from typing import NamedTuple
 
 from pydantic import JsonValue
@@ -34,6 +35,11 @@ LONGEST_POLL_INTERVAL = 3600.0
 """Seconds to which a 429 stretches the poll interval at most."""
 
 
+_MOST_HINTS = 3
+_MOST_COMPARED = 200  # a comparison with so many names takes milliseconds, and a thousand waits may ask for one
+_LONGEST_COMPARED = 100
+
+
 class Missing(NamedTuple):
     """How long an agent has been missing by its id.
 
@@ -54,7 +60,8 @@ class Wait:
         nor a sequence of such strings.
 
     Of the last poll, ``not_listed`` is who is not in the list, ``made_progress`` whether it has changed that or who has
-    a number, and ``warnings`` what to log of it: each value that stands for a number and is none, once.
+    a number, and ``warnings`` what to log of it, each once: who has no agent of that name yet, with the names that
+    are near; and each value that stands for a number and is none.
     """
 
     def __init__(self, agent_id: object = None, agent_name: object = None) -> None:
@@ -68,6 +75,7 @@ class Wait:
         self._without_number = self._wanted
         self.not_listed: list[str] = []
         self._warned_of: set[str] = set()
+        self._warned_of_missing: set[str] = set()
         self.made_progress = False
         self.warnings: list[str] = []
 
@@ -127,6 +135,8 @@ class Wait:
         self.not_listed = [wanted for wanted, agent in found.items() if agent is None]
         if self._by_id:
             self._time_missing(self.not_listed, at)
+        else:
+            self._warn_of_missing(poll)
         ready = {wanted: agent for wanted, agent in found.items() if agent is not None and has_number(agent)}
         self._without_number = [wanted for wanted in self._wanted if wanted not in ready]
         self.made_progress = before != (self._without_number, self.not_listed)
@@ -165,6 +175,16 @@ class Wait:
             polls = min(self._missing[agent_id].polls for agent_id in gone)
             raise not_found(described, gone, f": missing for {missing_for:.0f} s, in {polls} polls in a row")
 
+    def _warn_of_missing(self, agents: PhoneAgents) -> None:
+        """Warn of each name that no agent has yet: one that is misspelt would be waited for in silence."""
+        missing = [name for name in self.not_listed if name not in self._warned_of_missing]
+        if not missing:
+            return
+        self._warned_of_missing.update(missing)
+        near = {near for name in missing[:_MOST_HINTS] for near in _near_names(name, agents)} - set(self._wanted)
+        hint = f" (there is {_names(sorted(near), ' and ')})" if near else ""
+        self.warnings.append(f"No phone agent is named {_names(missing, ' or ')} yet{hint}. The wait goes on.")
+
     def _warn_of(self, without_number: Iterable[PhoneAgent]) -> None:
         """Warn of each value that stands for a number and is none, such as "pending"."""
         for agent in without_number:
@@ -185,8 +205,17 @@ def _is_gone(missing: Missing, at: float) -> bool:
     return missing.polls > TOLERATED_MISSING_POLLS and at - missing.since >= LAGS_FOR
 
 
-def _names(wanted: Sequence[str]) -> str:
-    return listed([repr(shortened(name)) for name in wanted])
+def _names(wanted: Sequence[str], separator: str = ", ") -> str:
+    return listed([repr(shortened(name)) for name in wanted], separator=separator)
+
+
+def _near_names(name: str, agents: PhoneAgents) -> list[str]:
+    """Return the names of agents that are spelled nearly like one that no agent has; none where there are many."""
+    if len(agents) > _MOST_COMPARED or len(name) > _LONGEST_COMPARED:
+        return []
+    names = [agent.name for agent in agents if agent.name and len(agent.name) <= _LONGEST_COMPARED]
+    folded = {each.casefold(): each for each in names}
+    return [folded[near] for near in get_close_matches(name.casefold(), folded, cutoff=0.8)]
 
 
 def success(result: JsonValue) -> str:

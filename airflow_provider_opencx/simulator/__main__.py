@@ -6,6 +6,7 @@ import argparse
 import signal
 import sys
 from collections.abc import Sequence
+from functools import partial
 
 _REQUIREMENTS = frozenset({"fastapi", "starlette", "uvicorn", "h11", "jsonschema", "yaml"})
 
@@ -40,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             host=options.host,
             port=options.port,
             remote_admin=options.allow_remote_admin,
+            on_request=None if options.quiet else partial(print, flush=True),
         )
     except ValueError as error:
         parser.error(str(error))
@@ -108,6 +110,7 @@ def _parser(generations: Sequence[str]) -> argparse.ArgumentParser:
         metavar="N",
         help="agents on a page of the list, in generations with pages",
     )
+    parser.add_argument("--quiet", action="store_true", help="print no line for each request")
     return parser
 
 

@@ -13,10 +13,12 @@ from types import TracebackType
 from typing import Self
 
 import uvicorn
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from airflow_provider_opencx.simulator.admin import create_admin
 from airflow_provider_opencx.simulator.app import create_app
+from airflow_provider_opencx.simulator.request_lines import with_request_lines
 from airflow_provider_opencx.simulator.resources import load_handlers
 from airflow_provider_opencx.simulator.resources.phone_agents.controls import PhoneAgentControls
 from airflow_provider_opencx.simulator.service import Settings
@@ -42,6 +44,7 @@ class Simulator(PhoneAgentControls):
     :param host: the address to listen on
     :param port: the port to listen on; 0 is any free port
     :param remote_admin: whether other machines may control it under ``/_simulator/``; this machine always may
+    :param on_request: gets a line for each request, such as ``GET /phone?limit=100 200 3 ms``; in the server's thread
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class Simulator(PhoneAgentControls):
         host: str = "127.0.0.1",
         port: int = 0,
         remote_admin: bool = False,
+        on_request: Callable[[str], None] | None = None,
     ) -> None:
         settings = Settings(generation, page_size, requests_per_minute, clock)
         super().__init__(api_keys, settings, provision_after=provision_after)
@@ -63,6 +67,8 @@ class Simulator(PhoneAgentControls):
         self._host = host
         self._port = port
         self._remote_admin = remote_admin
+        self._api_keys = tuple(api_keys)
+        self._on_request = on_request
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
 
@@ -86,7 +92,7 @@ class Simulator(PhoneAgentControls):
         listener.listen()
         self._port = listener.getsockname()[1]
         config = uvicorn.Config(
-            create_app(self, self._handlers, create_admin(self, self._host, self._remote_admin)),
+            self._application(),
             http=_ReachableConnection,
             loop="asyncio",
             ws="none",
@@ -128,6 +134,10 @@ class Simulator(PhoneAgentControls):
         """
         super().reset()
         self._accept_again()
+
+    def _application(self) -> ASGIApp:
+        app = create_app(self, self._handlers, create_admin(self, self._host, self._remote_admin))
+        return with_request_lines(app, self._api_keys, self._on_request) if self._on_request else app
 
     def _accept_again(self) -> None:
         if self._server is None or self._server.accepting.is_set():

@@ -94,7 +94,7 @@ COMMAND = (sys.executable, "-m", "airflow_provider_opencx.simulator")
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
 def test_command_prints_its_address_and_stops(ending: signal.Signals) -> None:
     process = subprocess.Popen(
-        [*COMMAND, "--port", "0", "--api-key", "one", "--api-key", "two", "--generation", "2024"],
+        [*COMMAND, "--port", "0", "--api-key", "one", "--api-key", "two", "--generation", "2024", "--quiet"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -113,6 +113,36 @@ def test_command_prints_its_address_and_stops(ending: signal.Signals) -> None:
         process.kill()
         process.wait()
     assert (process.returncode, rest, problems) == (0, "", "")
+
+
+@pytest.mark.parametrize("quiet", [[], ["--quiet"]])
+def test_command_prints_line_for_each_request(quiet: list[str]) -> None:
+    with subprocess.Popen(
+        [*COMMAND, "--port", "0", "--api-key", "s3cret", *quiet], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        found = re.search(r"http://127\.0\.0\.1:[0-9]+", process.stdout.readline())
+        assert found
+        with httpx.Client(base_url=found[0], headers={"Authorization": "Bearer s3cret"}) as client:
+            client.get("/phone", params={"limit": 100, "key": "s3cret"})
+            client.post("/phone", json={"name": "Support"})
+            client.get("/nowhere%0A")
+            client.post("/_simulator/faults", json={"operation": "listPhoneAgents", "fault": {"type": "LoseResponse"}})
+            with pytest.raises(httpx.RemoteProtocolError):
+                client.get("/phone")
+        process.terminate()
+        printed = process.stdout.read()
+    assert re.sub(r"[0-9]+ ms", "N ms", printed).splitlines() == (
+        []
+        if quiet
+        else [
+            "GET /phone?limit=100&key=*** 200 N ms",
+            "POST /phone 200 N ms",
+            "GET /nowhere%0A 404 N ms",
+            "POST /_simulator/faults 201 N ms",
+            "GET /phone dropped N ms",
+        ]
+    )
 
 
 @pytest.mark.parametrize(

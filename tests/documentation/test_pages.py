@@ -7,10 +7,13 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from airflow_provider_opencx import exceptions
+from airflow_provider_opencx.resources.phone_agents import PhoneAgent
+from airflow_provider_opencx.simulator.contract import GENERATIONS, load_contract
 
 PROJECT = Path(__file__).resolve().parents[2]
 DOCS = PROJECT / "docs"
@@ -18,6 +21,13 @@ EXAMPLES = DOCS / "examples"
 PAGES = sorted(page for page in DOCS.rglob("*.md") if "_build" not in page.parts)
 RUN_BY_OTHER_TESTS = PROJECT / "example_dags"
 LITTER = {"__pycache__", ".pytest_cache"}
+JSON_TYPES = {
+    "string": "text",
+    "boolean": "true or false",
+    "number": "number",
+    "integer": "whole number",
+    "array": "list of texts",
+}
 FENCED = re.compile(r"^```(\S+)[^\n]*\n(.*?)^```$", re.S | re.M)
 
 
@@ -40,6 +50,28 @@ def test_docs_page_includes_only_tested_code(page: Path) -> None:
 def test_docs_show_every_example() -> None:
     examples = {file for file in EXAMPLES.rglob("*.*") if file.is_file() and not LITTER & {*file.parts}}
     assert examples - set().union(*map(included, PAGES)) == set()
+
+
+def test_docs_table_has_each_key_of_agent_as_pages_of_api_describe_it() -> None:
+    page = (DOCS / "reference" / "models.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \| (yes|no) \| (\d{4}) \|", page, re.M)
+    agents = {
+        generation: load_contract(generation).schemas["PhoneAgentDto"]["properties"] for generation in GENERATIONS
+    }
+    assert [key for key, *_ in rows] == list(PhoneAgent(id="1").as_dict())
+    for key, *described in rows:
+        having = [generation for generation in GENERATIONS if key in agents[generation]]
+        assert described == [*json_type(agents[having[-1]][key]), having[0]], key
+
+
+def json_type(schema: dict[str, Any]) -> tuple[str, str]:
+    """The type of a field in words, and whether it may be null."""
+    if "enum" in schema:
+        return "text", "yes" if None in schema["enum"] else "no"
+    if "type" not in schema:
+        return "any JSON", "yes"
+    kind, *null = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    return JSON_TYPES[kind], "yes" if null else "no"
 
 
 def test_readme_code_matches_examples() -> None:

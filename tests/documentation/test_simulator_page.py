@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import shutil
@@ -66,7 +67,26 @@ def test_docs_example_tests_pass_with_provider_alone(tmp_path: Path) -> None:
         [sys.executable, "-m", *shlex.split(command), "-q"], cwd=home, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout[-5000:]
-    assert "4 passed" in done.stdout
+    assert "5 passed" in done.stdout
+
+
+def test_readme_test_passes_alone_in_empty_folder(tmp_path: Path) -> None:
+    readme = (DOCS.parent / "README.md").read_text()
+    [test] = [block for block in re.findall(r"^```python\n(.*?)^```$", readme, re.S | re.M) if "def test_" in block]
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    (folder / "test_it.py").write_text(test)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q"],
+        cwd=folder,
+        env=environment | {"HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-5000:]
+    assert "1 passed" in done.stdout
 
 
 def test_docs_name_every_fault_and_option() -> None:

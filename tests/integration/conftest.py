@@ -81,6 +81,10 @@ class Run:
         instances = [ti for ti in self.dag_run.get_task_instances() if ti.task_id == task_id]
         return [str(ti.state) for ti in sorted(instances, key=lambda ti: ti.map_index)]
 
+    def labels(self, task_id: str) -> list[str]:
+        """What Airflow's pages call the mapped tasks."""
+        return [str(ti.rendered_map_index) for ti in self.dag_run.get_task_instances() if ti.task_id == task_id]
+
     def tries(self, task_id: str) -> int:
         return int(self.dag_run.get_task_instance(task_id).try_number)
 

@@ -32,6 +32,7 @@ def test_example_dags_parse_without_requests(
         assert Path(file).stem == "opencx_approved_fleet"
         assert "needs Airflow 3.1" in error
         assert set(examples.dags) == ALL - {"opencx_approved_fleet"}
+    assert all(dag.doc_md for dag in examples.dags.values())
     assert simulator.requests == []
 
 
@@ -67,6 +68,8 @@ def test_example_dags_campaign_writes_call_list(
     dag.task_dict["await_number"].partial_kwargs["poke_interval"] = 0.05
     run = run_dag(dag, conf={"call_list": str(call_list)})
     assert run.state == "success"
+    names = sorted(agent["name"] for agent in fleet)
+    assert sorted(run.labels("upsert_agent")) == sorted(run.labels("await_number")) == names
     numbers = {str(agent["name"]): str(agent["phone_number"]) for agent in simulator.agents()}
     header, *rows = csv.reader(call_list.open())
     assert header == ["name", "phone_number"]

@@ -116,11 +116,14 @@ def test_agent_is_taken_as_another_task_returned_it(
         changed = OpenCXUpdatePhoneAgentOperator(task_id="update", agent_id=agent.output, new_name="new")
         OpenCXPhoneNumberSensor(task_id="one", agent_id=changed.output, poke_interval=0, **mode)
         OpenCXPhoneNumberSensor(task_id="all", agent_id=fleet.output, poke_interval=0, **mode)
+        OpenCXPhoneNumberSensor(task_id="by_name", agent_name=changed.output["name"], poke_interval=0, **mode)
+        pulled = "{{ ti.xcom_pull('update', key='id') }}"
+        changed >> OpenCXPhoneNumberSensor(task_id="pulled", agent_id=pulled, poke_interval=0, **mode)
         OpenCXPhoneNumberSensor(task_id="mixed", agent_id=[agent.output["id"], changed.output], poke_interval=0, **mode)
     run = run_dag(dag)
     by_name = {agent["name"]: agent for agent in simulator.agents()}
     assert by_name.keys() == {"new", "b", "c"}
-    assert run.xcom("one") == by_name["new"]
+    assert run.xcom("one") == run.xcom("by_name") == run.xcom("pulled") == by_name["new"]
     assert run.xcom("all") == [by_name["b"], by_name["c"]]
     assert run.xcom("mixed") == [by_name["new"]] * 2
 

@@ -23,9 +23,8 @@ def settings_of(**fields: object) -> ClientSettings:
     extra = fields.pop("extra", None)
     connection = Connection(
         conn_id="c",
-        conn_type="opencx",
         extra=extra if extra is None or isinstance(extra, str) else json.dumps(extra),
-        **{"password": KEY, **fields},
+        **{"conn_type": "opencx", "password": KEY, **fields},
     )
     return client_settings(connection, user_agent="test")
 
@@ -34,23 +33,144 @@ def test_connection_needs_only_key() -> None:
     assert settings_of() == ClientSettings("https://api.open.cx", KEY, 30.0, 4, 90, "test", "connection 'c'")
 
 
+GATEWAY = "https://gateway.example.com"
+NO_PATH = "the schema, or in a URI the path, must be empty, http or https"
+NO_URL = "the Base URL (host) must be an http or https URL"
+PORTS_DIFFER = "the port is 9000, and that of the Base URL (host) is 8443"
+
+
 @pytest.mark.parametrize(
-    ("fields", "base_url"),
+    ("written", "outcome"),
     [
+        ("opencx://:{key}@", "https://api.open.cx"),
+        ("opencx://:{key}@/https", "https://api.open.cx"),
+        ("opencx://:{key}@/http", "the schema is http, and the Base URL (host) is https"),
+        ("opencx://:{key}@/opencx", NO_PATH),
+        ("opencx://:{key}@:443/", "https://api.open.cx"),
+        ("opencx://:{key}@gateway.example.com", GATEWAY),
+        ("opencx://:{key}@gateway.example.com/https", GATEWAY),
+        ("opencx://:{key}@gateway.example.com/opencx", NO_PATH),
+        ("opencx://:{key}@gateway.example.com/https/opencx", NO_PATH),
+        ("opencx://:{key}@gateway.example.com//opencx", NO_PATH),
+        ("opencx://:{key}@gateway.example.com%2Fopencx", f"{GATEWAY}/opencx"),
+        ("opencx://:{key}@gateway.example.com%2Fopencx:8443/", f"{GATEWAY}:8443/opencx"),
+        ("opencx://:{key}@https%3A%2F%2Fgateway.example.com%2Fopencx", f"{GATEWAY}/opencx"),
+        ("opencx://https://:{key}@gateway.example.com/", GATEWAY),
+        ("opencx://https://:{key}@gateway.example.com/https", GATEWAY),
+        ("opencx://https://:{key}@gateway.example.com/opencx", NO_PATH),
+        ("opencx://https://:{key}@gateway.example.com/opencx/v2/", NO_PATH),
+        ("opencx://https://:{key}@gateway.example.com%2Fopencx%2Fv2%2F", f"{GATEWAY}/opencx/v2"),
+        ("opencx://https://:{key}@https%3A%2F%2Fgateway.example.com", NO_URL),
+        ("opencx://gopher://:{key}@gateway.example.com", NO_URL),
+        ("opencx://http://:{key}@127.0.0.1:8010/", "http://127.0.0.1:8010"),
+        ("opencx://http://:{key}@127.0.0.1:8010/https", "the schema is https, and the Base URL (host) is http"),
         ({"host": ""}, "https://api.open.cx"),
-        ({"host": "gateway.example.com"}, "https://gateway.example.com"),
-        ({"host": "https://gateway.example.com/opencx/"}, "https://gateway.example.com/opencx"),
-        ({"host": "gateway.example.com", "port": 8443}, "https://gateway.example.com:8443"),
+        ({"host": "gateway.example.com"}, GATEWAY),
+        ({"host": "gateway.example.com/opencx"}, f"{GATEWAY}/opencx"),
+        ({"host": "gateway.example.com", "port": 8443}, f"{GATEWAY}:8443"),
+        ({"host": "gateway.example.com", "schema": "gopher"}, NO_PATH),
+        ({"host": "gateway.example.com", "schema": "opencx"}, NO_PATH),
+        ({"host": "https://gateway.example.com/opencx/"}, f"{GATEWAY}/opencx"),
+        ({"host": "https://gateway.example.com/opencx", "schema": "https"}, f"{GATEWAY}/opencx"),
+        ({"host": "https://gateway.example.com/opencx", "schema": "http"}, "the schema is http, and"),
+        ({"host": "https://gateway.example.com", "schema": "gopher"}, NO_PATH),
+        ({"host": "https://gateway.example.com", "schema": "/opencx"}, NO_PATH),
+        ({"host": "https://gateway.example.com:8443", "port": 8443}, f"{GATEWAY}:8443"),
+        ({"host": "https://gateway.example.com:8443", "port": 9000}, PORTS_DIFFER),
+        ({"host": "https://gateway.example.com:443"}, GATEWAY),
+        ({"host": "https://gateway.example.com:80"}, f"{GATEWAY}:80"),
+        ({"host": "http://127.0.0.1", "port": 80}, "http://127.0.0.1"),
+        ({"host": "https://gateway.example.com//opencx"}, NO_URL),
+        ({"host": "https://https://gateway.example.com"}, NO_URL),
+        ({"host": "https:/gateway.example.com"}, NO_URL),
+        ({"host": "https//gateway.example.com"}, NO_URL),
+        ({"host": "/opencx"}, NO_URL),
         ({"host": "http://127.0.0.1:8010"}, "http://127.0.0.1:8010"),
         ({"host": "127.0.0.1", "port": 8010, "schema": "http"}, "http://127.0.0.1:8010"),
         ({"host": "http://localhost:8010"}, "http://localhost:8010"),
-        ({"host": "http://[::1]:8010"}, "http://[::1]:8010"),
-        ({"host": "http://internal", "extra": {"allow_insecure_http": True}}, "http://internal"),
-        ({"host": "http://internal", "extra": {"allow_insecure_http": "true"}}, "http://internal"),
+        ({"host": "http://internal", "extra": '{"allow_insecure_http": true}'}, "http://internal"),
+        ({"host": "http://internal", "extra": '{"allow_insecure_http": "true"}'}, "http://internal"),
+    ],
+    ids=str,
+)
+def test_address_is_same_or_refused_however_connection_is_written(
+    written: str | dict[str, object], outcome: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    as_read = read_variable(written, monkeypatch)
+    as_fields = {name: getattr(as_read, name) for name in ("host", "port", "schema", "extra")}
+    as_uri = read_variable(as_read.get_uri(), monkeypatch)  # as Airflow's Test button does
+    assert {address_or_error(as_read), address_or_error(as_uri)} == {
+        address_or_error(Connection(conn_id="opencx_env", conn_type="opencx", password=KEY, **as_fields))
+    }
+    found = address_or_error(as_read)
+    assert KEY not in found
+    assert found == outcome if outcome.startswith("http") else outcome in found
+
+
+def read_variable(written: str | dict[str, object], monkeypatch: pytest.MonkeyPatch) -> Connection:
+    variable = (
+        written.format(key=KEY)
+        if isinstance(written, str)
+        else json.dumps({"conn_type": "opencx", "password": KEY, **written})
+    )
+    monkeypatch.setenv("AIRFLOW_CONN_OPENCX_ENV", variable)
+    return OpenCXHook.get_connection("opencx_env")
+
+
+def address_or_error(connection: Connection) -> str:
+    try:
+        return client_settings(connection, user_agent="test").base_url
+    except OpenCXConfigError as wrong:
+        return str(wrong)
+
+
+def test_address_may_be_one_of_version_6() -> None:  # which Airflow does not read out of a URI
+    assert settings_of(host="http://[::1]:8010").base_url == "http://[::1]:8010"
+
+
+@pytest.mark.parametrize("conn_type", ["opencx", "generic", "", None])
+def test_connection_type_may_be_unsaid(conn_type: str | None) -> None:
+    assert settings_of(conn_type=conn_type) == settings_of()
+
+
+@pytest.mark.parametrize("conn_type", ["http", "https", "postgres", "OpenCX"])
+def test_connection_of_another_service_is_refused(conn_type: str) -> None:
+    with pytest.raises(OpenCXConfigError, match=f"it is of type '{conn_type}'.*Give it the type 'opencx'") as wrong:
+        settings_of(conn_type=conn_type)
+    assert KEY not in str(wrong.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("Timeout", "timeout"),
+        (" timeout", "timeout"),
+        ("time_out", "timeout"),
+        ("TIMEOUT", "timeout"),
+        ("read_timeout", "timeout"),
+        ("extra__opencx__timeout", "timeout"),
+        ("extra__http__timeout", "timeout"),
+        ("max-retries", "max_retries"),
+        ("maxRetries", "max_retries"),
+        ("retries", "max_retries"),
+        ("max_retry", "max_retries"),
+        ("requests_per_minutes", "requests_per_minute"),
+        ("Requests per minute", "requests_per_minute"),
+        ("extra__opencx__requests_per_minutes", "requests_per_minute"),
+        ("cordination", "coordination"),
+        ("allow_insecure", "allow_insecure_http"),
+        ("extra__opencx__allow_insecure_http", "allow_insecure_http"),
     ],
 )
-def test_connection_host_sets_base_url(fields: dict[str, object], base_url: str) -> None:
-    assert settings_of(**fields).base_url == base_url
+def test_connection_refuses_extra_that_is_nearly_known(written: str, meant: str) -> None:
+    with pytest.raises(OpenCXConfigError, match=rf"is not known\. Did you mean {meant}\?"):
+        settings_of(extra={written: "5"})
+    assert settings_of(extra={written: ""}) == settings_of(), "an empty field of an old form says nothing"
+
+
+@pytest.mark.parametrize("name", ["owner", "timezone", "organization", "description", "__extra__", "no_such_extra"])
+def test_connection_ignores_extra_of_somebody_else(name: str) -> None:
+    assert settings_of(extra={name: "5"}) == settings_of()
 
 
 @pytest.mark.parametrize(
@@ -68,7 +188,6 @@ def test_connection_host_sets_base_url(fields: dict[str, object], base_url: str)
         ({"host": "https://api..open.cx"}, "Base URL (host)"),
         ({"host": "https://xn--zz\u2603.example"}, "Base URL (host)"),
         ({"host": "https://two words"}, "Base URL (host)"),
-        ({"host": "api.open.cx", "schema": "gopher"}, "schema"),
         ({"extra": "{"}, "the extra is not JSON"),
         ({"extra": "[]"}, "the extra is not a JSON object"),
         ({"extra": {"timeout": "soon"}}, 'the extra timeout must be a number from 1 to 3600, got "soon"'),

@@ -133,7 +133,10 @@ def test_plan_changes_inbound_only_when_declared() -> None:
     for plan in (plan_upsert(spec(), listed(inbound)), plan_create(spec(), listed(inbound), "adopt")):
         assert isinstance(plan, Refuse)
         assert isinstance(plan.error, OpenCXPlanRefusedError)
-        assert "inbound" in str(plan.error)
+        assert "is inbound, while no type is written, which means outbound." in str(plan.error)
+        assert "type='outbound'; if it is to stay inbound, write type='inbound'; otherwise" in str(plan.error)
+    create = plan_create(spec(type="outbound"), listed(inbound), "adopt")
+    assert "is inbound, while an outbound agent is declared." in str(create)
     assert isinstance(plan_upsert(spec(type="outbound"), listed(inbound)), Update)
     assert isinstance(plan_update(PhoneAgentChanges.parse({"first_message": "Hi"}), inbound, listed(inbound)), Update)
 

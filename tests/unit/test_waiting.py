@@ -190,6 +190,37 @@ def test_wait_names_who_has_no_number_and_who_is_missing() -> None:
     assert "'agent 8', 'agent 9' and 10 more; not in the list: 'agent 0'," in many.progress
 
 
+@pytest.mark.parametrize(
+    ("wanted", "names", "warning"),
+    [
+        (
+            "Apointment reminder",
+            ["Appointment reminder"],
+            "named 'Apointment reminder' yet (there is 'Appointment reminder')",
+        ),
+        ("appointment reminder", ["Appointment reminder"], "yet (there is 'Appointment reminder')"),
+        (
+            "Appointment reminder",
+            ["Survey", None],
+            "No phone agent is named 'Appointment reminder' yet. The wait goes on.",
+        ),
+        (["Survey 1", "Survey 2", "Poll"], ["Survey 1"], "No phone agent is named 'Survey 2' or 'Poll' yet. The wait"),
+        ("a" * 101, ["a" * 100], f"named '{'a' * 100}...' yet. The wait"),
+        ("Survey 1", [f"Survey {number}" for number in range(2, 203)], "No phone agent is named 'Survey 1' yet. The"),
+    ],
+)
+def test_wait_warns_once_of_name_that_no_agent_has(
+    wanted: str | list[str], names: list[str | None], warning: str
+) -> None:
+    wait = Wait(agent_name=wanted)
+    agents = listed(*(agent(id=str(number), name=name) for number, name in enumerate(names)))
+    assert wait.evaluate(agents, 0) is None
+    assert len(wait.warnings) == 1
+    assert warning in wait.warnings[0]
+    assert wait.evaluate(agents, 1) is None
+    assert wait.warnings == []
+
+
 def test_wait_refuses_ambiguous_name() -> None:
     with pytest.raises(OpenCXAmbiguousNameError, match="1, 2"):
         Wait(agent_name="a").evaluate(listed(agent(phone_number="+15550000005"), agent(id="2")), 0)

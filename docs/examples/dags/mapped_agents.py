@@ -1,10 +1,11 @@
-"""An agent for each city that another task returns: one mapped task, one log and one retry each."""
+"""An agent for each city that another task returns, and its number: mapped tasks, with a log and retries each."""
 
 from datetime import datetime, timedelta
 
 from airflow.sdk import DAG, task
 
 from airflow_provider_opencx.operators.phone_agent import OpenCXUpsertPhoneAgentOperator
+from airflow_provider_opencx.sensors.phone_number import OpenCXPhoneNumberSensor
 
 
 @task
@@ -25,10 +26,16 @@ with DAG(
     schedule=None,
     start_date=datetime(2026, 1, 1),
 ):
-    OpenCXUpsertPhoneAgentOperator.partial(
+    agents = OpenCXUpsertPhoneAgentOperator.partial(
         task_id="agent",
         language="en",
         retries=2,
         retry_delay=timedelta(minutes=1),
         map_index_template="{{ task.agent['name'] }}",
     ).expand_kwargs(declare())
+    OpenCXPhoneNumberSensor.partial(
+        task_id="number",
+        deferrable=True,
+        poke_interval=10,
+        map_index_template="{{ task.agent_id['name'] }}",
+    ).expand(agent_id=agents.output)
