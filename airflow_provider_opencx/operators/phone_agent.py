@@ -67,12 +67,13 @@ class PhoneAgentBaseOperator(BaseOperator, OpenCXHookMixin):
     :param name: display name; agents are found by it, so it should be unique in the organization. (templated)
     :param type: ``"outbound"`` or ``"inbound"``. Left out, it is ``"outbound"`` where an agent is created, and
         left as it is where one exists. (templated)
-    :param language: ISO 639-1 code or list of codes; en, es, fr, de, hi, ru, pt, ja, it and nl may be combined,
-        any other stands alone. (templated)
+    :param language: code of a language, such as ``"en"`` or ``"pt-BR"``, or list of codes; en, es, fr, de, hi, ru, pt,
+        ja, it and nl may be combined, any other stands alone. (templated)
     :param voice_id: a voice of ``OpenCXHook.list_voices()``. (templated)
     :param first_message: what the agent says when the call begins. (templated)
     :param instructions: ids of training scenarios; texts for a service of 2024 or 2025. (templated)
-    :param handoff_phone_number: E.164 number of the person to hand calls to. (templated)
+    :param handoff_phone_number: E.164 number of the person to hand calls to, such as ``"+14155550100"``. One that
+        cannot exist is refused. (templated)
     :param use_org_knowledgebase: whether the agent may search the organization's knowledge base. (templated)
     :param action_ids: ids of the actions the agent may call; ``None`` means all, ``[]`` none. (templated)
     :param accent: accent to speak in; a field of earlier generations of the API, as are all below. (templated)

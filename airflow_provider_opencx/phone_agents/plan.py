@@ -25,13 +25,13 @@ from airflow_provider_opencx.exceptions import (
     OpenCXPlanRefusedError,
 )
 from airflow_provider_opencx.phone_agents.names import tidied, tidied_forms
+from airflow_provider_opencx.phone_numbers import normalize_phone_number
+from airflow_provider_opencx.resources.languages import language_codes
 from airflow_provider_opencx.resources.phone_agents import (
     PhoneAgent,
     PhoneAgentChanges,
     PhoneAgentSpec,
-    language_codes,
     normalize_name,
-    normalize_phone_number,
 )
 from airflow_provider_opencx.text import UNSTORABLE, listed, shortened
 

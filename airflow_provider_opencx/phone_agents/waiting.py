@@ -21,7 +21,8 @@ from airflow_provider_opencx.phone_agents.plan import (
     has_number,
     not_found,
 )
-from airflow_provider_opencx.resources.phone_agents import PhoneAgent, normalize_phone_number
+from airflow_provider_opencx.phone_numbers import normalize_phone_number
+from airflow_provider_opencx.resources.phone_agents import PhoneAgent
 from airflow_provider_opencx.text import listed, shortened
 
 TOLERATED_FAILED_POLLS = 5

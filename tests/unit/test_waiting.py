@@ -22,7 +22,8 @@ from airflow_provider_opencx.exceptions import (
 )
 from airflow_provider_opencx.phone_agents.plan import PhoneAgents
 from airflow_provider_opencx.phone_agents.waiting import Wait, next_poll_in, success
-from airflow_provider_opencx.resources.phone_agents import PhoneAgent, normalize_phone_number
+from airflow_provider_opencx.phone_numbers import normalize_phone_number
+from airflow_provider_opencx.resources.phone_agents import PhoneAgent
 
 
 def listed(*agents: PhoneAgent) -> PhoneAgents:
