@@ -19,6 +19,7 @@ from airflow_provider_opencx.phone_agents.plan import (
     checked_selector,
     describe_selector,
     has_number,
+    near_described,
     not_found,
 )
 from airflow_provider_opencx.phone_numbers import normalize_phone_number
@@ -55,7 +56,8 @@ class Wait:
         nor a sequence of such strings.
 
     Of the last poll, ``not_listed`` is who is not in the list, ``made_progress`` whether it has changed that or who has
-    a number, and ``warnings`` what to log of it: each value that stands for a number and is none, once.
+    a number, and ``warnings`` what to log of it: each value that stands for a number and is none, and each name that no
+    agent has while one has a near name, once.
     """
 
     def __init__(self, agent_id: object = None, agent_name: object = None) -> None:
@@ -69,6 +71,7 @@ class Wait:
         self._without_number = self._wanted
         self.not_listed: list[str] = []
         self._warned_of: set[str] = set()
+        self._searched_near: set[str] = set()
         self.made_progress = False
         self.warnings: list[str] = []
 
@@ -128,6 +131,8 @@ class Wait:
         self.not_listed = [wanted for wanted, agent in found.items() if agent is None]
         if self._by_id:
             self._time_missing(self.not_listed, at)
+        else:
+            self._warn_of_near(poll)
         ready = {wanted: agent for wanted, agent in found.items() if agent is not None and has_number(agent)}
         self._without_number = [wanted for wanted in self._wanted if wanted not in ready]
         self.made_progress = before != (self._without_number, self.not_listed)
@@ -165,6 +170,16 @@ class Wait:
             missing_for = min(at - self._missing[agent_id].since for agent_id in gone)
             polls = min(self._missing[agent_id].polls for agent_id in gone)
             raise not_found(described, gone, f": missing for {missing_for:.0f} s, in {polls} polls in a row")
+
+    def _warn_of_near(self, poll: PhoneAgents) -> None:
+        """Warn of each name that no agent has, where one has a near name. It costs, so it is looked for once."""
+        for name in self.not_listed:
+            if name not in self._searched_near and (near := poll.near(name)):
+                self.warnings.append(
+                    f"No agent is named {shortened(name)!r} yet, and there is {near_described(name, near)}. The wait"
+                    " goes on."
+                )
+            self._searched_near.add(name)
 
     def _warn_of(self, without_number: Iterable[PhoneAgent]) -> None:
         """Warn of each value that stands for a number and is none, such as "pending"."""
