@@ -298,7 +298,12 @@ class OpenCXAmbiguousNameError(OpenCXPlanRefusedError):
 
 
 class OpenCXNearNameError(OpenCXPlanRefusedError):
-    """No agent has the declared name, and one has what a service may make of it: escaped, trimmed, cut."""
+    """No agent has the declared name, and one has a near name; or a fleet declares two that are near each other.
+
+    Names are near that differ only in letter case, blanks, invisible characters, dashes, quotes, the spelling of
+    characters, or in what a service may make of a name: escaped, trimmed, cut. Nothing is created, because as a rule it
+    would be a second agent for the same purpose. ``allow_near_name=True`` says that another one is meant.
+    """
 
 
 class OpenCXAgentExistsError(OpenCXPlanRefusedError):

@@ -1,13 +1,19 @@
-"""Text that stands for a boolean, text as messages show it, and the characters that text cannot hold in a database."""
+"""Text that stands for a boolean, text as messages show it, and characters that nobody sees or no database holds."""
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
 UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 """Characters that JSON can spell and UTF-8, or a database on the way, cannot hold: NUL, and halves of characters."""
 
+_RENDERED_LIST = re.compile(r"""\s*[\[(]\s*['"\d\])]""")
+_DEFAULT_IGNORABLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]"
+)
+"""Characters that Unicode shows as nothing, beside those of its category Cf: fillers and variation selectors."""
 
 _BOOLEANS = {"true": True, "false": False}
 
@@ -22,6 +28,27 @@ def parse_boolean(value: object) -> bool | None:
     if isinstance(value, str):
         return _BOOLEANS.get(value.strip().lower())
     return value if isinstance(value, bool) else None
+
+
+def is_rendered_list(text: str) -> bool:
+    """Return whether a text looks like a list, or a tuple, of which a template made text: ``"['en', 'fr']"``."""
+    return bool(_RENDERED_LIST.match(text))
+
+
+def is_invisible(character: str) -> bool:
+    """Return whether a character shows as nothing: zero-width spaces and joiners, the soft hyphen, control characters.
+
+    White space is not invisible, and neither are line breaks and tabs.
+    """
+    category = unicodedata.category(character)
+    return (category in ("Cf", "Cc") and not character.isspace()) or bool(_DEFAULT_IGNORABLE.match(character))
+
+
+def without_invisible(text: str) -> str:
+    """Return a text without the characters that show as nothing."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(character for character in text if not is_invisible(character))
 
 
 def shortened(text: str, longest: int = 100) -> str:

@@ -102,6 +102,7 @@ class OpenCXHook(BaseHook):
         *,
         if_exists: IfExists = "adopt",
         on_mismatch: OnMismatch = "fail",
+        allow_near_name: bool = False,
         is_retry: bool = False,
         intents: IntentStore | None = None,
     ) -> PhoneAgent:
@@ -110,6 +111,8 @@ class OpenCXHook(BaseHook):
         :param spec: the declaration; ``type``, left out, is ``"outbound"``.
         :param if_exists: ``"adopt"`` returns an agent of that name as it is, ``"fail"`` raises.
         :param on_mismatch: what to do if the service stores another value than declared: ``"fail"`` or ``"warn"``.
+        :param allow_near_name: whether an agent may be created beside another whose name differs only in letter case,
+            blanks, invisible characters, dashes, quotes, or what a service may make of it. Default ``False``.
         :param is_retry: whether an earlier try may have sent the create and not received the response. The list is
             then read for some 15 s before an agent that it does not show is created.
         :param intents: where the create is recorded before it is sent, so that another try knows of it; ``None``
@@ -117,10 +120,17 @@ class OpenCXHook(BaseHook):
         :raises OpenCXUnknownOutcomeError: if the create had no response and no agent has appeared.
         :raises OpenCXCreateMismatchError: if the new agent is not as declared. The next try would adopt it as it is;
             :meth:`upsert_phone_agent` changes it.
-        :raises OpenCXPlanRefusedError: if several agents have the name, or the one that has it is inbound.
+        :raises OpenCXPlanRefusedError: if several agents have the name, the one that has it is inbound, or none has it
+            and one has a near name.
         """
         return reconcile.create(
-            self.get_conn(), spec, if_exists, on_mismatch=on_mismatch, is_retry=is_retry, intents=intents
+            self.get_conn(),
+            spec,
+            if_exists,
+            on_mismatch=on_mismatch,
+            allow_near_name=allow_near_name,
+            is_retry=is_retry,
+            intents=intents,
         )
 
     def update_phone_agent(
@@ -149,6 +159,7 @@ class OpenCXHook(BaseHook):
         spec: PhoneAgentSpec,
         *,
         on_mismatch: OnMismatch = "fail",
+        allow_near_name: bool = False,
         is_retry: bool = False,
         intents: IntentStore | None = None,
     ) -> PhoneAgent:
@@ -156,24 +167,43 @@ class OpenCXHook(BaseHook):
 
         :param spec: the declaration; ``type``, left out, is ``"outbound"`` for a new agent.
         :param on_mismatch: what to do if the service stores another value than declared: ``"fail"`` or ``"warn"``.
+        :param allow_near_name: whether an agent may be created beside another whose name differs only in letter case,
+            blanks, invisible characters, dashes, quotes, or what a service may make of it. Default ``False``.
         :param is_retry: whether an earlier try may have sent the create and not received the response. The list is
             then read for some 15 s before an agent that it does not show is created.
         :param intents: where the create is recorded before it is sent, so that another try knows of it; ``None``
             records nothing.
         :raises OpenCXUnknownOutcomeError: if a create had no response and no agent has appeared.
-        :raises OpenCXPlanRefusedError: if several agents have the name, ``model`` would change, or an inbound
-            agent has the name and no ``type`` is written.
+        :raises OpenCXPlanRefusedError: if several agents have the name, ``model`` would change, an inbound agent has
+            the name and no ``type`` is written, or none has the name and one has a near name.
         """
-        return reconcile.upsert(self.get_conn(), spec, on_mismatch=on_mismatch, is_retry=is_retry, intents=intents)
+        return reconcile.upsert(
+            self.get_conn(),
+            spec,
+            on_mismatch=on_mismatch,
+            allow_near_name=allow_near_name,
+            is_retry=is_retry,
+            intents=intents,
+        )
 
-    def plan_phone_agents(self, specs: Sequence[PhoneAgentSpec], *, is_retry: bool = False) -> FleetPlan:
+    def plan_phone_agents(
+        self, specs: Sequence[PhoneAgentSpec], *, allow_near_name: bool = False, is_retry: bool = False
+    ) -> FleetPlan:
         """Return the plan for exactly one agent of each declared name, as declared; writes nothing.
 
         :param specs: the declarations of a fleet, no name twice.
+        :param allow_near_name: whether an agent may be created beside another whose name differs only in letter case,
+            blanks, invisible characters, dashes, quotes, or what a service may make of it. Default ``False``.
         :param is_retry: whether an earlier try may have sent creates and not received the responses. The list is
             then read for some 15 s while it does not show all agents.
         """
-        return reconcile.plan_fleet(self.get_conn(), specs, connection=self.opencx_conn_id, is_retry=is_retry)
+        return reconcile.plan_fleet(
+            self.get_conn(),
+            specs,
+            connection=self.opencx_conn_id,
+            allow_near_name=allow_near_name,
+            is_retry=is_retry,
+        )
 
     def apply_plan(
         self,

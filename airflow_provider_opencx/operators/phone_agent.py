@@ -68,12 +68,13 @@ class PhoneAgentBaseOperator(BaseOpenCXOperator):
     :param name: display name; agents are found by it, so it should be unique in the organization. (templated)
     :param type: ``"outbound"`` or ``"inbound"``. Left out, it is ``"outbound"`` where an agent is created, and
         left as it is where one exists. (templated)
-    :param language: ISO 639-1 code or list of codes; en, es, fr, de, hi, ru, pt, ja, it and nl may be combined,
-        any other stands alone. (templated)
+    :param language: code of a language, such as ``"en"`` or ``"pt-BR"``, or list of codes; en, es, fr, de, hi, ru, pt,
+        ja, it and nl may be combined, any other stands alone. (templated)
     :param voice_id: a voice of ``OpenCXHook.list_voices()``. (templated)
     :param first_message: what the agent says when the call begins. (templated)
     :param instructions: ids of training scenarios; texts for a service of 2024 or 2025. (templated)
-    :param handoff_phone_number: E.164 number of the person to hand calls to. (templated)
+    :param handoff_phone_number: E.164 number of the person to hand calls to, such as ``"+14155550100"``. One that
+        cannot exist is refused. (templated)
     :param use_org_knowledgebase: whether the agent may search the organization's knowledge base. (templated)
     :param action_ids: ids of the actions the agent may call; ``None`` means all, ``[]`` none. (templated)
     :param accent: accent to speak in; a field of earlier generations of the API, as are all below. (templated)
@@ -145,6 +146,9 @@ class OpenCXCreatePhoneAgentOperator(PhoneAgentBaseOperator):
     :param if_exists: what to do with an agent of that name: ``"adopt"`` (default) returns it as it is, ``"fail"``
         fails the task. A task that was killed between creating and finishing finds its own agent in the next
         try, so ``"fail"`` suits tasks without retries.
+    :param allow_near_name: whether an agent may be created beside another whose name is near: differs only in letter
+        case, blanks, invisible characters, dashes, quotes, or what a service may make of a name. Default ``False``:
+        such a create is refused.
     :param max_active_tis_per_dag: Airflow's limit of tasks that run at once, all runs of the Dag together, backfills
         included. Default 1, so that no two create the same agent; ``None`` is no limit.
     :return: the agent, as a dict with the API's field names. Its ``id``, ``name`` and ``phone_number`` are XComs of
@@ -175,6 +179,7 @@ class OpenCXCreatePhoneAgentOperator(PhoneAgentBaseOperator):
         custom_llm: str | XComArg | LeftOut | None = LEFT_OUT,
         additional_fields: Mapping[str, JsonValue] | XComArg | LeftOut = LEFT_OUT,
         if_exists: Literal["adopt", "fail"] = "adopt",
+        allow_near_name: bool = False,
         on_mismatch: Literal["fail", "warn"] = "fail",
         opencx_conn_id: str | XComArg = DEFAULT_CONN_ID,
         max_active_tis_per_dag: int | None = 1,
@@ -203,10 +208,12 @@ class OpenCXCreatePhoneAgentOperator(PhoneAgentBaseOperator):
             additional_fields=additional_fields,
         )
         self.if_exists = if_exists
+        self.allow_near_name = allow_near_name
         self.on_mismatch = on_mismatch
         self.opencx_conn_id = opencx_conn_id
         with task_named(self.task_id):
             check_choice("if_exists", if_exists, ("adopt", "fail"))
+            check_boolean("allow_near_name", allow_near_name)
             self._check_arguments()
 
     @classmethod
@@ -221,6 +228,7 @@ class OpenCXCreatePhoneAgentOperator(PhoneAgentBaseOperator):
             self._spec(),
             if_exists=self.if_exists,
             on_mismatch=self.on_mismatch,
+            allow_near_name=self.allow_near_name,
             is_retry=is_retry,
             intents=intents,
         )
@@ -239,6 +247,9 @@ class OpenCXUpsertPhoneAgentOperator(PhoneAgentBaseOperator):
     ``OpenCXPhoneNumberSensor`` does: with the same tolerance of failed polls, in a worker or in the triggerer. A wait
     that fails is tried again as the task's ``retries`` say: the next try finds the agent, and waits again.
 
+    :param allow_near_name: whether an agent may be created beside another whose name is near: differs only in letter
+        case, blanks, invisible characters, dashes, quotes, or what a service may make of a name. Default ``False``:
+        such a create is refused.
     :param wait_for_phone_number: whether to wait until the agent has its phone number. Default ``False``.
     :param poke_interval: seconds between two polls, or a ``timedelta``. Default 60.
     :param timeout: seconds to wait at most, or a ``timedelta``; then the task fails with
@@ -274,6 +285,7 @@ class OpenCXUpsertPhoneAgentOperator(PhoneAgentBaseOperator):
         manual_mode: bool | str | XComArg | LeftOut | None = LEFT_OUT,
         custom_llm: str | XComArg | LeftOut | None = LEFT_OUT,
         additional_fields: Mapping[str, JsonValue] | XComArg | LeftOut = LEFT_OUT,
+        allow_near_name: bool = False,
         wait_for_phone_number: bool = False,
         poke_interval: timedelta | float = 60,
         timeout: timedelta | float | None = None,
@@ -307,11 +319,13 @@ class OpenCXUpsertPhoneAgentOperator(PhoneAgentBaseOperator):
             custom_llm=custom_llm,
             additional_fields=additional_fields,
         )
+        self.allow_near_name = allow_near_name
         self.wait_for_phone_number = wait_for_phone_number
         self.deferrable = deferrable
         self.on_mismatch = on_mismatch
         self.opencx_conn_id = opencx_conn_id
         with task_named(self.task_id):
+            check_boolean("allow_near_name", allow_near_name)
             check_boolean("wait_for_phone_number", wait_for_phone_number)
             check_boolean("deferrable", deferrable)
             self.poke_interval = seconds("poke_interval", poke_interval)
@@ -329,7 +343,11 @@ class OpenCXUpsertPhoneAgentOperator(PhoneAgentBaseOperator):
         began_at = time.monotonic()
         intents, is_retry = intents_of(context)
         agent = self.hook.upsert_phone_agent(
-            self._spec(), on_mismatch=self.on_mismatch, is_retry=is_retry, intents=intents
+            self._spec(),
+            on_mismatch=self.on_mismatch,
+            allow_near_name=self.allow_near_name,
+            is_retry=is_retry,
+            intents=intents,
         )
         result = self._result(context, agent)
         if not self.wait_for_phone_number:
@@ -548,6 +566,7 @@ class FleetBaseOperator(BaseOpenCXOperator):
     }
 
     agents: Sequence[Mapping[str, object]] | str | XComArg
+    allow_near_name: bool
 
     def _check_arguments(self) -> None:
         """Check what can be checked while the Dag is parsed."""
@@ -555,6 +574,7 @@ class FleetBaseOperator(BaseOpenCXOperator):
         from airflow_provider_opencx.phone_agents.fleet_file import check_path
 
         self._check_templates()
+        check_boolean("allow_near_name", self.allow_near_name)
         self._check_literal_conn_id()
         if isinstance(self.agents, str):
             if self._has_no_template(self.agents):
@@ -568,7 +588,9 @@ class FleetBaseOperator(BaseOpenCXOperator):
         """Return the plan for the fleet, after logging it as a table."""
         from airflow_provider_opencx.phone_agents.fleet import parse_fleet
 
-        plan = self.hook.plan_phone_agents(parse_fleet(self._declarations()), is_retry=is_retry)
+        plan = self.hook.plan_phone_agents(
+            parse_fleet(self._declarations()), allow_near_name=self.allow_near_name, is_retry=is_retry
+        )
         lines = plan.table.splitlines()
         if len(lines) > _MOST_LOGGED:
             lines = [
@@ -599,12 +621,13 @@ class OpenCXPlanPhoneAgentsOperator(FleetBaseOperator):
     it, or deleted it. A declared ``None`` for which the service chose a value of its own is no such case.
 
     :param agents: the declarations, as in :class:`OpenCXSyncPhoneAgentsOperator`. (templated)
+    :param allow_near_name: as in :class:`OpenCXSyncPhoneAgentsOperator`. Default ``False``.
     :param fail_on_changes: fail if an agent is not as declared. Default ``False``. (templated)
     :param opencx_conn_id: the connection. Default ``opencx_default``. (templated)
     :return: the plan: a dict of ``connection`` (its id), ``agents`` (each with ``name``, ``id``, ``action``,
-        ``changes``, which have ``field``, ``actual`` and ``wanted``, and ``declaration``, a digest), ``undeclared``
-        (each with ``id`` and ``name``), ``changes`` (the number of writes), ``summary`` (a sentence) and ``table``
-        (Markdown).
+        ``changes``, which have ``field``, ``actual`` and ``wanted``, ``near``, the agents of near names beside which it
+        is created, and ``declaration``, a digest), ``undeclared`` (each with ``id`` and ``name``), ``changes`` (the
+        number of writes), ``summary`` (a sentence) and ``table`` (Markdown).
     :raises OpenCXDriftError: with ``fail_on_changes``, if an agent is not as declared.
     :raises OpenCXPlanRefusedError: if an agent cannot be brought to its declaration.
     :raises OpenCXError: see :mod:`airflow_provider_opencx.exceptions`.
@@ -616,12 +639,14 @@ class OpenCXPlanPhoneAgentsOperator(FleetBaseOperator):
         self,
         *,
         agents: Sequence[Mapping[str, object]] | str | os.PathLike[str] | XComArg,
+        allow_near_name: bool = False,
         fail_on_changes: bool | str | XComArg = False,
         opencx_conn_id: str | XComArg = DEFAULT_CONN_ID,
         **kwargs: Unpack[BaseOperatorArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.agents = os.fspath(agents) if isinstance(agents, os.PathLike) else agents
+        self.allow_near_name = allow_near_name
         self.fail_on_changes = fail_on_changes
         self.opencx_conn_id = opencx_conn_id
         with task_named(self.task_id):
@@ -664,6 +689,9 @@ class OpenCXSyncPhoneAgentsOperator(FleetBaseOperator):
     :param approved_plan: what :class:`OpenCXPlanPhoneAgentsOperator` returned and somebody approved, handed over as the
         output of that task. Nothing else is then done: if the agents or their declarations have changed since, or if
         there is no such output (``None``), the task refuses. Left out, nobody has to approve. (templated)
+    :param allow_near_name: whether an agent may be created beside another, of the fleet or not, whose name is near:
+        differs only in letter case, blanks, invisible characters, dashes, quotes, or what a service may make of a name.
+        Default ``False``: the fleet is then refused.
     :param on_mismatch: what to do if the service accepts a write and stores another value than declared: ``"fail"``
         (default) or ``"warn"``.
     :param max_active_tis_per_dag: Airflow's limit of tasks that run at once, all runs of the Dag together, backfills
@@ -680,6 +708,7 @@ class OpenCXSyncPhoneAgentsOperator(FleetBaseOperator):
         *,
         agents: Sequence[Mapping[str, object]] | str | os.PathLike[str] | XComArg,
         approved_plan: Mapping[str, JsonValue] | XComArg | LeftOut = LEFT_OUT,
+        allow_near_name: bool = False,
         on_mismatch: Literal["fail", "warn"] = "fail",
         opencx_conn_id: str | XComArg = DEFAULT_CONN_ID,
         max_active_tis_per_dag: int | None = 1,
@@ -688,6 +717,7 @@ class OpenCXSyncPhoneAgentsOperator(FleetBaseOperator):
         super().__init__(max_active_tis_per_dag=max_active_tis_per_dag, **kwargs)
         self.agents = os.fspath(agents) if isinstance(agents, os.PathLike) else agents
         self.approved_plan = None if isinstance(approved_plan, LeftOut) else approved_plan
+        self.allow_near_name = allow_near_name
         self._needs_approval = not isinstance(approved_plan, LeftOut)
         self.on_mismatch = on_mismatch
         self.opencx_conn_id = opencx_conn_id

@@ -103,22 +103,26 @@ class CreateWriter:
         One that does not appear is not created, unless a list has shown it since: then it was deleted.
         """
         recent = {name: intent for name, intent in _read(stores, names.values()).items() if _is_recent(intent)}
-        missing = [name for name in recent if not self._progress.agents.shows(name)]
+        missing = {
+            index: name
+            for index, name in names.items()
+            if name in recent and self._progress.creates_from(self._progress.agents, index)
+        }
         if not missing:
             return
         log.info(
             "Reading the list until it shows %s, whose create was recorded less than %.0f s ago.",
-            listed([repr(shortened(name)) for name in missing], 20),
+            listed([repr(shortened(name)) for name in missing.values()], 20),
             LAGS_FOR,
         )
         self._progress.agents = list_until(
             self._client,
-            lambda agents: all(map(agents.shows, missing)),
+            lambda agents: not any(self._progress.creates_from(agents, index) for index in missing),
             CONFIRM_AFTER[1:],
             self._progress.agents,
         )
-        for index, name in names.items():
-            if name in missing and _may_appear(recent[name]) and isinstance(self._progress.replan(index), Create):
+        for index, name in missing.items():
+            if _may_appear(recent[name]) and isinstance(self._progress.replan(index), Create):
                 self._progress.postpone(index, _not_created_again(name, recent[name]))
 
     def _send(self, index: int, spec: PhoneAgentSpec, stores: Sequence[IntentStore]) -> None:
@@ -158,7 +162,10 @@ class CreateWriter:
             if not may_be_about_language(refused, spec):
                 raise
             self._progress.agents = list_until(
-                self._client, lambda agents: agents.shows(spec.agent_name), READ_AFTER_REFUSAL, PhoneAgents([])
+                self._client,
+                lambda agents: not self._progress.creates_from(agents, index),
+                READ_AFTER_REFUSAL,
+                PhoneAgents([]),
             )
             if not isinstance(self._progress.replan(index), Create):
                 return None

@@ -9,7 +9,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
 from typing import TypeVar, cast
@@ -19,9 +19,11 @@ from pydantic import JsonValue
 from airflow_provider_opencx.exceptions import (
     OpenCXArgumentError,
     OpenCXDriftError,
+    OpenCXNearNameError,
     OpenCXPlanChangedError,
     OpenCXPlanRefusedError,
 )
+from airflow_provider_opencx.phone_agents.names import NearNames, difference_of
 from airflow_provider_opencx.phone_agents.plan import (
     Create,
     PhoneAgents,
@@ -47,10 +49,18 @@ _Declared = TypeVar("_Declared", bound=PhoneAgentChanges)
 
 @dataclass(frozen=True)
 class Step:
-    """One agent of a fleet: its declaration, and the plan for it."""
+    """One agent of a fleet: its declaration, and the plan for it.
+
+    :param spec: the declaration.
+    :param plan: the plan.
+    :param allow_near_name: whether the agent may be created beside another whose name is near.
+    :param near_declared: the names of the fleet that are near, and yet to be created as well.
+    """
 
     spec: PhoneAgentSpec
     plan: Plan
+    allow_near_name: bool = False
+    near_declared: tuple[str, ...] = ()
 
     @property
     def agent_id(self) -> str | None:
@@ -69,6 +79,7 @@ class Step:
             "id": self.agent_id,
             "action": self.action,
             "changes": self._changes(),
+            "near": self._near(),
             "declaration": self._declaration(),
         }
 
@@ -85,14 +96,16 @@ class Step:
             return True
         changes = approved.get("changes")
         known = {_canonical(change) for change in changes} if isinstance(changes, list) else set()
-        return approved.get("action") == self.action and all(_canonical(change) in known for change in self._changes())
+        if approved.get("action") != self.action or _names_in(self._near()) - _names_in(approved.get("near")):
+            return False
+        return all(_canonical(change) in known for change in self._changes())
 
     def plan_again(self, agents: PhoneAgents, approved: Mapping[str, JsonValue] | None) -> Plan:
         """Return the plan for the agent from another list of the agents; a refusal, if that was not approved.
 
         :param approved: the plan that somebody has approved, as JSON; ``None`` if nobody was asked.
         """
-        step = Step(self.spec, plan_upsert(self.spec, agents))
+        step = _step(self.spec, agents, self.allow_near_name)
         if approved is None or step.is_approved_by(_entries(approved).get(self.spec.agent_name)):
             return step.plan
         return Refuse(_not_approved("Nothing was sent for it", [step], [self.spec.agent_name]))
@@ -114,6 +127,11 @@ class Step:
             {"field": change.field, "actual": change.actual, "wanted": change.wanted}
             for change in self.plan.differences
         ]
+
+    def _near(self) -> list[JsonValue]:
+        agents = self.plan.near if isinstance(self.plan, Create) else ()
+        near = [*((agent.id, agent.name) for agent in agents), *((None, name) for name in self.near_declared)]
+        return [{"id": agent_id, "name": name} for agent_id, name in near]
 
     def _declaration(self) -> str:
         return sha256(_canonical(self.spec.declared_fields).encode()).hexdigest()
@@ -246,19 +264,47 @@ def _not_approved(unsent: str, changed: Sequence[Step], names: Sequence[str]) ->
     )
 
 
-def plan_fleet(specs: Sequence[PhoneAgentSpec], agents: PhoneAgents, connection: str = "") -> FleetPlan:
+def plan_fleet(
+    specs: Sequence[PhoneAgentSpec], agents: PhoneAgents, connection: str = "", *, allow_near_name: bool = False
+) -> FleetPlan:
     """Plan for exactly one agent of each declared name, as declared.
 
     :param specs: the declarations, as :func:`parse_fleet` returns them.
     :param agents: all agents that exist.
     :param connection: the id of the connection over which they were listed.
+    :param allow_near_name: whether an agent may be created beside another, of the fleet or not, whose name is near.
     """
     declared = {spec.agent_name for spec in specs}
     return FleetPlan(
-        steps=tuple(Step(spec, plan_upsert(spec, agents)) for spec in specs),
+        steps=tuple(_with_near_declared([_step(spec, agents, allow_near_name) for spec in specs])),
         undeclared=tuple(agent for agent in agents if normalize_name(agent.name or "") not in declared),
         connection=connection,
         agents=agents,
+    )
+
+
+def _step(spec: PhoneAgentSpec, agents: PhoneAgents, allow_near_name: bool) -> Step:
+    return Step(spec, plan_upsert(spec, agents, allow_near_name=allow_near_name), allow_near_name)
+
+
+def _with_near_declared(steps: Sequence[Step]) -> Iterator[Step]:
+    """Look for names of a fleet that are near each other, and are all to be created: they are refused, or allowed."""
+    names = NearNames((step.spec.agent_name,) * 2 for step in steps if isinstance(step.plan, Create))
+    for step in steps:
+        near = tuple(names.of(step.spec.agent_name)) if isinstance(step.plan, Create) else ()
+        if not near or step.allow_near_name:
+            yield replace(step, near_declared=near)
+        else:
+            yield replace(step, plan=_refuse_near_declaration(step.spec.agent_name, near[0]))
+
+
+def _refuse_near_declaration(name: str, other: str) -> Refuse:
+    return Refuse(
+        OpenCXNearNameError(
+            f"{shortened(name)!r} and {shortened(other)!r} are both declared, and differ only in"
+            f" {difference_of(name, other)}. So neither is created. If they are one agent, declare it once; if they are"
+            " two, set allow_near_name=True."
+        )
     )
 
 
@@ -343,6 +389,11 @@ def checked_plan(approved: object) -> Mapping[str, JsonValue]:
     """Return a plan that somebody has approved; raises ``OpenCXArgumentError`` if it is not the JSON of a plan."""
     _entries(approved)
     return cast("Mapping[str, JsonValue]", approved)
+
+
+def _names_in(agents: object) -> set[str]:
+    entries = agents if isinstance(agents, list) else []
+    return {normalize_name(str(entry.get("name"))) for entry in entries if isinstance(entry, Mapping)}
 
 
 def _entries(approved: object) -> dict[str, Mapping[str, JsonValue]]:

@@ -24,14 +24,14 @@ from airflow_provider_opencx.exceptions import (
     OpenCXNearNameError,
     OpenCXPlanRefusedError,
 )
-from airflow_provider_opencx.phone_agents.names import tidied, tidied_forms
+from airflow_provider_opencx.phone_agents.names import NearNames, difference_of, tidied
+from airflow_provider_opencx.phone_numbers import normalize_phone_number
+from airflow_provider_opencx.resources.languages import language_codes
 from airflow_provider_opencx.resources.phone_agents import (
     PhoneAgent,
     PhoneAgentChanges,
     PhoneAgentSpec,
-    language_codes,
     normalize_name,
-    normalize_phone_number,
 )
 from airflow_provider_opencx.text import UNSTORABLE, listed, shortened
 
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 _MOST_SHOWN = 80
 _AROUND = 30
+_MOST_NEAR = 3
 _TELEPHONE_NUMBER = re.compile(r"\+?(?!0+\Z)[0-9]{7,15}")
 
 IfExists: TypeAlias = Literal["adopt", "fail"]
@@ -79,22 +80,24 @@ class PhoneAgents:
         """Return the agents of a name; nothing says that the service keeps names unique."""
         return self._by_name.get(normalize_name(name), [])
 
-    def stored_otherwise(self, name: str) -> list[PhoneAgent]:
-        """Return the agents whose names are what a service may have made of this one."""
-        found = {agent.id: agent for form in tidied_forms(name) for agent in self._by_tidied_name.get(form, [])}
-        return [agent for agent in found.values() if normalize_name(agent.name or "") != normalize_name(name)]
+    def near(self, name: str) -> list[PhoneAgent]:
+        """Return the agents whose names are another one than this, and near it: a reader may take them for one."""
+        return list({agent.id: agent for agent in (*self._near.of(name), *self.stored_otherwise(name))}.values())
 
-    def shows(self, name: str) -> bool:
-        """Return whether the agent of a name is there, also under what the service may have made of it."""
-        return bool(self.named(name) or self.stored_otherwise(name))
+    def stored_otherwise(self, name: str) -> list[PhoneAgent]:
+        """Return the agents whose names are what a service may have made of this one: fewer than are near it."""
+        return self._tidied.of(name)
 
     @cached_property
-    def _by_tidied_name(self) -> dict[str, list[PhoneAgent]]:
-        agents: dict[str, list[PhoneAgent]] = {}
-        for agent in self:
-            if agent.name is not None:
-                agents.setdefault(tidied(agent.name), []).append(agent)
-        return agents
+    def _near(self) -> NearNames[PhoneAgent]:
+        return NearNames(self._with_names())
+
+    @cached_property
+    def _tidied(self) -> NearNames[PhoneAgent]:
+        return NearNames(self._with_names(), tidied)
+
+    def _with_names(self) -> Iterator[tuple[str, PhoneAgent]]:
+        return ((agent.name, agent) for agent in self if agent.name is not None)
 
     def lacks_most_of(self, other: PhoneAgents) -> bool:
         """Return whether more than half of the agents of another list are not in this one."""
@@ -157,13 +160,18 @@ class Difference:
 
 @dataclass(frozen=True)
 class Create:
-    """No agent has the name: create one."""
+    """No agent has the name: create one.
+
+    :param spec: the declaration.
+    :param near: the agents whose names are near this one, which somebody has allowed.
+    """
 
     action: ClassVar[str] = "create"
     decision: ClassVar[Decision] = "created"
     writes: ClassVar[bool] = True
 
     spec: PhoneAgentSpec
+    near: tuple[PhoneAgent, ...] = ()
 
     def __str__(self) -> str:
         return f"create phone agent {shortened(self.spec.agent_name)!r}"
@@ -235,9 +243,14 @@ class Refuse:
 Plan: TypeAlias = Create | Update | Unchanged | Adopt | Refuse
 
 
-def plan_create(spec: PhoneAgentSpec, agents: PhoneAgents, if_exists: IfExists) -> Create | Adopt | Refuse:
-    """Plan for exactly one agent of the declared name, left as it is if it exists."""
-    agent = _the_agent_of(spec, agents)
+def plan_create(
+    spec: PhoneAgentSpec, agents: PhoneAgents, if_exists: IfExists, *, allow_near_name: bool = False
+) -> Create | Adopt | Refuse:
+    """Plan for exactly one agent of the declared name, left as it is if it exists.
+
+    :param allow_near_name: whether one may be created beside another whose name is near.
+    """
+    agent = _the_agent_of(spec, agents, allow_near_name)
     if not isinstance(agent, PhoneAgent):
         return agent
     if if_exists == "fail":
@@ -251,9 +264,14 @@ def plan_create(spec: PhoneAgentSpec, agents: PhoneAgents, if_exists: IfExists) 
     return _refuse_another_type(spec, agent) or Adopt(agent, find_differences(spec, agent))
 
 
-def plan_upsert(spec: PhoneAgentSpec, agents: PhoneAgents) -> Create | Update | Unchanged | Refuse:
-    """Plan for exactly one agent of the declared name, as declared."""
-    agent = _the_agent_of(spec, agents)
+def plan_upsert(
+    spec: PhoneAgentSpec, agents: PhoneAgents, *, allow_near_name: bool = False
+) -> Create | Update | Unchanged | Refuse:
+    """Plan for exactly one agent of the declared name, as declared.
+
+    :param allow_near_name: whether one may be created beside another whose name is near.
+    """
+    agent = _the_agent_of(spec, agents, allow_near_name)
     if not isinstance(agent, PhoneAgent):
         return agent
     if "type" not in spec.declared_fields and (refusal := _refuse_another_type(spec, agent)):
@@ -304,20 +322,35 @@ def require_agent(agents: PhoneAgents, *, agent_id: str | None = None, agent_nam
     """Return the agent of an id or of a name; raises ``OpenCXAgentNotFoundError`` if there is none."""
     agent = pick_agent(agents, agent_id=agent_id, agent_name=agent_name)
     if agent is None:
-        raise not_found(describe_selector(agent_id, agent_name), [agent_id] if agent_id else [])
+        near = [] if agent_name is None else agents.near(agent_name)
+        hint = f" Did you mean {near_described(agent_name or '', near)}?" if near else ""
+        raise not_found(describe_selector(agent_id, agent_name), [agent_id] if agent_id else [], hint=hint)
     return agent
 
 
-def not_found(described: str, agent_ids: Sequence[str], observed: str = "") -> OpenCXAgentNotFoundError:
+def near_described(name: str, near: Sequence[PhoneAgent]) -> str:
+    """Return the agents whose names are near one, and what they differ in, for messages."""
+    return listed(
+        [f"{agent.label}, whose name differs only in {difference_of(name, agent.name or '')}" for agent in near],
+        _MOST_NEAR,
+        separator="; ",
+        more="; and {} more",
+    )
+
+
+def not_found(
+    described: str, agent_ids: Sequence[str], observed: str = "", *, hint: str = ""
+) -> OpenCXAgentNotFoundError:
     """Return the error that an agent is not there.
 
     :param described: the agent, or several of them.
     :param agent_ids: their ids, as far as they are known.
     :param observed: how that was observed, for the message.
+    :param hint: which one may be meant, as a sentence after a blank.
     """
     return OpenCXAgentNotFoundError(
-        f"There is no {described} in this organization{observed}. Has it been deleted, or does the connection's API key"
-        " belong to another organization?",
+        f"There is no {described} in this organization{observed}.{hint} Has it been deleted, or does the connection's"
+        " API key belong to another organization?",
         agent_ids=agent_ids,
     )
 
@@ -459,22 +492,20 @@ _FORMS: dict[str, Callable[[JsonValue], object]] = {
 """The form in which two values of a field are compared, where it is not the value itself."""
 
 
-def _the_agent_of(spec: PhoneAgentSpec, agents: PhoneAgents) -> PhoneAgent | Create | Refuse:
+def _the_agent_of(spec: PhoneAgentSpec, agents: PhoneAgents, allow_near_name: bool) -> PhoneAgent | Create | Refuse:
     named = agents.named(spec.agent_name)
-    if not named:
-        return _refuse_near_name(spec, agents) or Create(spec)
-    return _refuse_several(spec.agent_name, named) or named[0]
+    if named:
+        return _refuse_several(spec.agent_name, named) or named[0]
+    near = agents.near(spec.agent_name)
+    return Create(spec, tuple(near)) if allow_near_name or not near else _refuse_near_name(spec, near)
 
 
-def _refuse_near_name(spec: PhoneAgentSpec, agents: PhoneAgents) -> Refuse | None:
-    near = agents.stored_otherwise(spec.agent_name)
-    if not near:
-        return None
+def _refuse_near_name(spec: PhoneAgentSpec, near: Sequence[PhoneAgent]) -> Refuse:
     return Refuse(
         OpenCXNearNameError(
-            f"No agent is named {shortened(spec.agent_name)!r}, and {listed([agent.label for agent in near])} has what"
-            " OpenCX may have made of that name, so none is created. If it is the same agent, declare the name as"
-            " it is stored; otherwise choose a name that differs in more than blanks, escapes and its end.",
+            f"No agent is named {shortened(spec.agent_name)!r}, and there is"
+            f" {near_described(spec.agent_name, near)}. So none is created. If the same agent is meant, declare its"
+            " name as it is; if another one is, set allow_near_name=True.",
             agent_ids=[agent.id for agent in near],
         )
     )

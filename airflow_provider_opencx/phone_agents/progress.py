@@ -75,6 +75,10 @@ class Progress:
         self._planned[index] = replace(planned, plan=planned.replan(self.agents))
         return self._planned[index].plan
 
+    def creates_from(self, agents: PhoneAgents, index: int) -> bool:
+        """Return whether an agent would be created from a list of the agents: it does not show the agent."""
+        return isinstance(self._planned[index].replan(agents), Create)
+
     def declared_of(self, index: int) -> PhoneAgentChanges:
         """Return what was declared of an agent."""
         return self._planned[index].declared

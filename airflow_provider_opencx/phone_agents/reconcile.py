@@ -31,10 +31,12 @@ from airflow_provider_opencx.phone_agents import apply, fleet
 from airflow_provider_opencx.phone_agents.fleet import FleetPlan
 from airflow_provider_opencx.phone_agents.listing import list_agents, list_until
 from airflow_provider_opencx.phone_agents.plan import (
+    Create,
     IfExists,
     PhoneAgents,
     Plan,
     Refuse,
+    near_described,
     pick_agent,
     plan_create,
     plan_update,
@@ -69,18 +71,22 @@ def create(
     if_exists: IfExists = "adopt",
     *,
     on_mismatch: OnMismatch = "fail",
+    allow_near_name: bool = False,
     is_retry: bool = False,
     intents: IntentStore | None = None,
 ) -> PhoneAgent:
     """Make sure that exactly one agent has the declared name; one that exists is left as it is.
 
+    :param allow_near_name: whether an agent may be created beside another whose name is near.
     :param is_retry: whether an earlier try may have sent the create: the list is then read for some 15 s.
     :param intents: where the intent of a create survives this process.
     """
     check_choice("if_exists", if_exists, get_args(IfExists))
     _check_on_mismatch(on_mismatch)
     agents = _list_before_creating(client, [spec], is_retry)
-    planned = _planned(spec, partial(plan_create, spec, if_exists=if_exists), agents)
+    replan = partial(plan_create, spec, if_exists=if_exists, allow_near_name=allow_near_name)
+    planned = _planned(spec, replan, agents)
+    _warn_of_near(planned.plan)
     return _checked(apply.apply_plan(client, planned, agents, intents), on_mismatch, OpenCXCreateMismatchError)
 
 
@@ -89,17 +95,20 @@ def upsert(
     spec: PhoneAgentSpec,
     *,
     on_mismatch: OnMismatch = "fail",
+    allow_near_name: bool = False,
     is_retry: bool = False,
     intents: IntentStore | None = None,
 ) -> PhoneAgent:
     """Make sure that exactly one agent has the declared name, and is as declared.
 
+    :param allow_near_name: whether an agent may be created beside another whose name is near.
     :param is_retry: whether an earlier try may have sent a create: the list is then read for some 15 s.
     :param intents: where the intent of a create survives this process.
     """
     _check_on_mismatch(on_mismatch)
     agents = _list_before_creating(client, [spec], is_retry)
-    planned = _planned(spec, partial(plan_upsert, spec), agents)
+    planned = _planned(spec, partial(plan_upsert, spec, allow_near_name=allow_near_name), agents)
+    _warn_of_near(planned.plan)
     return _checked(apply.apply_plan(client, planned, agents, intents), on_mismatch)
 
 
@@ -130,14 +139,24 @@ def find_by_id(client: OpenCXClient, agent_id: str) -> PhoneAgent:
 
 
 def plan_fleet(
-    client: OpenCXClient, specs: Sequence[PhoneAgentSpec], *, connection: str = "", is_retry: bool = False
+    client: OpenCXClient,
+    specs: Sequence[PhoneAgentSpec],
+    *,
+    connection: str = "",
+    allow_near_name: bool = False,
+    is_retry: bool = False,
 ) -> FleetPlan:
     """Plan for exactly one agent of each declared name, as declared, from one read of the list.
 
     :param connection: the id of the connection over which the plan is made.
+    :param allow_near_name: whether an agent may be created beside another whose name is near.
     :param is_retry: whether an earlier try may have sent creates: the list is then read for some 15 s.
     """
-    return fleet.plan_fleet(specs, _list_before_creating(client, specs, is_retry), connection)
+    agents = _list_before_creating(client, specs, is_retry)
+    plan = fleet.plan_fleet(specs, agents, connection, allow_near_name=allow_near_name)
+    for step in plan.steps:
+        _warn_of_near(step.plan)
+    return plan
 
 
 def apply_fleet(
@@ -167,6 +186,17 @@ def apply_fleet(
 
 def _planned(declared: PhoneAgentChanges, replan: Callable[[PhoneAgents], Plan], agents: PhoneAgents) -> Planned:
     return Planned(replan(agents), declared, replan)
+
+
+def _warn_of_near(plan: Plan) -> None:
+    """Warn of an agent that is to be created beside another whose name is near."""
+    if isinstance(plan, Create) and plan.near:
+        name = plan.spec.agent_name
+        log.warning(
+            "Phone agent %r is created although there is %s: allow_near_name is set.",
+            shortened(name),
+            near_described(name, plan.near),
+        )
 
 
 def _plan_update(changes: PhoneAgentChanges, agent_id: str | None, agent_name: str | None, agents: PhoneAgents) -> Plan:

@@ -20,9 +20,11 @@ from airflow_provider_opencx.phone_agents.plan import (
     checked_selector,
     describe_selector,
     has_number,
+    near_described,
     not_found,
 )
-from airflow_provider_opencx.resources.phone_agents import PhoneAgent, normalize_phone_number
+from airflow_provider_opencx.phone_numbers import normalize_phone_number
+from airflow_provider_opencx.resources.phone_agents import PhoneAgent
 from airflow_provider_opencx.text import listed, shortened
 
 TOLERATED_FAILED_POLLS = 5
@@ -176,14 +178,20 @@ class Wait:
             raise not_found(described, gone, f": missing for {missing_for:.0f} s, in {polls} polls in a row")
 
     def _warn_of_missing(self, agents: PhoneAgents) -> None:
-        """Warn of each name that no agent has yet: one that is misspelt would be waited for in silence."""
+        """Warn of each name that no agent has yet, once: one that is misspelt would be waited for in silence."""
         missing = [name for name in self.not_listed if name not in self._warned_of_missing]
         if not missing:
             return
         self._warned_of_missing.update(missing)
-        near = {near for name in missing[:_MOST_HINTS] for near in _near_names(name, agents)} - set(self._wanted)
-        hint = f" (there is {_names(sorted(near), ' and ')})" if near else ""
+        there_are = list(filter(None, (self._near(name, agents) for name in missing[:_MOST_HINTS])))
+        hint = f" (there is {'; '.join(there_are)})" if there_are else ""
         self.warnings.append(f"No phone agent is named {_names(missing, ' or ')} yet{hint}. The wait goes on.")
+
+    def _near(self, name: str, agents: PhoneAgents) -> str:
+        """Return the agents whose names are near one, or spelled nearly like it, that are not waited for as well."""
+        if near := agents.near(name):
+            return near_described(name, near)
+        return _names([like for like in _spelled_like(name, agents) if like not in self._wanted], " and ")
 
     def _warn_of(self, without_number: Iterable[PhoneAgent]) -> None:
         """Warn of each value that stands for a number and is none, such as "pending"."""
@@ -209,7 +217,7 @@ def _names(wanted: Sequence[str], separator: str = ", ") -> str:
     return listed([repr(shortened(name)) for name in wanted], separator=separator)
 
 
-def _near_names(name: str, agents: PhoneAgents) -> list[str]:
+def _spelled_like(name: str, agents: PhoneAgents) -> list[str]:
     """Return the names of agents that are spelled nearly like one that no agent has; none where there are many."""
     if len(agents) > _MOST_COMPARED or len(name) > _LONGEST_COMPARED:
         return []

@@ -8,7 +8,6 @@ strict: what can be checked without the service is checked before anything is se
 from __future__ import annotations
 
 import math
-import re
 import unicodedata
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
@@ -32,8 +31,10 @@ from airflow_provider_opencx.client.operation import Operation, Request
 from airflow_provider_opencx.client.pagination import first_page, list_items
 from airflow_provider_opencx.exceptions import OpenCXArgumentError
 from airflow_provider_opencx.kinds import Kind
+from airflow_provider_opencx.phone_numbers import e164
+from airflow_provider_opencx.resources.languages import COMBINABLE_LANGUAGES, checked_code, language_codes
 from airflow_provider_opencx.resources.models import CheckedModel, ResourceModel
-from airflow_provider_opencx.text import UNSTORABLE, shortened
+from airflow_provider_opencx.text import UNSTORABLE, is_rendered_list, shortened, without_invisible
 
 if TYPE_CHECKING:
     from airflow_provider_opencx.client.client import OpenCXClient
@@ -66,13 +67,12 @@ UPDATE_PHONE_AGENT = Operation(
     repeatable=True,
 )
 
-COMBINABLE_LANGUAGES = frozenset({"en", "es", "fr", "de", "hi", "ru", "pt", "ja", "it", "nl"})
-"""The codes that may stand beside one another in ``language``; any other code stands alone (page of 2026)."""
-
 _LONGEST_ID = 1000
 
-_E164 = re.compile(r"\+[1-9]\d{1,14}")
-_PHONE_NUMBER_SPACING = re.compile(r"[\s().\-/]")
+_RENDERED_LIST = (
+    "must be a list, and is text that was one: a template gives text. Give the output of a task (task.output), or set"
+    " render_template_as_native_obj=True in the Dag"
+)
 _HTTP_URL = TypeAdapter(HttpUrl)
 
 
@@ -83,18 +83,6 @@ def normalize_name(name: str) -> str:
     normalized would not be found again, and would be created once more.
     """
     return unicodedata.normalize("NFC", name).strip()
-
-
-def normalize_phone_number(phone_number: str) -> str:
-    """Return a phone number without spacing: ``"+1 (415) 555-0100"`` becomes ``"+14155550100"``."""
-    return _PHONE_NUMBER_SPACING.sub("", phone_number)
-
-
-def language_codes(language: object) -> object:
-    """Return ``language`` as a list: a string becomes a list of one, null an empty list."""
-    if language is None:
-        return []
-    return [language] if isinstance(language, str) else language
 
 
 class PhoneAgent(ResourceModel):
@@ -172,12 +160,13 @@ class PhoneAgentChanges(CheckedModel):
 
     :param name: display name; agents are found by it, so it should be unique in the organization.
     :param type: ``"inbound"`` (receives calls) or ``"outbound"`` (makes calls).
-    :param language: ISO 639-1 code or list of codes. en, es, fr, de, hi, ru, pt, ja, it and nl may be
-        combined, any other code stands alone.
+    :param language: code of a language, such as ``"en"`` or ``"pt-BR"``, or list of codes. en, es, fr, de, hi, ru, pt,
+        ja, it and nl may be combined, any other code stands alone. A code without a subtag is sent in lower case.
     :param voice_id: a voice of ``GET /phone/voices``.
     :param first_message: what the agent says when the call begins.
     :param instructions: ids of training scenarios (2026), or instruction texts (2024, 2025).
-    :param handoff_phone_number: E.164 number of the person to hand calls to; spacing is removed.
+    :param handoff_phone_number: E.164 number of the person to hand calls to, such as ``"+14155550100"``; spacing is
+        removed, and a number that cannot exist is refused.
     :param use_org_knowledgebase: whether the agent may search the organization's knowledge base.
     :param action_ids: ids of the actions that the agent may call (``actionIds`` in the API).
     :param accent: earlier generations: accent to speak in.
@@ -232,8 +221,8 @@ class PhoneAgentChanges(CheckedModel):
     @field_validator("name")
     @classmethod
     def _name_is_not_empty(cls, name: str | None) -> str:
-        if name is None or not normalize_name(name):
-            raise ValueError("must not be empty")
+        if name is None or not without_invisible(name).strip():
+            raise ValueError("must not be empty" if not (name or "").strip() else "holds nothing that can be seen")
         return normalize_name(name)
 
     @field_validator("type")
@@ -248,6 +237,8 @@ class PhoneAgentChanges(CheckedModel):
     def _language_is_a_list(cls, language: object) -> object:
         if language is False or (isinstance(language, list) and False in language):
             raise ValueError("holds false; in YAML, write Norwegian in quotes: 'no'")
+        if isinstance(language, str) and is_rendered_list(language):
+            raise ValueError(_RENDERED_LIST)
         return [language] if isinstance(language, str) else language
 
     @field_validator("language")
@@ -255,9 +246,9 @@ class PhoneAgentChanges(CheckedModel):
     def _languages_can_be_combined(cls, language: list[str] | None) -> list[str] | None:
         if language is None:
             return None
-        codes = list(dict.fromkeys(code.strip() for code in language))
-        if not codes or not all(codes):
+        if not language or not all(map(str.strip, language)):
             raise ValueError("must name at least one language code; leave it out to leave it as it is")
+        codes = list(dict.fromkeys(map(checked_code, language)))
         alone = [code for code in codes if code.lower() not in COMBINABLE_LANGUAGES]
         if len(codes) > 1 and alone:
             raise ValueError(
@@ -266,15 +257,17 @@ class PhoneAgentChanges(CheckedModel):
             )
         return codes
 
+    @field_validator("instructions", "action_ids", "data_collection_fields", mode="before")
+    @classmethod
+    def _lists_are_no_text(cls, value: object) -> object:
+        if isinstance(value, str):
+            raise ValueError(_RENDERED_LIST if is_rendered_list(value) else "must be a list of texts, and is one text")
+        return value
+
     @field_validator("handoff_phone_number")
     @classmethod
     def _handoff_phone_number_is_e164(cls, phone_number: str | None) -> str | None:
-        if phone_number is None:
-            return None
-        compact = normalize_phone_number(phone_number)
-        if not _E164.fullmatch(compact):
-            raise ValueError("must be an E.164 phone number such as '+14155550100', or None for no handoff")
-        return compact
+        return None if phone_number is None else e164(phone_number)
 
     @field_validator("data_collection_webhook_url")
     @classmethod

@@ -145,7 +145,11 @@ REMOVED_FIXES: Mapping[str, RemovedFix] = {
     "locks": RemovedFix("duplicates", {"client.client.OpenCXClient.lock": _no_lock}),
     "intents": RemovedFix("duplicates", {"phone_agents.creates._read": _no_intents}),
     "names that the service tidied": RemovedFix(
-        "duplicates", {"phone_agents.plan.PhoneAgents.stored_otherwise": _no_agents}
+        "duplicates",
+        {
+            "phone_agents.plan.PhoneAgents.near": _no_agents,
+            "phone_agents.plan.PhoneAgents.stored_otherwise": _no_agents,
+        },
     ),
     "creates of unknown outcome": RemovedFix(
         "duplicates", {"phone_agents.writes._may_have_been_handled": _never_handled}

@@ -554,7 +554,7 @@ def test_fleet_file_with_error_sends_no_request(
     [
         ([{"name": "a"}, {"name": "a"}], "'a' is declared 2 times"),
         ([{"name": "a"}, {"name": "b", "language": ["tr", "en"]}], "number 2 ('b'): language: 'tr' must be the only"),
-        ([{"name": "{{ name }}", "handoff_phone_number": "911"}], "handoff_phone_number: must be an E.164"),
+        ([{"name": "{{ name }}", "handoff_phone_number": "911"}], "handoff_phone_number: '911' must begin with +"),
         (["a"], "number 1: must be a mapping"),
         ([{"first_message": "Hi"}], "number 1: name: is required"),
         ({"agents": []}, "must be a list of declarations"),

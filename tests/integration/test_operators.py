@@ -51,6 +51,33 @@ def test_operators_work_with_every_generation(
 
 
 @WRITING_OPERATORS
+@pytest.mark.parametrize("field", ["language", "instructions", "action_ids", "data_collection_fields"])
+def test_operators_refuse_list_of_which_a_template_made_text(
+    field: str, operator: Any, dag: DAG, run_dag: Callable[..., Any], simulator: Simulator
+) -> None:
+    errors: list[BaseException] = []
+
+    def remember(context: Any) -> None:
+        errors.append(context["exception"])
+
+    fields: dict[str, Any] = {field: "{{ params.wanted }}"}
+    with dag:
+        operator(
+            task_id="agent",
+            name="a",
+            params={"wanted": ["en", "fr"]},
+            retries=2,
+            on_retry_callback=remember,
+            on_failure_callback=remember,
+            **fields,
+        )
+    assert run_dag(dag).states("agent") == ["failed"]
+    [error] = errors
+    assert f"{field} of phone agent 'a': the template is a list that has become text" in str(error)
+    assert simulator.writes == []
+
+
+@WRITING_OPERATORS
 def test_operators_write_nothing_in_second_run(
     operator: Any, dag: DAG, run_dag: Callable[..., Any], simulator: Simulator
 ) -> None:
@@ -187,7 +214,7 @@ def test_upsert_returns_plain_json(dag: DAG, run_dag: Callable[..., Any], simula
     [
         ({"name": ""}, "name: must not be empty"),
         ({"name": "{{ fine }}", "language": ["tr", "en"]}, "language: 'tr' must be the only language"),
-        ({"name": "a", "handoff_phone_number": "911"}, "handoff_phone_number: must be an E.164"),
+        ({"name": "a", "handoff_phone_number": "911"}, "handoff_phone_number: '911' must begin with +"),
         ({"name": "a", "type": "sideways"}, "type: "),
         ({"name": "a", "on_mismatch": "shrug"}, "on_mismatch: must be 'fail' or 'warn'"),
         ({"name": "a", "opencx_conn_id": ""}, "opencx_conn_id: must be the id of a connection"),

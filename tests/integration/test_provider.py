@@ -105,6 +105,7 @@ def test_form_widgets_match_provider_info() -> None:
     "task",
     [
         "operators.phone_agent.OpenCXUpsertPhoneAgentOperator(task_id='a', name='x')",
+        "operators.phone_agent.OpenCXUpsertPhoneAgentOperator(task_id='a', name='x', handoff_phone_number='{{ x }}')",
         "operators.phone_agent.OpenCXUpdatePhoneAgentOperator(task_id='a', agent_name='x', first_message='Hi')",
         "operators.phone_agent.OpenCXSyncPhoneAgentsOperator(task_id='a', agents=[{'name': 'x'}])",
         "sensors.phone_number.OpenCXPhoneNumberSensor(task_id='a', agent_name='x', deferrable=True)",
@@ -117,7 +118,8 @@ def test_parse_of_a_task_does_not_load_the_client(task: str) -> None:
         "import sys; print(*sys.modules)"
     )
     loaded = names_printed_by(probe)
-    assert not {"airflow_provider_opencx.client.client", "httpx_retries", "pyrate_limiter", "filelock"} & loaded
+    client = {"airflow_provider_opencx.client.client", "httpx_retries", "pyrate_limiter", "filelock"}
+    assert not (client | {"phonenumbers"}) & loaded
 
 
 @pytest.mark.parametrize("module", ["operators.phone_agent", "sensors.phone_number", "get_provider_info"])

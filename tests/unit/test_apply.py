@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -134,13 +135,15 @@ class Service:
             return response_with(self.lists.pop(0))
         return response_with([a for a in self.stored if self.shows_at.get(str(a["id"]), 0) <= self.clock.now])
 
-    def upsert(self, *names: str, intents: IntentStore | None = None) -> list[Outcome | OpenCXError]:
-        specs = [PhoneAgentSpec(name=name) for name in names]
+    def upsert(
+        self, *names: str, intents: IntentStore | None = None, allow_near_name: bool = False
+    ) -> list[Outcome | OpenCXError]:
         agents = listing.list_agents(self.client)
-        planned = [
-            Planned(plan_upsert(spec, agents), spec, lambda agents, spec=spec: plan_upsert(spec, agents))
-            for spec in specs
-        ]
+        planned = []
+        for name in names:
+            spec = PhoneAgentSpec(name=name)
+            replan = partial(plan_upsert, spec, allow_near_name=allow_near_name)
+            planned.append(Planned(replan(agents), spec, replan))
         return apply_plans(self.client, planned, agents, intents)
 
 
@@ -195,6 +198,21 @@ def test_agent_stored_under_tidied_name_is_not_created_again(
         assert (type(result).__name__, result.is_permanent) == (kind, True)  # type: ignore[union-attr]
         assert repr(stored) in str(result)
     assert service.sent.count("POST") == 1
+
+
+@pytest.mark.parametrize(("name", "existing"), [("A & B", "A &amp; B"), ("A B", "A  B"), ("a", "A")])
+@pytest.mark.parametrize("lags_for", [0, 40, 100, 170])
+def test_allowed_near_name_does_not_stand_in_for_agent_that_list_does_not_show_yet(
+    lags_for: float, name: str, existing: str, clock: SimpleNamespace
+) -> None:
+    service = Service(clock, {"id": "pa_0", "name": existing, "type": "outbound"})
+    service.lags_for = lags_for
+    recorded = Recorded()
+    for _ in range(3):
+        [result] = service.upsert(name, intents=recorded, allow_near_name=True)
+    assert [agent["name"] for agent in service.stored] == [existing, name]
+    assert isinstance(result, Outcome)
+    assert result.agent.name == name
 
 
 def respond_with(*statuses: int, **headers: str) -> list[Response]:

@@ -75,7 +75,7 @@ def test_models_normalize_values_for_api(written: dict[str, object], sent: dict[
         ({"name": "a", "language": []}, "language: must name at least one language code"),
         ({"name": "a", "language": ["en", "ar"]}, "language: 'ar' must be the only language"),
         ({"name": "a", "language": False}, "write Norwegian in quotes"),
-        ({"name": "a", "handoff_phone_number": "0415 555"}, "handoff_phone_number: must be an E.164"),
+        ({"name": "\u200b\ufe0f\u3164 "}, "name: holds nothing that can be seen"),
         ({"name": "a", "data_collection_webhook_url": "ftp://x"}, "data_collection_webhook_url: must be an http"),
         ({"name": "a", "speed": float("nan")}, "speed: "),
         ({"name": "a", "greeting": "Hi"}, "greeting: "),
@@ -115,3 +115,122 @@ def test_models_keep_unknown_fields_and_values() -> None:
 def test_models_refuse_response_that_is_no_agent(answer: object) -> None:
     with pytest.raises(OpenCXResponseError, match="not an agent"):
         PhoneAgent.from_response(answer)
+
+
+@pytest.mark.parametrize(
+    ("written", "sent"),
+    [
+        ("+15550000000", "+15550000000"),
+        ("+1 (415) 555-0100", "+14155550100"),
+        ("+1 415.555.0100", "+14155550100"),
+        ("+49 30 / 555\N{NO-BREAK SPACE}010", "+4930555010"),
+        ("+49 30 \N{EN DASH} 555\N{NON-BREAKING HYPHEN}010", "+4930555010"),
+        ("+39 (0)6 1234567", "+39061234567"),
+        ("+1 555 000 0000", "+15550000000"),
+    ],
+)
+def test_phone_number_is_sent_without_spacing(written: str, sent: str) -> None:
+    assert PhoneAgentChanges(handoff_phone_number=written).body() == {"handoff_phone_number": sent}
+
+
+@pytest.mark.parametrize(
+    ("written", "says", "meant"),
+    [
+        ("+49 (0)30 555010", "has digits in it that are dialled only inside its country", "+4930555010"),
+        ("+49030555010", "has digits in it that are dialled only inside its country", "+4930555010"),
+        ("+44 (0)20 7946 0123", "has digits in it that are dialled only inside its country", "+442079460123"),
+        ("+9\u0667\u06615550100", "has digits other than 0 to 9", "+9715550100"),
+        ("+\uff11\uff14\uff11\uff15\uff15\uff15\uff15\uff10\uff11\uff10\uff10", "has digits other", "+14155550100"),
+        ("\u202a+49 30 555010\u202c", "has invisible characters in it", "+4930555010"),
+        ("0049 30 555010", "must begin with + in place of 00", "+4930555010"),
+        ("0049 (0)30 555010", "must begin with + in place of 00", "+4930555010"),
+        ("0415 555", "must begin with + and the code of its country", None),
+        ("4155550100", "must begin with + and the code of its country", None),
+        ("+49 30 555010 ext. 5", "has an extension", "+4930555010"),
+        ("+49 30 555010 x5", "has an extension", "+4930555010"),
+        ("+49 30 555010#5", "has an extension", "+4930555010"),
+        ("+1-800-FLOWERS", "has letters in it", "+18003569377"),
+        ("tel:+49-30-555010", "has letters in it", "+4930555010"),
+        ("+14155550100 / +14155550101", "must be one phone number", None),
+        ("+49*30555010", "must hold nothing but +, digits and spacing", "+4930555010"),
+        ("+911", "is too short", None),
+        ("+15550100", "is without its area code", None),
+        ("+12345678901234", "is too long for a phone number of its country", None),
+        ("+999123456789", "does not begin with the code of a country", None),
+        ("+" + "1" * 5000, "is too long for a phone number", None),
+        ("", "must not be empty", None),
+    ],
+)
+def test_phone_number_that_nobody_can_call_is_refused(written: str, says: str, meant: str | None) -> None:
+    with pytest.raises(OpenCXArgumentError) as wrong:
+        PhoneAgentChanges(handoff_phone_number=written)
+    message = str(wrong.value)
+    assert message.startswith("handoff_phone_number: ")
+    assert says in message
+    assert (message.rpartition("; did you mean ")[2] == f"{meant!r}?") is (meant is not None)
+    if meant is not None:
+        assert PhoneAgentChanges(handoff_phone_number=meant).handoff_phone_number == meant
+
+
+@pytest.mark.parametrize(
+    ("written", "sent"),
+    [
+        ("EN", ["en"]),
+        (["EN", "en", "Es"], ["en", "es"]),
+        ("pt-BR", ["pt-BR"]),
+        ("zh-Hans", ["zh-Hans"]),
+        ("es-419", ["es-419"]),
+        ("fil", ["fil"]),
+    ],
+)
+def test_language_is_sent_as_codes(written: object, sent: list[str]) -> None:
+    assert PhoneAgentChanges.parse({"language": written}).body() == {"language": sent}
+
+
+RENDERED_LISTS = ["['en', 'fr']", '["en"]', "('en', 'fr')", "[]", " ['a']\n", "[1]"]
+LIST_FIELDS = ["language", "instructions", "action_ids", "data_collection_fields"]
+
+
+@pytest.mark.parametrize("field", LIST_FIELDS)
+@pytest.mark.parametrize("text", RENDERED_LISTS)
+def test_list_of_which_a_template_made_text_is_refused_with_the_way_to_pass_one(field: str, text: str) -> None:
+    with pytest.raises(OpenCXArgumentError) as wrong:
+        PhoneAgentChanges.parse({field: text})
+    assert str(wrong.value) == (
+        f"{field}: must be a list, and is text that was one: a template gives text. Give the output of a task"
+        " (task.output), or set render_template_as_native_obj=True in the Dag"
+    )
+
+
+@pytest.mark.parametrize("field", LIST_FIELDS[1:])
+def test_one_text_is_no_list_of_texts(field: str) -> None:
+    with pytest.raises(OpenCXArgumentError, match=f"^{field}: must be a list of texts, and is one text$"):
+        PhoneAgentChanges.parse({field: "Ask for the name"})
+
+
+@pytest.mark.parametrize(
+    ("language", "says"),
+    [
+        ("en,fr", "'en,fr' is several codes in one text; write a list: ['en', 'fr']"),
+        ("en, pt-BR", "'en, pt-BR' is several codes in one text; write a list: ['en', 'pt-BR']"),
+        ("en fr", "is several codes in one text"),
+        ("English", "did you mean 'en'?"),
+        ("FRANÇAIS", "did you mean 'fr'?"),
+        ("日本語", "did you mean 'ja'?"),
+        ("en_US", "did you mean 'en-US'?"),
+        ("multi", "'multi' is not the code of a language, such as 'en', 'pt-BR' or 'zh-Hans'"),
+        ("e", "is not the code of a language"),
+        ("en-", "is not the code of a language"),
+        ("\uff45\uff4e", "is not the code of a language"),
+        ("None", "is not the code of a language"),
+        ("x" * 100_000, "is not the code of a language"),
+        ("", "must name at least one language code"),
+        (["en", " "], "must name at least one language code"),
+        (["en", "English"], "did you mean 'en'?"),
+    ],
+)
+def test_language_that_is_no_code_is_refused(language: object, says: str) -> None:
+    with pytest.raises(OpenCXArgumentError) as wrong:
+        PhoneAgentChanges.parse({"language": language})
+    assert str(wrong.value).startswith("language: ")
+    assert says in str(wrong.value)

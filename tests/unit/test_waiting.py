@@ -22,7 +22,8 @@ from airflow_provider_opencx.exceptions import (
 )
 from airflow_provider_opencx.phone_agents.plan import PhoneAgents
 from airflow_provider_opencx.phone_agents.waiting import Wait, next_poll_in, success
-from airflow_provider_opencx.resources.phone_agents import PhoneAgent, normalize_phone_number
+from airflow_provider_opencx.phone_numbers import normalize_phone_number
+from airflow_provider_opencx.resources.phone_agents import PhoneAgent
 
 
 def listed(*agents: PhoneAgent) -> PhoneAgents:
@@ -198,14 +199,18 @@ def test_wait_names_who_has_no_number_and_who_is_missing() -> None:
             ["Appointment reminder"],
             "named 'Apointment reminder' yet (there is 'Appointment reminder')",
         ),
-        ("appointment reminder", ["Appointment reminder"], "yet (there is 'Appointment reminder')"),
+        (
+            "appointment reminder",
+            ["Appointment reminder"],
+            "yet (there is phone agent 'Appointment reminder' (0), whose name differs only in letter case)",
+        ),
         (
             "Appointment reminder",
             ["Survey", None],
             "No phone agent is named 'Appointment reminder' yet. The wait goes on.",
         ),
         (["Survey 1", "Survey 2", "Poll"], ["Survey 1"], "No phone agent is named 'Survey 2' or 'Poll' yet. The wait"),
-        ("a" * 101, ["a" * 100], f"named '{'a' * 100}...' yet. The wait"),
+        ("a" * 118, ["a" * 110], f"named '{'a' * 100}...' yet. The wait"),
         ("Survey 1", [f"Survey {number}" for number in range(2, 203)], "No phone agent is named 'Survey 1' yet. The"),
     ],
 )

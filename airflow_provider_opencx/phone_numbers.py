@@ -1,0 +1,96 @@
+"""Telephone numbers: without their spacing, to compare them, and in E.164, to send them.
+
+A number that is sent is judged by Google's libphonenumber, which is loaded when the first one is judged. It must be
+possible in its country. It need not be in a range that is known to be in use: new ranges come every month.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Sequence
+
+from airflow_provider_opencx.text import shortened, without_invisible
+
+_SPACING = re.compile(r"[\s().\-/\N{HYPHEN}-\N{HORIZONTAL BAR}\N{MINUS SIGN}]")
+_INTERNATIONAL = re.compile(r"\+[0-9]+")
+_EXTENSION = re.compile(r"(?:ext(?:ension)?|x|#|;ext=|,)\.?:?[0-9]+$", re.IGNORECASE)
+_LONGEST = 60
+
+_PROBLEMS: Sequence[tuple[Callable[[str], object], str]] = (
+    (lambda compact: len(compact) > _LONGEST, "is too long for a phone number"),
+    (lambda compact: compact.count("+") > 1, "must be one phone number"),
+    (_EXTENSION.search, "has an extension, to which no call can be handed"),
+    (lambda compact: any(map(str.isalpha, compact)), "has letters in it"),
+    (lambda compact: without_invisible(compact) != compact, "has invisible characters in it"),
+    (lambda compact: re.search(r"[^\D0-9]", compact), "has digits other than 0 to 9"),
+    (lambda compact: compact.startswith("00"), "must begin with + in place of 00"),
+    (lambda compact: compact[0] != "+", "must begin with + and the code of its country, such as '+14155550100'"),
+    (lambda compact: not _INTERNATIONAL.fullmatch(compact), "must hold nothing but +, digits and spacing"),
+)
+"""What can be wrong with a number without its spacing, wherever it is: whether it is so, and how to say it."""
+
+
+def normalize_phone_number(phone_number: str) -> str:
+    """Return a phone number without spacing: ``"+1 (415) 555-0100"`` becomes ``"+14155550100"``."""
+    return _SPACING.sub("", phone_number)
+
+
+def e164(phone_number: str) -> str:
+    """Return a phone number as it is sent: in E.164, such as ``"+14155550100"``.
+
+    Spacing, dots, dashes and parentheses are removed, and nothing else is changed.
+
+    :raises ValueError: saying why it is not such a number, and which one was probably meant.
+    """
+    compact = normalize_phone_number(phone_number)
+    if not compact:
+        raise ValueError("must not be empty; None is no number")
+    problem = next((problem for is_wrong, problem in _PROBLEMS if is_wrong(compact)), None) or _impossible(compact)
+    if problem is not None:
+        raise ValueError(f"{shortened(phone_number, 40)!r} {problem}{_hint(compact)}")
+    return compact
+
+
+def _impossible(compact: str) -> str | None:
+    """Return why there can be no such number in its country, ``None`` if there can."""
+    from phonenumbers import (
+        NumberParseException,
+        PhoneNumberFormat,
+        ValidationResult,
+        format_number,
+        is_possible_number_with_reason,
+        parse,
+    )
+
+    try:
+        parsed = parse(compact)
+    except NumberParseException as unreadable:
+        return {
+            NumberParseException.INVALID_COUNTRY_CODE: "does not begin with the code of a country",
+            NumberParseException.TOO_LONG: "is too long for a phone number",
+        }.get(unreadable.error_type, "is too short for a phone number")
+    if format_number(parsed, PhoneNumberFormat.E164) != compact:
+        return "has digits in it that are dialled only inside its country, such as (0)"
+    return {
+        ValidationResult.IS_POSSIBLE: None,
+        ValidationResult.IS_POSSIBLE_LOCAL_ONLY: "is without its area code",
+        ValidationResult.TOO_SHORT: "is too short for a phone number of its country",
+        ValidationResult.TOO_LONG: "is too long for a phone number of its country",
+    }.get(is_possible_number_with_reason(parsed), "has a length that no phone number of its country has")
+
+
+def _hint(compact: str) -> str:
+    """Return the question for the number that was probably meant; nothing if none can be told."""
+    from phonenumbers import NumberParseException, PhoneNumberFormat, format_number, parse
+
+    plain = unicodedata.normalize("NFKC", without_invisible(compact[:_LONGEST]))
+    international = f"+{plain[2:]}" if plain.startswith("00") else plain
+    if international.count("+") != 1:
+        return ""
+    try:
+        meant = format_number(parse(international), PhoneNumberFormat.E164)
+    except NumberParseException:
+        return ""
+    is_another = meant != compact and _impossible(meant) is None
+    return f"; did you mean {meant!r}?" if is_another else ""
