@@ -44,6 +44,7 @@ from airflow_provider_opencx.phone_agents.plan import (
     require_agent,
 )
 from airflow_provider_opencx.phone_agents.progress import Planned, Result
+from airflow_provider_opencx.phone_agents.secrets import check_no_secret
 from airflow_provider_opencx.phone_agents.writes import Outcome
 from airflow_provider_opencx.resources.phone_agents import PhoneAgent, PhoneAgentChanges, PhoneAgentSpec
 from airflow_provider_opencx.text import shortened
@@ -83,6 +84,7 @@ def create(
     """
     check_choice("if_exists", if_exists, get_args(IfExists))
     _check_on_mismatch(on_mismatch)
+    check_no_secret([spec], client.settings)
     agents = _list_before_creating(client, [spec], is_retry)
     replan = partial(plan_create, spec, if_exists=if_exists, allow_near_name=allow_near_name)
     planned = _planned(spec, replan, agents)
@@ -106,6 +108,7 @@ def upsert(
     :param intents: where the intent of a create survives this process.
     """
     _check_on_mismatch(on_mismatch)
+    check_no_secret([spec], client.settings)
     agents = _list_before_creating(client, [spec], is_retry)
     planned = _planned(spec, partial(plan_upsert, spec, allow_near_name=allow_near_name), agents)
     _warn_of_near(planned.plan)
@@ -126,6 +129,7 @@ def update(
     the id.
     """
     _check_on_mismatch(on_mismatch)
+    check_no_secret([changes], client.settings)
     replan = partial(_plan_update, changes, agent_id, agent_name)
     pauses = FIND_NAME_AFTER if agent_id is None else FIND_ID_AFTER
     agents = list_until(client, lambda agents: _is_there(replan(agents)), pauses, list_agents(client))
@@ -152,6 +156,7 @@ def plan_fleet(
     :param allow_near_name: whether an agent may be created beside another whose name is near.
     :param is_retry: whether an earlier try may have sent creates: the list is then read for some 15 s.
     """
+    check_no_secret(specs, client.settings)
     agents = _list_before_creating(client, specs, is_retry)
     plan = fleet.plan_fleet(specs, agents, connection, allow_near_name=allow_near_name)
     for step in plan.steps:

@@ -1,0 +1,49 @@
+"""Keeps the connection's secrets out of declarations: an agent would say the key to whoever it calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from pydantic import JsonValue
+
+from airflow_provider_opencx.client.settings import ClientSettings
+from airflow_provider_opencx.exceptions import OpenCXArgumentError
+from airflow_provider_opencx.resources.phone_agents import PhoneAgentChanges
+from airflow_provider_opencx.text import shortened
+
+SHORTEST_SECRET = 8
+"""Characters that a secret has at least to be looked for: a shorter one stands in texts by chance."""
+
+
+def check_no_secret(declared: Iterable[PhoneAgentChanges], settings: ClientSettings) -> None:
+    """Check that no declaration holds the API key, or the password of the Redis, in any field.
+
+    :param declared: the declarations, before anything is sent or stored.
+    :param settings: those of the client, with its secrets.
+    :raises OpenCXArgumentError: naming the agent and the field, and never the secret.
+    """
+    secrets = [secret for secret in settings.secrets if len(secret) >= SHORTEST_SECRET]
+    for changes in declared:
+        for field, value in changes.declared_fields.items():
+            if _holds([field, value], secrets):
+                name = _without(changes.name or "", secrets)
+                of_agent = f" of phone agent {shortened(name)!r}" if name else ""
+                raise OpenCXArgumentError(
+                    f"{_without(field, secrets)}{of_agent}: holds a secret of {settings.name}: its API key, or the"
+                    " password of its Redis. Nothing was sent. A template that reads the connection"
+                    " ({{ conn... }}) has put it there, or a text was copied from the wrong place."
+                )
+
+
+def _holds(value: JsonValue, secrets: Sequence[str]) -> bool:
+    if isinstance(value, str):
+        return any(secret in value for secret in secrets)
+    if isinstance(value, dict):
+        return _holds([*value, *value.values()], secrets)
+    return isinstance(value, list) and any(_holds(part, secrets) for part in value)
+
+
+def _without(text: str, secrets: Sequence[str]) -> str:
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    return text
