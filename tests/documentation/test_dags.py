@@ -15,6 +15,11 @@ AIRFLOW_THAT_HAS_IT = {"no_worker.py": "3.3", "patient_retries.py": "3.3"}
 
 # What the agents are after a run, field by field; what is not written here is as the service chooses.
 LEFT_BEHIND = {
+    "braces": [
+        {"name": "Raw", "first_message": "Hi {{ name }} in Boston"},
+        {"name": "Text", "first_message": "Hi {{ name }} in Boston"},
+        {"name": "Literal", "first_message": "Hi {{ name }}"},
+    ],
     "create_agent": [{"name": "Front desk", "type": "inbound", "language": ["en"]}],
     "fleet_from_file": [
         {"name": "Reminder, English and Spanish", "language": ["en", "es"], "handoff_phone_number": "+14155550100"},
