@@ -29,6 +29,7 @@ from airflow_provider_opencx.phone_agents.plan import (
     Refuse,
     Unchanged,
     Update,
+    comparable_form,
     plan_upsert,
 )
 from airflow_provider_opencx.resources.phone_agents import (
@@ -84,8 +85,8 @@ class Step:
         if self.agent_id is not None and not self.drift:
             return True
         changes = approved.get("changes")
-        known = {_canonical(change) for change in changes} if isinstance(changes, list) else set()
-        return approved.get("action") == self.action and all(_canonical(change) in known for change in self._changes())
+        known = {*map(_meaning_of, changes)} if isinstance(changes, list) else set()
+        return approved.get("action") == self.action and all(_meaning_of(change) in known for change in self._changes())
 
     def plan_again(self, agents: PhoneAgents, approved: Mapping[str, JsonValue] | None) -> Plan:
         """Return the plan for the agent from another list of the agents; a refusal, if that was not approved.
@@ -116,7 +117,8 @@ class Step:
         ]
 
     def _declaration(self) -> str:
-        return sha256(_canonical(self.spec.declared_fields).encode()).hexdigest()
+        declared = {field: comparable_form(field, value) for field, value in self.spec.declared_fields.items()}
+        return sha256(_canonical(declared).encode()).hexdigest()
 
 
 @dataclass
@@ -332,6 +334,15 @@ def _code(text: str) -> str:
     inner = f" {text} " if longest else text
     # Of several blanks in a row a browser shows one, and a bar ends the cell even in code.
     return f"{fence}{inner}{fence}".replace("  ", "\N{NO-BREAK SPACE}" * 2).replace("|", "\\|")
+
+
+def _meaning_of(change: JsonValue) -> str:
+    """Return a text that is the same for two changes of one meaning."""
+    if not isinstance(change, dict):
+        return _canonical(change)
+    field = str(change.get("field"))
+    forms = [comparable_form(field, change.get(side)) for side in ("actual", "wanted")]
+    return _canonical([field, *forms])
 
 
 def _canonical(value: object) -> str:
