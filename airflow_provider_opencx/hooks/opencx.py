@@ -186,7 +186,8 @@ class OpenCXHook(BaseHook):
         """Apply the plan of a fleet, one write for each agent that differs, and return the agents as declared.
 
         An agent that fails does not hold up the others. Where its error says that theirs would fail as well (a key that
-        is rejected, a service that asks to wait, five failures in a row), nothing more is sent.
+        is rejected, a service that asks to wait, five failures in a row, also refusals for the same reason), nothing
+        more is sent.
 
         :param plan: what :meth:`plan_phone_agents` returned. Where that was a while ago, or the plan was applied
             before, the list is read again before a create, and an agent that exists by now is not created once more.

@@ -642,7 +642,8 @@ class OpenCXSyncPhoneAgentsOperator(FleetBaseOperator):
 
     An agent that fails does not hold up the others: they are written, then the task fails, naming each that did. The
     next try makes a new plan, and so does only what is left. Where a failure says that the others would fail as well (a
-    rejected key, a service that asks to wait, five failures in a row), nothing more is sent in this try.
+    rejected key, a service that asks to wait, five failures in a row, also refusals for the same reason), nothing more
+    is sent in this try.
 
     :param agents: the declarations, each a mapping of the fields that :class:`PhoneAgentBaseOperator` takes,
         ``name`` among them; or the path of a YAML or JSON file that holds such a list, alone or under the key

@@ -461,11 +461,14 @@ def test_plan_table_shows_new_value_in_full(plan_fleet: Fleet) -> None:
     assert repr(LONG) in plan["table"]
 
 
-def test_fleet_sends_every_refused_write_and_reports_briefly(sync: Fleet, simulator: Simulator) -> None:
+def test_fleet_stops_at_equal_refusals_and_reports_briefly(sync: Fleet, simulator: Simulator) -> None:
     simulator.fail("createPhoneAgent", Respond(422, error_body(422, "no such voice" * 10)), times=None)
     names = [f"agent {number}" for number in range(200)]
-    sync([{"name": name} for name in names])
-    assert [write.body["name"] for write in simulator.writes] == names  # type: ignore[index]  # each body is an agent
+    run = sync([{"name": name} for name in names], retries=2)
+    assert (run.state, run.tries("fleet")) == ("failed", 1)
+    written = [write.body["name"] for write in simulator.writes]  # type: ignore[index]  # each body is an agent
+    assert written == names[:FAILURES_IN_A_ROW]
+    assert "Nothing was sent for it, because others failed: POST /phone" in str(sync.errors[0])
     assert list(sync.errors[0].failures) == names  # type: ignore[attr-defined]  # it is an OpenCXFleetError
     assert all(repr(name) in str(sync.errors[0]) for name in names)
     assert len(str(sync.errors[0])) < 20_000
