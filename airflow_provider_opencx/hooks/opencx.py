@@ -196,10 +196,17 @@ class OpenCXHook(BaseHook):
         :param intents: where creates are recorded before they are sent, so that another try knows of them; ``None``
             records nothing.
         :raises OpenCXPlanRefusedError: before the first write, if an agent cannot be brought to its declaration, or the
-            plan is not the approved one.
+            plan is not the approved one, or is for another organization.
         :raises OpenCXFleetError: naming each agent that failed, after the others were written.
         """
-        return reconcile.apply_fleet(self.get_conn(), plan, approved=approved, on_mismatch=on_mismatch, intents=intents)
+        return reconcile.apply_fleet(
+            self.get_conn(),
+            plan,
+            connection=self.opencx_conn_id,
+            approved=approved,
+            on_mismatch=on_mismatch,
+            intents=intents,
+        )
 
     def list_voices(self) -> list[Voice]:
         """Return the voices that can be given as ``voice_id``."""

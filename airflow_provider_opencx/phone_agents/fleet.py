@@ -9,7 +9,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
 from typing import TypeVar, cast
@@ -22,6 +22,7 @@ from airflow_provider_opencx.exceptions import (
     OpenCXPlanChangedError,
     OpenCXPlanRefusedError,
 )
+from airflow_provider_opencx.phone_agents.organization import Organization
 from airflow_provider_opencx.phone_agents.plan import (
     Create,
     PhoneAgents,
@@ -127,13 +128,13 @@ class FleetPlan:
 
     :param steps: one for each declared agent, in the declared order.
     :param undeclared: agents that exist and are not declared: they are reported, and never touched.
-    :param connection: the id of the connection over which it was made.
+    :param organization: the organization for which it was made.
     :param agents: the list of agents from which it was made. Before a create, the list is read again.
     """
 
     steps: tuple[Step, ...]
     undeclared: tuple[PhoneAgent, ...] = ()
-    connection: str = ""
+    organization: Organization = field(default_factory=Organization)
     agents: PhoneAgents = field(default_factory=lambda: PhoneAgents([]), compare=False, repr=False)
 
     @property
@@ -179,7 +180,7 @@ class FleetPlan:
     def as_dict(self) -> dict[str, JsonValue]:
         """Return the plan as plain JSON: what the plan operator returns, and what can be approved."""
         return {
-            "connection": self.connection,
+            **self.organization.as_dict(),
             "agents": [step.as_dict() for step in self.steps],
             "undeclared": [{"id": agent.id, "name": agent.name} for agent in self.undeclared],
             "changes": sum(step.plan.writes for step in self.steps),
@@ -227,10 +228,12 @@ class FleetPlan:
 
     def _check_approved(self, plan: Mapping[str, JsonValue]) -> None:
         approved = _entries(plan)
-        if plan.get("connection") != self.connection:
+        organization = Organization.of_plan(plan)
+        if not organization.is_still(self.organization):
             raise OpenCXPlanChangedError(
-                f"Nothing was sent, because the plan was approved for connection {plan.get('connection')!r}, and this"
-                f" is {self.connection!r}."
+                f"Nothing was sent, because the plan was approved for {organization}, and this is {self.organization}."
+                " Apply it over the connection over which it was made, or start a new Dag run, and have its plan"
+                " approved."
             )
         changed = [step for step in self.steps if not step.is_approved_by(approved.get(step.spec.agent_name))]
         names = [step.spec.agent_name for step in changed]
@@ -248,18 +251,20 @@ def _not_approved(unsent: str, changed: Sequence[Step], names: Sequence[str]) ->
     )
 
 
-def plan_fleet(specs: Sequence[PhoneAgentSpec], agents: PhoneAgents, connection: str = "") -> FleetPlan:
+def plan_fleet(
+    specs: Sequence[PhoneAgentSpec], agents: PhoneAgents, organization: Organization | None = None
+) -> FleetPlan:
     """Plan for exactly one agent of each declared name, as declared.
 
     :param specs: the declarations, as :func:`parse_fleet` returns them.
     :param agents: all agents that exist.
-    :param connection: the id of the connection over which they were listed.
+    :param organization: the organization whose agents they are; its id is the one that they show.
     """
     declared = {spec.agent_name for spec in specs}
     return FleetPlan(
         steps=tuple(Step(spec, plan_upsert(spec, agents)) for spec in specs),
         undeclared=tuple(agent for agent in agents if normalize_name(agent.name or "") not in declared),
-        connection=connection,
+        organization=replace(organization or Organization(), org_id=agents.org_id),
         agents=agents,
     )
 
@@ -359,7 +364,7 @@ def checked_plan(approved: object) -> Mapping[str, JsonValue]:
 def _entries(approved: object) -> dict[str, Mapping[str, JsonValue]]:
     entries = approved.get("agents") if isinstance(approved, Mapping) else None
     if isinstance(entries, list) and all(isinstance(entry, Mapping) for entry in entries):
-        return {str(entry.get("name")): entry for entry in entries}
+        return {normalize_name(str(entry.get("name"))): entry for entry in entries}
     raise OpenCXArgumentError(
         "approved_plan: must be what OpenCXPlanPhoneAgentsOperator returned; hand it over as the output of that task"
     )

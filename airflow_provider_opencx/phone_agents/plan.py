@@ -96,6 +96,12 @@ class PhoneAgents:
                 agents.setdefault(tidied(agent.name), []).append(agent)
         return agents
 
+    @cached_property
+    def org_id(self) -> str | None:
+        """The id of their organization; ``None`` if there are no agents, or they do not all show the same."""
+        shown = {agent.org_id if isinstance(agent.org_id, str) else None for agent in self}
+        return shown.pop() if len(shown) == 1 else None
+
     def lacks_most_of(self, other: PhoneAgents) -> bool:
         """Return whether more than half of the agents of another list are not in this one."""
         return sum(agent.id not in self._by_id for agent in other) > len(other) / 2

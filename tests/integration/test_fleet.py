@@ -383,7 +383,8 @@ def test_approval_refuses_plan_of_other_connection(
     plan = approved(sync)
     monkeypatch.setenv("AIRFLOW_CONN_ANOTHER", os.environ["AIRFLOW_CONN_OPENCX_DEFAULT"])
     assert sync(approved_plan=plan, opencx_conn_id="another").state == "failed"
-    assert "approved for connection 'opencx_default', and this is 'another'" in str(sync.errors[0])
+    assert "approved for an organization of unknown id (connection 'opencx_default', " in str(sync.errors[0])
+    assert "and this is an organization of unknown id (connection 'another', " in str(sync.errors[0])
     assert simulator.writes == []
 
 
