@@ -552,19 +552,17 @@ class FleetBaseOperator(BaseOperator, OpenCXHookMixin):
             parse_fleet(self.agents)  # says what it must be
 
     def _plan(self, *, is_retry: bool) -> FleetPlan:
-        """Return the plan for the fleet, after logging it as a table."""
+        """Return the plan for the fleet, after logging it."""
         from airflow_provider_opencx.phone_agents.fleet import parse_fleet
 
         plan = self.hook.plan_phone_agents(parse_fleet(self._declarations()), is_retry=is_retry)
-        lines = plan.table.splitlines()
+        lines = plan.text.split("\n")
         if len(lines) > _MOST_LOGGED:
             lines = [
                 *lines[:_MOST_LOGGED],
                 f"... and {len(lines) - _MOST_LOGGED} more lines, which the XCom of the plan has.",
             ]
         self.log.info("\n".join([f"Plan: {plan.summary}", *lines]))
-        if plan.undeclared:
-            self.log.info(plan.report_of_undeclared())
         return plan
 
     def _declarations(self) -> object:

@@ -1,14 +1,13 @@
 """A fleet: many declarations, one plan. Pure; sends nothing.
 
-The plan is shown to people as a table, and handed from task to task as plain JSON.
+The plan is shown to people in words, and handed from task to task as plain JSON.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
@@ -33,6 +32,8 @@ from airflow_provider_opencx.phone_agents.plan import (
     comparable_form,
     plan_upsert,
 )
+from airflow_provider_opencx.phone_agents.plan_document import Document, to_markdown, to_text
+from airflow_provider_opencx.phone_agents.plan_words import document_of
 from airflow_provider_opencx.resources.phone_agents import (
     PhoneAgent,
     PhoneAgentChanges,
@@ -153,29 +154,19 @@ class FleetPlan:
         )
 
     @cached_property
-    def table(self) -> str:
-        """The plan as a table in Markdown, with a row for each field that changes; empty if none does.
+    def document(self) -> Document:
+        """The plan as people read it: what needs attention first; of long values a part, and a count of the rest."""
+        return document_of(self)
 
-        Values are shown as code, so that none of them is rendered as Markdown, a picture or a link.
-        """
-        rows = [(_code(name), action, _code(change)) for name, action, change in self._rows()]
-        if not rows:
-            return ""
-        rows.insert(0, ("agent", "action", "field: old -> new"))
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = [" | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
-        ruler = " | ".join("-" * width for width in widths)
-        return "\n".join(f"| {line} |" for line in (lines[0], ruler, *lines[1:]))
+    @property
+    def markdown(self) -> str:
+        """The plan as people read it, in Markdown: for an approval in Airflow's pages."""
+        return to_markdown(self.document)
 
-    def _rows(self) -> Iterator[tuple[str, str, str]]:
-        for step in self.steps:
-            name = repr(shortened(step.spec.agent_name))
-            if isinstance(step.plan, Refuse):
-                yield name, step.action, str(step.plan.error)
-            for change in step.plan.differences:
-                # A new agent has its name in the first column.
-                if change.field != "name" or not isinstance(step.plan, Create):
-                    yield name, step.action, change.in_full()
+    @property
+    def text(self) -> str:
+        """The plan as people read it, in plain text: for a log or a terminal."""
+        return to_text(self.document)
 
     def as_dict(self) -> dict[str, JsonValue]:
         """Return the plan as plain JSON: what the plan operator returns, and what can be approved."""
@@ -185,12 +176,8 @@ class FleetPlan:
             "undeclared": [{"id": agent.id, "name": agent.name} for agent in self.undeclared],
             "changes": sum(step.plan.writes for step in self.steps),
             "summary": self.summary,
-            "table": self.table,
+            "markdown": self.markdown,
         }
-
-    def report_of_undeclared(self) -> str:
-        """Return the undeclared agents in a sentence, with as many names as fit a log line."""
-        return f"Not declared, and left alone: {listed([agent.label for agent in self.undeclared], _MOST_NAMED)}."
 
     def check_drift(self) -> None:
         """Check that every agent is as declared.
@@ -330,15 +317,6 @@ def _drift_of(step: Step) -> str:
     if isinstance(step.plan, Create):
         return f"{name} does not exist"
     return f"{name} ({shortened(listed(step.drift), 200)})"
-
-
-def _code(text: str) -> str:
-    """Return a text as code in a cell of a Markdown table, with every character unchanged."""
-    longest = max(map(len, re.findall("`+", text)), default=0)
-    fence = "`" * (longest + 1)
-    inner = f" {text} " if longest else text
-    # Of several blanks in a row a browser shows one, and a bar ends the cell even in code.
-    return f"{fence}{inner}{fence}".replace("  ", "\N{NO-BREAK SPACE}" * 2).replace("|", "\\|")
 
 
 def _meaning_of(change: JsonValue) -> str:

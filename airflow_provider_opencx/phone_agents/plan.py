@@ -146,11 +146,6 @@ class Difference:
         actual, wanted = (text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..." for text in self._texts())
         return f"{self.field}: {actual} -> {wanted}"
 
-    def in_full(self) -> str:
-        """Return the difference in full, but for what both values have in common at their ends."""
-        actual, wanted = self._texts()
-        return f"{self.field}: {actual} -> {wanted}"
-
     def _texts(self) -> tuple[str, str]:
         """Return both values; of long ones only the part where they differ."""
         actual, wanted = repr(self.actual), repr(self.wanted)
@@ -163,13 +158,18 @@ class Difference:
 
 @dataclass(frozen=True)
 class Create:
-    """No agent has the name: create one."""
+    """No agent has the name: create one.
+
+    :param spec: the declaration.
+    :param near: agents whose names differ from the declared one in next to nothing.
+    """
 
     action: ClassVar[str] = "create"
     decision: ClassVar[Decision] = "created"
     writes: ClassVar[bool] = True
 
     spec: PhoneAgentSpec
+    near: tuple[PhoneAgent, ...] = ()
 
     def __str__(self) -> str:
         return f"create phone agent {shortened(self.spec.agent_name)!r}"
