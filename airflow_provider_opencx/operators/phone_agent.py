@@ -578,7 +578,7 @@ class FleetBaseOperator(BaseOperator, OpenCXHookMixin):
 class OpenCXPlanPhoneAgentsOperator(FleetBaseOperator):
     """Show what :class:`OpenCXSyncPhoneAgentsOperator` would do for a fleet, and write nothing: one read.
 
-    The plan is logged as a table, and returned: for a person to approve, and for a sync to carry out.
+    The plan is logged in words, and returned: for a person to approve, and for a sync to carry out.
 
     With ``fail_on_changes=True`` it is an alarm: it fails where an agent is not as declared, because somebody changed
     it, or deleted it. A declared ``None`` for which the service chose a value of its own is no such case.
@@ -586,10 +586,10 @@ class OpenCXPlanPhoneAgentsOperator(FleetBaseOperator):
     :param agents: the declarations, as in :class:`OpenCXSyncPhoneAgentsOperator`. (templated)
     :param fail_on_changes: fail if an agent is not as declared. Default ``False``. (templated)
     :param opencx_conn_id: the connection. Default ``opencx_default``. (templated)
-    :return: the plan: a dict of ``connection`` (its id), ``agents`` (each with ``name``, ``id``, ``action``,
-        ``changes``, which have ``field``, ``actual`` and ``wanted``, and ``declaration``, a digest), ``undeclared``
-        (each with ``id`` and ``name``), ``changes`` (the number of writes), ``summary`` (a sentence) and ``table``
-        (Markdown).
+    :return: the plan: a dict of ``org_id``, ``connection`` (its id) and ``base_url``, ``agents`` (each with ``name``,
+        ``id``, ``action``, ``changes``, which have ``field``, ``actual`` and ``wanted``, and ``declaration``, a
+        digest), ``undeclared`` (each with ``id`` and ``name``), ``changes`` (the number of writes), ``summary`` (a
+        sentence) and ``markdown`` (what a person reads).
     :raises OpenCXDriftError: with ``fail_on_changes``, if an agent is not as declared.
     :raises OpenCXPlanRefusedError: if an agent cannot be brought to its declaration.
     :raises OpenCXError: see :mod:`airflow_provider_opencx.exceptions`.
@@ -633,7 +633,7 @@ class OpenCXPlanPhoneAgentsOperator(FleetBaseOperator):
 class OpenCXSyncPhoneAgentsOperator(FleetBaseOperator):
     """Keep a whole fleet of phone agents as declared, in one task: one list, one plan, one write where one differs.
 
-    The plan is logged as a table, and pushed as the XCom ``plan`` before the first write. A name that is declared
+    The plan is logged in words, and pushed as the XCom ``plan`` before the first write. A name that is declared
     twice, or that several existing agents have, and whatever else stands in the way of a declaration, is refused before
     the first write. Agents that exist and are not declared are reported, and never touched. To see the plan first, use
     :class:`OpenCXPlanPhoneAgentsOperator`.

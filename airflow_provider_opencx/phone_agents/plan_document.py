@@ -41,8 +41,8 @@ def quoted(text: str, longest: int = LONGEST_VALUE) -> Quoted:
 
 Words: TypeAlias = tuple[str | Quoted, ...]
 
-Mark: TypeAlias = Literal["-", "+", " "]
-"""What happens to a line of a text: it is removed, it is added, or it is in both."""
+Mark: TypeAlias = Literal["removed: ", "added: ", ""]
+"""What happens to a line of a text; nothing to one that is there before and after."""
 
 
 @dataclass(frozen=True)
@@ -96,11 +96,10 @@ def _markdown_of(block: Block) -> Iterator[str]:
     if block.heading:
         yield f"#### {_joined(map(_code, block.heading))}\n"
     for line in block.lines:
-        yield f"- {_joined(map(_code, line.words))}"
-        if line.excerpt:
-            excerpt = [f"{each.mark} {_joined(map(_plain, each.words))}" for each in line.excerpt]
-            fence = "`" * max(3, _longest_fence("\n".join(excerpt)) + 1)
-            yield "\n".join(f"  {text}" for text in (f"{fence}text", *excerpt, fence))
+        words = _joined(map(_code, line.words))
+        yield f"- {words}" if block.heading else f"{words}\n"
+        # Not a block of code, which Airflow's pages do not wrap: the end of a long line would be out of sight.
+        yield from (f"  - {each.mark}{_joined(map(_code, each.words))}" for each in line.excerpt)
     yield ""
 
 
@@ -109,7 +108,7 @@ def _text_of(block: Block) -> Iterator[str]:
         yield _joined(map(_in_marks, block.heading))
     for line in block.lines:
         yield f"    {_joined(map(_in_marks, line.words))}" if block.heading else _joined(map(_in_marks, line.words))
-        yield from (f"        {each.mark} {_joined(map(_plain, each.words))}" for each in line.excerpt)
+        yield from (f"        {each.mark}{_joined(map(_in_marks, each.words))}" for each in line.excerpt)
     yield ""
 
 
@@ -125,8 +124,8 @@ def _code(word: str | Quoted) -> str:
     if isinstance(word, str):
         return word
     if not word.text:
-        return "(an empty text)"
-    fence = "`" * (_longest_fence(word.text) + 1)
+        return "(empty)"
+    fence = "`" * (max(map(len, re.findall("`+", word.text)), default=0) + 1)
     # A browser shows one of several blanks in a row, and Markdown drops those at the ends of code.
     text = re.sub(r"^ | $|(?<= ) ", "\N{NO-BREAK SPACE}", word.text)
     padded = f" {text} " if "`" in (text[0], text[-1]) else text
@@ -138,7 +137,3 @@ def _in_marks(word: str | Quoted) -> str:
         return word
     text = word.text.replace("\N{RIGHT DOUBLE QUOTATION MARK}", "\\u201d")
     return f"\N{LEFT DOUBLE QUOTATION MARK}{text}\N{RIGHT DOUBLE QUOTATION MARK}{word.more}"
-
-
-def _longest_fence(text: str) -> int:
-    return max(map(len, re.findall("`+", text)), default=0)

@@ -135,12 +135,12 @@ def _opening(plan: FleetPlan, hidden: int) -> Iterator[Line]:
 
 def _place(organization: Organization) -> Words:
     parts = {
-        "organization ": organization.org_id,
+        "Organization ": organization.org_id,
         "connection ": organization.connection,
         "service ": organization.base_url,
     }
-    words = [(what, quoted(value)) for what, value in parts.items() if value]
-    return tuple(word for number, part in enumerate(words) for word in (", " * bool(number), *part))
+    known = [(what, quoted(value)) for what, value in parts.items() if value]
+    return tuple(word for number, part in enumerate(known) for word in ((", ", *part) if number else part))
 
 
 def _heading(step: Step) -> Words:
@@ -172,14 +172,14 @@ def _renamed_perhaps(plan: FleetPlan) -> Iterator[Block]:
             (
                 Line(
                     (
-                        f"{_agents(created)} will be created, and {_agents_are(len(plan.undeclared))} there that"
-                        " nobody declared: see the end.",
+                        f"{_agents(created)} will be created, and {_agents(len(plan.undeclared))} outside this fleet"
+                        f" {'exists' if len(plan.undeclared) == 1 else 'exist'} already: see the end.",
                     )
                 ),
                 Line(
                     (
-                        "If one of these is the same agent under a new name, do not go on: the new one gets another"
-                        " phone number. Declare the agent by the name that it has, or rename it first.",
+                        "If it is the same agent under a new name, reject this plan: the new agent would get another"
+                        " phone number. Write the name that the agent has into the fleet, or rename the agent first.",
                     )
                 ),
             ),
@@ -191,12 +191,13 @@ def _undeclared(agents: Sequence[PhoneAgent]) -> Iterator[Block]:
         lines = [Line(_agent(agent)) for agent in agents[:_MOST_UNDECLARED]]
         if len(agents) > _MOST_UNDECLARED:
             lines.append(Line((f"and {_agents(len(agents) - _MOST_UNDECLARED)} more",)))
-        yield Block((f"{_agents_are(len(agents))} not declared, and left alone",), tuple(lines))
+        stay = "stays as it is" if len(agents) == 1 else "stay as they are"
+        yield Block((f"{_agents(len(agents))} outside this fleet {stay}",), tuple(lines))
 
 
 def _unchanged(number: int) -> Iterator[Block]:
     if number:
-        yield Block((f"{_agents_are(number)} as declared already, and left alone",))
+        yield Block((f"{_agents(number)} of this fleet {'stays as it is' if number == 1 else 'stay as they are'}",))
 
 
 def _agent(agent: PhoneAgent) -> Words:
@@ -220,7 +221,7 @@ def _line(difference: Difference, *, is_new: bool) -> Line:
     actual, wanted = (text or "" for text in texts)
     new = _value_or_length(words, difference, difference.wanted, wanted, is_wanted=True)
     if is_new:
-        return Line((*label, *new, ":"), tuple(_excerpt_of(wanted, " "))) if _is_long(wanted) else Line((*label, *new))
+        return Line((*label, *new, ":"), tuple(_excerpt_of(wanted, ""))) if _is_long(wanted) else Line((*label, *new))
     old = _value_or_length(words, difference, difference.actual, actual)
     if not _is_long(actual) and not _is_long(wanted):
         if _look_the_same(old, new):
@@ -229,7 +230,7 @@ def _line(difference: Difference, *, is_new: bool) -> Line:
     changes = text_changes(actual, wanted) or text_changes(*map(_json_lines, (difference.actual, difference.wanted)))
     places = "1 place" if len(changes) == 1 else f"{len(changes):,} places"
     differ = f", which differ in {places}" if actual and wanted else ""
-    return Line((*label, "from ", *old, " to ", *new, f"{differ} (- goes, + comes):"), tuple(_excerpt(changes)))
+    return Line((*label, "from ", *old, " to ", *new, f"{differ}:"), tuple(_excerpt(changes)))
 
 
 def _value_or_length(
@@ -272,7 +273,7 @@ def _items_changed(difference: Difference) -> Words:
     come, go = [item for item in after if item not in before], [item for item in before if item not in after]
     parts = [(word, _items(items)) for word, items in (("now also ", come), ("no longer ", go)) if items]
     stays = f"; {len(before) - len(go):,} stay"
-    return *[word for number, (what, items) in enumerate(parts) for word in ("; " * bool(number), what, *items)], stays
+    return *[word for number, part in enumerate(parts) for word in ("; " if number else "", part[0], *part[1])], stays
 
 
 def _json(value: JsonValue) -> Quoted:
@@ -323,7 +324,7 @@ def _excerpt(changes: Sequence[TextChange]) -> Iterator[ExcerptLine]:
             rest = changes[number:]
             removed, added = (sum(map(len, texts)) for texts in zip(*((c.removed, c.added) for c in rest), strict=True))
             yield ExcerptLine(
-                " ",
+                "",
                 (f"... and {len(rest):,} more places, which are not shown: {removed:,} characters go, {added:,} come",),
             )
             return
@@ -336,16 +337,16 @@ def _excerpt(changes: Sequence[TextChange]) -> Iterator[ExcerptLine]:
 def _excerpt_of_change(change: TextChange) -> Iterator[ExcerptLine]:
     ends = change.removed.rstrip("\n") == change.added.rstrip("\n")  # then only line breaks differ, and must be seen
     if change.before:
-        yield ExcerptLine(" ", ("... ", quoted(change.before)))
-    yield from _excerpt_of(change.removed, "-", show_ends=ends)
-    yield from _excerpt_of(change.added, "+", show_ends=ends)
+        yield ExcerptLine("", ("... ", quoted(change.before)))
+    yield from _excerpt_of(change.removed, "removed: ", show_ends=ends)
+    yield from _excerpt_of(change.added, "added: ", show_ends=ends)
     if change.after:
-        yield ExcerptLine(" ", (quoted(change.after), " ..."))
+        yield ExcerptLine("", (quoted(change.after), " ..."))
 
 
 def _excerpt_of(text: str, mark: Mark, *, show_ends: bool = False) -> Iterator[ExcerptLine]:
     """Return the lines of a text, as many as fit."""
-    part = text[: _LONGEST_EXCERPT if mark == " " else _LONGEST_PART]
+    part = text[: _LONGEST_PART if mark else _LONGEST_EXCERPT]
     lines = _LINES.findall(part)[:_MOST_LINES]
     for line in lines:
         yield ExcerptLine(mark, (quoted(line if show_ends else line.removesuffix("\n"), _LONGEST_EXCERPT),))
@@ -356,7 +357,3 @@ def _excerpt_of(text: str, mark: Mark, *, show_ends: bool = False) -> Iterator[E
 
 def _agents(number: int) -> str:
     return "1 agent" if number == 1 else f"{number:,} agents"
-
-
-def _agents_are(number: int) -> str:
-    return f"{_agents(number)} {'is' if number == 1 else 'are'}"

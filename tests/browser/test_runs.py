@@ -101,11 +101,11 @@ def test_approval_shows_plan_then_applies_it(
     for shown in (
         f"first message: from Guten Tag! to {german['first_message']}",
         f"first message: {turkish['first_message']}",
-        "If one of these is the same agent under a new name, do not go on",
+        "If it is the same agent under a new name, reject this plan",
     ):
         expect(items.filter(has_text=shown)).to_be_visible()
     assert simulator.writes == []
-    pages.take_picture("fleet-plan", height=1200)
+    pages.take_picture("fleet-plan", height=1000)
 
     pages.page.get_by_role("button", name="Approve").click()
     expect(pages.said("approve response successful")).to_be_visible()

@@ -143,10 +143,10 @@ def test_plan_is_returned_and_nothing_written(
             "- first message: from `Hey` to `Hello`",
         ],
         [
-            " 1 agent is not declared, and left alone",
+            " 1 agent outside this fleet stays as it is",
             "- `of somebody else`: phone number `+15550000003`, id `pa_000003`",
         ],
-        [" 1 agent is as declared already, and left alone"],
+        [" 1 agent of this fleet stays as it is"],
     ]
     logged = capfd.readouterr()
     assert "    first message: from “Hey” to “Hello”" in logged.out + logged.err

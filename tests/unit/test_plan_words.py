@@ -62,16 +62,16 @@ def test_plan_reads_like_this() -> None:
         ),
     )
     assert plan.text.splitlines() == [
-        "organization “org_1”, connection “opencx_default”, service “https://api.open.cx”",
+        "Organization “org_1”, connection “opencx_default”, service “https://api.open.cx”",
         "",
         "“other model” cannot be created or changed",
         "    reason: “The model of phone agent 'other model' (id of other model) is 'm1' and cannot be changed to 'm2':"
         " OpenCX fixes it at creation. Nothing was sent. Leave model out, or declare an agent of another name.”",
         "",
         "Was an agent renamed?",
-        "    1 agent will be created, and 1 agent is there that nobody declared: see the end.",
-        "    If one of these is the same agent under a new name, do not go on: the new one gets another phone number."
-        " Declare the agent by the name that it has, or rename it first.",
+        "    1 agent will be created, and 1 agent outside this fleet exists already: see the end.",
+        "    If it is the same agent under a new name, reject this plan: the new agent would get another phone number."
+        " Write the name that the agent has into the fleet, or rename the agent first.",
         "",
         "“new” will be created",
         "    kind: makes calls (outbound)",
@@ -86,10 +86,10 @@ def test_plan_reads_like_this() -> None:
         "    hands calls over to: from nobody to “+14155550100”",
         "    actions it may use: from every action to no action",
         "",
-        "1 agent is not declared, and left alone",
+        "1 agent outside this fleet stays as it is",
         "    “of somebody else”: no phone number yet, id “id of of somebody else”",
         "",
-        "1 agent is as declared already, and left alone",
+        "1 agent of this fleet stays as it is",
     ]
 
 
@@ -173,7 +173,7 @@ def test_order_of_attention() -> None:
 
 def test_many_undeclared_agents_are_counted() -> None:
     plan = plan_of(agents=tuple(agent(f"{number}") for number in range(1060)))
-    assert "1,060 agents are not declared, and left alone" in plan.text
+    assert "1,060 agents outside this fleet stay as they are" in plan.text
     assert "    and 1,010 agents more" in plan.text
     assert "renamed" not in plan.text
 
@@ -182,6 +182,10 @@ def test_many_undeclared_agents_are_counted() -> None:
 
 SENTENCE = "You are a polite agent. Always say who you are, and ask whether this is a good time. "
 PROMPT = "".join(f"{SENTENCE}{number}. " for number in range(100))
+
+
+def marked(text: str) -> list[str]:
+    return [line.strip(" ") for line in text.split("\n") if re.match(" {8}(removed|added): ", line)]
 
 
 def test_two_edits_far_apart_are_two_places() -> None:
@@ -193,12 +197,11 @@ def test_two_edits_far_apart_are_two_places() -> None:
     assert (
         "instructions: from a text of 8,890 characters to a text of 8,822 characters, which differ in 2 places" in text
     )
-    marked = [line.strip() for line in text.splitlines() if line.strip()[:2] in ("- ", "+ ")]
-    assert marked == [
-        "- You are a polite agent. Always say who you are, and ask whether this is a good time.",
-        "+ You are a agent.",
-        "- Always say who you are, and ask whether this is a good time.",
-        "+ Always say who you are, and ask whether this is a fine hour.",
+    assert marked(text) == [
+        "removed: “You are a polite agent. Always say who you are, and ask whether this is a good time. ”",
+        "added: “You are a agent. ”",
+        "removed: “Always say who you are, and ask whether this is a good time. ”",
+        "added: “Always say who you are, and ask whether this is a fine hour. ”",
     ]
     assert len(text) < 2000
 
@@ -207,13 +210,12 @@ def test_lines_of_a_text_are_compared_as_lines() -> None:
     actual = "".join(f"- rule {number}\n" for number in range(50))
     wanted = actual.replace("rule 7\n", "rule seven\n") + "- one more\n"
     text = change("instructions", [actual], [wanted]).text
-    marked = [line[8:] for line in text.splitlines() if line[8:9] in ("-", "+")]
-    assert marked == ["- - rule 7", "+ - rule seven", "+ - one more"]
+    assert marked(text) == ["removed: “- rule 7”", "added: “- rule seven”", "added: “- one more”"]
 
 
 def test_line_breaks_that_alone_differ_are_seen() -> None:
     text = change("first_message", "Hello\nyou", "Hello\nyou\n").text
-    assert [line[8:] for line in text.splitlines() if line[8:9] in ("-", "+")] == ["- you", "+ you\\n"]
+    assert marked(text) == ["removed: “you”", "added: “you\\n”"]
 
 
 @pytest.mark.parametrize(
@@ -243,7 +245,7 @@ def test_what_is_cut_is_counted() -> None:
     text = change("first_message", many, other).text
     [count] = re.findall(r"and (\d+) more places, which are not shown: ([\d,]+) characters go, ([\d,]+) come", text)
     assert "which differ in 200 places" in text
-    assert int(count[0]) + text.count("        - ") == 200
+    assert int(count[0]) + text.count("        added: ") == 200
 
 
 def test_plan_grows_with_its_changes() -> None:
@@ -309,7 +311,7 @@ NASTY = st.one_of(
 
 OF_OUR_OWN = {
     "heading_open", "heading_close", "bullet_list_open", "bullet_list_close", "list_item_open", "list_item_close",
-    "paragraph_open", "paragraph_close", "inline", "text", "code_inline", "fence",
+    "paragraph_open", "paragraph_close", "inline", "text", "code_inline",
 }  # fmt: skip
 
 
@@ -321,13 +323,13 @@ def tokens_of(markdown: str) -> Iterator[Token]:
 
 
 def seen(markdown: str) -> list[tuple[str, str]]:
-    """Return the texts that a person sees: our words, what others wrote, and lines of long texts."""
+    """Return the texts that a person sees: our words, and what others wrote."""
     tokens = [*tokens_of(markdown)]
     assert {token.type for token in tokens} <= OF_OUR_OWN
     return [
         (token.type, token.content.replace("\N{NO-BREAK SPACE}", " "))
         for token in tokens
-        if token.type in ("text", "code_inline", "fence") and token.content
+        if token.type in ("text", "code_inline") and token.content
     ]
 
 
@@ -412,10 +414,9 @@ def looks_the_same(one: str, other: str) -> bool:
 @given(st.lists(NASTY, min_size=2, max_size=6))
 def test_lines_of_a_long_text_are_shown_as_they_are(lines: list[str]) -> None:
     text = "\n".join(lines)
-    [fence] = [content for kind, content in seen(plan_of(spec(first_message=text)).markdown) if kind == "fence"]
-    assert [line[2:] for line in fence.split("\n")[:-1]] == [
-        visible(line) for line in re.findall(r"[^\n]*\n|[^\n]+", text) for line in [line.removesuffix("\n")]
-    ]
+    shown = [content.strip() for kind, content in seen(plan_of(spec(first_message=text)).markdown) if kind != "text"]
+    wanted = [visible(line.removesuffix("\n")).strip() for line in re.findall(r"[^\n]*\n|[^\n]+", text)]
+    assert shown[3:] == [line for line in wanted if line]  # after the connection, its service and the name
 
 
 @settings(deadline=None)
