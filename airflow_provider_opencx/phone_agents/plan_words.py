@@ -94,7 +94,7 @@ def document_of(plan: FleetPlan) -> Document:
     blocks: list[Block] = []
     left, hidden = LONGEST_DOCUMENT, 0
     for step in steps:
-        block = Block(_heading(step), tuple(_lines(step)) if left > 0 else (_HIDDEN,))
+        block = Block(_heading(step), tuple(_lines(step))) if left > 0 else Block((*_heading(step), _HIDDEN))
         hidden += left <= 0
         left -= block.size
         blocks.append(block)
@@ -111,7 +111,7 @@ def document_of(plan: FleetPlan) -> Document:
     )
 
 
-_HIDDEN = Line(("its values are not shown, because this plan is too long; the plan as JSON has them",))
+_HIDDEN = ": values not shown"
 
 
 def _urgency(step: Step) -> int:

@@ -105,7 +105,7 @@ def test_approval_shows_plan_then_applies_it(
     ):
         expect(items.filter(has_text=shown)).to_be_visible()
     assert simulator.writes == []
-    pages.take_picture("fleet-plan", height=1000)
+    pages.take_picture("fleet-plan", height=1060)
 
     pages.page.get_by_role("button", name="Approve").click()
     expect(pages.said("approve response successful")).to_be_visible()
