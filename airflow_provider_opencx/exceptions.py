@@ -290,7 +290,10 @@ class OpenCXPlanRefusedError(OpenCXPermanentError):
 
 
 class OpenCXPlanChangedError(OpenCXPlanRefusedError):
-    """The plan is not the one that was approved: the agents or the declaration changed in between."""
+    """The plan is not the one that was approved: the agents or the declaration changed, or it is another organization.
+
+    A plan that is applied over the connection of another organization is refused with it as well.
+    """
 
 
 class OpenCXAmbiguousNameError(OpenCXPlanRefusedError):

@@ -1,6 +1,6 @@
 """A fleet that is changed only after a person has seen what would change: plan, approve, apply.
 
-The plan is shown as a table among the Dag run's required actions. The task ``apply`` does what was
+The plan is shown in words among the Dag run's required actions. The task ``apply`` does what was
 approved and nothing else: it refuses if the agents, or the file that declares them, changed meanwhile. Where nothing
 would change, nobody is asked.
 
@@ -54,7 +54,7 @@ with DAG(
     approve = ApprovalOperator(
         task_id="approve",
         subject="Phone agents: {{ ti.xcom_pull('plan')['summary'] }}",
-        body="{{ ti.xcom_pull('plan')['table'] }}",
+        body="{{ ti.xcom_pull('plan')['markdown'] }}",
         response_timeout=timedelta(days=2),
         pre_execute=ask_only_once,
         retries=0,

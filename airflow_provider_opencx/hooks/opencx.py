@@ -216,7 +216,8 @@ class OpenCXHook(BaseHook):
         """Apply the plan of a fleet, one write for each agent that differs, and return the agents as declared.
 
         An agent that fails does not hold up the others. Where its error says that theirs would fail as well (a key that
-        is rejected, a service that asks to wait, five failures in a row), nothing more is sent.
+        is rejected, a service that asks to wait, five failures in a row, also refusals for the same reason), nothing
+        more is sent.
 
         :param plan: what :meth:`plan_phone_agents` returned. Where that was a while ago, or the plan was applied
             before, the list is read again before a create, and an agent that exists by now is not created once more.
@@ -225,10 +226,17 @@ class OpenCXHook(BaseHook):
         :param intents: where creates are recorded before they are sent, so that another try knows of them; ``None``
             records nothing.
         :raises OpenCXPlanRefusedError: before the first write, if an agent cannot be brought to its declaration, or the
-            plan is not the approved one.
+            plan is not the approved one, or is for another organization.
         :raises OpenCXFleetError: naming each agent that failed, after the others were written.
         """
-        return reconcile.apply_fleet(self.get_conn(), plan, approved=approved, on_mismatch=on_mismatch, intents=intents)
+        return reconcile.apply_fleet(
+            self.get_conn(),
+            plan,
+            connection=self.opencx_conn_id,
+            approved=approved,
+            on_mismatch=on_mismatch,
+            intents=intents,
+        )
 
     def list_voices(self) -> list[Voice]:
         """Return the voices that can be given as ``voice_id``."""

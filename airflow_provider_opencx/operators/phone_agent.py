@@ -585,21 +585,19 @@ class FleetBaseOperator(BaseOpenCXOperator):
             parse_fleet(self.agents)  # says what it must be
 
     def _plan(self, *, is_retry: bool) -> FleetPlan:
-        """Return the plan for the fleet, after logging it as a table."""
+        """Return the plan for the fleet, after logging it."""
         from airflow_provider_opencx.phone_agents.fleet import parse_fleet
 
         plan = self.hook.plan_phone_agents(
             parse_fleet(self._declarations()), allow_near_name=self.allow_near_name, is_retry=is_retry
         )
-        lines = plan.table.splitlines()
+        lines = plan.text.split("\n")
         if len(lines) > _MOST_LOGGED:
             lines = [
                 *lines[:_MOST_LOGGED],
                 f"... and {len(lines) - _MOST_LOGGED} more lines, which the XCom of the plan has.",
             ]
         self.log.info("\n".join([f"Plan: {plan.summary}", *lines]))
-        if plan.undeclared:
-            self.log.info(plan.report_of_undeclared())
         return plan
 
     def _declarations(self) -> object:
@@ -615,7 +613,7 @@ class FleetBaseOperator(BaseOpenCXOperator):
 class OpenCXPlanPhoneAgentsOperator(FleetBaseOperator):
     """Show what :class:`OpenCXSyncPhoneAgentsOperator` would do for a fleet, and write nothing: one read.
 
-    The plan is logged as a table, and returned: for a person to approve, and for a sync to carry out.
+    The plan is logged in words, and returned: for a person to approve, and for a sync to carry out.
 
     With ``fail_on_changes=True`` it is an alarm: it fails where an agent is not as declared, because somebody changed
     it, or deleted it. A declared ``None`` for which the service chose a value of its own is no such case.
@@ -624,10 +622,10 @@ class OpenCXPlanPhoneAgentsOperator(FleetBaseOperator):
     :param allow_near_name: as in :class:`OpenCXSyncPhoneAgentsOperator`. Default ``False``.
     :param fail_on_changes: fail if an agent is not as declared. Default ``False``. (templated)
     :param opencx_conn_id: the connection. Default ``opencx_default``. (templated)
-    :return: the plan: a dict of ``connection`` (its id), ``agents`` (each with ``name``, ``id``, ``action``,
-        ``changes``, which have ``field``, ``actual`` and ``wanted``, ``near``, the agents of near names beside which it
-        is created, and ``declaration``, a digest), ``undeclared`` (each with ``id`` and ``name``), ``changes`` (the
-        number of writes), ``summary`` (a sentence) and ``table`` (Markdown).
+    :return: the plan: a dict of ``org_id``, ``connection`` (its id) and ``base_url``, ``agents`` (each with ``name``,
+        ``id``, ``action``, ``changes``, which have ``field``, ``actual`` and ``wanted``, ``near``, the agents of near
+        names beside which it is created, and ``declaration``, a digest), ``undeclared`` (each with ``id`` and
+        ``name``), ``changes`` (the number of writes), ``summary`` (a sentence) and ``markdown`` (what a person reads).
     :raises OpenCXDriftError: with ``fail_on_changes``, if an agent is not as declared.
     :raises OpenCXPlanRefusedError: if an agent cannot be brought to its declaration.
     :raises OpenCXError: see :mod:`airflow_provider_opencx.exceptions`.
@@ -673,14 +671,15 @@ class OpenCXPlanPhoneAgentsOperator(FleetBaseOperator):
 class OpenCXSyncPhoneAgentsOperator(FleetBaseOperator):
     """Keep a whole fleet of phone agents as declared, in one task: one list, one plan, one write where one differs.
 
-    The plan is logged as a table, and pushed as the XCom ``plan`` before the first write. A name that is declared
+    The plan is logged in words, and pushed as the XCom ``plan`` before the first write. A name that is declared
     twice, or that several existing agents have, and whatever else stands in the way of a declaration, is refused before
     the first write. Agents that exist and are not declared are reported, and never touched. To see the plan first, use
     :class:`OpenCXPlanPhoneAgentsOperator`.
 
     An agent that fails does not hold up the others: they are written, then the task fails, naming each that did. The
     next try makes a new plan, and so does only what is left. Where a failure says that the others would fail as well (a
-    rejected key, a service that asks to wait, five failures in a row), nothing more is sent in this try.
+    rejected key, a service that asks to wait, five failures in a row, also refusals for the same reason), nothing more
+    is sent in this try.
 
     :param agents: the declarations, each a mapping of the fields that :class:`PhoneAgentBaseOperator` takes,
         ``name`` among them; or the path of a YAML or JSON file that holds such a list, alone or under the key

@@ -61,7 +61,8 @@ def _apply(progress: Progress, index: int) -> None:
         progress.settle(index, plan.error)
     elif isinstance(plan, Update):
         try:
-            progress.sent(index, update(progress.client, plan, progress.declared_of(index)))
+            declared = progress.declared_of(index)
+            progress.sent(index, update(progress.client, plan, declared, progress.language_form))
         except OpenCXError as error:
             progress.settle(index, error)
     elif not isinstance(plan, Create):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from airflow_provider_opencx.client.retry_after import RetryAfter
 from airflow_provider_opencx.exceptions import (
+    OpenCXAPIError,
     OpenCXAuthenticationError,
     OpenCXConfigError,
     OpenCXError,
@@ -13,10 +15,11 @@ from airflow_provider_opencx.exceptions import (
     OpenCXPermissionError,
     OpenCXRedirectError,
 )
-from airflow_provider_opencx.phone_agents.plan import Create, Plan
+from airflow_provider_opencx.phone_agents.plan import Create, Plan, Update
+from airflow_provider_opencx.text import shortened
 
 FAILURES_IN_A_ROW = 5
-"""Consecutive failed writes after which the circuit breaker leaves the rest for the next try."""
+"""Consecutive failed writes after which the circuit breaker leaves the rest: that may pass, or equal permanent ones."""
 
 
 @dataclass
@@ -30,6 +33,8 @@ class CircuitBreaker:
     error: OpenCXError | None = None
     error_of_creates: OpenCXError | None = None
     _in_a_row: int = field(default=0, init=False)
+    _equal_in_a_row: int = field(default=0, init=False)
+    _last: object = field(default=None, init=False)
 
     def stopping(self, plan: Plan) -> OpenCXError | None:
         """Return the error of an agent whose write must not be sent any more, ``None`` if it may be."""
@@ -38,15 +43,39 @@ class CircuitBreaker:
             return None
         return error.with_message(f"Nothing was sent for it, because others failed: {error}")
 
-    def record(self, error: OpenCXError | None) -> None:
+    def record(self, plan: Plan, error: OpenCXError | None) -> None:
         """Record the result of a write: ``None`` if the service accepted it."""
         if isinstance(error, OpenCXNameMismatchError):
             self.error_of_creates = error
-        # A permanent error is about one agent, or in the list below.
+        # A permanent error is about one agent, unless it is in the list below, or each agent meets the same.
         self._in_a_row = 0 if error is None or error.is_permanent else self._in_a_row + 1
+        last, self._last = self._last, _meaning_of(error, plan)
+        self._equal_in_a_row = 0 if self._last is None else self._equal_in_a_row + 1 if self._last == last else 1
         affects_all = isinstance(error, _ABOUT_THE_CONNECTION) or RetryAfter.too_long(error) is not None
-        if affects_all or self._in_a_row >= FAILURES_IN_A_ROW:
+        if affects_all or max(self._in_a_row, self._equal_in_a_row) >= FAILURES_IN_A_ROW:
             self.error = error
+
+
+def _meaning_of(error: OpenCXError | None, plan: Plan) -> object:
+    """Return what two error responses that mean the same for two agents have in common; ``None`` for another error."""
+    if not isinstance(error, OpenCXAPIError):
+        return None
+    message = str(error)
+    for text in sorted(_names_of(plan), key=len, reverse=True):
+        message = re.sub(rf"(?<!\w){re.escape(text)}(?!\w)", "", message)
+    return type(error), error.status_code, message
+
+
+def _names_of(plan: Plan) -> set[str]:
+    """Return how messages call the agent of a write: its name and id, in full and shortened."""
+    if isinstance(plan, Create):
+        texts = [plan.spec.agent_name]
+    elif isinstance(plan, Update):
+        texts = [plan.agent.id, plan.agent.name or "", plan.changes.name or ""]
+    else:
+        texts = []
+    shown = {form for text in texts for form in (text, shortened(text))}
+    return {form for text in shown for form in (text, repr(text)[1:-1]) if form}
 
 
 _ABOUT_THE_CONNECTION = (

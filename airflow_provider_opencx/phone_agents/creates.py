@@ -51,7 +51,6 @@ class CreateWriter:
         self._progress = progress
         self._client = progress.client
         self._intents = intents
-        self._language_as_text: bool | None = None
 
     def write(self) -> None:
         """Send the creates, some at a time. An agent that exists by now gets another plan, and is left."""
@@ -155,7 +154,8 @@ class CreateWriter:
         :return: what the list must confirm; ``None`` if the agent was stored although its create was refused.
         """
         agents = self._progress.agents
-        as_text = agents.language_is_text if self._language_as_text is None else self._language_as_text
+        form = self._progress.language_form
+        as_text = form.first(shown_as_text=agents.language_is_text)
         try:
             return create(self._client, spec, agents, language_as_text=as_text)
         except OpenCXRequestRefusedPermanentError as refused:
@@ -173,7 +173,7 @@ class CreateWriter:
                 pending = create(self._client, spec, agents, language_as_text=not as_text)
             except OpenCXRequestRefusedPermanentError as again:
                 raise refused_in_both_forms(refused, again) from None
-            self._language_as_text = not as_text
+            form.as_text = not as_text
             return pending
 
     def _confirm(self, names: Mapping[int, str], locks: IntentStore) -> OpenCXError | None:

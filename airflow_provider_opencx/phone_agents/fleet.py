@@ -1,12 +1,11 @@
 """A fleet: many declarations, one plan. Pure; sends nothing.
 
-The plan is shown to people as a table, and handed from task to task as plain JSON.
+The plan is shown to people in words, and handed from task to task as plain JSON.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,6 +23,7 @@ from airflow_provider_opencx.exceptions import (
     OpenCXPlanRefusedError,
 )
 from airflow_provider_opencx.phone_agents.names import NearNames, difference_of
+from airflow_provider_opencx.phone_agents.organization import Organization
 from airflow_provider_opencx.phone_agents.plan import (
     Create,
     PhoneAgents,
@@ -31,8 +31,11 @@ from airflow_provider_opencx.phone_agents.plan import (
     Refuse,
     Unchanged,
     Update,
+    comparable_form,
     plan_upsert,
 )
+from airflow_provider_opencx.phone_agents.plan_document import Document, to_markdown, to_text
+from airflow_provider_opencx.phone_agents.plan_words import document_of
 from airflow_provider_opencx.resources.phone_agents import (
     PhoneAgent,
     PhoneAgentChanges,
@@ -95,10 +98,10 @@ class Step:
         if self.agent_id is not None and not self.drift:
             return True
         changes = approved.get("changes")
-        known = {_canonical(change) for change in changes} if isinstance(changes, list) else set()
+        known = {*map(_meaning_of, changes)} if isinstance(changes, list) else set()
         if approved.get("action") != self.action or _names_in(self._near()) - _names_in(approved.get("near")):
             return False
-        return all(_canonical(change) in known for change in self._changes())
+        return all(_meaning_of(change) in known for change in self._changes())
 
     def plan_again(self, agents: PhoneAgents, approved: Mapping[str, JsonValue] | None) -> Plan:
         """Return the plan for the agent from another list of the agents; a refusal, if that was not approved.
@@ -134,7 +137,8 @@ class Step:
         return [{"id": agent_id, "name": name} for agent_id, name in near]
 
     def _declaration(self) -> str:
-        return sha256(_canonical(self.spec.declared_fields).encode()).hexdigest()
+        declared = {field: comparable_form(field, value) for field, value in self.spec.declared_fields.items()}
+        return sha256(_canonical(declared).encode()).hexdigest()
 
 
 @dataclass
@@ -143,13 +147,13 @@ class FleetPlan:
 
     :param steps: one for each declared agent, in the declared order.
     :param undeclared: agents that exist and are not declared: they are reported, and never touched.
-    :param connection: the id of the connection over which it was made.
+    :param organization: the organization for which it was made.
     :param agents: the list of agents from which it was made. Before a create, the list is read again.
     """
 
     steps: tuple[Step, ...]
     undeclared: tuple[PhoneAgent, ...] = ()
-    connection: str = ""
+    organization: Organization = field(default_factory=Organization)
     agents: PhoneAgents = field(default_factory=lambda: PhoneAgents([]), compare=False, repr=False)
 
     @property
@@ -168,44 +172,30 @@ class FleetPlan:
         )
 
     @cached_property
-    def table(self) -> str:
-        """The plan as a table in Markdown, with a row for each field that changes; empty if none does.
+    def document(self) -> Document:
+        """The plan as people read it: what needs attention first; of long values a part, and a count of the rest."""
+        return document_of(self)
 
-        Values are shown as code, so that none of them is rendered as Markdown, a picture or a link.
-        """
-        rows = [(_code(name), action, _code(change)) for name, action, change in self._rows()]
-        if not rows:
-            return ""
-        rows.insert(0, ("agent", "action", "field: old -> new"))
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = [" | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
-        ruler = " | ".join("-" * width for width in widths)
-        return "\n".join(f"| {line} |" for line in (lines[0], ruler, *lines[1:]))
+    @property
+    def markdown(self) -> str:
+        """The plan as people read it, in Markdown: for an approval in Airflow's pages."""
+        return to_markdown(self.document)
 
-    def _rows(self) -> Iterator[tuple[str, str, str]]:
-        for step in self.steps:
-            name = repr(shortened(step.spec.agent_name))
-            if isinstance(step.plan, Refuse):
-                yield name, step.action, str(step.plan.error)
-            for change in step.plan.differences:
-                # A new agent has its name in the first column.
-                if change.field != "name" or not isinstance(step.plan, Create):
-                    yield name, step.action, change.in_full()
+    @property
+    def text(self) -> str:
+        """The plan as people read it, in plain text: for a log or a terminal."""
+        return to_text(self.document)
 
     def as_dict(self) -> dict[str, JsonValue]:
         """Return the plan as plain JSON: what the plan operator returns, and what can be approved."""
         return {
-            "connection": self.connection,
+            **self.organization.as_dict(),
             "agents": [step.as_dict() for step in self.steps],
             "undeclared": [{"id": agent.id, "name": agent.name} for agent in self.undeclared],
             "changes": sum(step.plan.writes for step in self.steps),
             "summary": self.summary,
-            "table": self.table,
+            "markdown": self.markdown,
         }
-
-    def report_of_undeclared(self) -> str:
-        """Return the undeclared agents in a sentence, with as many names as fit a log line."""
-        return f"Not declared, and left alone: {listed([agent.label for agent in self.undeclared], _MOST_NAMED)}."
 
     def check_drift(self) -> None:
         """Check that every agent is as declared.
@@ -243,10 +233,12 @@ class FleetPlan:
 
     def _check_approved(self, plan: Mapping[str, JsonValue]) -> None:
         approved = _entries(plan)
-        if plan.get("connection") != self.connection:
+        organization = Organization.of_plan(plan)
+        if not organization.is_still(self.organization):
             raise OpenCXPlanChangedError(
-                f"Nothing was sent, because the plan was approved for connection {plan.get('connection')!r}, and this"
-                f" is {self.connection!r}."
+                f"Nothing was sent, because the plan was approved for {organization}, and this is {self.organization}."
+                " Apply it over the connection over which it was made, or start a new Dag run, and have its plan"
+                " approved."
             )
         changed = [step for step in self.steps if not step.is_approved_by(approved.get(step.spec.agent_name))]
         names = [step.spec.agent_name for step in changed]
@@ -265,20 +257,24 @@ def _not_approved(unsent: str, changed: Sequence[Step], names: Sequence[str]) ->
 
 
 def plan_fleet(
-    specs: Sequence[PhoneAgentSpec], agents: PhoneAgents, connection: str = "", *, allow_near_name: bool = False
+    specs: Sequence[PhoneAgentSpec],
+    agents: PhoneAgents,
+    organization: Organization | None = None,
+    *,
+    allow_near_name: bool = False,
 ) -> FleetPlan:
     """Plan for exactly one agent of each declared name, as declared.
 
     :param specs: the declarations, as :func:`parse_fleet` returns them.
     :param agents: all agents that exist.
-    :param connection: the id of the connection over which they were listed.
+    :param organization: the organization whose agents they are; its id is the one that they show.
     :param allow_near_name: whether an agent may be created beside another, of the fleet or not, whose name is near.
     """
     declared = {spec.agent_name for spec in specs}
     return FleetPlan(
         steps=tuple(_with_near_declared([_step(spec, agents, allow_near_name) for spec in specs])),
         undeclared=tuple(agent for agent in agents if normalize_name(agent.name or "") not in declared),
-        connection=connection,
+        organization=replace(organization or Organization(), org_id=agents.org_id),
         agents=agents,
     )
 
@@ -371,13 +367,13 @@ def _drift_of(step: Step) -> str:
     return f"{name} ({shortened(listed(step.drift), 200)})"
 
 
-def _code(text: str) -> str:
-    """Return a text as code in a cell of a Markdown table, with every character unchanged."""
-    longest = max(map(len, re.findall("`+", text)), default=0)
-    fence = "`" * (longest + 1)
-    inner = f" {text} " if longest else text
-    # Of several blanks in a row a browser shows one, and a bar ends the cell even in code.
-    return f"{fence}{inner}{fence}".replace("  ", "\N{NO-BREAK SPACE}" * 2).replace("|", "\\|")
+def _meaning_of(change: JsonValue) -> str:
+    """Return a text that is the same for two changes of one meaning."""
+    if not isinstance(change, dict):
+        return _canonical(change)
+    field = str(change.get("field"))
+    forms = [comparable_form(field, change.get(side)) for side in ("actual", "wanted")]
+    return _canonical([field, *forms])
 
 
 def _canonical(value: object) -> str:
@@ -399,7 +395,7 @@ def _names_in(agents: object) -> set[str]:
 def _entries(approved: object) -> dict[str, Mapping[str, JsonValue]]:
     entries = approved.get("agents") if isinstance(approved, Mapping) else None
     if isinstance(entries, list) and all(isinstance(entry, Mapping) for entry in entries):
-        return {str(entry.get("name")): entry for entry in entries}
+        return {normalize_name(str(entry.get("name"))): entry for entry in entries}
     raise OpenCXArgumentError(
         "approved_plan: must be what OpenCXPlanPhoneAgentsOperator returned; hand it over as the output of that task"
     )

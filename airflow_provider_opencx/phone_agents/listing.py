@@ -67,5 +67,9 @@ def list_again(client: OpenCXClient, before: PhoneAgents, names: Collection[str]
 
 def fresh(client: OpenCXClient, agents: PhoneAgents) -> PhoneAgents:
     """Return the list; if it is stale, what it and another one show."""
-    is_stale = time.monotonic() - agents.listed_at > STALE_AFTER
-    return list_agents(client).with_those_of(agents) if is_stale else agents
+    return list_agents(client).with_those_of(agents) if is_stale(agents) else agents
+
+
+def is_stale(agents: PhoneAgents) -> bool:
+    """Return whether a list was read too long ago to write on its word."""
+    return time.monotonic() - agents.listed_at > STALE_AFTER

@@ -99,6 +99,12 @@ class PhoneAgents:
     def _with_names(self) -> Iterator[tuple[str, PhoneAgent]]:
         return ((agent.name, agent) for agent in self if agent.name is not None)
 
+    @cached_property
+    def org_id(self) -> str | None:
+        """The id of their organization; ``None`` if there are no agents, or they do not all show the same."""
+        shown = {agent.org_id if isinstance(agent.org_id, str) else None for agent in self}
+        return shown.pop() if len(shown) == 1 else None
+
     def lacks_most_of(self, other: PhoneAgents) -> bool:
         """Return whether more than half of the agents of another list are not in this one."""
         return sum(agent.id not in self._by_id for agent in other) > len(other) / 2
@@ -141,11 +147,6 @@ class Difference:
 
     def __str__(self) -> str:
         actual, wanted = (text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..." for text in self._texts())
-        return f"{self.field}: {actual} -> {wanted}"
-
-    def in_full(self) -> str:
-        """Return the difference in full, but for what both values have in common at their ends."""
-        actual, wanted = self._texts()
         return f"{self.field}: {actual} -> {wanted}"
 
     def _texts(self) -> tuple[str, str]:
@@ -455,38 +456,44 @@ _DOCUMENTED_DEFAULTS: dict[str, JsonValue] = {
 
 
 def _means_the_same(field: str, wanted: JsonValue, actual: JsonValue) -> bool:
-    form = _FORMS.get(field, _as_it_is)
-    if form(wanted) == form(actual):
+    if comparable_form(field, wanted) == comparable_form(field, actual):
         return True
     return wanted is None and field in _DOCUMENTED_DEFAULTS and actual == _DOCUMENTED_DEFAULTS[field]
 
 
-def _as_it_is(value: JsonValue) -> object:
-    return value
+def comparable_form(field: str, value: JsonValue) -> JsonValue:
+    """Return the form of a field's value that is the same for all values of one meaning."""
+    form = FORMS.get(field)
+    return value if form is None else form(value)
 
 
-def _language_form(value: JsonValue) -> object:
+def _language_form(value: JsonValue) -> JsonValue:
     codes = language_codes(value)
-    return frozenset(str(code).lower() for code in codes) if isinstance(codes, list) else codes
+    return _set_form([str(code).lower() for code in codes]) if isinstance(codes, list) else value
 
 
-def _set_form(value: JsonValue) -> object:
-    return frozenset(map(str, value)) if isinstance(value, list) else value
+def _set_form(value: JsonValue) -> JsonValue:
+    return [*sorted({*map(str, value)})] if isinstance(value, list) else value
 
 
-def _phone_number_form(value: JsonValue) -> object:
+def _phone_number_form(value: JsonValue) -> JsonValue:
     return normalize_phone_number(value) if isinstance(value, str) else value
 
 
-def _name_form(value: JsonValue) -> object:
+def _name_form(value: JsonValue) -> JsonValue:
     return normalize_name(value) if isinstance(value, str) else value
 
 
-_FORMS: dict[str, Callable[[JsonValue], object]] = {
+def _number_form(value: JsonValue) -> JsonValue:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+FORMS: dict[str, Callable[[JsonValue], JsonValue]] = {
     "name": _name_form,
     "language": _language_form,
     "handoff_phone_number": _phone_number_form,
     "action_ids": _set_form,
+    "speed": _number_form,
     "data_collection_fields": _set_form,
 }
 """The form in which two values of a field are compared, where it is not the value itself."""

@@ -16,7 +16,7 @@ from airflow_provider_opencx.exceptions import OpenCXError
 from airflow_provider_opencx.phone_agents.circuit_breaker import CircuitBreaker
 from airflow_provider_opencx.phone_agents.listing import list_agents
 from airflow_provider_opencx.phone_agents.plan import Adopt, Create, PhoneAgents, Plan, Refuse, Unchanged
-from airflow_provider_opencx.phone_agents.writes import Outcome, Pending
+from airflow_provider_opencx.phone_agents.writes import LanguageForm, Outcome, Pending
 from airflow_provider_opencx.resources.phone_agents import PhoneAgentChanges
 
 CONFIRM_AFTER: Sequence[float] = (0, 1, 2, 4, 8, 15, 30)
@@ -54,6 +54,7 @@ class Progress:
     def __init__(self, client: OpenCXClient, planned: Sequence[Planned], agents: PhoneAgents) -> None:
         self.client = client
         self.agents = agents
+        self.language_form = LanguageForm()
         self._planned = list(planned)
         self._breaker = CircuitBreaker()
         self._report = _Report(len(planned), sum(each.plan.writes for each in planned))
@@ -108,7 +109,7 @@ class Progress:
         plan = self.plan_of(index)
         self._results[index] = result
         if isinstance(result, OpenCXError):
-            self._breaker.record(result)
+            self._breaker.record(plan, result)
             self._report.failed(plan, result)
         else:
             self._report.decided(plan, result)
@@ -121,7 +122,7 @@ class Progress:
     def sent(self, index: int, pending: Pending) -> None:
         """Record that a write was sent, and that the list has yet to show it."""
         self._pending[index] = pending
-        self._breaker.record(pending.failure)
+        self._breaker.record(self.plan_of(index), pending.failure)
         self._report.sent(self.plan_of(index), pending)
 
     def look(self) -> OpenCXError | None:
@@ -164,7 +165,7 @@ class Progress:
                 result = outcome_of(write)
             except OpenCXError as error:
                 result = error
-                self._breaker.record(error if error.is_permanent else None)
+                self._breaker.record(self.plan_of(index), error if error.is_permanent else None)
             if result is not None:
                 self._results[index] = result
                 del self._pending[index]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Literal, TypeAlias, get_args
 
@@ -24,12 +25,14 @@ from airflow_provider_opencx.exceptions import (
     OpenCXFleetPermanentError,
     OpenCXMismatchError,
     OpenCXNameMismatchError,
+    OpenCXPlanChangedError,
     OpenCXPlanRefusedError,
 )
 from airflow_provider_opencx.intents import IntentStore
 from airflow_provider_opencx.phone_agents import apply, fleet
 from airflow_provider_opencx.phone_agents.fleet import FleetPlan
-from airflow_provider_opencx.phone_agents.listing import list_agents, list_until
+from airflow_provider_opencx.phone_agents.listing import is_stale, list_agents, list_until
+from airflow_provider_opencx.phone_agents.organization import Organization
 from airflow_provider_opencx.phone_agents.plan import (
     Create,
     IfExists,
@@ -158,7 +161,8 @@ def plan_fleet(
     """
     check_no_secret(specs, client.settings)
     agents = _list_before_creating(client, specs, is_retry)
-    plan = fleet.plan_fleet(specs, agents, connection, allow_near_name=allow_near_name)
+    organization = Organization(client.settings.base_url, connection)
+    plan = fleet.plan_fleet(specs, agents, organization, allow_near_name=allow_near_name)
     for step in plan.steps:
         _warn_of_near(step.plan)
     return plan
@@ -168,6 +172,7 @@ def apply_fleet(
     client: OpenCXClient,
     plan: FleetPlan,
     *,
+    connection: str = "",
     approved: Mapping[str, JsonValue] | None = None,
     on_mismatch: OnMismatch = "fail",
     intents: IntentStore | None = None,
@@ -176,17 +181,38 @@ def apply_fleet(
 
     An agent that fails does not hold up the others, unless its error says that theirs would fail as well.
 
+    :param connection: the id of the connection of the client.
     :param approved: a plan that somebody has approved, as JSON: nothing else is done.
     :param intents: where the intents of creates survive this process.
     :raises OpenCXPlanRefusedError: before the first write, if an agent cannot be brought to its declaration, or the
-        plan is not the approved one.
+        plan is not the approved one, or is for another organization.
     :raises OpenCXFleetError: naming each agent that failed, after the others were written.
     """
     _check_on_mismatch(on_mismatch)
     metrics.count_decision(Refuse.decision, plan.refused)
     plan.check(approved)
+    _check_organization(client, plan, connection)
     planned = [Planned(step.plan, step.spec, partial(step.plan_again, approved=approved)) for step in plan.steps]
     return _agents_of(plan, apply.apply_plans(client, planned, plan.agents, intents), on_mismatch)
+
+
+def _check_organization(client: OpenCXClient, plan: FleetPlan, connection: str) -> None:
+    """Check that a plan is for the organization of a client; the list says it, unless the plan was just made over it.
+
+    :param connection: the id of the connection of the client.
+    :raises OpenCXPlanChangedError: if it is for another.
+    """
+    planned = plan.organization
+    here = Organization(client.settings.base_url, connection, planned.org_id)
+    if here == planned and not is_stale(plan.agents):
+        return
+    if here.base_url == planned.base_url:
+        here = replace(here, org_id=list_agents(client).org_id)
+    if not planned.is_still(here):
+        raise OpenCXPlanChangedError(
+            f"Nothing was sent, because the plan is for {planned}, and this is {here}. Apply it over the connection"
+            " over which it was made, or make a new plan."
+        )
 
 
 def _planned(declared: PhoneAgentChanges, replan: Callable[[PhoneAgents], Plan], agents: PhoneAgents) -> Planned:

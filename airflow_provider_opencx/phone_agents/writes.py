@@ -57,6 +57,23 @@ class Outcome:
     mismatches: tuple[Difference, ...] = ()
 
 
+@dataclass
+class LanguageForm:
+    """The form in which the service has taken the one language of an agent, after it refused the other.
+
+    :param as_text: whether that is a string, as before 2026, or a list; ``None`` as long as no form was refused.
+    """
+
+    as_text: bool | None = None
+
+    def first(self, *, shown_as_text: bool) -> bool:
+        """Return whether a language is sent as a string first.
+
+        :param shown_as_text: whether the service shows it so.
+        """
+        return shown_as_text if self.as_text is None else self.as_text
+
+
 class Pending(Protocol):
     """A write that the list must confirm."""
 
@@ -119,14 +136,15 @@ def _check_name(spec: PhoneAgentSpec, agent: PhoneAgent) -> None:
         )
 
 
-def update(client: OpenCXClient, plan: Update, declared: PhoneAgentChanges) -> Pending:
+def update(client: OpenCXClient, plan: Update, declared: PhoneAgentChanges, form: LanguageForm) -> Pending:
     """Send an update, and return what the list must confirm.
 
     One language is sent in the form in which the service shows it; where that is refused, in the other one.
 
     :param declared: what was declared of the agent, with which the result is compared.
+    :param form: the form that the service took before; the one that it takes now is noted there.
     """
-    as_text = bool(plan.agent.language_is_text)
+    as_text = form.first(shown_as_text=bool(plan.agent.language_is_text))
     try:
         returned = _send_update(client, plan, language_as_text=as_text)
     except OpenCXRequestRefusedError as refused:
@@ -136,6 +154,7 @@ def update(client: OpenCXClient, plan: Update, declared: PhoneAgentChanges) -> P
             returned = _send_update(client, plan, language_as_text=not as_text)
         except OpenCXRequestRefusedError as again:
             raise refused_in_both_forms(refused, again) from None
+        form.as_text = not as_text
     return _Updated(plan, declared, returned if returned is not None and returned.id == plan.agent.id else None)
 
 

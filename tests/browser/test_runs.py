@@ -95,12 +95,17 @@ def test_approval_shows_plan_then_applies_it(
     pages.trigger(dag_id, run_id)
     wait_for_scheduler(airflow, "approve", run_id)
     pages.open_required_action("Phone agents: 1 to create, 1 to update, 1 unchanged; 1 not declared and left alone.")
-    expect(pages.row(german["name"])).to_contain_text(f"first_message: 'Guten Tag!' -> '{german['first_message']}'")
-    expect(pages.row(turkish["name"])).not_to_have_count(0)
-    for created in pages.row(turkish["name"]).all():
-        expect(created).to_contain_text("create")
+    for heading in (f"{german['name']} will be changed", f"{turkish['name']} will be created"):
+        expect(pages.page.get_by_role("heading", name=heading)).to_be_visible()
+    items = pages.page.get_by_role("listitem")
+    for shown in (
+        f"first message: from Guten Tag! to {german['first_message']}",
+        f"first message: {turkish['first_message']}",
+        "If it is the same agent under a new name, reject this plan",
+    ):
+        expect(items.filter(has_text=shown)).to_be_visible()
     assert simulator.writes == []
-    pages.take_picture("fleet-plan")
+    pages.take_picture("fleet-plan", height=1060)
 
     pages.page.get_by_role("button", name="Approve").click()
     expect(pages.said("approve response successful")).to_be_visible()

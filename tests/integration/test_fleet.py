@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -132,16 +133,24 @@ def test_plan_is_returned_and_nothing_written(
         2,
         "1 to create, 1 to update, 1 unchanged; 1 not declared and left alone.",
     )
-    assert plan["table"].splitlines() == [
-        "| agent       | action | field: old -> new                 |",
-        "| ----------- | ------ | --------------------------------- |",
-        "| `'new'`     | create | `type: None -> 'outbound'`        |",
-        "| `'new'`     | create | `language: None -> ['en', 'es']`  |",
-        "| `'differs'` | update | `first_message: 'Hey' -> 'Hello'` |",
+    assert (plan["org_id"], plan["connection"], plan["base_url"]) == ("org_000001", "opencx_default", simulator.url)
+    blocks = [block.splitlines() for block in plan["markdown"].split("\n####")]
+    assert [block[:1] + block[2:] for block in blocks[2:]] == [
+        [" `new` will be created", "- kind: makes calls (outbound)", "- language: `en`, `es`"],
+        [
+            " `differs` will be changed",
+            "- phone number `+15550000001`, id `pa_000001`",
+            "- first message: from `Hey` to `Hello`",
+        ],
+        [
+            " 1 agent outside this fleet stays as it is",
+            "- `of somebody else`: phone number `+15550000003`, id `pa_000003`",
+        ],
+        [" 1 agent of this fleet stays as it is"],
     ]
     logged = capfd.readouterr()
-    assert plan["table"] in logged.out + logged.err
-    assert "Not declared, and left alone: phone agent 'of somebody else' (pa_000003)." in logged.out + logged.err
+    assert "    first message: from “Hey” to “Hello”" in logged.out + logged.err
+    assert "    “of somebody else”: phone number “+15550000003”, id “pa_000003”" in logged.out + logged.err
     assert methods(simulator) == ["GET"]
 
 
@@ -383,7 +392,8 @@ def test_approval_refuses_plan_of_other_connection(
     plan = approved(sync)
     monkeypatch.setenv("AIRFLOW_CONN_ANOTHER", os.environ["AIRFLOW_CONN_OPENCX_DEFAULT"])
     assert sync(approved_plan=plan, opencx_conn_id="another").state == "failed"
-    assert "approved for connection 'opencx_default', and this is 'another'" in str(sync.errors[0])
+    assert "approved for an organization of unknown id (connection 'opencx_default', " in str(sync.errors[0])
+    assert "and this is an organization of unknown id (connection 'another', " in str(sync.errors[0])
     assert simulator.writes == []
 
 
@@ -433,39 +443,22 @@ def test_fleet_accepts_creates_with_empty_response(sync: Fleet, simulator: Simul
     assert [agent["name"] for agent in simulator.agents()] == names
 
 
-LONG = "You are a polite agent. " * 20
+def test_log_of_a_large_plan_is_bounded(plan_fleet: Fleet, capfd: pytest.CaptureFixture[str]) -> None:
+    plan = plan_fleet([{"name": f"agent {number}", "first_message": "Hi"} for number in range(300)]).xcom("fleet")
+    logged = capfd.readouterr()
+    [more] = re.findall(r"\.\.\. and (\d+) more lines, which the XCom of the plan has", logged.out + logged.err)
+    assert int(more) > 500
+    assert all(f"`agent {number}` will be created" in plan["markdown"] for number in range(300))
 
 
-@pytest.mark.parametrize(
-    ("actual", "wanted", "shown"),
-    [
-        (f"{LONG}Call until 8.", f"{LONG}Call until 9.", "until 8.' -> "),
-        (f"8{LONG}", f"9{LONG}", "first_message: '8You are"),
-        ("Hello <first name>", "Hello <last name>", "`first_message: 'Hello <first name>' -> 'Hello <last name>'`"),
-        ("a `b`", "a ``c``", "``` first_message: 'a `b`' -> 'a ``c``' ```"),
-        ("a|b", "a  b", "`first_message: 'a\\|b' -> 'a\N{NO-BREAK SPACE}\N{NO-BREAK SPACE}b'`"),
-    ],
-)
-def test_plan_table_shows_every_difference(
-    actual: str, wanted: str, shown: str, plan_fleet: Fleet, simulator: Simulator
-) -> None:
-    simulator.add_agent("a", type="outbound", first_message=actual)
-    plan = plan_fleet([{"name": "a", "first_message": wanted}]).xcom("fleet")
-    assert shown in plan["table"]
-    assert len(plan["table"].splitlines()) == 3
-    assert len(plan["table"].splitlines()[2]) < 250
-
-
-def test_plan_table_shows_new_value_in_full(plan_fleet: Fleet) -> None:
-    plan = plan_fleet([{"name": "a", "first_message": LONG}]).xcom("fleet")
-    assert repr(LONG) in plan["table"]
-
-
-def test_fleet_sends_every_refused_write_and_reports_briefly(sync: Fleet, simulator: Simulator) -> None:
+def test_fleet_stops_at_equal_refusals_and_reports_briefly(sync: Fleet, simulator: Simulator) -> None:
     simulator.fail("createPhoneAgent", Respond(422, error_body(422, "no such voice" * 10)), times=None)
     names = [f"agent {number}" for number in range(200)]
-    sync([{"name": name} for name in names])
-    assert [write.body["name"] for write in simulator.writes] == names  # type: ignore[index]  # each body is an agent
+    run = sync([{"name": name} for name in names], retries=2)
+    assert (run.state, run.tries("fleet")) == ("failed", 1)
+    written = [write.body["name"] for write in simulator.writes]  # type: ignore[index]  # each body is an agent
+    assert written == names[:FAILURES_IN_A_ROW]
+    assert "Nothing was sent for it, because others failed: POST /phone" in str(sync.errors[0])
     assert list(sync.errors[0].failures) == names  # type: ignore[attr-defined]  # it is an OpenCXFleetError
     assert all(repr(name) in str(sync.errors[0]) for name in names)
     assert len(str(sync.errors[0])) < 20_000
@@ -615,7 +608,7 @@ def test_drift_fails_naming_agents_and_fields(
     assert error.changes == {"new": ["name", "type", "language"], "differs": ["first_message"]}
     assert str(error).startswith("2 of 3 agents are not as declared: 'new' does not exist; 'differs' (first_message).")
     logged = capfd.readouterr()
-    assert "`first_message: 'Hey' -> 'Hello'`" in logged.out + logged.err
+    assert "first message: from “Hey” to “Hello”" in logged.out + logged.err
     assert methods(simulator) == ["GET"]
 
 

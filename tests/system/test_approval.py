@@ -59,7 +59,8 @@ def test_approval_applies_plan_and_skips_when_unchanged(airflow: AirflowStandalo
     shown = asked(airflow, run_id)
     print(shown)
     assert "3 to create, 0 to update, 0 unchanged; 0 not declared" in shown
-    assert all(repr(agent["name"]) in shown and repr(agent["first_message"]) in shown for agent in FLEET)
+    assert all(f"#### `{agent['name']}` will be created" in shown for agent in FLEET)
+    assert all(f"first message: `{agent['first_message']}`" in shown for agent in FLEET)
     assert simulator.writes == []
     answer(airflow, run_id, "Approve")
     assert airflow.end_state(DAG_ID, run_id, within=120) == "success"
@@ -81,7 +82,7 @@ def test_approval_rejection_writes_nothing(
     airflow: AirflowStandalone, simulator: Simulator, fleet_that_differs: list[str]
 ) -> None:
     run_id = airflow.start_dag(DAG_ID)
-    assert "first_message: 'Changed by hand' -> " in asked(airflow, run_id)
+    assert "first message: from `Changed by hand` to " in asked(airflow, run_id)
     answer(airflow, run_id, "Reject")
     assert airflow.end_state(DAG_ID, run_id, within=120) == "success"
     assert states(airflow, run_id)["apply"] == "skipped"
@@ -100,7 +101,7 @@ def test_approval_expires_when_agents_change(
     assert (apply["state"], apply["try_number"]) == ("failed", 1)
     log = "\n".join(airflow.task_log(DAG_ID, run_id, "apply"))
     assert "changed since the plan was approved" in log
-    assert "'Changed once more' -> " in log
+    assert "first message: from “Changed once more” to " in log
     assert simulator.writes == []
 
     # Cleared, the run would show its first plan and carry out another.

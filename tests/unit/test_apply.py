@@ -221,6 +221,7 @@ def respond_with(*statuses: int, **headers: str) -> list[Response]:
 
 
 FAILURE, SUCCESS, REFUSAL = respond_with(503, 200, 422)
+ANOTHER_REFUSAL = replace(REFUSAL, body=json.dumps({"statusCode": 422, "message": "no such voice"}).encode())
 
 
 @pytest.mark.parametrize(
@@ -229,7 +230,11 @@ FAILURE, SUCCESS, REFUSAL = respond_with(503, 200, 422)
         ([FAILURE] * 5 + [SUCCESS] * 5, 5),
         ([FAILURE] * 4 + [SUCCESS] + [FAILURE] * 4 + [SUCCESS], 10),
         (respond_with(429, 500, 408, 502, 504, 200), 5),
-        ([REFUSAL] * 20, 20),
+        ([REFUSAL] * 20, 5),
+        ([REFUSAL, REFUSAL, SUCCESS] * 5, 15),
+        ([REFUSAL, ANOTHER_REFUSAL] * 5, 10),
+        ([REFUSAL] * 4 + [ANOTHER_REFUSAL] * 6, 9),
+        ([REFUSAL] * 4 + [FAILURE] + [REFUSAL] * 4 + [SUCCESS], 10),
         (respond_with(400, 404, 409, 413, 422, 200), 6),
         ([FAILURE] * 4 + [REFUSAL] + [FAILURE] * 4 + [SUCCESS], 10),
         ([REFUSAL] * 4 + [FAILURE] * 5 + [SUCCESS], 9),
@@ -242,7 +247,7 @@ FAILURE, SUCCESS, REFUSAL = respond_with(503, 200, 422)
     ],
     ids=lambda value: None if isinstance(value, int) else " ".join(str(response.status_code) for response in value),
 )
-def test_circuit_breaker_ignores_refusals_of_one_agent(responses: list[Response], sent: int) -> None:
+def test_circuit_breaker_stops_at_what_every_agent_meets(responses: list[Response], sent: int) -> None:
     specs = [PhoneAgentSpec.parse({"name": f"{number}", "first_message": "Hi"}) for number in range(len(responses))]
     agents = [PhoneAgent(id=f"pa_{spec.name}", name=spec.name, type="outbound") for spec in specs]
     existing = PhoneAgents(agents)
@@ -263,6 +268,72 @@ def test_circuit_breaker_ignores_refusals_of_one_agent(responses: list[Response]
     assert written == [f"/phone/pa_{number}" for number in range(sent)]
     unsent = [result for result in results if "Nothing was sent for it, because others failed" in str(result)]
     assert unsent == results[sent:]
+
+
+REFUSALS = {
+    "no agent": lambda name, agent_id: "no such voice",
+    "the name": lambda name, agent_id: f"'{name}' has no such voice",
+    "the id": lambda name, agent_id: f"{agent_id}: no such voice",
+}
+
+
+@pytest.mark.parametrize("names", [[f"agent {n}" for n in range(20)], [chr(97 + n) * 150 for n in range(20)]])
+@pytest.mark.parametrize(
+    ("method", "says"), [("POST", "no agent"), ("POST", "the name"), *(("PATCH", says) for says in REFUSALS)]
+)
+def test_refusals_that_differ_in_the_agent_alone_are_equal(
+    method: str, says: str, names: list[str], clock: SimpleNamespace
+) -> None:
+    existing: list[dict[str, JsonValue]] = [{"id": f"pa_{n}", "name": name} for n, name in enumerate(names)]
+    service = Service(clock, *(existing if method == "PATCH" else [OTHER]))
+    ids = dict(zip(names, existing, strict=True))
+    respond, refused = service.respond, []
+
+    def refuse(request: Request) -> Response:
+        if request.operation.method != method:
+            return respond(request)
+        name = names[len(refused)]
+        refused.append(name)
+        return response_with({"statusCode": 422, "message": REFUSALS[says](name, ids[name]["id"])}, 422)
+
+    service.client = Replies(refuse)
+    specs = [PhoneAgentSpec.parse({"name": name, "voice_id": "v"}) for name in names]
+    results = apply_specs(service.client, specs)
+    assert len(refused) == 5
+    assert all(str(result).startswith("Nothing was sent for it, because others failed:") for result in results[5:])
+    assert {type(result) for result in results} == {OpenCXRequestRefusedPermanentError}
+
+
+def apply_specs(client: Replies, specs: list[PhoneAgentSpec]) -> list[Outcome | OpenCXError]:
+    agents = listing.list_agents(client)
+    planned = [
+        Planned(plan_upsert(spec, agents), spec, lambda agents, spec=spec: plan_upsert(spec, agents)) for spec in specs
+    ]
+    return apply_plans(client, planned, agents)
+
+
+def test_form_of_language_that_worked_is_kept_for_updates(clock: SimpleNamespace) -> None:
+    existing: list[dict[str, JsonValue]] = [{"id": f"pa_{n}", "name": f"{n}", "language": ["en"]} for n in range(5)]
+    service = Service(clock, *existing)
+    respond, sent = service.respond, []
+
+    def takes_text_alone(request: Request) -> Response:
+        if request.operation.method == "GET":
+            return respond(request)
+        language = (request.body or {})["language"]  # type: ignore[index, call-overload]
+        sent.append(type(language))
+        if not isinstance(language, str):
+            return response_with({"statusCode": 400}, 400)
+        agent_id = request.path.rpartition("/")[2]
+        service.stored = [
+            {**agent, "language": [language]} if agent["id"] == agent_id else agent for agent in service.stored
+        ]
+        return response_with(None, 200)
+
+    service.client = Replies(takes_text_alone)
+    specs = [PhoneAgentSpec(name=f"{n}", language=["de"]) for n in range(5)]
+    assert {type(result) for result in apply_specs(service.client, specs)} == {Outcome}
+    assert sent == [list, *[str] * 5]
 
 
 def test_fleet_reads_stale_list_again_before_create(clock: SimpleNamespace) -> None:

@@ -16,6 +16,7 @@ from airflow_provider_opencx.exceptions import (
 )
 from airflow_provider_opencx.phone_agents.fleet import Step
 from airflow_provider_opencx.phone_agents.plan import (
+    FORMS,
     Adopt,
     Create,
     PhoneAgents,
@@ -407,6 +408,33 @@ def test_approval_covers_declared_values(approved: Moment, later: Moment) -> Non
     assert approved.is_approved_by(approved)
     assert later.is_approved_by(later)
     assert not later.is_approved_by(approved)
+
+
+@pytest.mark.parametrize("field", FORMS)
+def test_approval_covers_values_of_the_same_meaning(field: str) -> None:
+    declared, same, different = COMPARED[field]
+    approved = Moment({field: declared}, agent_with_difference(field))
+    for value in same:
+        # Who declares it, or what the service shows of it, may be written in another way than when it was approved.
+        assert Moment({field: value}, agent_with_difference(field)).is_approved_by(approved)
+        back = Moment({field: different[0]}, {field: declared})
+        assert Moment({field: different[0]}, {field: value}).is_approved_by(back)
+    for value in different:
+        if value is not None and (other := declarable(field, value)):
+            assert not Moment(other, agent_with_difference(field)).is_approved_by(approved), value
+
+
+def agent_with_difference(field: str) -> dict[str, object]:
+    """What an agent has that is not as declared; its name is the one by which it is found."""
+    return {} if field == "name" else {field: None}
+
+
+def declarable(field: str, value: object) -> dict[str, object] | None:
+    try:
+        PhoneAgentSpec.parse({"name": "a", field: value})
+    except OpenCXArgumentError:
+        return None
+    return {field: value}
 
 
 def test_approval_ignores_key_order() -> None:
