@@ -539,7 +539,7 @@ class FleetBaseOperator(BaseOperator, OpenCXHookMixin):
 
     def _check_arguments(self) -> None:
         """Check what can be checked while the Dag is parsed."""
-        from airflow_provider_opencx.phone_agents.fleet import check_literal_declarations, parse_fleet
+        from airflow_provider_opencx.phone_agents.declarations import check_literal_declarations, parse_fleet
         from airflow_provider_opencx.phone_agents.fleet_file import check_path
 
         self._check_literal_conn_id()
@@ -553,7 +553,7 @@ class FleetBaseOperator(BaseOperator, OpenCXHookMixin):
 
     def _plan(self, *, is_retry: bool) -> FleetPlan:
         """Return the plan for the fleet, after logging it as a table."""
-        from airflow_provider_opencx.phone_agents.fleet import parse_fleet
+        from airflow_provider_opencx.phone_agents.declarations import parse_fleet
 
         plan = self.hook.plan_phone_agents(parse_fleet(self._declarations()), is_retry=is_retry)
         lines = plan.table.splitlines()
@@ -570,11 +570,10 @@ class FleetBaseOperator(BaseOperator, OpenCXHookMixin):
     def _declarations(self) -> object:
         if not isinstance(self.agents, str):
             return self.agents
-        from airflow_provider_opencx.phone_agents.fleet_file import read_fleet_file
+        from airflow_provider_opencx.phone_agents.fleet_file import fleet_file_path, read_fleet_file
 
         has_dag = self.has_dag()  # type: ignore[no-untyped-call]  # Airflow does not annotate it
-        folder = Path(self.dag.folder) if has_dag else Path()
-        return read_fleet_file(folder / self.agents)
+        return read_fleet_file(fleet_file_path(self.agents, self.dag if has_dag else None))
 
 
 class OpenCXPlanPhoneAgentsOperator(FleetBaseOperator):

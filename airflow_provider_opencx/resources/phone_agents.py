@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import (
@@ -67,6 +68,50 @@ UPDATE_PHONE_AGENT = Operation(
 
 COMBINABLE_LANGUAGES = frozenset({"en", "es", "fr", "de", "hi", "ru", "pt", "ja", "it", "nl"})
 """The codes that may stand beside one another in ``language``; any other code stands alone (page of 2026)."""
+
+_OTHER_WORDS = {
+    "actions": "action_ids",
+    "agentname": "name",
+    "beginmessage": "first_message",
+    "calltype": "type",
+    "direction": "type",
+    "displayname": "name",
+    "extrafields": "additional_fields",
+    "firstsentence": "first_message",
+    "forwardingphonenumber": "handoff_phone_number",
+    "generalprompt": "instructions",
+    "greeting": "first_message",
+    "handoffnumber": "handoff_phone_number",
+    "interruptionsenabled": "interruptible",
+    "knowledgebase": "use_org_knowledgebase",
+    "lang": "language",
+    "llm": "model",
+    "locale": "language",
+    "prompt": "instructions",
+    "systemprompt": "instructions",
+    "title": "name",
+    "tools": "action_ids",
+    "transfernumber": "handoff_phone_number",
+    "transferphonenumber": "handoff_phone_number",
+    "transferto": "handoff_phone_number",
+    "voice": "voice_id",
+    "voicespeed": "speed",
+    "webhook": "data_collection_webhook_url",
+    "webhookurl": "data_collection_webhook_url",
+    "welcomemessage": "first_message",
+}
+"""What other voice platforms call a field, in small letters without underscores."""
+
+_FOUND_BY_NAME = "an agent is found by its name."
+_OWN_NUMBER = "the service gives an agent its number. The number to hand calls to is handoff_phone_number."
+_NOT_DECLARED = {
+    "id": _FOUND_BY_NAME,
+    "agentid": _FOUND_BY_NAME,
+    "phoneagentid": _FOUND_BY_NAME,
+    "phone": _OWN_NUMBER,
+    "phonenumber": _OWN_NUMBER,
+    "number": _OWN_NUMBER,
+}
 
 _LONGEST_ID = 1000
 
@@ -195,6 +240,8 @@ class PhoneAgentChanges(CheckedModel):
         extra="forbid", frozen=True, validate_by_name=True, validate_by_alias=True, protected_namespaces=()
     )
 
+    other_words: ClassVar[Mapping[str, str]] = _OTHER_WORDS
+
     name: str | None = None
     type: Literal["inbound", "outbound"] | None = None
     language: list[str] | None = None
@@ -227,6 +274,28 @@ class PhoneAgentChanges(CheckedModel):
         if not isinstance(fields, dict) or not all(isinstance(name, str) for name in fields):
             raise OpenCXArgumentError("must be a mapping of fields, whose names are text")
         return cls(**fields)
+
+    @classmethod
+    def describe_unknown_field(cls, name: str) -> str:
+        """Return what is wrong with a name that no field has, and which field may be meant."""
+        if (reason := _NOT_DECLARED.get(name.replace("_", "").lower())) is not None:
+            return f"cannot be declared: {reason}"
+        field = None if name in PhoneAgent.model_fields else cls.similar_field(name)
+        meant = f"; did you mean {field}?" if field else "."
+        return (
+            f"is not a field of a declaration{meant} A field that the service has and this provider does not know goes"
+            " under additional_fields."
+        )
+
+    @field_validator("instructions", mode="before")
+    @classmethod
+    def _instructions_are_a_list(cls, instructions: object) -> object:
+        if isinstance(instructions, str):
+            raise ValueError(
+                "must be a list: of the ids of training scenarios, or of texts for a service of 2024 or 2025. Write"
+                " one as ['...'], or in YAML on the line below, after '- ' (a text of several lines after '- |')"
+            )
+        return instructions
 
     @field_validator("name")
     @classmethod
