@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _MOST_WARNINGS = 20
+_MEANINGS_OF_NULL = {
+    "action_ids": "which means every action; for no action, write []",
+    "handoff_phone_number": "which means no handoff",
+}
 
 
 def check_path(path: Path) -> None:
@@ -185,13 +189,9 @@ def _warnings_of_nulls(declarations: FileDeclarations) -> list[tuple[Place | Non
             field = "action_ids" if name == "actionIds" else name
             if value is not None or field not in PhoneAgentChanges.model_fields or field in {"name", "type"}:
                 continue
-            meaning = (
-                "which allows every action. For no action, write []"
-                if field == "action_ids"
-                else "and is sent as null: the service's own default"
-            )
+            meaning = _MEANINGS_OF_NULL.get(field, "and is sent as null: the service's own default")
             agent = shortened(str(declaration.get("name")))
-            sentence = f"agent {agent!r}: {name} is null, {meaning}. To leave it as it is, leave it out."
+            sentence = f"agent {agent!r}: {name} is null, {meaning}. To leave the field as it is, leave it out."
             warnings.append((declarations.place_of((index, name), False), sentence))
     return warnings
 
