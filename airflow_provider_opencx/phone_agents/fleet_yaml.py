@@ -339,7 +339,8 @@ def syntax_problem(error: yaml.MarkedYAMLError) -> tuple[Place | None, str]:
     mark = error.problem_mark or error.context_mark
     place = Place(mark.line + 1, mark.column + 1) if mark else None
     problem = shortened(str(error.problem or error.context), 200)
-    remedy = "indent with blanks, not with tabs" if " tab " in problem else _NEEDS_QUOTES
+    is_about_tab = " tab " in problem or r"'\t'" in problem  # as libyaml says it, and PyYAML
+    remedy = "indent with blanks, not with tabs" if is_about_tab else _NEEDS_QUOTES
     return place, f"invalid YAML: {problem}; {remedy}"
 
 
