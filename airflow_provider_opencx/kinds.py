@@ -9,7 +9,7 @@ class Kind(Enum):
     """What a value may be; it decides what a template, or a scalar in a YAML file, becomes."""
 
     TEXT = "a text"
-    TEXTS = "a text, or a list of texts"
+    TEXTS = "a list of texts, or one text"
     BOOLEAN = "true or false"
     NUMBER = "a number"
     JSON = "any JSON value"

@@ -96,10 +96,10 @@ class Rendering:
             return self.render(value, Kind.JSON, f"{where}.{name}")
         if self._is_data(value):
             return value
-        from airflow_provider_opencx.resources.phone_agents import kind_of_field
+        from airflow_provider_opencx.resources.phone_agents import field_kinds
 
         field = str(name)
-        return self.render(value, kind_of_field(field), f"{where}{field}")
+        return self.render(value, field_kinds().get(field, Kind.JSON), f"{where}{field}")
 
     def _is_data(self, value: object) -> bool:
         """Return whether a value is an argument that a row of another task's result holds."""

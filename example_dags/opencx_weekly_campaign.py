@@ -14,7 +14,6 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import yaml
 from airflow.sdk import DAG, Param, task
 
 from airflow_provider_opencx.operators.phone_agent import OpenCXUpsertPhoneAgentOperator
@@ -24,9 +23,11 @@ FLEET = Path(__file__).with_name("campaign_fleet.yaml")
 
 
 @task
-def read_fleet() -> list[dict[str, object]]:
+def read_fleet() -> list[object]:
     """Read the declarations when the task runs, so that parsing the Dag reads no other file."""
-    return yaml.safe_load(FLEET.read_text())["agents"]
+    from airflow_provider_opencx.phone_agents.fleet_file import read_fleet_file
+
+    return read_fleet_file(FLEET)
 
 
 @task

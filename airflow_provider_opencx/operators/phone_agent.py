@@ -570,7 +570,7 @@ class FleetBaseOperator(BaseOpenCXOperator):
 
     def _check_arguments(self) -> None:
         """Check what can be checked while the Dag is parsed."""
-        from airflow_provider_opencx.phone_agents.fleet import check_literal_declarations, parse_fleet
+        from airflow_provider_opencx.phone_agents.declarations import check_literal_declarations, parse_fleet
         from airflow_provider_opencx.phone_agents.fleet_file import check_path
 
         self._check_templates()
@@ -580,13 +580,13 @@ class FleetBaseOperator(BaseOpenCXOperator):
             if self._has_no_template(self.agents):
                 check_path(Path(self.agents))
         elif isinstance(self.agents, list | tuple):
-            check_literal_declarations(self.agents)
+            check_literal_declarations(self.agents, self._has_no_template)
         elif isinstance(self.agents, Mapping) or self._has_no_template(self.agents):
             parse_fleet(self.agents)  # says what it must be
 
     def _plan(self, *, is_retry: bool) -> FleetPlan:
         """Return the plan for the fleet, after logging it."""
-        from airflow_provider_opencx.phone_agents.fleet import parse_fleet
+        from airflow_provider_opencx.phone_agents.declarations import parse_fleet
 
         plan = self.hook.plan_phone_agents(
             parse_fleet(self._declarations()), allow_near_name=self.allow_near_name, is_retry=is_retry
@@ -603,11 +603,10 @@ class FleetBaseOperator(BaseOpenCXOperator):
     def _declarations(self) -> object:
         if not isinstance(self.agents, str):
             return self.agents
-        from airflow_provider_opencx.phone_agents.fleet_file import read_fleet_file
+        from airflow_provider_opencx.phone_agents.fleet_file import fleet_file_path, read_fleet_file
 
         has_dag = self.has_dag()  # type: ignore[no-untyped-call]  # Airflow does not annotate it
-        folder = Path(self.dag.folder) if has_dag else Path()
-        return read_fleet_file(folder / self.agents)
+        return read_fleet_file(fleet_file_path(self.agents, self.dag if has_dag else None))
 
 
 class OpenCXPlanPhoneAgentsOperator(FleetBaseOperator):

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
-from typing import TypeVar, cast
+from typing import cast
 
 from pydantic import JsonValue
 
@@ -38,16 +38,12 @@ from airflow_provider_opencx.phone_agents.plan_document import Document, to_mark
 from airflow_provider_opencx.phone_agents.plan_words import document_of
 from airflow_provider_opencx.resources.phone_agents import (
     PhoneAgent,
-    PhoneAgentChanges,
     PhoneAgentSpec,
     normalize_name,
 )
-from airflow_provider_opencx.templates import has_no_template
 from airflow_provider_opencx.text import listed, shortened
 
 _MOST_NAMED = 20
-
-_Declared = TypeVar("_Declared", bound=PhoneAgentChanges)
 
 
 @dataclass(frozen=True)
@@ -265,7 +261,7 @@ def plan_fleet(
 ) -> FleetPlan:
     """Plan for exactly one agent of each declared name, as declared.
 
-    :param specs: the declarations, as :func:`parse_fleet` returns them.
+    :param specs: the declarations, as ``parse_fleet`` returns them.
     :param agents: all agents that exist.
     :param organization: the organization whose agents they are; its id is the one that they show.
     :param allow_near_name: whether an agent may be created beside another, of the fleet or not, whose name is near.
@@ -302,62 +298,6 @@ def _refuse_near_declaration(name: str, other: str) -> Refuse:
             " two, set allow_near_name=True."
         )
     )
-
-
-def parse_fleet(declarations: object) -> list[PhoneAgentSpec]:
-    """Check the declarations of a fleet and return them as specs.
-
-    :param declarations: a sequence of declarations, each a mapping of an agent's fields, its name among them.
-    :raises OpenCXArgumentError: naming each declaration that is wrong, and each name that is declared twice.
-    """
-    return _parsed(declarations, lambda fields: PhoneAgentSpec.parse(dict(fields)))
-
-
-def check_literal_declarations(declarations: Sequence[object]) -> None:
-    """Check what can be checked of declarations while a Dag is parsed: every value without a template.
-
-    :raises OpenCXArgumentError: as :func:`parse_fleet` does.
-    """
-
-    def check(fields: Mapping[str, object]) -> PhoneAgentChanges:
-        literal = {field: value for field, value in fields.items() if has_no_template(value)}
-        has_templated_name = "name" in fields and "name" not in literal
-        return (PhoneAgentChanges if has_templated_name else PhoneAgentSpec).parse(literal)
-
-    known = [part if isinstance(part, Mapping) or has_no_template(part) else _A_TEMPLATE for part in declarations]
-    _parsed(known, check)
-
-
-_A_TEMPLATE: Mapping[str, object] = {"name": "{{ }}"}
-"""Stands in for a declaration that is not known before its task runs."""
-
-
-def _parsed(declarations: object, parse: Callable[[Mapping[str, object]], _Declared]) -> list[_Declared]:
-    if not isinstance(declarations, Sequence) or isinstance(declarations, str | bytes):
-        raise OpenCXArgumentError("agents: must be a list of declarations, or the path of a YAML or JSON file")
-    declared: list[_Declared] = []
-    problems: list[str] = []
-    for number, declaration in enumerate(declarations, 1):
-        try:
-            if not isinstance(declaration, Mapping):
-                raise OpenCXArgumentError("must be a mapping of an agent's fields")
-            declared.append(parse(declaration))
-        except OpenCXArgumentError as wrong:
-            problems.append(f"number {number}{_named(declaration)}: {wrong}")
-    problems += _declared_twice(declared)
-    if problems:
-        raise OpenCXArgumentError(f"agents: {listed(problems, _MOST_NAMED, separator='; ', more='; and {} more')}")
-    return declared
-
-
-def _declared_twice(declared: Sequence[PhoneAgentChanges]) -> list[str]:
-    names = Counter(changes.name for changes in declared if changes.name is not None)
-    return [f"{shortened(name)!r} is declared {count} times" for name, count in names.items() if count > 1]
-
-
-def _named(declaration: object) -> str:
-    name = declaration.get("name") if isinstance(declaration, Mapping) else None
-    return f" ({shortened(name)!r})" if isinstance(name, str) else ""
 
 
 def _drift_of(step: Step) -> str:

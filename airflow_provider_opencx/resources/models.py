@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXResponseError
-from airflow_provider_opencx.text import shortened
+from airflow_provider_opencx.text import listed, shortened
 
-_LONGEST_PROBLEM = 200
+_LONGEST_PROBLEM = 400
+_LONGEST_FIELD = 100
 _MOST_PROBLEMS = 5
+
+_MESSAGES = {
+    "string_type": "must be text",
+    "list_type": "must be a list",
+    "dict_type": "must be a mapping",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "finite_number": "must be a finite number",
+}
+"""What is said instead of Pydantic's own messages, by the type of its error."""
+
+_LEAST_SIMILAR = 0.75
 
 
 class CheckedModel(BaseModel):
@@ -19,16 +37,32 @@ class CheckedModel(BaseModel):
     :raises OpenCXArgumentError: from the constructor, naming each wrong field and what is wrong with it.
     """
 
+    other_words: ClassVar[Mapping[str, str]] = {}
+    """Words that people write for a field, in small letters and digits alone, and the field."""
+
     if not TYPE_CHECKING:  # for type checkers, the arguments are the fields
 
         def __init__(self, /, **fields):
             try:
                 super().__init__(**fields)
             except ValidationError as invalid:
-                raise OpenCXArgumentError(describe_problems(invalid)) from None
+                raise OpenCXArgumentError(describe_problems(invalid, type(self))) from None
 
         # Without this mark, Pydantic would call the constructor also for what it reads from a response.
         __init__.__pydantic_base_init__ = True
+
+    @classmethod
+    def describe_unknown_field(cls, name: str) -> str:
+        """Return what is wrong with a name that no field has, and which field may be meant."""
+        field = cls.similar_field(name)
+        return f"is not a field; did you mean {field}?" if field else "is not a field"
+
+    @classmethod
+    def similar_field(cls, name: str) -> str | None:
+        """Return the field whose name is most like another name, ``None`` if none is."""
+        words = {**cls.other_words, **{_plain(field): field for field in cls.model_fields}}
+        found = get_close_matches(_plain(name[:_LONGEST_FIELD]), words, n=1, cutoff=_LEAST_SIMILAR)
+        return words[found[0]] if found else None
 
 
 class ResourceModel(CheckedModel):
@@ -50,7 +84,7 @@ class ResourceModel(CheckedModel):
             return cls.model_validate(value)
         except ValidationError as invalid:
             raise OpenCXResponseError(
-                f"the service's response is not {cls.noun}: {describe_problems(invalid)}."
+                f"the service's response is not {cls.noun}: {describe_problems(invalid, cls)}."
             ) from None
 
     def as_dict(self) -> dict[str, JsonValue]:
@@ -58,15 +92,53 @@ class ResourceModel(CheckedModel):
         return self.model_dump(mode="json", by_alias=True)
 
 
-def describe_problems(invalid: ValidationError) -> str:
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with one field.
+
+    :param field: the path of the field: keys, and positions in lists. Empty for the whole.
+    :param message: what is wrong, without the field.
+    :param is_of_name: whether the field's name is wrong, and not its value.
+    :param is_of_value: whether the field has a value that is wrong.
+    """
+
+    field: tuple[str | int, ...]
+    message: str
+    is_of_name: bool = False
+    is_of_value: bool = False
+
+    def __str__(self) -> str:
+        """Return the problem in a sentence of bounded length, whatever the field is called."""
+        field = shortened(".".join(str(part) for part in self.field), _LONGEST_FIELD)
+        return shortened(f"{field}: {self.message}" if field else self.message, _LONGEST_PROBLEM)
+
+
+def problems_of(invalid: ValidationError, model: type[CheckedModel]) -> list[Problem]:
+    """Return what is wrong, field by field.
+
+    :param invalid: Pydantic's error.
+    :param model: the model that was to be made.
+    """
+    problems = []
+    for error in invalid.errors(include_url=False, include_input=False, include_context=False):
+        kind, field = error["type"], error["loc"]
+        if kind == "extra_forbidden":
+            problem = Problem(field, model.describe_unknown_field(str(field[-1])), is_of_name=True)
+        elif kind == "missing":
+            problem = Problem(field, "is required")
+        else:
+            message = _MESSAGES.get(kind) or error["msg"].removeprefix("Value error, ")
+            problem = Problem(field, message, is_of_value=bool(field))
+        problems.append(problem)
+    return problems
+
+
+def describe_problems(invalid: ValidationError, model: type[CheckedModel]) -> str:
     """Return what is wrong, field by field, in a few sentences however much is wrong."""
-    errors = invalid.errors(include_url=False, include_input=False, include_context=False)
-    sentences = []
-    for error in errors[:_MOST_PROBLEMS]:
-        field = ".".join(str(part) for part in error["loc"])
-        problem = "is required" if error["type"] == "missing" else error["msg"].removeprefix("Value error, ")
-        sentence = f"{field}: {problem}" if field else problem
-        sentences.append(shortened(sentence, _LONGEST_PROBLEM))
-    if len(errors) > _MOST_PROBLEMS:
-        sentences.append(f"and {len(errors) - _MOST_PROBLEMS} more")
-    return "; ".join(sentences)
+    sentences = [str(problem) for problem in problems_of(invalid, model)]
+    return listed(sentences, _MOST_PROBLEMS, separator="; ", more="; and {} more")
+
+
+def _plain(name: str) -> str:
+    """Return a field's name without what spellings differ in: capitals and the characters between words."""
+    return "".join(filter(str.isalnum, name)).lower()

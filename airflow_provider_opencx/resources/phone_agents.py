@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self, get_args, get_origin
 
 from pydantic import (
     AliasChoices,
@@ -23,6 +25,7 @@ from pydantic import (
     PrivateAttr,
     TypeAdapter,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -67,11 +70,59 @@ UPDATE_PHONE_AGENT = Operation(
     repeatable=True,
 )
 
+_OTHER_WORDS = {
+    "actions": "action_ids",
+    "agentname": "name",
+    "beginmessage": "first_message",
+    "calltype": "type",
+    "direction": "type",
+    "displayname": "name",
+    "extrafields": "additional_fields",
+    "firstsentence": "first_message",
+    "forwardingphonenumber": "handoff_phone_number",
+    "generalprompt": "instructions",
+    "greeting": "first_message",
+    "handoffnumber": "handoff_phone_number",
+    "interruptionsenabled": "interruptible",
+    "knowledgebase": "use_org_knowledgebase",
+    "lang": "language",
+    "llm": "model",
+    "locale": "language",
+    "prompt": "instructions",
+    "systemprompt": "instructions",
+    "title": "name",
+    "tools": "action_ids",
+    "transfernumber": "handoff_phone_number",
+    "transferphonenumber": "handoff_phone_number",
+    "transferto": "handoff_phone_number",
+    "voice": "voice_id",
+    "voicespeed": "speed",
+    "webhook": "data_collection_webhook_url",
+    "webhookurl": "data_collection_webhook_url",
+    "welcomemessage": "first_message",
+}
+"""What other voice platforms call a field, in small letters without underscores."""
+
+_FOUND_BY_NAME = "an agent is found by its name."
+_OWN_NUMBER = "the service gives an agent its number. The number to hand calls to is handoff_phone_number."
+_NOT_DECLARED = {
+    "id": _FOUND_BY_NAME,
+    "agentid": _FOUND_BY_NAME,
+    "phoneagentid": _FOUND_BY_NAME,
+    "phone": _OWN_NUMBER,
+    "phonenumber": _OWN_NUMBER,
+    "number": _OWN_NUMBER,
+}
+
 _LONGEST_ID = 1000
 
 _RENDERED_LIST = (
     "must be a list, and is text that was one: a template gives text. Give the output of a task (task.output), or set"
     " render_template_as_native_obj=True in the Dag"
+)
+_INSTRUCTIONS = (
+    "must be a list: of the ids of training scenarios, or of texts for a service of 2024 or 2025. Write one as ['...'],"
+    " or in YAML on the line below, after '- ' (a text of several lines after '- |')"
 )
 _HTTP_URL = TypeAdapter(HttpUrl)
 
@@ -185,6 +236,8 @@ class PhoneAgentChanges(CheckedModel):
         extra="forbid", frozen=True, validate_by_name=True, validate_by_alias=True, protected_namespaces=()
     )
 
+    other_words: ClassVar[Mapping[str, str]] = _OTHER_WORDS
+
     name: str | None = None
     type: Literal["inbound", "outbound"] | None = None
     language: list[str] | None = None
@@ -217,6 +270,18 @@ class PhoneAgentChanges(CheckedModel):
         if not isinstance(fields, dict) or not all(isinstance(name, str) for name in fields):
             raise OpenCXArgumentError("must be a mapping of fields, whose names are text")
         return cls(**fields)
+
+    @classmethod
+    def describe_unknown_field(cls, name: str) -> str:
+        """Return what is wrong with a name that no field has, and which field may be meant."""
+        if (reason := _NOT_DECLARED.get(name.replace("_", "").lower())) is not None:
+            return f"cannot be declared: {reason}"
+        field = None if name in PhoneAgent.model_fields else cls.similar_field(name)
+        meant = f"; did you mean {field}?" if field else "."
+        return (
+            f"is not a field of a declaration{meant} A field that the service has and this provider does not know goes"
+            " under additional_fields."
+        )
 
     @field_validator("name")
     @classmethod
@@ -259,10 +324,12 @@ class PhoneAgentChanges(CheckedModel):
 
     @field_validator("instructions", "action_ids", "data_collection_fields", mode="before")
     @classmethod
-    def _lists_are_no_text(cls, value: object) -> object:
-        if isinstance(value, str):
-            raise ValueError(_RENDERED_LIST if is_rendered_list(value) else "must be a list of texts, and is one text")
-        return value
+    def _lists_are_no_text(cls, value: object, info: ValidationInfo) -> object:
+        if not isinstance(value, str):
+            return value
+        if is_rendered_list(value):
+            raise ValueError(_RENDERED_LIST)
+        raise ValueError(_INSTRUCTIONS if info.field_name == "instructions" else "must be a list of texts")
 
     @field_validator("handoff_phone_number")
     @classmethod
@@ -346,22 +413,35 @@ class PhoneAgentSpec(PhoneAgentChanges):
         return self if "type" in self.model_fields_set else self.model_copy(update={"type": "outbound"})
 
 
-def kind_of_field(field: str) -> Kind:
-    """Return what a field of a declaration may hold; one that is not known may hold any JSON value."""
-    known = PhoneAgentChanges.model_fields.get(field)
-    annotation = str(known.annotation) if known is not None else ""
-    return next((kind for text, kind in _KINDS if text in annotation), Kind.JSON)
+@cache
+def field_kinds() -> Mapping[str, Kind]:
+    """Return what each field of a declaration may hold, by the types that the model declares: in both spellings."""
+    kinds: dict[str, Kind] = {}
+    for name, field in PhoneAgentChanges.model_fields.items():
+        kinds[name] = kinds[field.serialization_alias or name] = _kind_of(field.annotation)
+    return kinds
 
 
-_KINDS = (
-    ("JsonValue", Kind.JSON),
-    ("list[str]", Kind.TEXTS),
-    ("bool", Kind.BOOLEAN),
-    ("float", Kind.NUMBER),
-    ("str", Kind.TEXT),
-    ("Literal", Kind.TEXT),
-)
-"""What stands in the annotation of a field, and what it says; the first that does counts."""
+def _kind_of(annotation: object) -> Kind:
+    parts = [part for part in _parts(annotation) if part is not type(None)]
+    if parts == [list, str]:
+        return Kind.TEXTS
+    types = {type(part) if isinstance(part, str) else part for part in parts}
+    kinds: dict[object, Kind] = {str: Kind.TEXT, bool: Kind.BOOLEAN, float: Kind.NUMBER}
+    return kinds.get(types.pop(), Kind.JSON) if len(types) == 1 else Kind.JSON
+
+
+def _parts(annotation: object) -> Iterator[object]:
+    """Return the types of which an annotation is made, those of a list's items after the list."""
+    if hasattr(annotation, "__metadata__"):  # what Annotated adds is no type
+        yield from _parts(get_args(annotation)[0])
+    elif arguments := get_args(annotation):
+        if get_origin(annotation) is list:
+            yield list
+        for argument in arguments:
+            yield from _parts(argument)
+    else:
+        yield annotation
 
 
 def list_phone_agents(client: OpenCXClient) -> list[PhoneAgent]:

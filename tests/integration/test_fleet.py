@@ -520,14 +520,14 @@ def test_fleet_file_path_is_relative_to_dag_file(sync: Fleet, simulator: Simulat
         (None, "cannot be read: No such file"),
         ("", "must hold a list of declarations"),
         ("agents: {a: b}", "must hold a list of declarations"),
-        ("- {name: a", "invalid YAML at line"),
+        ("- {name: a", "line 2, column 1: invalid YAML"),
         ("- {name: a}\n- b", "number 2: must be a mapping"),
-        ("- {name: a, language: no}", "number 1 ('a'): language: holds false"),
+        ("- {name: a, language: [tr, no]}", "line 1, column 23: agent 'a': language: 'tr' must be the only"),
         ("- {first_message: Hi}", "number 1: name: is required"),
         ("- {name: a}\n- {name: ' a '}", "'a' is declared 2 times"),
         ("agents: [{name: a}]\nagents: [{name: b}]", "duplicate key 'agents'"),
         ("- {name: a, first_message: Hi, name: b}", "duplicate key 'name'"),
-        ("- {name: !!timestamp soon}", "cannot be read: AttributeError"),
+        ("- {name: !!timestamp soon}", "line 1, column 10: the tag !!timestamp has no meaning here"),
     ],
 )
 def test_fleet_file_with_error_sends_no_request(

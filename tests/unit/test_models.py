@@ -69,7 +69,7 @@ def test_models_normalize_values_for_api(written: dict[str, object], sent: dict[
     [
         ({}, "name: is required"),
         ({"name": " "}, "name: must not be empty"),
-        ({"name": None}, "name: Input should be a valid string"),
+        ({"name": None}, "name: must be text"),
         ({"name": "a", "type": "sideways"}, "type: "),
         ({"name": "a", "type": None}, "type: must be 'inbound' or 'outbound'"),
         ({"name": "a", "language": []}, "language: must name at least one language code"),
@@ -93,7 +93,7 @@ def test_models_name_wrong_field(fields: dict[str, object], says: str) -> None:
 
 @pytest.mark.parametrize("model", [PhoneAgent, PhoneAgentChanges, PhoneAgentSpec, Voice])
 def test_models_raise_provider_error_from_constructor(model: type[CheckedModel]) -> None:
-    with pytest.raises(OpenCXArgumentError, match="name: Input should be a valid string") as wrong:
+    with pytest.raises(OpenCXArgumentError, match="name: must be text") as wrong:
         model(name=5)
     assert wrong.value.is_permanent
     assert wrong.value.__cause__ is None
@@ -204,7 +204,7 @@ def test_list_of_which_a_template_made_text_is_refused_with_the_way_to_pass_one(
 
 @pytest.mark.parametrize("field", LIST_FIELDS[1:])
 def test_one_text_is_no_list_of_texts(field: str) -> None:
-    with pytest.raises(OpenCXArgumentError, match=f"^{field}: must be a list of texts, and is one text$"):
+    with pytest.raises(OpenCXArgumentError, match=f"^{field}: must be a list[: ]"):
         PhoneAgentChanges.parse({field: "Ask for the name"})
 
 
