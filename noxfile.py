@@ -21,13 +21,23 @@ AIRFLOWS = {
     "3.1.8": ("3.11", "3.12", "3.13"),
     "3.2.2": ("3.11", "3.12", "3.13"),
     "3.3.2": ("3.11", "3.12", "3.13"),
+    "3.4.0b2": ("3.13",),
 }
-"""The Pythons that each Airflow and this provider run on."""
+"""The Pythons that each Airflow and this provider run on; of one that is not released yet, the newest."""
 
 TAGS = {("3.0.6", "3.11"): "oldest", ("3.3.2", "3.13"): "newest"}
 
-PACKAGES_UNTIL = {"3.0.6": "2025-09-15", "3.1.8": "2026-03-31", "3.2.2": "2026-06-15"}
-"""The day whose packages an older Airflow is run with: two weeks after its release. It does not run with today's."""
+PACKAGES_UNTIL = {"3.0.6": "2025-09-15", "3.1.8": "2026-03-31", "3.2.2": "2026-06-15", "3.4.0b2": "2026-11-28"}
+"""The day whose packages an Airflow is run with, unless constraints.txt is for it.
+
+Two weeks after its release: so they are about those of the constraints that Airflow publishes.
+"""
+
+NAMED = {
+    "3.0.6": ("httpx==0.27.0",),  # the oldest that the provider takes
+    "3.4.0b2": ("apache-airflow-core==3.4.0b2", "apache-airflow-task-sdk==1.4.0b2"),  # uv takes only named pre-releases
+}
+"""What is chosen by name beside an Airflow."""
 
 TESTS = ("tests/unit", "tests/contract", "tests/security", "tests/integration")
 
@@ -35,10 +45,11 @@ WHOLE_AIRFLOW_TESTS = (
     "tests/system/test_deferrable_run.py",
     "tests/system/test_logs.py",
     "tests/system/test_metrics.py",
+    "tests/system/test_retry_policy.py",
 )
 """Tests that start scheduler, triggerer and API server, which take a minute and the whole machine."""
 
-WITH_WHOLE_AIRFLOW = {*TAGS, ("3.1.8", "3.12"), ("3.2.2", "3.12")}
+WITH_WHOLE_AIRFLOW = {*TAGS, ("3.1.8", "3.12"), ("3.2.2", "3.12"), ("3.4.0b2", "3.13")}
 """The pairs that run them too: one of each Airflow."""
 
 nox.needs_version = ">=2026.2"
@@ -95,20 +106,21 @@ def tests(session: nox.Session, airflow: str) -> None:
 
 @nox.session(default=False)
 def constraints(session: nox.Session) -> None:
-    """Choose again which packages the older Airflows are run with."""
+    """Choose again which packages the Airflows are run with that constraints.txt is not for."""
     for airflow, until in PACKAGES_UNTIL.items():
         file = Path(constraints_of(airflow))
         file.unlink(missing_ok=True)
-        requirement = Path(session.create_tmp()) / "airflow.in"
-        requirement.write_text(f"apache-airflow=={airflow}\n")
+        requirements = Path(session.create_tmp()) / "airflow.in"
+        requirements.write_text("\n".join((f"apache-airflow=={airflow}", *NAMED.get(airflow, ()))))
         compile_into = (
             *("uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.11"),
-            *("--no-header", "--no-annotate", "--output-file", str(file), str(requirement)),
+            *("--no-header", "--no-annotate", "--output-file", str(file), str(requirements)),
         )
         session.run(*compile_into, "--exclude-newer", until, external=True)
-        # What the provider and its tests need is newer. Of what is in the file already, uv changes what it has to.
-        needs = ("pyproject.toml", "--extra", "simulator", "--extra", "redis", "--group", "test")
-        session.run(*compile_into, *needs, external=True)
+        # Of what is in the file already, uv changes what it has to. Of the rest, the provider gets the oldest it takes.
+        needs = ("pyproject.toml", "--extra", "simulator", "--extra", "redis")
+        session.run(*compile_into, *needs, "--resolution", "lowest-direct", external=True)
+        session.run(*compile_into, *needs, "--group", "test", external=True)
 
 
 def constraints_of(airflow: str) -> str:

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 derive_from_airflow()
 
+RESCHEDULED_FOR = timedelta(days=1)
+"""How long after the first wait of a try the service may ask for another one that takes no retry."""
+
 _MAX_JITTER = 0.1
 """Maximum jitter, as a fraction of the wait: a hundred tasks that must wait do not come back at once."""
 
@@ -36,7 +39,8 @@ def opencx_retry_policy() -> RetryPolicy:
     - A permanent error (a rejected key, a refused plan) fails the task at once, as it does without
       a policy; with this one also where a task of your own raised another error from it.
     - Where the service asked to wait longer than a minute (429, or 503, with Retry-After), the task leaves its worker
-      and comes back when that time is over, whatever its ``retry_delay``. It still takes one of its ``retries``.
+      and comes back when that time is over, whatever its ``retry_delay``. From Airflow 3.4 on, that takes none of its
+      ``retries`` until a day after the first such wait; before, it takes one.
     - Anything else is left to the task's own ``retries`` and ``retry_delay``.
 
     Airflow itself does not ask a policy about ``AirflowFailException`` and ``AirflowSensorTimeout``.
@@ -62,7 +66,7 @@ class OpenCXRetryPolicy(RetryPolicy):
         if wait is None:
             return RetryDecision.default()
         jitter = wait.seconds * random.uniform(0, _MAX_JITTER)  # noqa: S311 - no secret hangs on it
-        return RetryDecision.retry(
+        return _come_back(
             timedelta(seconds=wait.seconds + jitter),
             f"OpenCX asks to wait {wait.seconds:.0f} s. The task comes back then.",
         )
@@ -75,6 +79,14 @@ class OpenCXRetryPolicy(RetryPolicy):
     def deserialize(cls, data: dict[str, Any]) -> OpenCXRetryPolicy:
         """Make a policy again from what :meth:`serialize` returned."""
         return cls()
+
+
+def _come_back(delay: timedelta, reason: str) -> RetryDecision:
+    """Return the decision to run the task again after a delay: without using a retry, where Airflow can do that."""
+    if not hasattr(RetryDecision, "reschedule"):
+        return RetryDecision.retry(delay, reason)
+    decision: RetryDecision = RetryDecision.reschedule(delay, reschedule_timeout=RESCHEDULED_FOR, reason=reason)
+    return decision
 
 
 def _opencx_error_of(exception: BaseException | None) -> OpenCXError | None:

@@ -94,9 +94,13 @@ class TaskStateIntents:
 
 
 def _is_retry(context: Context) -> bool:
-    """Return whether an earlier try of the task may have been killed with its create on the way."""
+    """Return whether an earlier try of the task may have been killed with its create on the way.
+
+    A task that the retry policy has rescheduled is in the same try as before.
+    """
     task_instance = context.get("ti")
-    return task_instance is not None and task_instance.try_number > 1
+    is_later_try = task_instance is not None and task_instance.try_number > 1
+    return is_later_try or bool(context.get("task_reschedule_count"))
 
 
 def _as_json(intents: Mapping[str, Intent]) -> JsonValue:

@@ -1,11 +1,12 @@
 """Locks of names, so that one process at a time creates what has a name; and what it records under them.
 
 A lock is one of the operating system on a machine, which a process that dies releases, or one in a Redis, which expires
-unless its holder lives. filelock and redis-py have both.
+unless its holder lives, which redis-py has.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import logging
 import os
@@ -195,19 +196,14 @@ class _FileLocks(_LocalLocks):
         self._directory = directory
 
     def _take(self, key: str, held: ExitStack) -> bool:
-        from filelock import FileLock, Timeout
-
-        # Not is_singleton: each client of this process has a lock of its own, and waits for the others.
-        # Not fallback_to_soft: a process that dies leaves a soft lock behind.
-        lock = FileLock(self._directory / f"{key}.lock", mode=0o600, thread_local=False, fallback_to_soft=False)
         try:
-            lock.acquire(blocking=False)
-        except Timeout:
+            file = _lock(self._directory / f"{key}.lock")
+        except BlockingIOError:
             return False
         except OSError as error:
             _go_on_alone(error)
             return _take_in_process(key, held)
-        held.callback(lock.release)
+        held.callback(os.close, file)
         return True
 
     def _read(self, key: str) -> Intent | None:
@@ -236,6 +232,21 @@ class _FileLocks(_LocalLocks):
 
     def _file(self, key: str) -> Path:
         return self._directory / f"{key}.intent"
+
+
+def _lock(path: Path) -> int:
+    """Lock a file and return its descriptor. Whatever closes that frees the lock, so that no dead process holds one.
+
+    :raises BlockingIOError: if somebody else holds it.
+    :raises OSError: if the file cannot be opened, or its file system has no locks.
+    """
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(file)
+        raise
+    return file
 
 
 def _read_intent(recorded: str | bytes, written_at: float) -> Intent:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from airflow.providers.common.compat.sdk import BaseHook, mask_secret
+from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_opencx import __version__, metrics
 from airflow_provider_opencx.client.client import OpenCXClient
@@ -16,6 +16,7 @@ from airflow_provider_opencx.connection import form
 from airflow_provider_opencx.connection.settings import client_settings
 from airflow_provider_opencx.exceptions import OpenCXConnectionNotFoundError, OpenCXError, derive_from_airflow
 from airflow_provider_opencx.intents import IntentStore
+from airflow_provider_opencx.masking import mask_secret
 from airflow_provider_opencx.phone_agents import reconcile
 from airflow_provider_opencx.phone_agents.fleet import FleetPlan
 from airflow_provider_opencx.phone_agents.plan import IfExists, PhoneAgents, pick_agent

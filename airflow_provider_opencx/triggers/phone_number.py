@@ -56,9 +56,6 @@ class OpenCXPhoneNumberTrigger(BaseTrigger):
         nothing else does. In the triggerer Airflow ends it, by the timeout of the deferral. Default ``None``: no limit.
     """
 
-    # Made for deferred tasks, which go to the triggerer of their queue.
-    supports_triggerer_queue = True
-
     def __init__(
         self,
         opencx_conn_id: str,

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
 
-from airflow.providers.common.compat.connection import get_async_connection
-from airflow.providers.common.compat.sdk import mask_secret
 from asgiref.sync import sync_to_async
 
 from airflow_provider_opencx import metrics
@@ -22,6 +20,7 @@ from airflow_provider_opencx.client.client import OpenCXClient
 from airflow_provider_opencx.client.settings import ClientSettings
 from airflow_provider_opencx.exceptions import OpenCXAuthenticationError, OpenCXError, OpenCXRateLimitError
 from airflow_provider_opencx.hooks.opencx import OpenCXHook, connection_not_found
+from airflow_provider_opencx.masking import mask_secret
 from airflow_provider_opencx.phone_agents.listing import list_agents
 from airflow_provider_opencx.phone_agents.plan import PhoneAgents
 from airflow_provider_opencx.phone_agents.waiting import next_poll_in
@@ -198,10 +197,11 @@ class _PolledConnection:
     async def _open(self) -> _Client:
         # Only HTTP has threads of its own: triggerers of Airflow 3.0 and 3.1 serve what is asked from their own loop
         # alone. What asks Airflow is shielded, because a call that is cancelled half-way ends these triggerers.
+        # Not aget_connection, before Airflow 3.3.2: it masks the connection's secrets from within the event loop.
         # The metrics come first, because what fails here is counted as well.
         await sync_to_async(metrics.prepare, thread_sensitive=False)()
         try:
-            connection = await asyncio.shield(get_async_connection(self.conn_id, hook=self._hook))
+            connection = await asyncio.shield(sync_to_async(self._hook.get_connection)(self.conn_id))
         except Exception as error:
             raise connection_not_found(self.conn_id, error) from None
         settings = self._hook.settings_of(connection)

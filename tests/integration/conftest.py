@@ -118,17 +118,8 @@ class Run:
 
     def rendered(self, task_id: str) -> Any:
         from airflow.models.renderedtifields import RenderedTaskInstanceFields
-        from airflow.utils.session import create_session
-        from sqlalchemy import select
 
-        with create_session() as session:
-            return session.scalar(
-                select(RenderedTaskInstanceFields.rendered_fields).where(
-                    RenderedTaskInstanceFields.run_id == self.dag_run.run_id,
-                    RenderedTaskInstanceFields.dag_id == self.dag_run.dag_id,
-                    RenderedTaskInstanceFields.task_id == task_id,
-                )
-            )
+        return RenderedTaskInstanceFields.get_templated_fields(self.dag_run.get_task_instance(task_id))
 
 
 @pytest.fixture

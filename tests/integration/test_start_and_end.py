@@ -6,12 +6,13 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import structlog
 from airflow import __version__
-from airflow.providers.common.compat.sdk import XCom
+from airflow.providers.common.compat.sdk import TaskDeferred, XCom
 from airflow.sdk import DAG, Asset, TaskGroup, task
 
 from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXAuthenticationPermanentError
@@ -86,6 +87,19 @@ def test_start_from_trigger_serializes_trigger_arguments(
         "waiting_since": trigger.waiting_since,
         "timeout": 3600.0,
     }
+
+
+@pytest.mark.skipif(MAJOR_MINOR < (3, 2), reason="triggerers have queues since Airflow 3.2")
+def test_deferred_task_keeps_its_queue(dag: DAG, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__TRIGGERER__QUEUES_ENABLED", "True")
+    with dag:
+        sensor = OpenCXPhoneNumberSensor(task_id="await", agent_name="a", deferrable=True, queue="eu")
+    with pytest.raises(TaskDeferred) as deferred:
+        sensor.execute({})
+    instance = SimpleNamespace(task=sensor, dag_id=dag.dag_id, task_id="await", run_id="run")
+    defer_task = import_module("airflow.sdk.execution_time.task_runner")._defer_task
+    message, _ = defer_task(deferred.value, instance, structlog.get_logger())
+    assert message.queue == "eu"
 
 
 def test_start_from_trigger_is_off_by_default(dag: DAG, in_scheduler: InScheduler) -> None:

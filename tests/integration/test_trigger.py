@@ -459,16 +459,16 @@ def test_trigger_picks_up_replaced_key_after_secrets_backend_was_away(
 def test_trigger_survives_unexpected_errors(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     agent = simulator.add_agent("a")
     attempts = 0
-    connection = polling.get_async_connection
+    get_connection = OpenCXHook.get_connection
 
-    async def failing_at_first(conn_id: str, **arguments: Any) -> Any:
+    def failing_at_first(conn_id: str) -> Any:
         nonlocal attempts
         attempts += 1
         if attempts <= 3:
             raise RuntimeError("the API server is being restarted")
-        return await connection(conn_id, **arguments)
+        return get_connection(conn_id)
 
-    monkeypatch.setattr(polling, "get_async_connection", failing_at_first)
+    monkeypatch.setattr(OpenCXHook, "get_connection", staticmethod(failing_at_first))
 
     async def test() -> None:
         [event] = await ended([started(trigger(agent_id=agent["id"], poll_interval=0.01))])

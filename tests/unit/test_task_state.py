@@ -42,8 +42,8 @@ class StateStore:
             raise RuntimeError("API_SERVER_ERROR")
 
 
-def context(store: StateStore | None, try_number: int = 1) -> Any:
-    made: dict[str, object] = {"ti": SimpleNamespace(try_number=try_number)}
+def context(store: StateStore | None, try_number: int = 1, reschedules: int = 0) -> Any:
+    made: dict[str, object] = {"ti": SimpleNamespace(try_number=try_number), "task_reschedule_count": reschedules}
     return made if store is None else made | {"task_state_store": store}
 
 
@@ -113,13 +113,13 @@ def test_intents_that_cannot_be_deleted_go_with_the_next_write(
     assert intents_in(store).read(["a", "b", "c"]) == {"b": SENT["b"], "c": Intent(3.0)}
 
 
-@pytest.mark.parametrize("try_number", [1, 2])
+@pytest.mark.parametrize(("try_number", "reschedules"), [(1, 0), (2, 0), (1, 1)])
 def test_intents_that_cannot_be_read_are_those_of_a_retry(
-    try_number: int, store: StateStore, caplog: pytest.LogCaptureFixture
+    try_number: int, reschedules: int, store: StateStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     store.fails = True
-    intents, is_retry = intents_of(context(store, try_number))
-    assert is_retry == (try_number > 1)
+    intents, is_retry = intents_of(context(store, try_number, reschedules))
+    assert is_retry == (try_number > 1 or reschedules > 0)
     assert "could not be read" in caplog.text
     # A create that is sent all the same is still recorded: the try after this one would take its absence for knowledge.
     assert intents is not None

@@ -1,1 +1,1 @@
-pip install 'airflow-provider-opencx[simulator]'
+pip install './airflow-provider-opencx[simulator]'
