@@ -118,7 +118,7 @@ def test_parse_of_a_task_does_not_load_the_client(task: str) -> None:
         "import sys; print(*sys.modules)"
     )
     loaded = names_printed_by(probe)
-    client = {"airflow_provider_opencx.client.client", "httpx_retries", "pyrate_limiter", "filelock"}
+    client = {"airflow_provider_opencx.client.client", "httpx_retries", "pyrate_limiter"}
     assert not (client | {"phonenumbers"}) & loaded
 
 

@@ -77,6 +77,7 @@ def test_wheel_metadata_names_runtime_requirements(built: tuple[Path, Path]) -> 
         "asgiref",
         "httpx",
         "httpx-retries",
+        "phonenumbers",
         "pydantic",
         "pyrate-limiter",
         "pyyaml",

@@ -10,7 +10,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from airflow_provider_opencx.exceptions import OpenCXAgentNotFoundError, OpenCXNearNameError
-from airflow_provider_opencx.phone_agents.fleet import FleetPlan, parse_fleet, plan_fleet
+from airflow_provider_opencx.phone_agents.declarations import parse_fleet
+from airflow_provider_opencx.phone_agents.fleet import FleetPlan, plan_fleet
 from airflow_provider_opencx.phone_agents.names import difference_of, near_form, tidied
 from airflow_provider_opencx.phone_agents.plan import (
     Create,
