@@ -155,11 +155,9 @@ class Rendering:
 
     def _rendered(self, text: str, where: str) -> tuple[str, object]:
         """Return a template as text, and its value, which is another one where the whole of it is one expression."""
-        from airflow.sdk.definitions.context import render_template_to_string
-
         expressions: list[object] = []
         environment = self._environment(text, expressions)
-        rendered: str = render_template_to_string(environment.from_string(text), self._context)
+        rendered = environment.from_string(text).render(self._context)
         is_one_expression = len(expressions) == 1 and str(expressions[0]) == rendered
         value = expressions[0] if is_one_expression else rendered
         self._warn_of_unknown(text, where, environment)

@@ -11,7 +11,7 @@ import pytest
 from airflow_provider_opencx.phone_agents.fleet_file import read_fleet_file
 from airflow_provider_opencx.simulator import Simulator
 
-AIRFLOW_THAT_HAS_IT = {"no_worker.py": "3.3", "patient_retries.py": "3.3"}
+AIRFLOW_THAT_HAS_IT = {"braces.py": "3.1", "no_worker.py": "3.3", "patient_retries.py": "3.3"}
 
 # What the agents are after a run, field by field; what is not written here is as the service chooses.
 LEFT_BEHIND = {
