@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from functools import cache
 from urllib.request import getproxies, proxy_bypass
@@ -20,6 +21,9 @@ def tls_context() -> ssl.SSLContext:
     :raises OpenCXConfigError: if these variables do not name certificates that can be read.
     """
     try:
+        # httpx before 0.28 passes over a file that is not there.
+        if file := os.environ.get("SSL_CERT_FILE"):
+            return ssl.create_default_context(cafile=file)
         return httpx.create_ssl_context()
     except OSError as error:
         raise OpenCXConfigError(
