@@ -174,8 +174,9 @@ class Rendering:
 
         return own.overlay(
             keep_trailing_newline=True,
-            newline_sequence="\r\n" if "\r\n" in text else "\n",
-            finalize=record,
+            newline_sequence="\r\n" if text.count("\r\n") == text.count("\n") > 0 else "\n",
+            # One that wants Jinja's context as well cannot be called from here.
+            finalize=own.finalize if hasattr(own.finalize, "jinja_pass_arg") else record,
         )
 
     def _warn_of_unknown(self, text: str, where: str, environment: Environment) -> None:
