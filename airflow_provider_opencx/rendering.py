@@ -8,6 +8,7 @@ text, and what another task returned is data and no template.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, TypeGuard
@@ -21,6 +22,12 @@ from airflow_provider_opencx.text import listed, shortened
 if TYPE_CHECKING:
     from airflow.sdk import DAG, Context
     from jinja2 import Environment
+
+_LAST_NEWLINE = re.compile(r"\r?\n\Z|\r\Z")
+"""What Jinja drops at the end of a text."""
+
+_NEVER_NONE = ("name", "type", "agent_id", "opencx_conn_id")
+_WRITE_NONE = "Write None itself, and no template, to send null, or leave the field out"
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +91,7 @@ class Rendering:
             return value
         if isinstance(value, str):
             return self._text(value, kind, where)
-        if isinstance(value, dict):
+        if isinstance(value, Mapping):
             return {name: self._part(part, kind, name, where) for name, part in value.items()}
         if value.__class__ in (list, tuple):
             elements = value if isinstance(value, list | tuple) else ()
@@ -115,56 +122,69 @@ class Rendering:
         if has_no_template(text, self._marks):
             return text
         with self._failure_explained(where):
-            if kind is Kind.JSON and self._is_native:
-                return self._airflow_renders(text)
-            rendered, value = self._rendered(text, where)
-        return rendered if kind is Kind.JSON else self._allowed(rendered, value, kind, where)
+            rendered, expressions = self._rendered(text, where)
+        if self._is_native and kind is not Kind.TEXT and len(expressions) == 1:
+            [value] = expressions
+            if str(value).strip() == rendered.strip():
+                return self._native(value, rendered, kind, where)
+        for value in expressions:
+            self._check_is_text(value, kind, where)
+        return rendered
 
-    def _allowed(self, rendered: str, value: object, kind: Kind, where: str) -> object:
-        """Return what a template has become: text, but for what the field holds in a native Dag.
+    def _native(self, value: object, rendered: str, kind: Kind, where: str) -> object:
+        """Return what a template has become in a native Dag, where the whole of it is one expression.
 
+        :param value: the value of the expression.
         :param rendered: the text of it.
-        :param value: its value, where the whole of it is one expression; otherwise the text.
+        """
+        if kind is Kind.JSON:
+            return value
+        if value is not None and kind in (Kind.BOOLEAN, Kind.NUMBER):
+            return value
+        if kind in (Kind.TEXTS, Kind.DECLARATIONS) and _is_list(value):
+            return list(value)
+        if kind is Kind.TEXTS and isinstance(value, Mapping):
+            return value
+        self._check_is_text(value, kind, where)
+        return rendered
+
+    def _check_is_text(self, value: object, kind: Kind, where: str) -> None:
+        """Check that the value of an expression is meant to be read as text: Jinja makes text of everything.
+
+        :raises OpenCXArgumentError: if it is ``None``, a list, a mapping, or what has no text of its own.
         """
         if value is None:
-            raise self._wrong(
-                where,
-                "the template has become None: what it refers to is missing. Write None itself, and no template, to"
-                " send null, or leave the field out",
-            )
-        holds_list = kind in (Kind.TEXTS, Kind.DECLARATIONS)
-        if _is_list(value):
-            if self._is_native and holds_list:
-                return list(value)
-            ways = (
+            remedy = "" if where.endswith(_NEVER_NONE) else f". {_WRITE_NONE}"
+            raise self._wrong(where, f"the template has become None: what it refers to is missing{remedy}")
+        is_list = _is_list(value)
+        if not is_list and not isinstance(value, Mapping):
+            has_text_of_its_own = isinstance(value, int | float) or type(value).__str__ is not object.__str__
+            if has_text_of_its_own:
+                return
+            raise self._wrong(where, f"the template is no text, but of the type {type(value).__name__}")
+        became = "a list" if is_list else "a mapping"
+        if kind is Kind.TEXT:
+            remedy = "give a text, or make a task for each with .expand(...)" if is_list else "take one part of it"
+        else:
+            remedy = (
                 "hand over the output of the task itself (task.output), write a list of templates, or set"
                 " render_template_as_native_obj=True on the Dag"
-                if holds_list
-                else "give a text, or make a task for each with .expand(...)"
             )
-            raise self._wrong(where, f"the template is a list that has become text, {shortened(rendered)!r}; {ways}")
-        if isinstance(value, Mapping) and kind is Kind.TEXTS:
-            if self._is_native:
-                return value
-            raise self._wrong(
-                where,
-                f"the template is a mapping that has become text, {shortened(rendered)!r}; hand over the output of the"
-                " task itself (task.output)",
-            )
-        return value if kind in (Kind.BOOLEAN, Kind.NUMBER) and self._is_native else rendered
+        raise self._wrong(where, f"the template is {became} that has become text; {remedy}")
 
-    def _rendered(self, text: str, where: str) -> tuple[str, object]:
-        """Return a template as text, and its value, which is another one where the whole of it is one expression."""
+    def _rendered(self, text: str, where: str) -> tuple[str, list[object]]:
+        """Return a template as text, and the values of the expressions in it."""
         expressions: list[object] = []
-        environment = self._environment(text, expressions)
+        environment = self._environment(expressions)
         rendered = environment.from_string(text).render(self._context)
-        is_one_expression = len(expressions) == 1 and str(expressions[0]) == rendered
-        value = expressions[0] if is_one_expression else rendered
-        self._warn_of_unknown(text, where, environment)
-        return rendered, value
+        values = [*expressions]
+        self._warn(text, where, environment)
+        last_newline = _LAST_NEWLINE.search(text)
+        kept = last_newline[0] if last_newline and not environment.keep_trailing_newline else ""
+        return rendered + kept, values
 
-    def _environment(self, text: str, expressions: list[object]) -> Environment:
-        """Return the Dag's Jinja environment, as one that gives text, keeps newlines, and records each expression."""
+    def _environment(self, expressions: list[object]) -> Environment:
+        """Return the Dag's Jinja environment, as one that gives text and records the value of each expression."""
         dag = self._task.get_dag()
         own = self._task.get_template_env() if dag is None else dag.get_template_env(force_sandboxed=True)
 
@@ -172,21 +192,20 @@ class Rendering:
             expressions.append(value)
             return value if own.finalize is None else own.finalize(value)
 
-        return own.overlay(
-            keep_trailing_newline=True,
-            newline_sequence="\r\n" if text.count("\r\n") == text.count("\n") > 0 else "\n",
-            # One that wants Jinja's context as well cannot be called from here.
-            finalize=own.finalize if hasattr(own.finalize, "jinja_pass_arg") else record,
-        )
+        # One that wants Jinja's context as well cannot be called from here.
+        return own.overlay(finalize=own.finalize if hasattr(own.finalize, "jinja_pass_arg") else record)
 
-    def _warn_of_unknown(self, text: str, where: str, environment: Environment) -> None:
-        """Warn of a variable that only a default has kept from failing: it is likely to be meant for the service."""
+    def _warn(self, text: str, where: str, environment: Environment) -> None:
+        """Warn of what is likely to be meant for the service: a variable that only a default has kept from failing."""
         from jinja2 import meta
 
         names = meta.find_undeclared_variables(environment.parse(text))
         unknown = sorted(name for name in names if name not in self._context and name not in environment.globals)
         if unknown:
-            log.warning("%s: Airflow knows no variable %s. %s", where, listed([*map(repr, unknown)]), WRITE_BRACES)
+            problem = f"Airflow knows no variable {listed([*map(repr, unknown)])}"
+            log.warning("%s%s: %s. %s", where, self._of_agent, problem, WRITE_BRACES)
+        if "comment" in {kind for _, kind, _ in environment.lex(text)}:
+            log.warning("%s%s: a comment is left out of the text. %s", where, self._of_agent, WRITE_BRACES)
 
     @contextmanager
     def _failure_explained(self, where: str) -> Generator[None]:
@@ -200,11 +219,15 @@ class Rendering:
             raise self._wrong(where, f"the template cannot be rendered: {problem}. {WRITE_BRACES}") from None
 
     def _wrong(self, where: str, problem: str) -> OpenCXArgumentError:
+        return OpenCXArgumentError(f"{where}{self._of_agent}: {problem}")
+
+    @property
+    def _of_agent(self) -> str:
+        """The agent that the task declares, if its name is known, for messages."""
         agent = getattr(self._task, "agent", None)
         name = agent.get("name") if isinstance(agent, Mapping) else None
         is_known = isinstance(name, str) and has_no_template(name, self._marks)
-        of_agent = f" of phone agent {shortened(str(name))!r}" if is_known else ""
-        return OpenCXArgumentError(f"{where}{of_agent}: {problem}")
+        return f" of phone agent {shortened(str(name))!r}" if is_known else ""
 
 
 def _is_list(value: object) -> TypeGuard[Sequence[object]]:
@@ -229,4 +252,5 @@ def _written_in_dag(task: Task, dag: DAG | None, context: Context) -> Collection
     if dag is None or rows is None or isinstance(rows, Mapping):
         return None
     arguments: Mapping[str, object] = getattr(mapped, "partial_kwargs", {})
-    return {id(value) for value in (*arguments.values(), *dag.default_args.values())}
+    owners = [owner for owner in (dag, getattr(mapped, "task_group", None)) if owner is not None]
+    return {id(value) for given in (arguments, *(owner.default_args for owner in owners)) for value in given.values()}

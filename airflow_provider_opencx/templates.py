@@ -78,14 +78,21 @@ def _check_template(where: str, text: str, environment: Environment) -> None:
     from jinja2 import TemplateSyntaxError, nodes
 
     try:
-        used = {node.name for node in environment.parse(text).find_all(nodes.Filter)}
+        tree = environment.parse(text)
     except TemplateSyntaxError as wrong:
         problem = f"{str(wrong.message).rstrip('.')}, in line {wrong.lineno}"
     else:
-        unknown = sorted(used.difference(environment.filters))
-        if not unknown:
+        filters = {
+            f"filter is named {node.name!r}"
+            for node in tree.find_all(nodes.Filter)
+            if node.name not in environment.filters
+        }
+        tests = {
+            f"test is named {node.name!r}" for node in tree.find_all(nodes.Test) if node.name not in environment.tests
+        }
+        if not filters | tests:
             return
-        problem = f"no filter is named {unknown[0]!r}"
+        problem = f"no {min(filters | tests)}"
     raise OpenCXArgumentError(f"{where}: the template cannot be parsed: {problem}. {WRITE_BRACES}")
 
 

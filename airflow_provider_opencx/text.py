@@ -56,6 +56,11 @@ def shortened(text: str, longest: int = 100) -> str:
     return text if len(text) <= longest else f"{text[:longest]}..."
 
 
+def whole(text: str, longest: int = 40) -> str:
+    """Return a text in quotes, or only its length: the beginning of a secret would pass what masks the whole of it."""
+    return repr(text) if len(text) <= longest else f"a text of {len(text):,} characters"
+
+
 def listed(texts: Sequence[str], most: int = 10, *, separator: str = ", ", more: str = " and {} more") -> str:
     """Return texts as one text: the first of them, and how many more there are.
 

@@ -92,6 +92,13 @@ class Extras(BaseModel):
             raise ValueError(_problem(invalid)) from None
 
 
+_FIELDS = {
+    **dict.fromkeys(("base_url", "url", "api_url", "host", "endpoint"), "Base URL (host)"),
+    **dict.fromkeys(("api_key", "apikey", "key", "token", "password"), "API key (password)"),
+}
+"""What is a field of a connection, and would be ignored as an extra."""
+
+
 def _is_empty(value: object) -> bool:
     return value is None or (isinstance(value, str) and not value.strip())
 
@@ -108,6 +115,8 @@ def _json_object(extra: str) -> dict[str, object]:
 
 def _refuse_near_name(name: str) -> None:
     bare = _FORM_PREFIX.sub("", name.strip()).lower().replace("-", "_").replace(" ", "_")
+    if field := _FIELDS.get(bare):
+        raise ValueError(f"the extra {_shown(name)} is not known. It belongs into the field {field}.")
     if near := get_close_matches(bare, Extras.model_fields, n=1, cutoff=_NEAR):
         raise ValueError(f"the extra {_shown(name)} is not known. Did you mean {near[0]}?")
 

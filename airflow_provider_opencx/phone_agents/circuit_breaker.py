@@ -41,7 +41,7 @@ class CircuitBreaker:
         error = self.error or (self.error_of_creates if isinstance(plan, Create) else None)
         if error is None or not plan.writes:
             return None
-        return error.with_message(f"Nothing was sent for it, because others failed: {error}")
+        return error.with_message(f"Not sent, because others failed: {error}")
 
     def record(self, plan: Plan, error: OpenCXError | None) -> None:
         """Record the result of a write: ``None`` if the service accepted it."""

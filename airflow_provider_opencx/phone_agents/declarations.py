@@ -153,7 +153,8 @@ def _lines(declarations: FileDeclarations, wrong: Sequence[_Wrong]) -> Iterator[
         named = _named(declarations[item.index], "agent {!r}") or f"number {item.index + 1}"
         sentence = f"{named}: {problem}"
         if place is not None and problem.is_of_value:
-            sentence += f"; read {place.text}" if place.text else "; read nothing"
+            stop = "" if sentence.endswith("?") else ";"
+            sentence += f"{stop} read {place.text or 'nothing'}"
             sentence += f"; {place.remedy}" if place.remedy else ""
         yield place, sentence
 

@@ -236,6 +236,14 @@ class FleetPlan:
                 " Apply it over the connection over which it was made, or start a new Dag run, and have its plan"
                 " approved."
             )
+        strangers = {agent.id for agent in self.undeclared} - _ids_in(plan.get("undeclared"))
+        if organization.org_id is None and strangers:
+            raise OpenCXPlanChangedError(
+                f"Nothing was sent, because the plan was approved for {organization}, and there"
+                " are agents outside the fleet now that were not there then: this may be another organization. Start a"
+                " new Dag run, and have its plan approved.",
+                agent_ids=sorted(strangers),
+            )
         changed = [step for step in self.steps if not step.is_approved_by(approved.get(step.spec.agent_name))]
         names = [step.spec.agent_name for step in changed]
         names += approved.keys() - {step.spec.agent_name for step in self.steps}
@@ -298,6 +306,11 @@ def _refuse_near_declaration(name: str, other: str) -> Refuse:
             " two, set allow_near_name=True."
         )
     )
+
+
+def _ids_in(agents: JsonValue) -> set[str]:
+    entries = agents if isinstance(agents, list) else []
+    return {str(entry.get("id")) for entry in entries if isinstance(entry, Mapping)}
 
 
 def _drift_of(step: Step) -> str:

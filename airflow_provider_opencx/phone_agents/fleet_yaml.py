@@ -76,7 +76,7 @@ class FleetYaml:
         self._open: list[int] = []
         self._expanded = 0
         _check_characters(text)
-        _check_depth(text)
+        self.problems += _problems_of_events(text)
         self._root = yaml.compose(text, _Loader)
         self._agents = self._list_of_agents()
 
@@ -282,16 +282,37 @@ def _check_characters(text: str) -> None:
         )
 
 
-def _check_depth(text: str) -> None:
-    """Raise an error for what is nested too deeply: composing it would overflow the stack of the C library."""
+def _problems_of_events(text: str) -> list[tuple[Place, str]]:
+    """Return the texts that YAML takes for an anchor, because they begin with & and no alias refers to them.
+
+    :raises OpenCXArgumentError: for what is nested too deeply: composing it would overflow the stack of the C library.
+    """
     depth = 0
+    anchors: dict[str, yaml.ScalarEvent] = {}
     for event in yaml.parse(text, _FastLoader):
+        if isinstance(event, yaml.ScalarEvent) and event.anchor:
+            anchors[event.anchor] = event
+        elif isinstance(event, yaml.AliasEvent):
+            anchors.pop(event.anchor or "", None)
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > _DEEPEST:
                 raise OpenCXArgumentError(f"is nested more than {_DEEPEST} levels deep")
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
+    return [
+        (
+            _place_of_event(event),
+            f"YAML takes {shortened(f'&{anchor}', _LONGEST_SHOWN)!r} for an anchor, and nothing refers to it; if it is"
+            f" part of the text, {_QUOTES}",
+        )
+        for anchor, event in anchors.items()
+    ]
+
+
+def _place_of_event(event: yaml.Event) -> Place:
+    mark = event.start_mark
+    return Place(mark.line + 1, mark.column + 1) if mark else Place(1, 1)
 
 
 def syntax_problem(error: yaml.MarkedYAMLError) -> tuple[Place | None, str]:
@@ -300,7 +321,14 @@ def syntax_problem(error: yaml.MarkedYAMLError) -> tuple[Place | None, str]:
     place = Place(mark.line + 1, mark.column + 1) if mark else None
     problem = shortened(str(error.problem or error.context), 200)
     is_about_tab = " tab " in problem or r"'\t'" in problem  # as libyaml says it, and PyYAML
-    remedy = "indent with blanks, not with tabs" if is_about_tab else _NEEDS_QUOTES
+    is_about_indentation = "block end" in problem or "block entry" in problem
+    remedy = (
+        "indent with blanks, not with tabs"
+        if is_about_tab
+        else f"check the indentation; {_NEEDS_QUOTES}"
+        if is_about_indentation
+        else _NEEDS_QUOTES
+    )
     return place, f"invalid YAML: {problem}; {remedy}"
 
 

@@ -21,6 +21,7 @@ USUAL_LENGTHS = (50, 60, 63, 64, 80, 100, 120, 128, 150, 160, 191, 200, 250, 254
 
 _LONGEST_COMPARED = 1000
 _MOST_ESCAPES = 3
+_MOST_BLANKS = 8
 _QUOTES = {
     **dict.fromkeys(map(ord, "\u2018\u2019\u201a\u201b\u2032\u2039\u203a\u02b9\u02bb\u02bc\uff07\u00b4`"), "'"),
     **dict.fromkeys(map(ord, "\u201c\u201d\u201e\u201f\u2033\u00ab\u00bb\uff02"), '"'),
@@ -108,16 +109,22 @@ class NearNames(Generic[_Named]):
 
     def __init__(self, named: Iterable[tuple[str, _Named]], form: Callable[[str], str] = near_form) -> None:
         self._form = form
+        self._lengths: set[int] = set()
         self._by_form: dict[str, list[tuple[str, _Named]]] = {}
         for name, thing in named:
+            self._lengths.update((len(name), len(_without_escapes(name))))
             self._by_form.setdefault(form(name), []).append((normalize_name(name), thing))
 
     def of(self, name: str) -> list[_Named]:
         """Return the things whose names are near a name, or near what is left of it where it was cut; not its own."""
-        cuts = [name, *(name[:length] for length in USUAL_LENGTHS if length < len(name))]
+        cuts = [name, *(name[:length] for length in USUAL_LENGTHS if length < len(name) and self._is_near(length))]
         found = [named for form in dict.fromkeys(map(self._form, cuts)) for named in self._by_form.get(form, [])]
         own = normalize_name(name)
         return [thing for other, thing in found if other != own]
+
+    def _is_near(self, length: int) -> bool:
+        """Return whether a name may have been cut at a length: it has this length, or lost blanks at its end."""
+        return not self._lengths.isdisjoint(range(length - _MOST_BLANKS, length + 1))
 
 
 def difference_of(name: str, other: str) -> str:

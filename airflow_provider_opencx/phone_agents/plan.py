@@ -5,6 +5,7 @@ The same comparison serves before a write (what differs?) and after it (was it s
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -456,9 +457,20 @@ _DOCUMENTED_DEFAULTS: dict[str, JsonValue] = {
 
 
 def _means_the_same(field: str, wanted: JsonValue, actual: JsonValue) -> bool:
-    if comparable_form(field, wanted) == comparable_form(field, actual):
+    if _equal(comparable_form(field, wanted), comparable_form(field, actual)):
         return True
     return wanted is None and field in _DOCUMENTED_DEFAULTS and actual == _DOCUMENTED_DEFAULTS[field]
+
+
+def _equal(one: JsonValue, other: JsonValue) -> bool:
+    """Return whether two JSON values are equal; to Python, ``True`` is 1."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_equal(value, other[name]) for name, value in one.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_equal, one, other))
+    return one == other
 
 
 def comparable_form(field: str, value: JsonValue) -> JsonValue:
@@ -473,7 +485,9 @@ def _language_form(value: JsonValue) -> JsonValue:
 
 
 def _set_form(value: JsonValue) -> JsonValue:
-    return [*sorted({*map(str, value)})] if isinstance(value, list) else value
+    if not isinstance(value, list):
+        return value
+    return [*sorted({item if isinstance(item, str) else json.dumps(item, sort_keys=True) for item in value})]
 
 
 def _phone_number_form(value: JsonValue) -> JsonValue:
@@ -551,7 +565,7 @@ def _refuse_another_type(spec: PhoneAgentSpec, agent: PhoneAgent) -> Refuse | No
     return Refuse(
         OpenCXPlanRefusedError(
             f"The {agent.label} exists and is {agent.type}, while {declared}. Nothing was sent. If that line is meant"
-            f" to become {wanted}, use OpenCXUpsertPhoneAgentOperator with type={wanted!r}; if it is to stay"
+            f" to become {wanted}, declare it in an upsert or a sync with type={wanted!r}; if it is to stay"
             f" {agent.type}, write type={agent.type!r}; otherwise choose another name.",
             agent_ids=[agent.id],
         )

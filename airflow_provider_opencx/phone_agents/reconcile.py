@@ -296,7 +296,8 @@ def _agents_of(plan: FleetPlan, results: Sequence[Result], on_mismatch: OnMismat
 
 def _fleet_error(failures: Mapping[str, OpenCXError], declared: int) -> OpenCXFleetError:
     """Return the error that names each agent which failed; it is retried only where that can help."""
-    message = f"{len(failures)} of {declared} agents are not as declared; the others are. {_reasons(failures)}"
+    others = "; the others are" if len(failures) < declared else ""
+    message = f"{len(failures)} of {declared} agents are not as declared{others}. {_reasons(failures)}"
     # An agent under another name than declared is not found again: another try would create one more.
     created_otherwise = any(isinstance(error, OpenCXNameMismatchError) for error in failures.values())
     is_permanent = created_otherwise or all(error.is_permanent for error in failures.values())

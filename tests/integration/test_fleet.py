@@ -237,7 +237,7 @@ def test_fleet_circuit_breaker_stops_writes(
     assert (run.state, run.tries("fleet")) == ("failed", tries)
     assert len({write.path for write in simulator.writes}) == writes
     assert len(sync.errors[-1].failures) == 20  # type: ignore[attr-defined]  # it is an OpenCXFleetError
-    assert "Nothing was sent for it, because others failed" in str(sync.errors[-1])
+    assert "Not sent, because others failed" in str(sync.errors[-1])
 
 
 def test_fleet_does_not_recreate_renamed_agent(sync: Fleet, simulator: Simulator) -> None:
@@ -458,7 +458,7 @@ def test_fleet_stops_at_equal_refusals_and_reports_briefly(sync: Fleet, simulato
     assert (run.state, run.tries("fleet")) == ("failed", 1)
     written = [write.body["name"] for write in simulator.writes]  # type: ignore[index]  # each body is an agent
     assert written == names[:FAILURES_IN_A_ROW]
-    assert "Nothing was sent for it, because others failed: POST /phone" in str(sync.errors[0])
+    assert "Not sent, because others failed: POST /phone" in str(sync.errors[0])
     assert list(sync.errors[0].failures) == names  # type: ignore[attr-defined]  # it is an OpenCXFleetError
     assert all(repr(name) in str(sync.errors[0]) for name in names)
     assert len(str(sync.errors[0])) < 20_000

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG, task
+from airflow.sdk import DAG, TaskGroup, task
 
 from airflow_provider_opencx.exceptions import OpenCXArgumentError
 from airflow_provider_opencx.operators.phone_agent import (
@@ -149,6 +149,7 @@ VALUES: list[tuple[str, str, object]] = [
     ("2025", "interruptible", False),
     ("2025", "speed", 1.5),
     ("2025", "flow", {"a": [1, None]}),
+    ("2025", "flow", "2026"),
 ]
 
 
@@ -191,7 +192,7 @@ def test_template_in_data_of_another_task_is_not_rendered(
 
 def test_template_beside_data_of_another_task_is_rendered(dag: DAG, run_dag: RunDag, simulator: Simulator) -> None:
     dag.default_args = {"accent": "{{ 2 + 2 }}"}
-    with dag:
+    with dag, TaskGroup("group", default_args={"custom_llm": "{{ 3 + 3 }}"}):
 
         @task
         def rows() -> list[dict[str, object]]:
@@ -204,6 +205,7 @@ def test_template_beside_data_of_another_task_is_rendered(dag: DAG, run_dag: Run
         "type": "outbound",
         "first_message": "2",
         "accent": "4",
+        "custom_llm": "6",
     }
 
 
@@ -237,6 +239,7 @@ UNPARSABLE = [
     "Hi {{ name",
     "{% if x %}Hi",
     "Hi {{ name | no_such_filter }}",
+    "Hi {% if name is no_such_test %}you{% endif %}",
 ]
 
 
@@ -279,6 +282,11 @@ REFUSED: list[tuple[dict[str, object], str]] = [
     ({"use_org_knowledgebase": "{{ none }}"}, "has become None"),
     ({"speed": "{{ none }}"}, "has become None"),
     ({"first_message": "{{ params.list }}"}, "first_message of phone agent '2026': the template is a list"),
+    ({"first_message": "Hi {{ none }},\n"}, "first_message of phone agent '2026': the template has become None"),
+    ({"first_message": "{{ params.list }}\n"}, "first_message of phone agent '2026': the template is a list"),
+    ({"first_message": "{{ {'a': 1} }}"}, "first_message of phone agent '2026': the template is a mapping"),
+    ({"first_message": "{{ params.list | map('upper') }}"}, "the template is no text, but of the type generator"),
+    ({"first_message": "{{ macros.uuid }}"}, "the template is no text, but of the type module"),
 ]
 
 
@@ -315,6 +323,14 @@ NEEDS_TEXT = [
     ),
     pytest.param(
         OpenCXUpsertPhoneAgentOperator, {"name": "a", "language": "{{ params.list }}"}, "is a list that has become text"
+    ),
+    pytest.param(
+        OpenCXUpsertPhoneAgentOperator, {"name": "a", "flow": "{{ params.agent }}"}, "is a mapping that has become text"
+    ),
+    pytest.param(
+        OpenCXUpsertPhoneAgentOperator,
+        {"name": "a", "flow": {"deep": ["{{ params.list }}"]}},
+        "flow.deep of phone agent 'a': the template is a list that has become text",
     ),
     pytest.param(OpenCXPhoneNumberSensor, {"agent_id": "{{ params.list }}"}, "agent_id: the template is a list"),
     pytest.param(OpenCXPhoneNumberSensor, {"agent_name": "{{ none }}"}, "agent_name: the template has become None"),
@@ -356,7 +372,16 @@ def test_variable_that_airflow_does_not_know_is_warned_of(
     with dag, caplog.at_level(logging.WARNING):
         upsert({"first_message": "Hi {{ customer_name | default('there') }}, {{ ds }}"})
     assert run_dag(dag).state == "success"
-    assert "first_message: Airflow knows no variable 'customer_name'." in caplog.text
+    assert "first_message of phone agent '2026': Airflow knows no variable 'customer_name'." in caplog.text
+
+
+def test_comment_that_is_left_out_is_warned_of(
+    dag: DAG, run_dag: RunDag, simulator: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    with dag, caplog.at_level(logging.WARNING):
+        upsert({"first_message": "Hello {# greet by name #} there."})
+    assert run_dag(dag).state == "success"
+    assert "first_message of phone agent '2026': a comment is left out of the text." in caplog.text
 
 
 @pytest.mark.parametrize("values", [["{{ 1 }}", "{{ 2 }}"], ("{{ 1 }}", "{{ 2 }}")], ids=["list", "tuple"])

@@ -87,3 +87,12 @@ def test_declaration_with_secret_is_refused(
         WAYS[way](hook, spec)
     assert not any(hidden in str(refused.value) for hidden in (KEY, PASSWORD, ENCODED_PASSWORD))
     assert len(simulator.requests) == before
+
+
+@pytest.mark.parametrize("field", ["language", "handoff_phone_number"])
+def test_part_of_a_key_is_in_no_message(field: str) -> None:
+    """Airflow masks the whole of a secret in its logs, and not a part of it."""
+    key = "ocx_live_" + "s3cret" * 20
+    with pytest.raises(OpenCXArgumentError) as refused:
+        PhoneAgentSpec(name="a", **{field: key})  # type: ignore[arg-type]
+    assert key[:12] not in str(refused.value)

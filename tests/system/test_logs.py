@@ -35,12 +35,25 @@ EXPECTED = {
     "fleet": [
         """\
 info: Plan: 1 to create, 1 to update, 1 unchanged; 1 not declared and left alone.
-| agent      | action | field: old -> new            |
-| ---------- | ------ | ---------------------------- |
-| `'other'`  | update | `language: ['es'] -> ['de']` |
-| `'newest'` | create | `type: None -> 'outbound'`   |
-| `'newest'` | create | `language: None -> ['en']`   |""",
-        f"info: Not declared, and left alone: {OLD}.",
+Organization “org_000001”, connection “opencx_default”, service “{url}”
+
+Was an agent renamed?
+    1 agent will be created, and 1 agent outside this fleet exists already: see the end.
+    If it is the same agent under a new name, reject this plan: the new agent would get another phone number. \
+Write the name that the agent has into the fleet, or rename the agent first.
+
+“newest” will be created
+    kind: makes calls (outbound)
+    language: “en”
+
+“other” will be changed
+    no phone number yet, id “{other_id}”
+    language: from “es” to “de”
+
+1 agent outside this fleet stays as it is
+    “old”: phone number “{old_number}”, id “{old_id}”
+
+1 agent of this fleet stays as it is""",
         f"info: 1 of 2: Created {NEWEST}.",
         f"info: 2 of 2: Updated {OTHER}: language: ['es'] -> ['de'].",
     ],

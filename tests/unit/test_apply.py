@@ -174,7 +174,7 @@ def test_first_name_stored_otherwise_stops_creates(clock: SimpleNamespace) -> No
     results = service.upsert(*(f"name {n}" for n in range(20)))
     assert [type(result) for result in results] == [OpenCXNameMismatchError] * 20
     assert "'NAME 0'" in str(results[0])
-    assert str(results[1]).startswith("Nothing was sent for it, because others failed: OpenCX created")
+    assert str(results[1]).startswith("Not sent, because others failed: OpenCX created")
     assert service.sent.count("POST") == 1
 
 
@@ -266,7 +266,7 @@ def test_circuit_breaker_stops_at_what_every_agent_meets(responses: list[Respons
     results = apply_plans(client, planned, existing)
     written = [request.path for request in client.sent if request.operation.method == "PATCH"]
     assert written == [f"/phone/pa_{number}" for number in range(sent)]
-    unsent = [result for result in results if "Nothing was sent for it, because others failed" in str(result)]
+    unsent = [result for result in results if "Not sent, because others failed" in str(result)]
     assert unsent == results[sent:]
 
 
@@ -300,7 +300,7 @@ def test_refusals_that_differ_in_the_agent_alone_are_equal(
     specs = [PhoneAgentSpec.parse({"name": name, "voice_id": "v"}) for name in names]
     results = apply_specs(service.client, specs)
     assert len(refused) == 5
-    assert all(str(result).startswith("Nothing was sent for it, because others failed:") for result in results[5:])
+    assert all(str(result).startswith("Not sent, because others failed:") for result in results[5:])
     assert {type(result) for result in results} == {OpenCXRequestRefusedPermanentError}
 
 

@@ -163,6 +163,8 @@ WRONG = [
     ("name: B", 3, "duplicate key 'name': it stands in line 1, column 3 already"),
     ("first_message: Hi: you", 20, "invalid YAML: "),
     ("first_message: {{a}}, hi", 23, "invalid YAML: "),
+    ("first_message: &Hello there, it is me", 18, "YAML takes '&Hello' for an anchor, and nothing refers to it"),
+    ("first_message: &Hello", 18, "if it is part of the text, put it in quotes"),
     ("first_message: @you", 18, "text needs quotes if it begins with one of"),
     ("firstMessage: Hi", 3, "firstMessage: is not a field of a declaration; did you mean first_message?"),
 ]

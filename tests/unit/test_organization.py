@@ -115,9 +115,21 @@ def test_empty_organization_is_known_by_how_it_is_reached(
         hook = hook_at(elsewhere)
         with pytest.raises(OpenCXPlanChangedError, match="approved for an organization of unknown id"):
             hook.apply_plan(hook.plan_phone_agents(SPECS), approved=approved)
-    services[0].add_agent("of somebody else")  # whose organization is known now
     hook = hook_at(HERE)
     assert len(hook.apply_plan(hook.plan_phone_agents(SPECS), approved=approved)) == 2
+    hook = hook_at(HERE)  # a retry, in which the organization is known
+    assert len(hook.apply_plan(hook.plan_phone_agents(SPECS), approved=approved)) == 2
+
+
+def test_plan_for_no_agents_is_refused_where_there_are_others(
+    services: tuple[Simulator, Simulator], hook_at: Callable[[Place], OpenCXHook]
+) -> None:
+    approved = hook_at(HERE).plan_phone_agents(SPECS).as_dict()
+    services[0].add_agent("of somebody else")  # as where the connection has got another organization's key
+    hook = hook_at(HERE)
+    with pytest.raises(OpenCXPlanChangedError, match="there are agents outside the fleet now"):
+        hook.apply_plan(hook.plan_phone_agents(SPECS), approved=approved)
+    assert services[0].writes == []
 
 
 def test_plan_is_refused_where_there_are_no_agents_any_more(

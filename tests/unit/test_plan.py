@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -23,6 +23,7 @@ from airflow_provider_opencx.phone_agents.plan import (
     Refuse,
     Unchanged,
     Update,
+    find_differences,
     find_mismatches,
     plan_create,
     plan_update,
@@ -453,3 +454,19 @@ def test_approval_needs_changes_where_digest_is_same() -> None:
     later = Moment({"first_message": "Hi"}, {"first_message": "A colleague's new greeting"}).step
     assert later.as_dict()["declaration"] == approved["declaration"]
     assert not later.is_approved_by(approved), "nobody has approved to overwrite the colleague's greeting"
+
+
+@pytest.mark.parametrize(
+    ("field", "declared", "actual"),
+    [
+        ("flow", {"record": True}, {"record": 1}),
+        ("flow", [False], [0]),
+        ("interruptible", True, 1),
+        ("manual_mode", False, 0),
+        ("speed", 1.0, True),
+        ("data_collection_fields", ["{'name': 'a'}"], [{"name": "a"}]),
+    ],
+)
+def test_boolean_is_no_number_and_object_no_text(field: str, declared: Any, actual: Any) -> None:
+    differences = find_differences(spec(**{field: declared}), agent(**{field: actual}))
+    assert [difference.field for difference in differences] == [field]

@@ -20,7 +20,7 @@ with DAG(
         language=["en", "es"],
         first_message="Hello!",
     )
-    OpenCXPhoneNumberSensor(
+    number = OpenCXPhoneNumberSensor(
         task_id="number",
         agent_id=agent.output,
         deferrable=True,
