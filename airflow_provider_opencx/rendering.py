@@ -175,7 +175,7 @@ class Rendering:
     def _rendered(self, text: str, where: str) -> tuple[str, list[object]]:
         """Return a template as text, and the values of the expressions in it."""
         expressions: list[object] = []
-        environment = self._environment(expressions)
+        environment = self._environment(text, expressions)
         rendered = environment.from_string(text).render(self._context)
         values = [*expressions]
         self._warn(text, where, environment)
@@ -183,7 +183,7 @@ class Rendering:
         kept = last_newline[0] if last_newline and not environment.keep_trailing_newline else ""
         return rendered + kept, values
 
-    def _environment(self, expressions: list[object]) -> Environment:
+    def _environment(self, text: str, expressions: list[object]) -> Environment:
         """Return the Dag's Jinja environment, as one that gives text and records the value of each expression."""
         dag = self._task.get_dag()
         own = self._task.get_template_env() if dag is None else dag.get_template_env(force_sandboxed=True)
@@ -192,8 +192,12 @@ class Rendering:
             expressions.append(value)
             return value if own.finalize is None else own.finalize(value)
 
-        # One that wants Jinja's context as well cannot be called from here.
-        return own.overlay(finalize=own.finalize if hasattr(own.finalize, "jinja_pass_arg") else record)
+        has_windows_newlines = text.count("\r\n") == text.count("\n") > 0
+        return own.overlay(
+            newline_sequence="\r\n" if has_windows_newlines else own.newline_sequence,
+            # One that wants Jinja's context as well cannot be called from here.
+            finalize=own.finalize if hasattr(own.finalize, "jinja_pass_arg") else record,
+        )
 
     def _warn(self, text: str, where: str, environment: Environment) -> None:
         """Warn of what is likely to be meant for the service: a variable that only a default has kept from failing."""

@@ -128,7 +128,7 @@ def test_text_that_holds_template_stays_text(
             {
                 "voice_id": "{{ params.text }}",
                 "first_message": '"{{ params.text }}"\n',
-                "accent": "{{ params.text }}\r\n",
+                "accent": "a\r\n{{ params.text }}\r\n",
                 "handoff_phone_number": "{{ params.phone }}",
                 "action_ids": ["{{ params.text }}", "00{{ params.text }}"],
             }
@@ -137,7 +137,7 @@ def test_text_that_holds_template_stays_text(
     arrived = written(simulator)
     assert arrived["voice_id"] == "2026"
     assert arrived["first_message"] == '"2026"\n'
-    assert arrived["accent"] == "2026\r\n"
+    assert arrived["accent"] == "a\r\n2026\r\n"
     assert arrived["handoff_phone_number"] == "+14155550100"
     assert arrived["action_ids"] == ["2026", "002026"]
 
