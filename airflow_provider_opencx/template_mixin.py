@@ -29,7 +29,7 @@ class OpenCXTemplateMixin:
     task_id: str
     template_fields: Collection[str]
     kinds_of_fields: ClassVar[Mapping[str, Kind]]
-    """What each template field may hold."""
+    """What each template field may hold; one that a subclass adds is left to Airflow."""
 
     if TYPE_CHECKING:
 
@@ -55,12 +55,15 @@ class OpenCXTemplateMixin:
         if dag is not None and dag.task_dict.get(self.task_id) is not this:
             return
         environment: Environment | None = None
-        for name in self.template_fields:
+        for name, kind in self._own_fields():
             value = getattr(self, name)
             if not self._has_no_template(value):
                 environment = environment or self.get_template_env()
-                where = "" if self.kinds_of_fields[name] is Kind.DECLARATION else name
-                check_templates(where, value, environment)
+                check_templates("" if kind is Kind.DECLARATION else name, value, environment)
+
+    def _own_fields(self) -> list[tuple[str, Kind]]:
+        kinds = self.kinds_of_fields
+        return [(name, kinds[name]) for name in self.template_fields if name in kinds]
 
     def _rendered_field(
         self,
@@ -76,11 +79,11 @@ class OpenCXTemplateMixin:
         :param context: what Airflow gives templates to work with.
         :param seen_oids: the ids of objects that Airflow does not render.
         """
-        name = next((name for name in self.template_fields if getattr(self, name) is value), None)
-        if name is None:
+        field = next((field for field in self._own_fields() if getattr(self, field[0]) is value), None)
+        if field is None:
             return airflow_renders(value)
-        rendering = Rendering(self, context, airflow_renders, seen_oids or ())
-        return rendering.render_field(value, self.kinds_of_fields[name], name)
+        name, kind = field
+        return Rendering(self, context, airflow_renders, seen_oids or ()).render_field(value, kind, name)
 
 
 def with_templates_checked(partial: OperatorPartial, given: Mapping[str, object]) -> OperatorPartial:

@@ -392,3 +392,21 @@ def test_sequence_of_templates_is_rendered(
         upsert({"action_ids": values})
     assert run_dag(dag).state == "success"
     assert written(simulator)["action_ids"] == ["1", "2"]
+
+
+def test_field_of_a_subclass_is_left_to_airflow(dag: DAG, run_dag: RunDag, simulator: Simulator) -> None:
+    class Greeting(OpenCXUpsertPhoneAgentOperator):
+        template_fields: Sequence[str] = (*OpenCXUpsertPhoneAgentOperator.template_fields, "greetings")
+
+        def __init__(self, *, greetings: dict[str, str], **kwargs: Any) -> None:
+            self.greetings = greetings
+            super().__init__(**kwargs)
+
+        def execute(self, context: Any) -> Any:
+            self.agent["first_message"] = self.greetings["en"]
+            return super().execute(context)
+
+    with dag:
+        Greeting(task_id="agent", name="{{ 1 + 1 }}", greetings={"en": "Hello {{ 1 + 2 }}"})
+    assert run_dag(dag).state == "success"
+    assert (written(simulator)["name"], written(simulator)["first_message"]) == ("2", "Hello 3")
