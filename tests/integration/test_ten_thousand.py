@@ -115,6 +115,7 @@ def test_tls_certificates_load_outside_event_loop(simulator: Simulator, monkeypa
         made_in.append(threading.current_thread())
         return create()
 
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)  # whose certificates httpx does not load
     monkeypatch.setattr(network.httpx, "create_ssl_context", noted)
     network.tls_context.cache_clear()
     agent_id = str(simulator.add_agent("a")["id"])
