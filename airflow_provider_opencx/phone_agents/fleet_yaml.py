@@ -42,6 +42,7 @@ _COMMENT = re.compile(r"[ \t]+(#[^\r\n]*)")
 _ORDINARY_COMMENT = re.compile(r"#+ +\S")
 
 _DEEPEST = 200
+_TOO_DEEP = f"is nested more than {_DEEPEST} levels deep"
 _MOST_EXPANDED = 100_000_000
 _SIZE_OF_VALUE = 100
 _LONGEST_SHOWN = 60
@@ -297,7 +298,7 @@ def _problems_of_events(text: str) -> list[tuple[Place, str]]:
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > _DEEPEST:
-                raise OpenCXArgumentError(f"is nested more than {_DEEPEST} levels deep")
+                raise OpenCXArgumentError(_TOO_DEEP)
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
     return [
@@ -320,6 +321,8 @@ def syntax_problem(error: yaml.MarkedYAMLError) -> tuple[Place | None, str]:
     mark = error.problem_mark or error.context_mark
     place = Place(mark.line + 1, mark.column + 1) if mark else None
     problem = shortened(str(error.problem or error.context), 200)
+    if "nesting depth" in problem:  # newer versions of the C library have a limit of their own
+        return place, _TOO_DEEP
     is_about_tab = " tab " in problem or r"'\t'" in problem  # as libyaml says it, and PyYAML
     is_about_indentation = "block end" in problem or "block entry" in problem
     remedy = (
