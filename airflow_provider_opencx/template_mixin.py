@@ -54,12 +54,8 @@ class OpenCXTemplateMixin:
         this: object = self
         if dag is not None and dag.task_dict.get(self.task_id) is not this:
             return
-        environment: Environment | None = None
-        for name, kind in self._own_fields():
-            value = getattr(self, name)
-            if not self._has_no_template(value):
-                environment = environment or self.get_template_env()
-                check_templates("" if kind is Kind.DECLARATION else name, value, environment)
+        fields = {"" if kind is Kind.DECLARATION else name: getattr(self, name) for name, kind in self._own_fields()}
+        _check(fields, dag, self.get_template_env)
 
     def _own_fields(self) -> list[tuple[str, Kind]]:
         kinds = self.kinds_of_fields
@@ -97,9 +93,22 @@ def with_templates_checked(partial: OperatorPartial, given: Mapping[str, object]
     if dag is None:
         return partial
     of_airflow = inspect.signature(BaseOperator.__init__).parameters
-    marks = marks_of(dag)
-    for name, value in given.items():
-        if name not in of_airflow and not has_no_template(value, marks):
-            with task_named(str(given["task_id"])):
-                check_templates(name, value, dag.get_template_env())
+    with task_named(str(given["task_id"])):
+        own = {name: value for name, value in given.items() if name not in of_airflow}
+        _check(own, dag, dag.get_template_env)
     return partial
+
+
+def _check(values: Mapping[str, object], dag: DAG | None, environment_of: Callable[[], Environment]) -> None:
+    """Check that the templates of some arguments can be parsed.
+
+    :param values: the arguments, by the names for messages.
+    :param dag: the Dag, ``None`` where it is not known.
+    :param environment_of: returns the Jinja environment, which is made only where there is a template.
+    """
+    marks = marks_of(dag)
+    templated = {name: value for name, value in values.items() if not has_no_template(value, marks)}
+    if templated:
+        environment = environment_of()
+        for name, value in templated.items():
+            check_templates(name, value, environment)

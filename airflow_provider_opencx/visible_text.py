@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import unicodedata
 
+from airflow_provider_opencx.text import is_invisible
+
 _SHORT = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 _UNSEEN_CATEGORIES = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp", "Zs"})
 
-_UNSEEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\U0001d159")
-"""Characters that count as letters, marks or symbols, and that show nothing."""
-
-_VARIATIONS = (range(0x180B, 0x1810), range(0xFE00, 0xFE10), range(0xE0100, 0xE01F0))
-"""Marks that choose a variant of the character before them, and show nothing themselves."""
+_BLANK = frozenset("\u2800\U0001d159")
+"""Symbols that are drawn as nothing."""
 
 _MOST_MARKS = 2
 """Marks upon one character; more of them reach over the lines above and below."""
@@ -45,11 +44,8 @@ def visible(text: str) -> str:
 
 
 def _is_unseen(character: str) -> bool:
-    return (
-        unicodedata.category(character) in _UNSEEN_CATEGORIES
-        or character in _UNSEEN
-        or any(ord(character) in variations for variations in _VARIATIONS)
-    )
+    is_blank = unicodedata.category(character) in _UNSEEN_CATEGORIES or character in _BLANK
+    return is_blank or is_invisible(character)
 
 
 def _blends(text: str, position: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
@@ -33,8 +34,5 @@ class BaseOpenCXOperator(BaseOperator, OpenCXTemplateMixin, OpenCXHookMixin):
         seen_oids: set[int] | None = None,
     ) -> object:
         """Render a template field; Airflow calls this for each. What holds no template arrives as it was written."""
-
-        def airflow_renders(value: object) -> object:
-            return super(BaseOpenCXOperator, self).render_template(value, context, jinja_env, seen_oids)
-
-        return self._rendered_field(airflow_renders, content, context, seen_oids)
+        renders = partial(super().render_template, context=context, jinja_env=jinja_env, seen_oids=seen_oids)
+        return self._rendered_field(renders, content, context, seen_oids)

@@ -261,7 +261,7 @@ def _json_value(written: str) -> JsonValue:
         return written
     try:
         number: JsonValue = json.loads(written)
-    except ValueError:  # Python reads no whole number of so many digits
+    except ValueError:  # Python reads no whole number of more than 4,300 digits
         return math.inf
     return number
 

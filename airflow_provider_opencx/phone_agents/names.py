@@ -117,12 +117,15 @@ class NearNames(Generic[_Named]):
 
     def of(self, name: str) -> list[_Named]:
         """Return the things whose names are near a name, or near what is left of it where it was cut; not its own."""
-        cuts = [name, *(name[:length] for length in USUAL_LENGTHS if length < len(name) and self._is_near(length))]
+        cuts = [
+            name,
+            *(name[:length] for length in USUAL_LENGTHS if length < len(name) and self._may_be_cut_at(length)),
+        ]
         found = [named for form in dict.fromkeys(map(self._form, cuts)) for named in self._by_form.get(form, [])]
         own = normalize_name(name)
         return [thing for other, thing in found if other != own]
 
-    def _is_near(self, length: int) -> bool:
+    def _may_be_cut_at(self, length: int) -> bool:
         """Return whether a name may have been cut at a length: it has this length, or lost blanks at its end."""
         return not self._lengths.isdisjoint(range(length - _MOST_BLANKS, length + 1))
 

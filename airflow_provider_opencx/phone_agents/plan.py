@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import takewhile
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from pydantic import JsonValue
@@ -26,6 +25,7 @@ from airflow_provider_opencx.exceptions import (
     OpenCXPlanRefusedError,
 )
 from airflow_provider_opencx.phone_agents.names import NearNames, difference_of, tidied
+from airflow_provider_opencx.phone_agents.text_changes import common_ends
 from airflow_provider_opencx.phone_numbers import normalize_phone_number
 from airflow_provider_opencx.resources.languages import language_codes
 from airflow_provider_opencx.resources.phone_agents import (
@@ -155,8 +155,7 @@ class Difference:
         actual, wanted = repr(self.actual), repr(self.wanted)
         if max(len(actual), len(wanted)) <= _MOST_SHOWN:
             return actual, wanted
-        start = _in_common(actual, wanted)
-        end = min(_in_common(actual[::-1], wanted[::-1]), len(actual) - start, len(wanted) - start)
+        start, end = common_ends(actual, wanted)
         return _part(actual, start, len(actual) - end), _part(wanted, start, len(wanted) - end)
 
 
@@ -570,11 +569,6 @@ def _refuse_another_type(spec: PhoneAgentSpec, agent: PhoneAgent) -> Refuse | No
             agent_ids=[agent.id],
         )
     )
-
-
-def _in_common(one: str, other: str) -> int:
-    """Return how many characters two texts have in common at their beginnings."""
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
 def _part(text: str, start: int, end: int) -> str:

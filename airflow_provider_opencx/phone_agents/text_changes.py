@@ -58,8 +58,7 @@ _Span = tuple[int, int, int, int]
 
 def _spans(actual: str, wanted: str) -> Iterator[_Span]:
     one, other = _pieces(actual), _pieces(wanted)
-    start = _in_common(one, other)
-    end = min(_in_common(one[::-1], other[::-1]), len(one) - start, len(other) - start)
+    start, end = common_ends(one, other)
     offsets = len("".join(one[:start])), len("".join(other[:start]))
     one, other = one[start : len(one) - end], other[start : len(other) - end]
     if max(len(one), len(other)) > _MOST_PIECES:
@@ -111,13 +110,18 @@ def _change(actual: str, wanted: str, span: _Span) -> TextChange:
     begin, end, other_begin, other_end = span
     removed, added = actual[begin:end], wanted[other_begin:other_end]
     if max(len(removed), len(added)) > LONG:  # such as a word of a million characters
-        start = _in_common(removed, added)
-        stop = min(_in_common(removed[::-1], added[::-1]), len(removed) - start, len(added) - start)
+        start, stop = common_ends(removed, added)
         begin, end = begin + start, end - stop
         removed, added = removed[start : len(removed) - stop], added[start : len(added) - stop]
     before = actual[max(0, begin - _CONTEXT) : begin].rpartition("\n")[2]
     after = "" if removed.endswith("\n") or added.endswith("\n") else actual[end : end + _CONTEXT].partition("\n")[0]
     return TextChange(before, removed, added, after)
+
+
+def common_ends(one: Sequence[str], other: Sequence[str]) -> tuple[int, int]:
+    """Return how many items two sequences have in common at their beginnings, and at their ends of what is left."""
+    start = _in_common(one, other)
+    return start, min(_in_common(one[::-1], other[::-1]), len(one) - start, len(other) - start)
 
 
 def _in_common(one: Sequence[str], other: Sequence[str]) -> int:

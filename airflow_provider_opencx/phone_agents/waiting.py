@@ -38,7 +38,7 @@ LONGEST_POLL_INTERVAL = 3600.0
 
 
 _MOST_HINTS = 3
-_MOST_COMPARED = 200  # a comparison with so many names takes milliseconds, and a thousand waits may ask for one
+_MOST_COMPARED = 200  # comparing with these names takes milliseconds, and a thousand waits may ask for it
 _LONGEST_COMPARED = 100
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 from airflow.providers.common.compat.sdk import (
@@ -187,11 +187,8 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator, OpenCXTemplateMixin, OpenCXHoo
         seen_oids: set[int] | None = None,
     ) -> object:
         """Render a template field; Airflow calls this for each. What holds no template arrives as it was written."""
-
-        def airflow_renders(value: object) -> object:
-            return super(OpenCXPhoneNumberSensor, self).render_template(value, context, jinja_env, seen_oids)
-
-        return self._rendered_field(airflow_renders, content, context, seen_oids)
+        renders = partial(super().render_template, context=context, jinja_env=jinja_env, seen_oids=seen_oids)
+        return self._rendered_field(renders, content, context, seen_oids)
 
     def execute(self, context: Context) -> JsonValue:
         """Wait for the numbers, or hand the waiting to the triggerer; return the agent or the agents."""

@@ -366,22 +366,20 @@ def test_list_or_none_that_became_text_is_refused_for_good(
     assert simulator.writes == []
 
 
-def test_variable_that_airflow_does_not_know_is_warned_of(
-    dag: DAG, run_dag: RunDag, simulator: Simulator, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    ("text", "warning"),
+    [
+        ("Hi {{ customer_name | default('there') }}, {{ ds }}", "Airflow knows no variable 'customer_name'."),
+        ("Hello {# greet by name #} there.", "a comment is left out of the text."),
+    ],
+)
+def test_what_is_likely_meant_for_the_service_is_warned_of(
+    text: str, warning: str, dag: DAG, run_dag: RunDag, simulator: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     with dag, caplog.at_level(logging.WARNING):
-        upsert({"first_message": "Hi {{ customer_name | default('there') }}, {{ ds }}"})
+        upsert({"first_message": text})
     assert run_dag(dag).state == "success"
-    assert "first_message of phone agent '2026': Airflow knows no variable 'customer_name'." in caplog.text
-
-
-def test_comment_that_is_left_out_is_warned_of(
-    dag: DAG, run_dag: RunDag, simulator: Simulator, caplog: pytest.LogCaptureFixture
-) -> None:
-    with dag, caplog.at_level(logging.WARNING):
-        upsert({"first_message": "Hello {# greet by name #} there."})
-    assert run_dag(dag).state == "success"
-    assert "first_message of phone agent '2026': a comment is left out of the text." in caplog.text
+    assert f"first_message of phone agent '2026': {warning}" in caplog.text
 
 
 @pytest.mark.parametrize("values", [["{{ 1 }}", "{{ 2 }}"], ("{{ 1 }}", "{{ 2 }}")], ids=["list", "tuple"])
