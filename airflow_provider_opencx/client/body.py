@@ -1,11 +1,9 @@
-"""Reads the body of a response within limits of size and time.
-
-httpx limits the wait for each piece alone, so a service that sends a byte now and then would hold its reader for ever.
-"""
+"""Reads the body of a response within a limit of size, whatever it is compressed from."""
 
 from __future__ import annotations
 
-import time
+import zlib
+from typing import Protocol
 
 import httpx
 
@@ -14,9 +12,6 @@ from airflow_provider_opencx.exceptions import OpenCXResponseError
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
 """The largest body that is read, in bytes after decompression."""
-
-BODY_TIMEOUT_FACTOR = 4
-"""Upper bound for reading a response body, as a multiple of ``timeout``."""
 
 _BODY = "opencx_body"
 
@@ -28,36 +23,79 @@ def body_of(response: httpx.Response) -> bytes:
 
 
 def read_body(response: httpx.Response) -> None:
-    """Read the body of a response, once; :func:`body_of` returns it."""
+    """Read the body of a response, once; :func:`body_of` returns it.
+
+    :raises OpenCXResponseError: if it is too large, or compressed in another way than was asked for, or badly.
+    """
     if _BODY in response.extensions:
         return
-    body = _Body(response)
     with RequestContext.of(response.request).reading(response):
         try:
-            for chunk in response.iter_bytes():
-                body.add(chunk)
-        except (OpenCXResponseError, httpx.ReadTimeout):
+            response.extensions[_BODY] = _read(response)
+        except OpenCXResponseError:
             response.close()
             raise
-    response.extensions[_BODY] = bytes(body.collected)
 
 
-class _Body:
-    """What has been read of a body so far, and the limits for the rest."""
+class _Decoder(Protocol):
+    """Undoes the Content-Encoding of a body, piece by piece."""
 
-    def __init__(self, response: httpx.Response) -> None:
-        self.collected = bytearray()
-        self._seconds = BODY_TIMEOUT_FACTOR * response.request.extensions["timeout"]["read"]
-        self._deadline = time.monotonic() + self._seconds
+    def decode(self, piece: bytes, most: int) -> bytes:
+        """Return what a piece stands for; where that is more than ``most`` bytes, only the first of them, but more."""
 
-    def add(self, chunk: bytes) -> None:
-        """Add the next piece.
+    def end(self) -> None:
+        """Raise an ``OpenCXResponseError`` if there should have been more pieces."""
 
-        :raises httpx.ReadTimeout: if it came too late.
-        :raises OpenCXResponseError: if the body is too large.
-        """
-        if time.monotonic() > self._deadline:
-            raise httpx.ReadTimeout(f"the response began and was not complete after {self._seconds:g} s")
-        if len(self.collected) + len(chunk) > MAX_BODY_BYTES:
+
+def _read(response: httpx.Response) -> bytes:
+    decoder = _decoder_of(response)
+    body = bytearray()
+    for piece in response.iter_raw():
+        body += decoder.decode(piece, MAX_BODY_BYTES - len(body))
+        if len(body) > MAX_BODY_BYTES:
             raise OpenCXResponseError(f"the service's response is over {MAX_BODY_BYTES >> 20} MiB and was not read.")
-        self.collected += chunk
+    decoder.end()
+    return bytes(body)
+
+
+def _decoder_of(response: httpx.Response) -> _Decoder:
+    """Return the decoder of a body; httpx's own would undo any number of codings, however much comes of it."""
+    codings = [coding.strip().lower() for coding in response.headers.get("content-encoding", "").split(",")]
+    match [coding for coding in codings if coding not in ("", "identity")]:
+        case []:
+            return _Identity()
+        case ["gzip" | "x-gzip"]:
+            return _Gzip()
+    raise OpenCXResponseError("the service's response is compressed in another way than gzip, and was not read.")
+
+
+class _Identity:
+    def decode(self, piece: bytes, most: int) -> bytes:
+        return piece
+
+    def end(self) -> None:
+        pass
+
+
+class _Gzip:
+    def __init__(self) -> None:
+        self._gzip = zlib.decompressobj(zlib.MAX_WBITS | 16)
+        self._is_empty = True
+
+    def decode(self, piece: bytes, most: int) -> bytes:
+        self._is_empty = False
+        try:
+            decoded = self._gzip.decompress(piece, most + 1)
+        except zlib.error:
+            raise _broken("it is not gzip") from None
+        if self._gzip.unused_data:
+            raise _broken("there is more after its end")
+        return decoded
+
+    def end(self) -> None:
+        if not (self._gzip.eof or self._is_empty):
+            raise _broken("its end is missing")
+
+
+def _broken(reason: str) -> OpenCXResponseError:
+    return OpenCXResponseError(f"the service's response cannot be decompressed: {reason}.")

@@ -23,6 +23,7 @@ from pyrate_limiter import Duration, InMemoryBucket, Limiter, Rate
 
 from airflow_provider_opencx.client.body import body_of, read_body
 from airflow_provider_opencx.client.errors import checked, error_of, is_refused_by_service, permanent
+from airflow_provider_opencx.client.exchange import seconds_left
 from airflow_provider_opencx.client.locks import NameLocks, hold
 from airflow_provider_opencx.client.network import proxy_for, tls_context
 from airflow_provider_opencx.client.operation import Method, Request, Response, other_request
@@ -31,9 +32,9 @@ from airflow_provider_opencx.client.settings import ClientSettings
 from airflow_provider_opencx.client.transport import (
     LongRetryAfterError,
     Observer,
-    PacedTransport,
     RequestContext,
     RetryPolicies,
+    Transport,
 )
 from airflow_provider_opencx.exceptions import (
     OpenCXArgumentError,
@@ -51,7 +52,6 @@ READ_AGAIN_AFTER = 5.0
 log = logging.getLogger(__name__)
 
 _CONNECT_TIMEOUT = 10.0
-_KEEPALIVE_SECONDS = 900.0  # longer than a sensible poll interval, so that polling keeps its connection
 
 # The request provably did not reach the service.
 _NOT_SENT = (
@@ -80,18 +80,14 @@ class OpenCXClient:
         self.settings = settings
         self._observer = observer
         self._policies = RetryPolicies(settings.max_retries, read_body)
-        transport = PacedTransport(
-            _limiter_of(settings),
-            verify=tls_context(),
-            limits=httpx.Limits(max_connections=20, keepalive_expiry=_KEEPALIVE_SECONDS),
-            proxy=proxy_for(httpx.URL(settings.base_url)),
-        )
+        transport = Transport(_limiter_of(settings), tls_context(), proxy_for(httpx.URL(settings.base_url)))
         self._http = httpx.Client(
             transport=RetryTransport(transport),
             base_url=settings.base_url,
             headers={
                 "Authorization": f"Bearer {settings.api_key}",
                 "Accept": "application/json",
+                "Accept-Encoding": "gzip",
                 "User-Agent": settings.user_agent,
             },
             timeout=httpx.Timeout(settings.timeout, connect=min(settings.timeout, _CONNECT_TIMEOUT)),
@@ -157,10 +153,14 @@ class OpenCXClient:
     def _read_again(self, request: Request, refusal: Response) -> Response:
         """Send a refused read again, and return the first response that is not the same refusal.
 
+        Where there is no time left for it, that is the refusal, which is then no permanent error.
+
         :raises OpenCXAPIError: the refusal as a permanent error, if there is no other response.
         """
         error = error_of(request, refusal)
         for _ in range(REFUSALS_TO_BELIEVE - 1):
+            if seconds_left() <= READ_AGAIN_AFTER:
+                return refusal
             log.warning("%s One such response may be wrong: read again in %.0f s.", error, READ_AGAIN_AFTER)
             time.sleep(READ_AGAIN_AFTER)
             response = self.send_unchecked(request)
@@ -242,8 +242,6 @@ def _typed_errors(request: Request, settings: ClientSettings) -> Generator[None]
         raise error.with_message(f"{sent}: {error}") from None
     except httpx.InvalidURL:
         raise OpenCXArgumentError(f"{shortened(sent)}: the path cannot be part of a URL.") from None
-    except httpx.DecodingError:
-        raise OpenCXResponseError(f"{sent}: the service's response cannot be decompressed.") from None
     except httpx.TransportError as error:
         distrust = _distrust(error)
         if distrust is not None:

@@ -12,8 +12,8 @@ class ClientSettings:
 
     :param base_url: URL of the API, without a slash at its end.
     :param api_key: the key; it is in no repr.
-    :param timeout: seconds to wait for a response, and for each next piece of it; the whole body may take
-        :data:`.body.BODY_TIMEOUT_FACTOR` times as long. Default 30.
+    :param timeout: seconds to wait for a response, and for each next piece of it; the whole exchange may take
+        :data:`.exchange.DEADLINE_FACTOR` times as long. Default 30.
     :param max_retries: how often one request is sent again. Default 4.
     :param requests_per_minute: the most requests a minute that all who share the coordination send with this key.
         Default 90.

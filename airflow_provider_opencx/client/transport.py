@@ -1,12 +1,15 @@
 """Sends one request in as many attempts as it takes: retries, the rate limit, and a report of each attempt.
 
-Built by composing transports: httpx-retries around pyrate-limiter's, around one that reports each attempt, around
-httpx's own. So a request that is sent again is paced again, and the wait for the rate limit is no part of an attempt.
+Built by composing transports: httpx-retries around one that waits for the rate limit, around one that limits and
+reports each attempt, around httpx's own. So a request that is sent again is paced again, and the wait for the rate
+limit is no part of an attempt.
 """
 
 from __future__ import annotations
 
 import logging
+import math
+import ssl
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -16,10 +19,19 @@ from typing import TypeAlias, get_args
 
 import httpx
 from httpx_retries import Retry
-from pyrate_limiter.extras.httpx_limiter import RateLimiterTransport
+from pyrate_limiter import Limiter
 
+from airflow_provider_opencx.client.exchange import DEADLINE_FACTOR, Exchange, LimitedNetwork, seconds_left
 from airflow_provider_opencx.client.operation import Method, Request
 from airflow_provider_opencx.client.retry_after import MAX_RETRY_AFTER, RetryAfter
+
+KEEP_ALIVE = 50.0
+"""Seconds for which an unused connection is kept: less than the 60 after which many a gateway or NAT forgets it."""
+
+KEEP_ALIVE_FOR_WRITES = 5.0
+"""Seconds for which it is kept for a request that must not be sent twice: whether it still works shows only then."""
+
+_MAX_CONNECTIONS = 20
 
 log = logging.getLogger(__name__)
 
@@ -58,11 +70,15 @@ class RequestContext:
         self, request: Request, connection: str, observer: Observer | None, longest_wait: float = MAX_RETRY_AFTER
     ) -> None:
         self.longest_wait = longest_wait
+        self.is_repeatable = request.operation.repeatable
+        self.exchange = Exchange(0)
         self._operation = request.operation.id
         self._label = request.over(connection)
         self._observer = observer
+        self._longest_idle = KEEP_ALIVE if self.is_repeatable else KEEP_ALIVE_FOR_WRITES
         self._began: float | None = None
         self._attempts = 0
+        self._retries = 0
         self._outcome = ""
 
     @staticmethod
@@ -79,10 +95,12 @@ class RequestContext:
     @contextmanager
     def attempt(self, request: httpx.Request) -> Generator[None]:
         """Begin an attempt, and end it if there is no response."""
+        self.exchange = Exchange(DEADLINE_FACTOR * request.extensions["timeout"]["read"], self._longest_idle)
         self._began = time.monotonic()
         self._attempts += 1
         try:
-            yield
+            with self.exchange.current():
+                yield
         except BaseException as error:
             if isinstance(error, httpx.RequestError):
                 error.request = request  # the retry policy finds the context by it
@@ -93,11 +111,25 @@ class RequestContext:
     def reading(self, response: httpx.Response) -> Generator[None]:
         """End the attempt with the response, whose body is read within."""
         try:
-            yield
+            with self.exchange.current():
+                yield
         except BaseException as error:
             self.end(_outcome_of(error, "broken_response"))
             raise
         self.end(str(response.status_code))
+
+    def use_new_connection(self) -> bool:
+        """Return whether the request is sent once more at once, which will be on a new connection.
+
+        It is where a kept connection failed before a byte of the response arrived: the service, or what stands before
+        it, may have forgotten it, and that says nothing about the service.
+        """
+        is_forgotten = self.exchange.is_on_kept_connection and not self.exchange.received
+        if not (is_forgotten and self.is_repeatable and seconds_left() > 0):
+            return False
+        self._longest_idle = 0.0
+        log.info("%s: %s on a kept connection. Sent again on a new one.", self._label, self._reason)
+        return True
 
     def end(self, outcome: str) -> None:
         """End the attempt, if it has not ended yet."""
@@ -114,8 +146,13 @@ class RequestContext:
         :param seconds: until then.
         :param most: how many retries there may be in all.
         """
-        reason = self._outcome.replace("_", " ")
-        log.info("%s: %s. Sent again in %.1f s, retry %d of %d.", self._label, reason, seconds, self._attempts, most)
+        self._retries += 1
+        again = f"Sent again in {seconds:.1f} s, retry {self._retries} of {most}."
+        log.info("%s: %s. %s", self._label, self._reason, again)
+
+    @property
+    def _reason(self) -> str:
+        return self._outcome.replace("_", " ")
 
 
 def _outcome_of(error: BaseException, otherwise: str) -> str:
@@ -162,6 +199,8 @@ class _RetryPolicy(Retry):
                 raise LongRetryAfterError(response)
         if isinstance(response, httpx.Response | httpx.RequestError):
             seconds = asked.seconds if asked is not None and asked.seconds else self.backoff_strategy()
+            if seconds >= seconds_left():
+                raise LongRetryAfterError(response) if isinstance(response, httpx.Response) else response
             RequestContext.of(response.request).log_retry(seconds, self.total)
         super().sleep(response)
 
@@ -196,13 +235,46 @@ class RetryPolicies:
         return self._repeatable if request.operation.repeatable else self._not_repeatable
 
 
-class _ObservedTransport(httpx.HTTPTransport):
+class _LimitedTransport(httpx.HTTPTransport):
+    """Limits each exchange, and reports the attempt."""
+
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        with RequestContext.of(request).attempt(request):
+        context = RequestContext.of(request)
+        with context.attempt(request):
             response = super().handle_request(request)
+            if not context.exchange.received:
+                response.close()
+                raise httpx.RemoteProtocolError("the response came before its request")
         response.request = request
         return response
 
 
-class PacedTransport(RateLimiterTransport, _ObservedTransport):
-    """Waits for the rate limit, then reports the attempt, then sends."""
+class Transport(_LimitedTransport):
+    """Waits for the rate limit, then sends; once more on a new connection where a kept one proves to be forgotten.
+
+    :param limiter: keeps to the rate limit.
+    :param verify: the TLS context.
+    :param proxy: the URL of the proxy, ``None`` for none.
+    """
+
+    def __init__(self, limiter: Limiter, verify: ssl.SSLContext, proxy: str | None) -> None:
+        limits = httpx.Limits(max_connections=_MAX_CONNECTIONS, keepalive_expiry=KEEP_ALIVE)
+        super().__init__(verify=verify, limits=limits, proxy=proxy)
+        # httpx has no parameter for it.
+        self._pool._network_backend = LimitedNetwork(self._pool._network_backend)
+        self._limiter = limiter
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request."""
+        try:
+            return self._send_paced(request)
+        except (httpx.NetworkError, httpx.RemoteProtocolError, httpx.ReadTimeout, httpx.WriteTimeout):
+            if not RequestContext.of(request).use_new_connection():
+                raise
+        return self._send_paced(request)
+
+    def _send_paced(self, request: httpx.Request) -> httpx.Response:
+        left = seconds_left()
+        if not self._limiter.try_acquire(timeout=-1 if left == math.inf else max(0.0, left)):
+            raise httpx.PoolTimeout("the rate limit left no request in time", request=request)
+        return super().handle_request(request)

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from airflow_provider_opencx.phone_agents.waiting import Wait
 
 _LONGEST_PAUSE_BETWEEN_ERRORS = 60.0
+_LEAST_SECONDS_OF_A_POLL = 5.0  # Airflow polls once more where the timeout is over between two polls
 
 derive_from_airflow()
 
@@ -155,6 +156,7 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator, OpenCXTemplateMixin, OpenCXHoo
         self.end_from_trigger = end_from_trigger
         self.opencx_conn_id = opencx_conn_id
         self._last_poll: PhoneAgents | OpenCXError | None = None
+        self._began: float | None = None
         with task_named(self.task_id):
             check_boolean("deferrable", deferrable)
             check_boolean("start_from_trigger", start_from_trigger)
@@ -199,10 +201,10 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator, OpenCXTemplateMixin, OpenCXHoo
         if not context.get("task_reschedule_count"):
             self.log.info("Waiting for %s.", wait.goal)
         if not self.deferrable:
-            started = time.time()
+            self._began = self._began_at(context)
             with self._timeouts_explained(), self._errors_not_skipped():
                 result: JsonValue = super().execute(context)
-            metrics.time_to_number(time.time() - self._began_at(context, started))
+            metrics.time_to_number(time.time() - self._began)
             return self._returned(context, result)
 
         from airflow_provider_opencx.triggers.phone_number import OpenCXPhoneNumberTrigger
@@ -337,10 +339,12 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator, OpenCXTemplateMixin, OpenCXHoo
         """Poll once. In mode reschedule keep polling while errors are being counted: the counters are not persisted."""
         from airflow_provider_opencx.phone_agents.waiting import success
 
-        started = time.time()
-        result = self._poll()
+        if self._began is None:
+            self._began = self._began_at(context)
+        ends_at = self._began + self.timeout
+        result = self._poll(ends_at)
         if result is None and self._must_keep_polling():
-            result = self._keep_polling(ends_at=self._began_at(context, started) + self.timeout)
+            result = self._keep_polling(ends_at)
         if result is None:
             return PokeReturnValue(is_done=False)
         self.log.info(success(result))
@@ -354,30 +358,36 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator, OpenCXTemplateMixin, OpenCXHoo
         result: JsonValue = None
         while result is None and self._must_keep_polling() and (left := ends_at - time.time()) > 0:
             time.sleep(min(self.poke_interval, _LONGEST_PAUSE_BETWEEN_ERRORS, left))
-            result = self._poll()
+            result = self._poll(ends_at)
         return result
 
-    def _began_at(self, context: Context, started: float) -> float:
+    def _began_at(self, context: Context) -> float:
         """Return when the wait began: in mode reschedule, that may have been in an earlier process."""
+        now = time.time()
         if not self.reschedule:
-            return started
+            return now
         try:
             first = context["ti"].get_first_reschedule_date(context)
         except Exception as error:
             # Not worth failing for: without it, the metrics and the end of a poke count from this process on.
             self.log.debug("Airflow did not say when the wait began: %s", error)
-            return started
-        return first.timestamp() if isinstance(first, datetime) else started
+            return now
+        return first.timestamp() if isinstance(first, datetime) else now
 
     def _must_keep_polling(self) -> bool:
         is_rate_limited = isinstance(self._last_poll, OpenCXRateLimitError)
         return self.reschedule and self._waiting.is_counting_errors and not is_rate_limited
 
-    def _poll(self) -> JsonValue:
-        """Poll once; return the result, ``None`` if there is none yet."""
+    def _poll(self, ends_at: float) -> JsonValue:
+        """Poll once; return the result, ``None`` if there is none yet.
+
+        :param ends_at: when the ``timeout`` of the sensor is over, which Airflow looks at between two polls alone.
+        """
+        from airflow_provider_opencx.client.exchange import at_most
         from airflow_provider_opencx.phone_agents.polling import poll_once
 
-        poll = poll_once(self.hook.list_phone_agents, self._waiting)
+        with at_most(max(_LEAST_SECONDS_OF_A_POLL, ends_at - time.time())):
+            poll = poll_once(self.hook.list_phone_agents, self._waiting)
         self._last_poll = poll.response
         return poll.result
 

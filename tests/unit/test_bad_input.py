@@ -23,8 +23,7 @@ from airflow.secrets.environment_variables import EnvironmentVariablesBackend
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_opencx.client import body as body_module
-from airflow_provider_opencx.client import locks, pagination
+from airflow_provider_opencx.client import locks, pagination, transport
 from airflow_provider_opencx.client.client import OpenCXClient
 from airflow_provider_opencx.client.operation import Response
 from airflow_provider_opencx.client.settings import ClientSettings
@@ -705,9 +704,9 @@ class TestWire:
         self, request_of: Callable[[OpenCXClient], object], sent: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("httpx_retries.Retry.backoff_strategy", lambda self: 0.01)
-        monkeypatch.setattr(body_module, "BODY_TIMEOUT_FACTOR", 0.02)  # no piece is late, only the whole of it
+        monkeypatch.setattr(transport, "DEADLINE_FACTOR", 0.02)  # no piece is late, only the whole of it
         with RawService(b"HTTP/1.1 200 OK\r\n\r\n[", dribbles=True) as service:
             settings = ClientSettings(service.url, KEY, timeout=10, max_retries=1, requests_per_minute=100_000)
-            with pytest.raises(OpenCXUnreachableError, match=r"began and was not complete after 0\.2 s") as error:
+            with pytest.raises(OpenCXUnreachableError, match=r"exchange was not complete after 0\.2 s") as error:
                 run(request_of, settings)
             assert (service.requests, error.value.request_sent) == (sent, True)

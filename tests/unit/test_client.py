@@ -311,7 +311,7 @@ def test_client_never_takes_transient_status_for_permanent(
         ([refused(401), Respond(302)], OpenCXRedirectError),
         ([Respond(503)], OpenCXServerError),
         ([refused(401), Respond(429, headers={"Retry-After": "900"})], OpenCXRateLimitError),
-        ([CloseBeforeHandling()], OpenCXUnreachableError),
+        ([CloseBeforeHandling()] * 2, OpenCXUnreachableError),
         ([refused(401), Respond(200, "<html>")], OpenCXResponseError),
     ],
 )
