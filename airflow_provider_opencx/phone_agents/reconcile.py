@@ -191,28 +191,36 @@ def apply_fleet(
     _check_on_mismatch(on_mismatch)
     metrics.count_decision(Refuse.decision, plan.refused)
     plan.check(approved)
-    _check_organization(client, plan, connection)
-    planned = [Planned(step.plan, step.spec, partial(step.plan_again, approved=approved)) for step in plan.steps]
-    return _agents_of(plan, apply.apply_plans(client, planned, plan.agents, intents), on_mismatch)
+    agents = _agents_now(client, plan, connection)
+    planned = []
+    for step in plan.steps:
+        replan = partial(step.plan_again, approved=approved)
+        planned.append(Planned(step.plan if agents is plan.agents else replan(agents), step.spec, replan))
+    return _agents_of(plan, apply.apply_plans(client, planned, agents, intents), on_mismatch)
 
 
-def _check_organization(client: OpenCXClient, plan: FleetPlan, connection: str) -> None:
-    """Check that a plan is for the organization of a client; the list says it, unless the plan was just made over it.
+def _agents_now(client: OpenCXClient, plan: FleetPlan, connection: str) -> PhoneAgents:
+    """Return the agents of a plan, listed again unless it was just made, over this connection.
+
+    An agent that the plan knows and the new list does not show stays among them: one list may be incomplete.
 
     :param connection: the id of the connection of the client.
-    :raises OpenCXPlanChangedError: if it is for another.
+    :raises OpenCXPlanChangedError: if the plan is for another organization than that of the client.
     """
     planned = plan.organization
     here = Organization(client.settings.base_url, connection, planned.org_id)
     if here == planned and not is_stale(plan.agents):
-        return
+        return plan.agents
+    agents = plan.agents
     if here.base_url == planned.base_url:
-        here = replace(here, org_id=list_agents(client).org_id)
+        agents = list_agents(client)
+        here = replace(here, org_id=agents.org_id)
     if not planned.is_still(here):
         raise OpenCXPlanChangedError(
             f"Nothing was sent, because the plan is for {planned}, and this is {here}. Apply it over the connection"
             " over which it was made, or make a new plan."
         )
+    return agents.with_those_of(plan.agents)
 
 
 def _planned(declared: PhoneAgentChanges, replan: Callable[[PhoneAgents], Plan], agents: PhoneAgents) -> Planned:
