@@ -220,8 +220,8 @@ class OpenCXHook(BaseHook):
         is rejected, a service that asks to wait, five failures in a row, also refusals for the same reason), nothing
         more is sent.
 
-        :param plan: what :meth:`plan_phone_agents` returned. Where that was a while ago, or the plan was applied
-            before, the list is read again before a create, and an agent that exists by now is not created once more.
+        :param plan: what :meth:`plan_phone_agents` returned. Where that was a while ago, the list is read again and the
+            plan made anew from it. Before each create it is read again in any case.
         :param approved: a plan that somebody has approved, as JSON: nothing else is done.
         :param on_mismatch: what to do if the service stores another value than declared: ``"fail"`` or ``"warn"``.
         :param intents: where creates are recorded before they are sent, so that another try knows of them; ``None``
