@@ -16,6 +16,12 @@ from airflow_provider_opencx.simulator.faults.connections import (
     SlowResponse,
     TruncateResponse,
 )
+from airflow_provider_opencx.simulator.faults.dribbles import (
+    EndlessGzipHeader,
+    EndlessInformation,
+    SlowChunks,
+    SlowHeaders,
+)
 from airflow_provider_opencx.simulator.faults.fault import AlteringFault, Fault, Handle
 from airflow_provider_opencx.simulator.faults.lists import (
     EmptyList,
@@ -44,6 +50,8 @@ FAULTS: Mapping[str, type[Fault]] = {
         CloseBeforeHandling,
         EmptyList,
         EmptyResponse,
+        EndlessGzipHeader,
+        EndlessInformation,
         ErrorResponse,
         HandleLate,
         IgnoreFields,
@@ -60,6 +68,8 @@ FAULTS: Mapping[str, type[Fault]] = {
         RespondInGeneration,
         RespondWithAnotherId,
         SlowBody,
+        SlowChunks,
+        SlowHeaders,
         SlowResponse,
         StaleList,
         TidyText,
@@ -75,6 +85,8 @@ __all__ = [
     "CloseBeforeHandling",
     "EmptyList",
     "EmptyResponse",
+    "EndlessGzipHeader",
+    "EndlessInformation",
     "ErrorResponse",
     "Fault",
     "Handle",
@@ -93,6 +105,8 @@ __all__ = [
     "RespondInGeneration",
     "RespondWithAnotherId",
     "SlowBody",
+    "SlowChunks",
+    "SlowHeaders",
     "SlowResponse",
     "StaleList",
     "TidyText",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 
 from starlette.responses import Response
 
 from airflow_provider_opencx.simulator.call import Call
 from airflow_provider_opencx.simulator.delivery import (
+    DelayedResponse,
     DroppedConnection,
     RefusedConnections,
     SlowBodyResponse,
@@ -84,10 +84,8 @@ class SlowResponse(TimedFault):
     """
 
     async def respond(self, call: Call, handle: Handle) -> Response:
-        """Handle the request, then wait."""
-        response = handle(call)
-        await asyncio.sleep(self.seconds)
-        return response
+        """Handle the request and send the response later."""
+        return DelayedResponse(handle(call), self.seconds)
 
 
 @dataclass(frozen=True)
