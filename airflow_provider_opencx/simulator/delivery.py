@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
+import socket
+import struct
 from collections.abc import Coroutine, Iterator
 from http import HTTPStatus
 
@@ -21,6 +24,24 @@ class DroppedConnection(Response):
         """Close the connection, and wait until the server has noticed: otherwise it would send a response itself."""
         scope["state"]["transport"].abort()
         await _disconnected(receive)
+
+
+class SilentConnection(DroppedConnection):
+    """Send nothing, and leave the connection open until the client closes it."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Wait until the client has gone."""
+        await _disconnected(receive)
+
+
+class ResetConnection(DroppedConnection):
+    """Reset the connection (RST) without sending a byte."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Close the socket without what TCP does at the end of a connection."""
+        linger = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
+        scope["state"]["transport"].get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        await super().__call__(scope, receive, send)
 
 
 class RefusedConnections(DroppedConnection):

@@ -84,6 +84,7 @@ def test_admin_agents_of_another_organization(simulator: Simulator, admin: httpx
         ({"type": "EndlessGzipHeader", "seconds": 0.01, "block": 1000, "between": 0}, 200),
         ({"type": "EndlessInformation", "seconds": 0.01, "status": 102}, 200),
         ({"type": "ErrorResponse", "status": 403, "message": "Not now"}, 403),
+        ({"type": "ForgetIdleConnections", "after": 0, "mode": "reset"}, None),
         ({"type": "HandleLate", "seconds": 5}, None),
         ({"type": "IgnoreFields", "fields": ["first_message"]}, 200),
         ({"type": "IncompleteList", "lost": 2}, 200),
@@ -113,6 +114,7 @@ def test_admin_agents_of_another_organization(simulator: Simulator, admin: httpx
 def test_admin_fault_of_each_type(
     simulator: Simulator, client: Any, admin: httpx.Client, fault: dict[str, object], status: int | None
 ) -> None:
+    assert client.listed() == []  # the connection is a kept one
     ordered = admin.post("/faults", json={"operation": "createPhoneAgent", "fault": fault})
     assert ordered.status_code == 201, ordered.text
     if status is None:

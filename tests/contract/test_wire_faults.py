@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 import pytest
@@ -19,6 +20,8 @@ from airflow_provider_opencx.simulator import (
     EndlessGzipHeader,
     EndlessInformation,
     Fault,
+    ForgetIdleConnections,
+    Respond,
     Simulator,
     SlowBody,
     SlowChunks,
@@ -202,6 +205,86 @@ def test_wire_fault_slow_response_ends_with_its_client(simulator: Simulator, lin
     assert lines.get(timeout=LIMIT).startswith("POST /phone dropped ")
 
 
+MADE = '{"name": "Made"}'
+
+
+def receive_response(connection: socket.socket) -> bytes:
+    """Receive one response whose Content-Length is that of its body."""
+    received = b""
+    while not (found := re.search(rb"content-length: ([0-9]+)\r\n.*?\r\n\r\n", received, re.DOTALL)) or len(
+        received
+    ) < found.end() + int(found[1]):
+        received += connection.recv(65536)
+    return received
+
+
+@pytest.mark.parametrize(
+    ("mode", "ending"), [("reset", ConnectionResetError), ("close", b""), ("silent", TimeoutError)]
+)
+def test_wire_fault_forgets_a_connection_that_was_used(
+    simulator: Simulator, lines: queue.Queue[str], mode: Any, ending: bytes | type[OSError]
+) -> None:
+    simulator.fail("createPhoneAgent", ForgetIdleConnections(mode=mode), times=None)
+    with connect(simulator) as connection:
+        send(connection, "POST", MADE)
+        assert receive_response(connection).startswith(b"HTTP/1.1 200 ")
+        send(connection, "POST", MADE)
+        if isinstance(ending, bytes):
+            assert connection.recv(1) == ending
+        else:
+            connection.settimeout(0.3 if ending is TimeoutError else LIMIT)
+            with pytest.raises(ending):
+                connection.recv(1)
+    assert [lines.get(timeout=LIMIT).split()[2] for _ in range(2)] == ["200", "dropped"]
+    with connect(simulator) as connection:
+        send(connection, "POST", MADE)
+        assert receive_response(connection).startswith(b"HTTP/1.1 200 ")
+    assert len(simulator.agents()) == 3
+    assert [(record.fault, record.status) for record in simulator.writes] == [
+        (None, 200),
+        ("ForgetIdleConnections", None),
+        (None, 200),
+    ]
+
+
+@pytest.mark.parametrize(("after", "statuses"), [(0, ["200", "dropped"]), (3600, ["200", "200"])])
+@pytest.mark.parametrize("plan", [{}, {"probability": 1}])
+def test_wire_fault_forgets_a_connection_that_was_idle_for_long(
+    simulator: Simulator, lines: queue.Queue[str], after: float, statuses: list[str], plan: dict[str, float]
+) -> None:
+    simulator.fail("listPhoneAgents", ForgetIdleConnections(after, "close"), **plan)
+    with connect(simulator) as connection:
+        send(connection)
+        receive_response(connection)
+        send(connection)
+        connection.recv(1)
+        assert [lines.get(timeout=LIMIT).split()[2] for _ in range(2)] == statuses
+
+
+def test_wire_fault_that_does_not_apply_leaves_the_next(simulator: Simulator) -> None:
+    simulator.fail("listPhoneAgents", ForgetIdleConnections(mode="close"))
+    simulator.fail("listPhoneAgents", Respond(503))
+    with connect(simulator) as connection:
+        send(connection)
+        assert receive_response(connection).startswith(b"HTTP/1.1 503 ")
+        send(connection)
+        assert connection.recv(1) == b""
+
+
+def test_wire_fault_silent_connection_ends_at_once_when_stopped(simulator: Simulator, lines: queue.Queue[str]) -> None:
+    simulator.fail("listPhoneAgents", ForgetIdleConnections())
+    with connect(simulator) as connection:
+        send(connection)
+        receive_response(connection)
+        send(connection)
+        while not simulator.faults_met():
+            time.sleep(0.01)
+        began_at = time.monotonic()
+        simulator.stop()
+        assert time.monotonic() - began_at < 4
+    assert [lines.get(timeout=LIMIT).split()[2] for _ in range(2)] == ["200", "dropped"]
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -210,6 +293,8 @@ def test_wire_fault_slow_response_ends_with_its_client(simulator: Simulator, lin
         (lambda: SlowChunks(1, "body"), "trailer"),
         (lambda: EndlessInformation(1, 101), "101"),
         (lambda: EndlessGzipHeader(1, block=0), "1 byte"),
+        (lambda: ForgetIdleConnections(-1), "-1"),
+        (lambda: ForgetIdleConnections(mode="drop"), "silent, reset, close"),
     ],
 )
 def test_wire_fault_rejects_invalid_arguments(make: Callable[[], Fault], message: str) -> None:

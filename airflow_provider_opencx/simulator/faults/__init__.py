@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from airflow_provider_opencx.simulator.faults.connections import (
     CloseBeforeHandling,
+    ForgetIdleConnections,
     HandleLate,
     LoseResponse,
     RefuseConnections,
@@ -53,6 +54,7 @@ FAULTS: Mapping[str, type[Fault]] = {
         EndlessGzipHeader,
         EndlessInformation,
         ErrorResponse,
+        ForgetIdleConnections,
         HandleLate,
         IgnoreFields,
         IncompleteList,
@@ -89,6 +91,7 @@ __all__ = [
     "EndlessInformation",
     "ErrorResponse",
     "Fault",
+    "ForgetIdleConnections",
     "Handle",
     "HandleLate",
     "IgnoreFields",
