@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 
 from fastapi import FastAPI
@@ -73,8 +74,9 @@ def _endpoint(service: Service, handle: Operations, operation: str) -> Callable[
             path_parameters=request.path_params,
             authorization=request.headers.get("authorization", ""),
             body=body,
+            idle_seconds=_idle_seconds(request),
         )
-        fault = service.fault_plan.take(operation)
+        fault = service.fault_plan.take(call)
         record.fault = type(fault).__name__ if fault else None
         try:
             response = await fault.respond(call, handle) if fault else handle(call)
@@ -85,6 +87,11 @@ def _endpoint(service: Service, handle: Operations, operation: str) -> Callable[
         return response
 
     return respond
+
+
+def _idle_seconds(request: Request) -> float | None:
+    idle_since: float | None = request.scope["state"].get("idle_since")
+    return None if idle_since is None else time.monotonic() - idle_since
 
 
 def _record(service: Service, request: Request, operation: str | None, body: bytes) -> Record:

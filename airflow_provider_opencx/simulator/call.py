@@ -20,6 +20,7 @@ class Call:
     """A request for one operation, before authentication and validation.
 
     :param views: how a list is shown, one after the other; none is the list as it is
+    :param idle_seconds: how long its connection was idle since the response before; None on a new connection
     """
 
     operation: str
@@ -30,6 +31,7 @@ class Call:
     authorization: str = field(repr=False)
     body: bytes
     views: tuple[ListView, ...] = ()
+    idle_seconds: float | None = None
 
     def with_body(self, change: Callable[[Json], Json]) -> Call:
         """Return this request with another body. A body that is not JSON is unchanged.

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from random import Random
 from threading import Lock
 
+from airflow_provider_opencx.simulator.call import Call
 from airflow_provider_opencx.simulator.faults import Fault
 
 
@@ -53,15 +54,15 @@ class FaultPlan:
             else:
                 self._random[operation].append(_PlannedFault(fault, times, probability, Random(seed)))  # noqa: S311
 
-    def take(self, operation: str) -> Fault | None:
-        """Return the fault for the next request of an operation, if any."""
+    def take(self, call: Call) -> Fault | None:
+        """Return the fault that a request meets, if any."""
         with self._lock:
-            if certain := self._certain[operation]:
-                return _use(certain[0], certain)
-            planned = self._random[operation]
             # Each is drawn for each request, so that one fault does not shift the random numbers of the others.
-            occurring = [fault for fault in planned if fault.occurs()]
-            return _use(occurring[0], planned) if occurring else None
+            for planned in (self._certain[call.operation], self._random[call.operation]):
+                occurring = [fault for fault in planned if fault.occurs() and fault.fault.applies_to(call)]
+                if occurring:
+                    return _use(occurring[0], planned)
+            return None
 
     def heal(self) -> None:
         """Remove all planned faults."""

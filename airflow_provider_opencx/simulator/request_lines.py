@@ -18,12 +18,12 @@ def with_request_lines(app: ASGIApp, api_keys: Sequence[str], write: Callable[[s
     key = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, api_keys))})(?!\w)")
 
     async def respond(scope: Scope, receive: Receive, send: Send) -> None:
-        status = "dropped"
+        status: object = "dropped"
 
         async def send_on(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
-                status = str(message["status"])
+                status = message["status"]
             await send(message)
 
         began_at = time.monotonic()
@@ -31,6 +31,7 @@ def with_request_lines(app: ASGIApp, api_keys: Sequence[str], write: Callable[[s
             await app(scope, receive, send_on)
         finally:
             target = key.sub("***", _target(scope))
+            status = scope["state"].get("status", status)
             write(f"{scope['method']} {target} {status} {(time.monotonic() - began_at) * 1000:.0f} ms")
 
     return respond

@@ -160,11 +160,15 @@ class Simulator(PhoneAgentControls):
 
 
 class _ReachableConnection(H11Protocol):
-    """uvicorn's HTTP protocol; it hands the transport to the application, which may drop the connection."""
+    """uvicorn's HTTP protocol; it hands the connection to the application, and since when it is idle if it was used."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in H11Protocol
         super().connection_made(transport)
-        self.app_state = {**self.app_state, "transport": transport}
+        self.app_state = {**self.app_state, "transport": transport, "flow": self.flow}
+
+    def on_response_complete(self) -> None:
+        self.app_state = {**self.app_state, "idle_since": time.monotonic()}
+        super().on_response_complete()
 
 
 class _Server(uvicorn.Server):

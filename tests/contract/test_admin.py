@@ -81,7 +81,10 @@ def test_admin_agents_of_another_organization(simulator: Simulator, admin: httpx
         ({"type": "CloseBeforeHandling"}, None),
         ({"type": "EmptyList"}, 200),
         ({"type": "EmptyResponse"}, 200),
+        ({"type": "EndlessGzipHeader", "seconds": 0.01, "block": 1000, "between": 0}, 200),
+        ({"type": "EndlessInformation", "seconds": 0.01, "status": 102}, 200),
         ({"type": "ErrorResponse", "status": 403, "message": "Not now"}, 403),
+        ({"type": "ForgetIdleConnections", "after": 0, "mode": "reset"}, None),
         ({"type": "HandleLate", "seconds": 5}, None),
         ({"type": "IgnoreFields", "fields": ["first_message"]}, 200),
         ({"type": "IncompleteList", "lost": 2}, 200),
@@ -98,6 +101,8 @@ def test_admin_agents_of_another_organization(simulator: Simulator, admin: httpx
         ({"type": "RespondWithAnotherId"}, 200),
         ({"type": "SlowResponse", "seconds": 0.01}, 200),
         ({"type": "SlowBody", "seconds": 0.01}, 200),
+        ({"type": "SlowChunks", "seconds": 0.01, "part": "trailer"}, 200),
+        ({"type": "SlowHeaders", "seconds": 0.01, "between": 0.001}, 200),
         ({"type": "StaleList", "seconds": 5, "of": "updates"}, 200),
         ({"type": "TidyText", "way": "escape"}, 200),
         ({"type": "TooManyRequests"}, 429),
@@ -109,6 +114,7 @@ def test_admin_agents_of_another_organization(simulator: Simulator, admin: httpx
 def test_admin_fault_of_each_type(
     simulator: Simulator, client: Any, admin: httpx.Client, fault: dict[str, object], status: int | None
 ) -> None:
+    assert client.listed() == []  # the connection is a kept one
     ordered = admin.post("/faults", json={"operation": "createPhoneAgent", "fault": fault})
     assert ordered.status_code == 201, ordered.text
     if status is None:

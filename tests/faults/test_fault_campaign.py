@@ -16,6 +16,9 @@ from airflow_provider_opencx.simulator.faults import FAULTS
 
 DEV = Path(__file__).resolve().parents[2] / "dev"
 
+NOT_DRAWN = {"EndlessGzipHeader", "EndlessInformation", "ForgetIdleConnections", "SlowChunks", "SlowHeaders"}
+"""Faults that cost seconds that really pass, or need a kept connection."""
+
 
 def test_faults_break_no_guarantee() -> None:
     command = [sys.executable, "-m", "fault_campaign", "--seed", "7", "--runs", "300"]
@@ -25,9 +28,8 @@ def test_faults_break_no_guarantee() -> None:
     lines = re.findall(r"^ +([\d,]+)  (.+)$", campaign.stdout, re.MULTILINE)
     counts = {name: int(count.replace(",", "")) for count, name in lines}
     assert (counts["runs"], counts["duplicates"], counts["lost writes"], counts["untyped errors"]) == (300, 0, 0, 0)
-    assert [fault for fault in (*FAULTS, "worker killed", "secrets backend away") if not counts.get(fault)] == [], (
-        "these never happened"
-    )
+    expected = FAULTS.keys() - NOT_DRAWN | {"worker killed", "secrets backend away"}
+    assert {fault for fault in expected if not counts.get(fault)} == set(), "these never happened"
     assert counts["success"] > counts["tasks"] / 2, "most tasks get through"
 
 

@@ -9,12 +9,19 @@ from collections.abc import Mapping
 
 from airflow_provider_opencx.simulator.faults.connections import (
     CloseBeforeHandling,
+    ForgetIdleConnections,
     HandleLate,
     LoseResponse,
     RefuseConnections,
     SlowBody,
     SlowResponse,
     TruncateResponse,
+)
+from airflow_provider_opencx.simulator.faults.dribbles import (
+    EndlessGzipHeader,
+    EndlessInformation,
+    SlowChunks,
+    SlowHeaders,
 )
 from airflow_provider_opencx.simulator.faults.fault import AlteringFault, Fault, Handle
 from airflow_provider_opencx.simulator.faults.lists import (
@@ -44,7 +51,10 @@ FAULTS: Mapping[str, type[Fault]] = {
         CloseBeforeHandling,
         EmptyList,
         EmptyResponse,
+        EndlessGzipHeader,
+        EndlessInformation,
         ErrorResponse,
+        ForgetIdleConnections,
         HandleLate,
         IgnoreFields,
         IncompleteList,
@@ -60,6 +70,8 @@ FAULTS: Mapping[str, type[Fault]] = {
         RespondInGeneration,
         RespondWithAnotherId,
         SlowBody,
+        SlowChunks,
+        SlowHeaders,
         SlowResponse,
         StaleList,
         TidyText,
@@ -75,8 +87,11 @@ __all__ = [
     "CloseBeforeHandling",
     "EmptyList",
     "EmptyResponse",
+    "EndlessGzipHeader",
+    "EndlessInformation",
     "ErrorResponse",
     "Fault",
+    "ForgetIdleConnections",
     "Handle",
     "HandleLate",
     "IgnoreFields",
@@ -93,6 +108,8 @@ __all__ = [
     "RespondInGeneration",
     "RespondWithAnotherId",
     "SlowBody",
+    "SlowChunks",
+    "SlowHeaders",
     "SlowResponse",
     "StaleList",
     "TidyText",

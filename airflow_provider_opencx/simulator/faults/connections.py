@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-import asyncio
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from starlette.responses import Response
 
 from airflow_provider_opencx.simulator.call import Call
 from airflow_provider_opencx.simulator.delivery import (
+    DelayedResponse,
     DroppedConnection,
     RefusedConnections,
+    ResetConnection,
+    SilentConnection,
     SlowBodyResponse,
     TruncatedResponse,
 )
 from airflow_provider_opencx.simulator.faults.fault import Fault, Handle, TimedFault
+
+_Mode = Literal["silent", "reset", "close"]
+
+_FORGOTTEN: Mapping[_Mode, type[DroppedConnection]] = {
+    "silent": SilentConnection,
+    "reset": ResetConnection,
+    "close": DroppedConnection,
+}
 
 
 @dataclass(frozen=True)
@@ -64,6 +77,37 @@ class HandleLate(TimedFault):
 
 
 @dataclass(frozen=True)
+class ForgetIdleConnections(Fault):
+    """Do not handle a request on a connection that was idle, like a NAT or a load balancer that has forgotten it.
+
+    Only a request on a kept connection that is idle for so long meets the fault; others do not use it up.
+
+    :param after: how long a connection is idle at least, since the response before
+    :param mode: ``silent``: the client gets no answer at all; ``reset``: the connection is reset (RST); ``close``: it
+        is closed when the request arrives
+    """
+
+    after: float = 0
+    mode: _Mode = "silent"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.after < math.inf:
+            raise ValueError(f"A connection is idle for 0 seconds or longer, not {self.after}.")
+        if self.mode not in _FORGOTTEN:
+            raise ValueError(
+                f"A connection is forgotten in one of the modes {', '.join(_FORGOTTEN)}, not {self.mode!r}."
+            )
+
+    def applies_to(self, call: Call) -> bool:
+        """Return whether the connection was idle for so long."""
+        return call.idle_seconds is not None and call.idle_seconds >= self.after
+
+    async def respond(self, call: Call, handle: Handle) -> Response:
+        """Leave, reset or close the connection."""
+        return _FORGOTTEN[self.mode]()
+
+
+@dataclass(frozen=True)
 class TruncateResponse(Fault):
     """Handle the request, but drop the connection in the middle of the response's body.
 
@@ -84,10 +128,8 @@ class SlowResponse(TimedFault):
     """
 
     async def respond(self, call: Call, handle: Handle) -> Response:
-        """Handle the request, then wait."""
-        response = handle(call)
-        await asyncio.sleep(self.seconds)
-        return response
+        """Handle the request and send the response later."""
+        return DelayedResponse(handle(call), self.seconds)
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,10 @@ class Fault(ABC):
     # For faults that are read from JSON: unknown fields are errors.
     __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid"}
 
+    def applies_to(self, call: Call) -> bool:
+        """Return whether a request can meet the fault. One that cannot does not use it up."""
+        return True
+
     @abstractmethod
     async def respond(self, call: Call, handle: Handle) -> Response:
         """Return the response to a request.
