@@ -710,3 +710,12 @@ class TestWire:
             with pytest.raises(OpenCXUnreachableError, match=r"exchange was not complete after 0\.2 s") as error:
                 run(request_of, settings)
             assert (service.requests, error.value.request_sent) == (sent, True)
+
+    def test_proxy_that_dribbles_times_out(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(transport, "DEADLINE_FACTOR", 0.02)
+        with RawService(b"HTTP/1.1 200 OK\r\nX-Padding: ", dribbles=True) as service:
+            monkeypatch.setenv("HTTPS_PROXY", service.url)
+            settings = ClientSettings("https://api.open.cx", KEY, timeout=10, max_retries=0)
+            with pytest.raises(OpenCXUnreachableError, match=r"exchange was not complete after 0\.2 s"):
+                run(ping, settings)
+            assert service.requests == 1
