@@ -25,6 +25,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from airflow_provider_opencx.simulator.faults import (
         CloseBeforeHandling,
+        CompressedResponse,
+        DecompressionBomb,
         EmptyList,
         EmptyResponse,
         EndlessGzipHeader,
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
         HandleLate,
         IgnoreFields,
         IncompleteList,
+        LargeHeaders,
         LoseResponse,
         MalformedResponse,
         MovedPages,
@@ -59,6 +62,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CloseBeforeHandling",
+    "CompressedResponse",
+    "DecompressionBomb",
     "EmptyList",
     "EmptyResponse",
     "EndlessGzipHeader",
@@ -69,6 +74,7 @@ __all__ = [
     "HandleLate",
     "IgnoreFields",
     "IncompleteList",
+    "LargeHeaders",
     "LoseResponse",
     "MalformedResponse",
     "MovedPages",

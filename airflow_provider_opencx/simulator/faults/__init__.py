@@ -23,6 +23,10 @@ from airflow_provider_opencx.simulator.faults.dribbles import (
     SlowChunks,
     SlowHeaders,
 )
+from airflow_provider_opencx.simulator.faults.encodings import (
+    CompressedResponse,
+    DecompressionBomb,
+)
 from airflow_provider_opencx.simulator.faults.fault import AlteringFault, Fault, Handle
 from airflow_provider_opencx.simulator.faults.lists import (
     EmptyList,
@@ -35,6 +39,7 @@ from airflow_provider_opencx.simulator.faults.requests import IgnoreFields, Tidy
 from airflow_provider_opencx.simulator.faults.responses import (
     EmptyResponse,
     ErrorResponse,
+    LargeHeaders,
     MalformedResponse,
     PlaceholderNumber,
     ProxyPage,
@@ -49,6 +54,8 @@ FAULTS: Mapping[str, type[Fault]] = {
     fault.__name__: fault
     for fault in (
         CloseBeforeHandling,
+        CompressedResponse,
+        DecompressionBomb,
         EmptyList,
         EmptyResponse,
         EndlessGzipHeader,
@@ -58,6 +65,7 @@ FAULTS: Mapping[str, type[Fault]] = {
         HandleLate,
         IgnoreFields,
         IncompleteList,
+        LargeHeaders,
         LoseResponse,
         MalformedResponse,
         MovedPages,
@@ -85,6 +93,8 @@ __all__ = [
     "FAULTS",
     "AlteringFault",
     "CloseBeforeHandling",
+    "CompressedResponse",
+    "DecompressionBomb",
     "EmptyList",
     "EmptyResponse",
     "EndlessGzipHeader",
@@ -96,6 +106,7 @@ __all__ = [
     "HandleLate",
     "IgnoreFields",
     "IncompleteList",
+    "LargeHeaders",
     "LoseResponse",
     "MalformedResponse",
     "MovedPages",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -13,7 +12,7 @@ from starlette.responses import Response
 
 from airflow_provider_opencx.simulator.call import Call
 from airflow_provider_opencx.simulator.contract import load_contract
-from airflow_provider_opencx.simulator.faults.fault import AlteringFault, Fault, Handle
+from airflow_provider_opencx.simulator.faults.fault import AlteringFault, Fault, Handle, check_header
 from airflow_provider_opencx.simulator.json_values import Json, read_json, write_json
 from airflow_provider_opencx.simulator.responses import error_response, json_response
 
@@ -21,7 +20,6 @@ _PROXY_PAGE = (
     "<html>\r\n<head><title>{status} Proxy</title></head>\r\n<body><h1>{status}</h1>"
     "<p>This page is from the proxy in front of the service.</p></body>\r\n</html>\r\n"
 )
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 class SuccessFault(AlteringFault):
@@ -44,6 +42,29 @@ class MalformedResponse(SuccessFault):
         """Truncate the JSON."""
         malformed = bytes(response.body[: len(response.body) // 2]) or b'{"id": '
         return Response(malformed, response.status_code, media_type="application/json")
+
+
+@dataclass(frozen=True)
+class LargeHeaders(AlteringFault):
+    """Handle the request and respond with large headers, or many, before the others.
+
+    :param kilobytes: how large they are together
+    :param count: how many there are
+    """
+
+    kilobytes: int = 64
+    count: int = 1
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.count <= self.kilobytes * 1024:
+            raise ValueError(f"There is a header or more, each of a byte or more, not {self}.")
+
+    def alter_response(self, response: Response) -> Response:
+        """Add the headers."""
+        value = b"x" * (self.kilobytes * 1024 // self.count)
+        padding = [(b"x-padding-%d" % number, value) for number in range(self.count)]
+        response.raw_headers = [*padding, *response.raw_headers]
+        return response
 
 
 @dataclass(frozen=True)
@@ -167,7 +188,7 @@ class Respond(Fault):
     def __post_init__(self) -> None:
         _check_status(self.status)
         for name, value in self.headers.items():
-            _check_header(name, value)
+            check_header(name, value)
 
     async def respond(self, call: Call, handle: Handle) -> Response:
         """Respond with the given response."""
@@ -188,7 +209,7 @@ class TooManyRequests(Fault):
     as_date: bool = False
 
     def __post_init__(self) -> None:
-        _check_header("Retry-After", str(self.retry_after))
+        check_header("Retry-After", str(self.retry_after))
         if self.as_date and not isinstance(self.retry_after, int | float):
             raise ValueError(f"as_date needs the seconds until then, not {self.retry_after!r}.")
 
@@ -229,8 +250,3 @@ class RespondInGeneration(Fault):
 def _check_status(status: int, least: int = 200) -> None:
     if not least <= status <= 599:
         raise ValueError(f"A status is from {least} to 599, not {status}.")
-
-
-def _check_header(name: str, value: str) -> None:
-    if not _HEADER_NAME.fullmatch(name) or not (value.isascii() and value.isprintable()):
-        raise ValueError(f"{name!r} cannot be a header, or its value cannot: plain ASCII on one line can.")
