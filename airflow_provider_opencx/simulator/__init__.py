@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from airflow_provider_opencx.simulator.faults import (
+        AlterItems,
         CloseBeforeHandling,
         CompressedResponse,
         DecompressionBomb,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
         EmptyResponse,
         EndlessGzipHeader,
         EndlessInformation,
+        EndlessPages,
         ErrorResponse,
         Fault,
         ForgetIdleConnections,
@@ -61,6 +63,7 @@ if TYPE_CHECKING:
     from airflow_provider_opencx.simulator.server import Simulator
 
 __all__ = [
+    "AlterItems",
     "CloseBeforeHandling",
     "CompressedResponse",
     "DecompressionBomb",
@@ -68,6 +71,7 @@ __all__ = [
     "EmptyResponse",
     "EndlessGzipHeader",
     "EndlessInformation",
+    "EndlessPages",
     "ErrorResponse",
     "Fault",
     "ForgetIdleConnections",

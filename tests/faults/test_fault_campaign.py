@@ -17,16 +17,18 @@ from airflow_provider_opencx.simulator.faults import FAULTS
 DEV = Path(__file__).resolve().parents[2] / "dev"
 
 NOT_DRAWN = {
+    "AlterItems",
     "CompressedResponse",
     "DecompressionBomb",
     "EndlessGzipHeader",
     "EndlessInformation",
+    "EndlessPages",
     "ForgetIdleConnections",
     "LargeHeaders",
     "SlowChunks",
     "SlowHeaders",
 }
-"""Faults of the wire: what they do to one exchange is tested alone; some cost seconds that really pass."""
+"""Faults of a hostile service: what they do to one exchange is tested alone; some cost seconds that really pass."""
 
 
 def test_faults_break_no_guarantee() -> None:

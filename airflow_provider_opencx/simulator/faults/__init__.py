@@ -30,6 +30,7 @@ from airflow_provider_opencx.simulator.faults.encodings import (
 from airflow_provider_opencx.simulator.faults.fault import AlteringFault, Fault, Handle
 from airflow_provider_opencx.simulator.faults.lists import (
     EmptyList,
+    EndlessPages,
     IncompleteList,
     MovedPages,
     RepeatedIds,
@@ -37,6 +38,7 @@ from airflow_provider_opencx.simulator.faults.lists import (
 )
 from airflow_provider_opencx.simulator.faults.requests import IgnoreFields, TidyText
 from airflow_provider_opencx.simulator.faults.responses import (
+    AlterItems,
     EmptyResponse,
     ErrorResponse,
     LargeHeaders,
@@ -53,6 +55,7 @@ from airflow_provider_opencx.simulator.faults.responses import (
 FAULTS: Mapping[str, type[Fault]] = {
     fault.__name__: fault
     for fault in (
+        AlterItems,
         CloseBeforeHandling,
         CompressedResponse,
         DecompressionBomb,
@@ -60,6 +63,7 @@ FAULTS: Mapping[str, type[Fault]] = {
         EmptyResponse,
         EndlessGzipHeader,
         EndlessInformation,
+        EndlessPages,
         ErrorResponse,
         ForgetIdleConnections,
         HandleLate,
@@ -91,6 +95,7 @@ FAULTS: Mapping[str, type[Fault]] = {
 
 __all__ = [
     "FAULTS",
+    "AlterItems",
     "AlteringFault",
     "CloseBeforeHandling",
     "CompressedResponse",
@@ -99,6 +104,7 @@ __all__ = [
     "EmptyResponse",
     "EndlessGzipHeader",
     "EndlessInformation",
+    "EndlessPages",
     "ErrorResponse",
     "Fault",
     "ForgetIdleConnections",
