@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from airflow_provider_opencx.simulator import (
+    AlterItems,
     CloseBeforeHandling,
     EmptyResponse,
     ErrorResponse,
@@ -189,6 +190,19 @@ def test_fault_respond(simulator: Simulator, client: Any, fault: Respond, conten
     assert simulator.agents() == []
 
 
+def test_fault_respond_with_json_that_is_not_parsed(simulator: Simulator, client: Any) -> None:
+    text = f"[{','.join(['[]'] * 10_000_000)}]"
+    simulator.fail("listPhoneAgents", Respond(200, text, {"Content-Type": "application/json"}))
+    response = client.get("/phone")
+    assert response.headers["content-type"] == "application/json"
+    assert response.content == text.encode()
+
+
+def test_fault_error_response_with_a_long_message(simulator: Simulator, client: Any) -> None:
+    simulator.fail("createPhoneAgent", ErrorResponse(400, "x" * 249_000))
+    assert client.post("/phone", json={"name": "Not made"}).json()["message"] == "x" * 249_000
+
+
 def test_fault_respond_with_headers(simulator: Simulator, client: Any) -> None:
     simulator.fail("listPhoneAgents", Respond(429, headers={"Retry-After": "7"}))
     assert client.get("/phone").headers["retry-after"] == "7"
@@ -283,6 +297,50 @@ def test_fault_placeholder_number(simulator: Simulator, client: Any, generation:
     assert client.numbers() == ["+15550000001", None]
 
 
+ODD_NAME = "e" + "\u0301" * 40_000
+
+
+@every_generation
+@pytest.mark.parametrize(
+    ("fault", "shown"),
+    [
+        (AlterItems({"handoff_phone_number": 5, "name": None}), [(5, None), (None, "B"), (None, "C")]),
+        (AlterItems({"name": 5}, "all"), [(None, 5)] * 3),
+        (AlterItems({"name": [None]}, 1), [(None, "A"), (None, [None]), (None, "C")]),
+        (AlterItems({"name": ODD_NAME}, -1), [(None, "A"), (None, "B"), (None, ODD_NAME)]),
+        (AlterItems({"name": "\n\x1b[2J\ud800"}, -3), [(None, "\n\x1b[2J\ud800"), (None, "B"), (None, "C")]),
+        (AlterItems({"name": "X"}, 3), [(None, "A"), (None, "B"), (None, "C")]),
+        (AlterItems({"name": "X"}, -4), [(None, "A"), (None, "B"), (None, "C")]),
+        (AlterItems(without=["name", "colour"], which=1), [(None, "A"), (None, "missing"), (None, "C")]),
+        (AlterItems(None, 1), [(None, "A"), None, (None, "C")]),
+        (AlterItems("<html>", "all"), ["<html>"] * 3),
+        (AlterItems([[]]), [[[]], (None, "B"), (None, "C")]),
+    ],
+)
+def test_fault_alter_items(
+    simulator: Simulator, client: Any, generation: str, fault: AlterItems, shown: list[object]
+) -> None:
+    simulator.page_size = 3
+    for name in ("A", "B", "C"):
+        simulator.add_agent(name)
+    simulator.fail("listPhoneAgents", fault)
+    assert [
+        (item["handoff_phone_number"], item.get("name", "missing")) if isinstance(item, dict) else item
+        for item in client.listed()
+    ] == shown
+    assert [agent["name"] for agent in client.listed()] == ["A", "B", "C"]
+
+
+def test_fault_alter_items_of_a_create_and_update(simulator: Simulator, client: Any) -> None:
+    for operation in ("createPhoneAgent", "updatePhoneAgent"):
+        simulator.fail(operation, AlterItems({"language": [None]}, without=["id"]))
+    assert client.create("Made")["language"] == [None]
+    changed = client.patch("/phone/pa_000001", json={"name": "Changed"}).json()
+    assert changed == {
+        name: value for name, value in (client.listed()[0] | {"language": [None]}).items() if name != "id"
+    }
+
+
 LONG = "a long text " * 8
 
 
@@ -310,7 +368,14 @@ def test_fault_tidy_text(simulator: Simulator, client: Any, way: Any, sent: str,
 
 @pytest.mark.parametrize(
     "fault",
-    [EmptyResponse(), MalformedResponse(), PlaceholderNumber(), RefuseAfterHandling(422), RespondWithAnotherId()],
+    [
+        AlterItems(None),
+        EmptyResponse(),
+        MalformedResponse(),
+        PlaceholderNumber(),
+        RefuseAfterHandling(422),
+        RespondWithAnotherId(),
+    ],
 )
 def test_fault_leaves_error_responses(simulator: Simulator, client: Any, fault: Fault) -> None:
     simulator.fail("createPhoneAgent", fault)
@@ -472,6 +537,7 @@ def test_fault_rejects_invalid_arguments_of_fail(simulator: Simulator, arguments
         (lambda: ErrorResponse(200), "300 to 599"),
         (lambda: RefuseAfterHandling(201), "300 to 599"),
         (lambda: TidyText("lower"), "nfkc"),
+        (lambda: AlterItems({}, "last"), "'last'"),
     ],
 )
 def test_fault_rejects_invalid_arguments(make: Callable[[], Fault], message: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from airflow_provider_opencx.simulator import (
     EmptyList,
+    EndlessPages,
     Fault,
     IncompleteList,
     MovedPages,
@@ -179,7 +180,45 @@ def test_list_fault_moves_pages(simulator: Simulator, client: Any, by: int, expe
     assert "".join(agent["name"][-1] for agent in whole_list(client)) == expected
 
 
-@pytest.mark.parametrize("fault", [StaleList(60), EmptyList(), IncompleteList(), RepeatedIds(), MovedPages()])
+@generations_with_pages
+@pytest.mark.parametrize(
+    ("items", "expected"),
+    [
+        ("new", ["Agent 0", "Agent 1", "Agent 0_1", "Agent 1_1", "Agent 0_2", "Agent 1_2"]),
+        ("same", ["Agent 0", "Agent 1"] * 3),
+        ("none", []),
+    ],
+)
+def test_list_fault_pages_have_no_end(
+    simulator: Simulator, client: Any, generation: str, assert_documented: Any, items: Any, expected: list[str]
+) -> None:
+    for number in range(5):
+        simulator.add_agent(f"Agent {number}")
+    simulator.fail("listPhoneAgents", EndlessPages(items), times=None)
+    names: list[str] = []
+    ids: list[str] = []
+    cursors: list[str] = []
+    for _ in range(3):
+        response = client.get("/phone", params={"cursor": cursors[-1]} if cursors else {})
+        assert_documented(response, "listPhoneAgents", generation)
+        names += [agent["name"] for agent in response.json()["items"]]
+        ids += [agent["id"] for agent in response.json()["items"]]
+        cursors.append(response.json()["next"])
+    assert names == expected
+    assert len(set(ids)) == len(set(expected))
+    assert len(set(cursors)) == 3
+
+
+def test_list_fault_pages_have_no_end_but_there_are_none(simulator: Simulator, client: Any) -> None:
+    for number in range(5):
+        simulator.add_agent(f"Agent {number}")
+    simulator.fail("listPhoneAgents", EndlessPages())
+    assert len(client.listed()) == 5
+
+
+@pytest.mark.parametrize(
+    "fault", [StaleList(60), EmptyList(), EndlessPages(), IncompleteList(), RepeatedIds(), MovedPages()]
+)
 def test_list_fault_leaves_other_operations_and_errors(simulator: Simulator, client: Any, fault: Fault) -> None:
     for operation in ("createPhoneAgent", "listPhoneVoices", "listPhoneAgents"):
         simulator.fail(operation, fault)
@@ -193,6 +232,7 @@ def test_list_fault_leaves_other_operations_and_errors(simulator: Simulator, cli
     ("make", "message"),
     [
         (lambda: StaleList(-1), "-1"),
+        (lambda: EndlessPages("old"), "new, same, none"),
         (lambda: StaleList(float("inf")), "inf"),
         (lambda: StaleList(1, of="deletes"), "deletes"),
         (lambda: IncompleteList(0), "one item"),

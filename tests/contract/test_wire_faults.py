@@ -7,6 +7,7 @@ import queue
 import re
 import socket
 import time
+import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -17,10 +18,13 @@ import httpx
 import pytest
 
 from airflow_provider_opencx.simulator import (
+    CompressedResponse,
+    DecompressionBomb,
     EndlessGzipHeader,
     EndlessInformation,
     Fault,
     ForgetIdleConnections,
+    LargeHeaders,
     Respond,
     Simulator,
     SlowBody,
@@ -285,6 +289,78 @@ def test_wire_fault_silent_connection_ends_at_once_when_stopped(simulator: Simul
     assert [lines.get(timeout=LIMIT).split()[2] for _ in range(2)] == ["200", "dropped"]
 
 
+def exchange(simulator: Simulator) -> tuple[list[tuple[str, str]], bytes]:
+    """Read the list once; return the headers and the body of the response as they came."""
+    with connect(simulator) as connection:
+        send(connection)
+        received = receive_response(connection)
+    head, body = received.split(b"\r\n\r\n", 1)
+    status_line, *headers = head.decode().split("\r\n")
+    assert status_line == "HTTP/1.1 200 OK"
+    return [(name, value) for name, value in (header.split(": ", 1) for header in headers)], body
+
+
+@pytest.mark.parametrize(
+    ("fault", "header", "layers"),
+    [
+        (CompressedResponse(), "gzip", [unzipped]),
+        (CompressedResponse(times=3), "gzip, gzip, gzip", [unzipped] * 3),
+        (CompressedResponse("deflate"), "deflate", [zlib.decompress]),
+        (CompressedResponse("deflate", 2), "deflate, deflate", [zlib.decompress] * 2),
+        (CompressedResponse(header="br"), "br", [unzipped]),
+        (CompressedResponse(header=""), None, [unzipped]),
+        (CompressedResponse(times=0, header="gzip"), "gzip", []),
+        (CompressedResponse(times=0), None, []),
+    ],
+)
+def test_wire_fault_compresses_the_body(
+    simulator: Simulator, fault: Fault, header: str | None, layers: list[Callable[[bytes], bytes]]
+) -> None:
+    simulator.fail("listPhoneAgents", fault)
+    headers, body = exchange(simulator)
+    assert dict(headers).get("content-encoding") == header
+    assert dict(headers)["content-type"] == "application/json"
+    for decompress in layers:
+        body = decompress(body)
+    assert agents_in(body) == ["Support"]
+
+
+@pytest.mark.parametrize(
+    ("megabytes", "layers", "largest"), [(1, 1, 2_000), (20, 1, 25_000), (20, 3, 800), (1000, 3, 1_000)]
+)
+def test_wire_fault_decompression_bomb(simulator: Simulator, megabytes: int, layers: int, largest: int) -> None:
+    simulator.fail("listPhoneAgents", DecompressionBomb(megabytes, layers))
+    headers, body = exchange(simulator)
+    assert dict(headers)["content-encoding"] == ", ".join(["gzip"] * layers)
+    assert len(body) < largest
+    for _ in range(layers - 1):
+        body = unzipped(body)
+    if megabytes <= 20:
+        content = unzipped(body)
+        assert agents_in(content) == ["Support"]
+        assert megabytes * 2**20 < len(content) < megabytes * 2**20 + 5_000
+    assert int.from_bytes(body[-4:], "little") > megabytes * 2**20  # as gzip says at its end
+
+
+def test_wire_fault_decompression_bomb_is_made_without_what_it_becomes(simulator: Simulator) -> None:
+    simulator.fail("listPhoneAgents", DecompressionBomb(640))
+    tracemalloc.start()
+    exchange(simulator)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 20 * 2**20
+
+
+@pytest.mark.parametrize("count", [1, 7, 1000])
+def test_wire_fault_large_headers(simulator: Simulator, count: int) -> None:
+    simulator.fail("listPhoneAgents", LargeHeaders(100, count))
+    headers, body = exchange(simulator)
+    padding = [value for name, value in headers if name.startswith("x-padding-")]
+    assert len(padding) == count
+    assert 100 * 1024 - count < sum(map(len, padding)) <= 100 * 1024
+    assert agents_in(body) == ["Support"]
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -293,6 +369,13 @@ def test_wire_fault_silent_connection_ends_at_once_when_stopped(simulator: Simul
         (lambda: SlowChunks(1, "body"), "trailer"),
         (lambda: EndlessInformation(1, 101), "101"),
         (lambda: EndlessGzipHeader(1, block=0), "1 byte"),
+        (lambda: CompressedResponse("br"), "gzip, deflate"),
+        (lambda: CompressedResponse(times=-1), "-1 times"),
+        (lambda: CompressedResponse(header="gzip\r\nX-Other: 1"), "Content-Encoding"),
+        (lambda: DecompressionBomb(0), "megabyte"),
+        (lambda: DecompressionBomb(1, 0), "layer"),
+        (lambda: LargeHeaders(1, 0), "a header or more"),
+        (lambda: LargeHeaders(1, 2000), "a byte or more"),
         (lambda: ForgetIdleConnections(-1), "-1"),
         (lambda: ForgetIdleConnections(mode="drop"), "silent, reset, close"),
     ],

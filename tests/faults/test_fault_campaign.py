@@ -16,8 +16,19 @@ from airflow_provider_opencx.simulator.faults import FAULTS
 
 DEV = Path(__file__).resolve().parents[2] / "dev"
 
-NOT_DRAWN = {"EndlessGzipHeader", "EndlessInformation", "ForgetIdleConnections", "SlowChunks", "SlowHeaders"}
-"""Faults that cost seconds that really pass, or need a kept connection."""
+NOT_DRAWN = {
+    "AlterItems",
+    "CompressedResponse",
+    "DecompressionBomb",
+    "EndlessGzipHeader",
+    "EndlessInformation",
+    "EndlessPages",
+    "ForgetIdleConnections",
+    "LargeHeaders",
+    "SlowChunks",
+    "SlowHeaders",
+}
+"""Faults of a hostile service: what they do to one exchange is tested alone; some cost seconds that really pass."""
 
 
 def test_faults_break_no_guarantee() -> None:

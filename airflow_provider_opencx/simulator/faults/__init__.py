@@ -23,9 +23,14 @@ from airflow_provider_opencx.simulator.faults.dribbles import (
     SlowChunks,
     SlowHeaders,
 )
+from airflow_provider_opencx.simulator.faults.encodings import (
+    CompressedResponse,
+    DecompressionBomb,
+)
 from airflow_provider_opencx.simulator.faults.fault import AlteringFault, Fault, Handle
 from airflow_provider_opencx.simulator.faults.lists import (
     EmptyList,
+    EndlessPages,
     IncompleteList,
     MovedPages,
     RepeatedIds,
@@ -33,8 +38,10 @@ from airflow_provider_opencx.simulator.faults.lists import (
 )
 from airflow_provider_opencx.simulator.faults.requests import IgnoreFields, TidyText
 from airflow_provider_opencx.simulator.faults.responses import (
+    AlterItems,
     EmptyResponse,
     ErrorResponse,
+    LargeHeaders,
     MalformedResponse,
     PlaceholderNumber,
     ProxyPage,
@@ -48,16 +55,21 @@ from airflow_provider_opencx.simulator.faults.responses import (
 FAULTS: Mapping[str, type[Fault]] = {
     fault.__name__: fault
     for fault in (
+        AlterItems,
         CloseBeforeHandling,
+        CompressedResponse,
+        DecompressionBomb,
         EmptyList,
         EmptyResponse,
         EndlessGzipHeader,
         EndlessInformation,
+        EndlessPages,
         ErrorResponse,
         ForgetIdleConnections,
         HandleLate,
         IgnoreFields,
         IncompleteList,
+        LargeHeaders,
         LoseResponse,
         MalformedResponse,
         MovedPages,
@@ -83,12 +95,16 @@ FAULTS: Mapping[str, type[Fault]] = {
 
 __all__ = [
     "FAULTS",
+    "AlterItems",
     "AlteringFault",
     "CloseBeforeHandling",
+    "CompressedResponse",
+    "DecompressionBomb",
     "EmptyList",
     "EmptyResponse",
     "EndlessGzipHeader",
     "EndlessInformation",
+    "EndlessPages",
     "ErrorResponse",
     "Fault",
     "ForgetIdleConnections",
@@ -96,6 +112,7 @@ __all__ = [
     "HandleLate",
     "IgnoreFields",
     "IncompleteList",
+    "LargeHeaders",
     "LoseResponse",
     "MalformedResponse",
     "MovedPages",

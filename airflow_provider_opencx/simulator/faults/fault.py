@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
@@ -10,6 +11,8 @@ from typing import ClassVar, Protocol
 from starlette.responses import Response
 
 from airflow_provider_opencx.simulator.call import Call
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 class Handle(Protocol):
@@ -72,3 +75,9 @@ class TimedFault(Fault):
     def __post_init__(self) -> None:
         if not 0 <= self.seconds < math.inf:
             raise ValueError(f"A fault lasts 0 seconds or longer, not {self.seconds}.")
+
+
+def check_header(name: str, value: str) -> None:
+    """Raise a ValueError for what cannot be a header."""
+    if not _HEADER_NAME.fullmatch(name) or not (value.isascii() and value.isprintable()):
+        raise ValueError(f"{name!r} cannot be a header, or its value cannot: plain ASCII on one line can.")

@@ -1,17 +1,22 @@
-"""Faults of a list: it is stale, empty, incomplete, or shows items twice."""
+"""Faults of a list: it is stale, empty, incomplete, without an end, or shows items twice."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
+from starlette.responses import Response
+
 from airflow_provider_opencx.simulator.call import Call
-from airflow_provider_opencx.simulator.faults.fault import AlteringFault
+from airflow_provider_opencx.simulator.faults.fault import AlteringFault, Fault, Handle
+from airflow_provider_opencx.simulator.json_values import Json, read_json
 from airflow_provider_opencx.simulator.list_view import History, Item, ListView
+from airflow_provider_opencx.simulator.responses import json_response
 
 _Changes = Literal["both", "creates", "updates"]
+_Items = Literal["new", "same", "none"]
 
 
 class ListFault(AlteringFault, ListView):
@@ -94,6 +99,41 @@ class RepeatedIds(ListFault):
 
 
 @dataclass(frozen=True)
+class EndlessPages(Fault):
+    """Show pages without an end: each has a next one, with a cursor that is new.
+
+    Without pages nothing is wrong.
+
+    :param items: ``new``: each page has as many items as the first, with ids and names of their own; ``same``: each has
+        the items of the first; ``none``: none has items
+    """
+
+    items: _Items = "new"
+
+    def __post_init__(self) -> None:
+        if self.items not in get_args(_Items):
+            raise ValueError(f"The items of a page are {', '.join(get_args(_Items))}, not {self.items!r}.")
+
+    async def respond(self, call: Call, handle: Handle) -> Response:
+        """Show the first page again, as another one."""
+        query = {name: value for name, value in call.query.items() if name != "cursor"}
+        response = handle(replace(call, query=query))
+        body = read_json(bytes(response.body)) if response.body else None
+        if not (isinstance(body, dict) and isinstance(items := body.get("items"), list)):
+            return response
+        digits = call.query.get("cursor", "").rpartition("-")[2]
+        number = int(digits) if digits.isdecimal() else 0
+        return json_response({"items": self._shown(items, number), "next": f"after-{number + 1}"})
+
+    def _shown(self, items: Sequence[Json], number: int) -> list[Json]:
+        if self.items == "none":
+            return []
+        if self.items == "same" or number == 0:
+            return list(items)
+        return [_copied(item, number) for item in items]
+
+
+@dataclass(frozen=True)
 class MovedPages(ListFault):
     """Begin a page after the first one earlier or later than where the page before it ended.
 
@@ -107,3 +147,9 @@ class MovedPages(ListFault):
     def page_start(self, index: int) -> int:
         """Return the index, moved."""
         return max(0, index - self.by)
+
+
+def _copied(item: Json, number: int) -> Json:
+    if not isinstance(item, dict):
+        return item
+    return item | {name: f"{item[name]}_{number}" for name in ("id", "name") if name in item}

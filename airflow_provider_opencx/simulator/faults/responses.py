@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import re
 import time
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from email.utils import formatdate
+from typing import Literal
 
 from starlette.responses import Response
 
 from airflow_provider_opencx.simulator.call import Call
 from airflow_provider_opencx.simulator.contract import load_contract
-from airflow_provider_opencx.simulator.faults.fault import AlteringFault, Fault, Handle
+from airflow_provider_opencx.simulator.faults.fault import AlteringFault, Fault, Handle, check_header
 from airflow_provider_opencx.simulator.json_values import Json, read_json, write_json
 from airflow_provider_opencx.simulator.responses import error_response, json_response
 
@@ -21,7 +21,6 @@ _PROXY_PAGE = (
     "<html>\r\n<head><title>{status} Proxy</title></head>\r\n<body><h1>{status}</h1>"
     "<p>This page is from the proxy in front of the service.</p></body>\r\n</html>\r\n"
 )
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 class SuccessFault(AlteringFault):
@@ -44,6 +43,29 @@ class MalformedResponse(SuccessFault):
         """Truncate the JSON."""
         malformed = bytes(response.body[: len(response.body) // 2]) or b'{"id": '
         return Response(malformed, response.status_code, media_type="application/json")
+
+
+@dataclass(frozen=True)
+class LargeHeaders(AlteringFault):
+    """Handle the request and respond with large headers, or many, before the others.
+
+    :param kilobytes: how large they are together
+    :param count: how many there are
+    """
+
+    kilobytes: int = 64
+    count: int = 1
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.count <= self.kilobytes * 1024:
+            raise ValueError(f"There is a header or more, each of a byte or more, not {self}.")
+
+    def alter_response(self, response: Response) -> Response:
+        """Add the headers."""
+        value = b"x" * (self.kilobytes * 1024 // self.count)
+        padding = [(b"x-padding-%d" % number, value) for number in range(self.count)]
+        response.raw_headers = [*padding, *response.raw_headers]
+        return response
 
 
 @dataclass(frozen=True)
@@ -86,8 +108,63 @@ class RespondWithAnotherId(SuccessFault):
         return json_response({**body, "id": f"unlisted_{body['id']}"}, response.status_code)
 
 
+class ItemFault(SuccessFault):
+    """A fault that alters what a successful response shows: one item, a list of items, or a page of a list."""
+
+    def alter_success(self, response: Response) -> Response:
+        """Alter the items."""
+        if not response.body:
+            return response
+        return json_response(self._altered(read_json(bytes(response.body))), response.status_code)
+
+    @abstractmethod
+    def alter_items(self, items: Sequence[Json]) -> list[Json]:
+        """Return the items that the response shows, given those that it would show."""
+
+    def _altered(self, body: Json) -> Json:
+        if isinstance(body, list):
+            return self.alter_items(body)
+        if isinstance(body, dict) and isinstance(items := body.get("items"), list):
+            return {**body, "items": self.alter_items(items)}
+        return self.alter_items([body])[0]
+
+
 @dataclass(frozen=True)
-class PlaceholderNumber(SuccessFault):
+class AlterItems(ItemFault):
+    """Handle the request; the response shows something else in place of an item, or of every item.
+
+    Of a create or update, the agent in the response is the first item. Nothing is validated, so that it can be what the
+    API never sends: ``AlterItems({"name": 5})``, ``AlterItems(None)``, ``AlterItems(without=["id"])``.
+
+    :param fields: an object is merged into the item; any other value takes its place
+    :param which: ``first``, ``all``, or the index in the list or page; a negative index counts from its end
+    :param without: the names of fields that the item does not have
+    """
+
+    fields: Json = field(default_factory=dict)
+    which: Literal["first", "all"] | int = "first"
+    without: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.which, int) and self.which not in ("first", "all"):
+            raise ValueError(f"The altered items are the first, all, or that of an index, not {self.which!r}.")
+
+    def alter_items(self, items: Sequence[Json]) -> list[Json]:
+        """Alter the chosen items."""
+        which = 0 if self.which == "first" else self.which
+        return [
+            self._altered_item(item) if which in ("all", index, index - len(items)) else item
+            for index, item in enumerate(items)
+        ]
+
+    def _altered_item(self, item: Json) -> Json:
+        if not (isinstance(self.fields, dict) and isinstance(item, dict)):
+            return self.fields
+        return {name: value for name, value in (item | self.fields).items() if name not in self.without}
+
+
+@dataclass(frozen=True)
+class PlaceholderNumber(ItemFault):
     """Handle the request; in the response a text stands in place of each phone number that is not there yet.
 
     :param text: the text
@@ -95,19 +172,14 @@ class PlaceholderNumber(SuccessFault):
 
     text: str = "pending"
 
-    def alter_success(self, response: Response) -> Response:
+    def alter_items(self, items: Sequence[Json]) -> list[Json]:
         """Fill in the text."""
-        if not response.body:
-            return response
-        return json_response(self._filled(read_json(bytes(response.body))), response.status_code)
+        return [self._filled(item) for item in items]
 
-    def _filled(self, value: Json) -> Json:
-        if isinstance(value, list):
-            return [self._filled(item) for item in value]
-        if not isinstance(value, dict):
-            return value
-        filled = {name: self._filled(item) for name, item in value.items()}
-        return {**filled, "phone_number": self.text} if filled.get("phone_number", "") is None else filled
+    def _filled(self, item: Json) -> Json:
+        if not isinstance(item, dict) or item.get("phone_number", "") is not None:
+            return item
+        return {**item, "phone_number": self.text}
 
 
 @dataclass(frozen=True)
@@ -167,7 +239,7 @@ class Respond(Fault):
     def __post_init__(self) -> None:
         _check_status(self.status)
         for name, value in self.headers.items():
-            _check_header(name, value)
+            check_header(name, value)
 
     async def respond(self, call: Call, handle: Handle) -> Response:
         """Respond with the given response."""
@@ -188,7 +260,7 @@ class TooManyRequests(Fault):
     as_date: bool = False
 
     def __post_init__(self) -> None:
-        _check_header("Retry-After", str(self.retry_after))
+        check_header("Retry-After", str(self.retry_after))
         if self.as_date and not isinstance(self.retry_after, int | float):
             raise ValueError(f"as_date needs the seconds until then, not {self.retry_after!r}.")
 
@@ -229,8 +301,3 @@ class RespondInGeneration(Fault):
 def _check_status(status: int, least: int = 200) -> None:
     if not least <= status <= 599:
         raise ValueError(f"A status is from {least} to 599, not {status}.")
-
-
-def _check_header(name: str, value: str) -> None:
-    if not _HEADER_NAME.fullmatch(name) or not (value.isascii() and value.isprintable()):
-        raise ValueError(f"{name!r} cannot be a header, or its value cannot: plain ASCII on one line can.")
