@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from airflow_provider_opencx.exceptions import OpenCXArgumentError
 from airflow_provider_opencx.templates import has_no_template
+from airflow_provider_opencx.visible_text import LONGEST, visible_repr
 
 # Imported where it is used: parsing a Dag should not pay for it.
 if TYPE_CHECKING:
@@ -39,8 +40,8 @@ class OpenCXHookMixin:
     def _conn_id(self) -> str:
         if not has_no_template(self.opencx_conn_id):
             raise OpenCXArgumentError(
-                f"opencx_conn_id: {self.opencx_conn_id!r} is not rendered yet. Use the hook where the task runs, and"
-                " not while the Dag is parsed."
+                f"opencx_conn_id: {visible_repr(repr(self.opencx_conn_id), LONGEST)} is not rendered yet. Use the hook"
+                " where the task runs, and not while the Dag is parsed."
             )
         return checked_conn_id(self.opencx_conn_id)
 

@@ -10,7 +10,8 @@ import re
 import unicodedata
 from collections.abc import Callable, Sequence
 
-from airflow_provider_opencx.text import whole, without_invisible
+from airflow_provider_opencx.text import without_invisible
+from airflow_provider_opencx.visible_text import whole_in_quotes
 
 _SPACING = re.compile(r"[\s().\-/\N{HYPHEN}-\N{HORIZONTAL BAR}\N{MINUS SIGN}]")
 _INTERNATIONAL = re.compile(r"\+[0-9]+")
@@ -48,7 +49,7 @@ def e164(phone_number: str) -> str:
         raise ValueError("must not be empty; None is no number")
     problem = next((problem for is_wrong, problem in _PROBLEMS if is_wrong(compact)), None) or _impossible(compact)
     if problem is not None:
-        raise ValueError(f"{whole(phone_number)} {problem}{_hint(compact)}")
+        raise ValueError(f"{whole_in_quotes(phone_number)} {problem}{_hint(compact)}")
     return compact
 
 

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Protocol, TypeGuard
 from airflow_provider_opencx.exceptions import OpenCXArgumentError
 from airflow_provider_opencx.kinds import Kind
 from airflow_provider_opencx.templates import WRITE_BRACES, has_no_template, marks_of
-from airflow_provider_opencx.text import listed, shortened
+from airflow_provider_opencx.text import listed
+from airflow_provider_opencx.visible_text import identifier, in_quotes, visible_repr
 
 # Jinja is imported where it is used: parsing a Dag should not pay for it.
 if TYPE_CHECKING:
@@ -100,13 +101,13 @@ class Rendering:
 
     def _part(self, value: object, kind: Kind, name: object, where: str) -> object:
         if kind is not Kind.DECLARATION:
-            return self.render(value, Kind.JSON, f"{where}.{name}")
+            return self.render(value, Kind.JSON, f"{where}.{identifier(str(name))}")
         if self._is_data(value):
             return value
         from airflow_provider_opencx.resources.phone_agents import field_kinds
 
         field = str(name)
-        return self.render(value, field_kinds().get(field, Kind.JSON), f"{where}{field}")
+        return self.render(value, field_kinds().get(field, Kind.JSON), f"{where}{identifier(field)}")
 
     def _is_data(self, value: object) -> bool:
         """Return whether a value is an argument that a row of another task's result holds."""
@@ -115,7 +116,7 @@ class Rendering:
     def _element(self, value: object, kind: Kind, where: str) -> object:
         if kind is Kind.DECLARATIONS:
             name = value.get("name") if isinstance(value, Mapping) else None
-            return self.render(value, Kind.DECLARATION, f"{name!r}: " if isinstance(name, str) else "")
+            return self.render(value, Kind.DECLARATION, f"{in_quotes(name)}: " if isinstance(name, str) else "")
         return self.render(value, Kind.TEXT if kind is Kind.TEXTS else kind, where)
 
     def _text(self, text: str, kind: Kind, where: str) -> object:
@@ -206,7 +207,7 @@ class Rendering:
         names = meta.find_undeclared_variables(environment.parse(text))
         unknown = sorted(name for name in names if name not in self._context and name not in environment.globals)
         if unknown:
-            problem = f"Airflow knows no variable {listed([*map(repr, unknown)])}"
+            problem = f"Airflow knows no variable {listed([*map(in_quotes, unknown)])}"
             log.warning("%s%s: %s. %s", where, self._of_agent, problem, WRITE_BRACES)
         if "comment" in {kind for _, kind, _ in environment.lex(text)}:
             log.warning("%s%s: a comment is left out of the text. %s", where, self._of_agent, WRITE_BRACES)
@@ -219,7 +220,7 @@ class Rendering:
             yield
         # What a connection, a variable or an XCom raises that cannot be read now is none of these, and is retried.
         except (TemplateError, TypeError, ValueError, ArithmeticError, AttributeError, RecursionError) as error:
-            problem = shortened(str(error) or type(error).__name__, 200)
+            problem = visible_repr(str(error) or type(error).__name__, 200)
             raise self._wrong(where, f"the template cannot be rendered: {problem}. {WRITE_BRACES}") from None
 
     def _wrong(self, where: str, problem: str) -> OpenCXArgumentError:
@@ -231,7 +232,7 @@ class Rendering:
         agent = getattr(self._task, "agent", None)
         name = agent.get("name") if isinstance(agent, Mapping) else None
         is_known = isinstance(name, str) and has_no_template(name, self._marks)
-        return f" of phone agent {shortened(str(name))!r}" if is_known else ""
+        return f" of phone agent {in_quotes(str(name))}" if is_known else ""
 
 
 def _is_list(value: object) -> TypeGuard[Sequence[object]]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_opencx.exceptions import OpenCXCoordinationError
 from airflow_provider_opencx.intents import Intent, IntentStore
-from airflow_provider_opencx.text import shortened
+from airflow_provider_opencx.visible_text import in_quotes
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -72,7 +72,7 @@ class TaskStateIntents:
         try:
             self._store.set(_KEY, _as_json(recorded), retention=_RETENTION)
         except Exception as error:
-            names = ", ".join(repr(shortened(name)) for name in intents)
+            names = ", ".join(in_quotes(name) for name in intents)
             raise OpenCXCoordinationError(
                 f"Airflow's task state store did not record that phone agent {names} is about to be created, so nothing"
                 " was sent. The next try begins again."

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from airflow_provider_opencx.exceptions import OpenCXArgumentError
+from airflow_provider_opencx.visible_text import identifier, in_quotes, visible_repr
 
 # Jinja is imported where it is used: most arguments hold no template.
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ def check_templates(where: str, value: object, environment: Environment) -> None
         _check_template(where, value, environment)
     elif isinstance(value, Mapping):
         for name, part in value.items():
-            check_templates(f"{where}.{name}" if where else str(name), part, environment)
+            key = identifier(str(name))
+            check_templates(f"{where}.{key}" if where else key, part, environment)
     elif isinstance(value, list | tuple):
         for part in value:
             check_templates(where, part, environment)
@@ -80,15 +82,17 @@ def _check_template(where: str, text: str, environment: Environment) -> None:
     try:
         tree = environment.parse(text)
     except TemplateSyntaxError as wrong:
-        problem = f"{str(wrong.message).rstrip('.')}, in line {wrong.lineno}"
+        problem = f"{visible_repr(str(wrong.message).rstrip('.'), 200)}, in line {wrong.lineno}"
     else:
         filters = {
-            f"filter is named {node.name!r}"
+            f"filter is named {in_quotes(node.name)}"
             for node in tree.find_all(nodes.Filter)
             if node.name not in environment.filters
         }
         tests = {
-            f"test is named {node.name!r}" for node in tree.find_all(nodes.Test) if node.name not in environment.tests
+            f"test is named {in_quotes(node.name)}"
+            for node in tree.find_all(nodes.Test)
+            if node.name not in environment.tests
         }
         if not filters | tests:
             return
@@ -102,4 +106,4 @@ def task_named(task_id: str) -> Generator[None]:
     try:
         yield
     except OpenCXArgumentError as wrong:
-        raise OpenCXArgumentError(f"Task {task_id!r}: {wrong}") from None
+        raise OpenCXArgumentError(f"Task {in_quotes(task_id)}: {wrong}") from None

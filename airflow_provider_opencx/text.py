@@ -1,4 +1,4 @@
-"""Text that stands for a boolean, text as messages show it, and characters that nobody sees or no database holds."""
+"""Text that stands for a boolean, lists of texts, and characters that nobody sees or no database holds."""
 
 from __future__ import annotations
 
@@ -49,16 +49,6 @@ def without_invisible(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     return "".join(character for character in text if not is_invisible(character))
-
-
-def shortened(text: str, longest: int = 100) -> str:
-    """Return the beginning of a text that is longer than ``longest`` characters, any other text as it is."""
-    return text if len(text) <= longest else f"{text[:longest]}..."
-
-
-def whole(text: str, longest: int = 40) -> str:
-    """Return a text in quotes, or only its length: the beginning of a secret would pass what masks the whole of it."""
-    return repr(text) if len(text) <= longest else f"a text of {len(text):,} characters"
 
 
 def listed(texts: Sequence[str], most: int = 10, *, separator: str = ", ", more: str = " and {} more") -> str:

@@ -1,15 +1,24 @@
-"""Text that others wrote, in a form of which a person sees every character.
+"""Text that others wrote, in a form of which a person sees every character: for plans, log lines and errors.
 
-A person approves what they see, so no name, key, id or value may hide a part of itself, or of what stands beside it.
+A person decides by what they see, so no name, key, id or value may hide a part of itself, or of what stands beside it.
+:func:`visible` is that form; :func:`in_quotes` puts it in quotes, and :func:`identifier` only where it needs them.
+What is cut is counted. A secret must be taken out before: what masks it looks for its own characters.
 """
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 from airflow_provider_opencx.text import is_invisible
 
-_SHORT = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+LONGEST = 100
+"""Characters of a name, an id or a key that a message shows."""
+
+_SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+_NOT_PLAIN = re.compile(r"[^ !-\[\]-~]+")
+"""Anything but the blank and the printable characters of ASCII, of which the backslash is none here."""
 
 _UNSEEN_CATEGORIES = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp", "Zs"})
 
@@ -19,27 +28,93 @@ _BLANK = frozenset("\u2800\U0001d159")
 _MOST_MARKS = 2
 """Marks upon one character; more of them reach over the lines above and below."""
 
+_ESCAPE = re.compile(r"\\(x[0-9a-f]{2}|.)")
 
-def visible(text: str) -> str:
+_IDENTIFIER = re.compile(r"[A-Za-z0-9_.:+@/-]+")
+
+
+def visible(text: str, longest: int | None = None) -> str:
     r"""Return a text in one line in which every character is seen, and no two texts are the same.
 
     Blanks stay. A backslash, a line break and a tab are ``\\``, ``\n`` and ``\t``; every other character that shows
     nothing, turns the direction of what follows, or blends with the one before it is its number, such as ``\u200b``.
+
+    :param longest: how many characters of the text are shown; what is left out is counted. By default all.
+    """
+    kept, more = _cut(text, longest)
+    return _escaped(kept) + more
+
+
+def in_quotes(text: str, longest: int = LONGEST) -> str:
+    """Return a text as :func:`visible` does, in quotes: none of it can pass for a part of the sentence around it.
+
+    :param longest: how many characters of the text are shown; what is left out is counted.
+    """
+    kept, more = _cut(text, longest)
+    quote = '"' if "'" in kept and '"' not in kept else "'"
+    return f"{quote}{_escaped(kept).replace(quote, chr(92) + quote)}{quote}{more}"
+
+
+def identifier(text: str, longest: int = LONGEST) -> str:
+    """Return an id, a key or a telephone number as it is, where it looks like one; any other text in quotes.
+
+    :param longest: how many characters of the text are shown; what is left out is counted.
+    """
+    return text if len(text) <= longest and _IDENTIFIER.fullmatch(text) else in_quotes(text, longest)
+
+
+def whole_in_quotes(text: str, longest: int = 40) -> str:
+    """Return a text in quotes, or only its length: the beginning of a secret would pass what masks the whole of it."""
+    is_shown = len(text) <= longest and "\\" not in text  # a secret that is escaped would pass as well
+    return in_quotes(text, longest) if is_shown else f"a text of {len(text):,} characters"
+
+
+def visible_repr(shown: str, longest: int | None = None) -> str:
+    """Return what ``repr`` made, or a part of it, or what a library says, in the same form; its backslashes stay.
+
+    :param longest: how many characters of it are shown; what is left out is counted. By default all.
+    """
+    kept, more = _cut(shown, longest)
+    return _ESCAPE.sub(_with_four_digits, _escaped(kept, backslash="\\")) + more
+
+
+def _with_four_digits(escape: re.Match[str]) -> str:
+    return f"\\u00{escape[1][1:]}" if len(escape[1]) > 1 else escape[0]
+
+
+def _cut(text: str, longest: int | None) -> tuple[str, str]:
+    """Return the beginning of a text, and what is said of the rest."""
+    if longest is None or len(text) <= longest:
+        return text, ""
+    return text[:longest], f"... ({len(text) - longest:,} more characters)"
+
+
+def _escaped(text: str, backslash: str = "\\\\") -> str:
+    return _NOT_PLAIN.sub(
+        lambda found: _escaped_run(found[0], text[max(0, found.start() - 1) : found.start()], backslash), text
+    )
+
+
+def _escaped_run(run: str, before: str, backslash: str) -> str:
+    """Return characters that are not plain.
+
+    :param before: the character before the first of them, if there is one.
     """
     shown: list[str] = []
     marks = 0
-    for position, character in enumerate(text):
+    for character in run:
         is_mark = unicodedata.category(character).startswith("M")
         marks = marks + 1 if is_mark else 0
-        if character == " " or (character.isascii() and character.isprintable() and character != "\\"):
-            shown.append(character)
+        if character == "\\":
+            shown.append(backslash)
         elif character in _SHORT:
             shown.append(_SHORT[character])
-        elif _is_unseen(character) or (is_mark and (marks > _MOST_MARKS or _blends(text, position))):
+        elif _is_unseen(character) or (is_mark and (marks > _MOST_MARKS or _blends(before or " ", character))):
             number = ord(character)
             shown.append(f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}")
         else:
             shown.append(character)
+        before = character
     return "".join(shown)
 
 
@@ -48,8 +123,7 @@ def _is_unseen(character: str) -> bool:
     return is_blank or is_invisible(character)
 
 
-def _blends(text: str, position: int) -> bool:
+def _blends(before: str, mark: str) -> bool:
     """Return whether a mark has nothing to stand on, or makes of the character before it one that exists as well."""
-    before = text[position - 1] if position else " "
     stands_on_nothing = not before.isalnum() and not unicodedata.category(before).startswith("M")
-    return stands_on_nothing or len(unicodedata.normalize("NFC", before + text[position])) == 1
+    return stands_on_nothing or len(unicodedata.normalize("NFC", before + mark)) == 1

@@ -41,7 +41,7 @@ from airflow_provider_opencx.exceptions import (
     OpenCXResponseError,
     OpenCXUnreachableError,
 )
-from airflow_provider_opencx.text import shortened
+from airflow_provider_opencx.visible_text import visible, visible_repr
 
 REFUSALS_TO_BELIEVE = 3
 """Consecutive refusals of a read, all of one status and by the service itself, that make a permanent error."""
@@ -51,6 +51,7 @@ READ_AGAIN_AFTER = 5.0
 
 log = logging.getLogger(__name__)
 
+_LONGEST_REASON = 300
 _CONNECT_TIMEOUT = 10.0
 
 # The request provably did not reach the service.
@@ -241,19 +242,19 @@ def _typed_errors(request: Request, settings: ClientSettings) -> Generator[None]
     except OpenCXResponseError as error:
         raise error.with_message(f"{sent}: {error}") from None
     except httpx.InvalidURL:
-        raise OpenCXArgumentError(f"{shortened(sent)}: the path cannot be part of a URL.") from None
+        raise OpenCXArgumentError(f"{sent}: the path cannot be part of a URL.") from None
     except httpx.TransportError as error:
         distrust = _distrust(error)
         if distrust is not None:
             raise OpenCXUnreachableError(
-                f"{sent}: the certificate of {settings.base_url} is not trusted: {distrust}. Nothing was sent. If this"
-                " network has a CA of its own, name its certificate file in the environment variable SSL_CERT_FILE of"
-                " Airflow's processes; the certificate is always verified.",
+                f"{sent}: the certificate of {settings.base_url} is not trusted: {visible(distrust)}. Nothing was sent."
+                " If this network has a CA of its own, name its certificate file in the environment variable"
+                " SSL_CERT_FILE of Airflow's processes; the certificate is always verified.",
                 request_sent=False,
             ) from None
         reason = type(error).__name__ if isinstance(error, httpx.LocalProtocolError) else _reason(error)
         # A response that is not HTTP is quoted, and may repeat the request.
-        reason = reason.replace(settings.api_key, "***")
+        reason = visible_repr(reason.replace(settings.api_key, "***"), _LONGEST_REASON)
         raise OpenCXUnreachableError(
             f"{sent}: no response from {settings.base_url}: {reason}. Check the network and the Base URL;"
             " another try may succeed.",

@@ -27,7 +27,7 @@ from airflow_provider_opencx.exceptions import (
     OpenCXRequestRefusedPermanentError,
     OpenCXServerError,
 )
-from airflow_provider_opencx.text import shortened
+from airflow_provider_opencx.visible_text import in_quotes
 
 _MAX_QUOTED = 300
 
@@ -97,7 +97,7 @@ def _retryable_error_of(request: Request, response: Response) -> OpenCXAPIError:
     message = message_of(response)
     wait = RetryAfter.parse(response.headers.get("retry-after"))
     asked = "" if wait is None else f" The service asks to wait {wait.seconds:.0f} s."
-    quoted = f" {message!r}" if message else ""
+    quoted = f" {in_quotes(message, _MAX_QUOTED)}" if message else ""
     return kind.error_class(
         f"{response.label or request}: {response.status_code}{quoted}. {advice}{asked}",
         status_code=response.status_code,
@@ -107,7 +107,7 @@ def _retryable_error_of(request: Request, response: Response) -> OpenCXAPIError:
 
 
 def message_of(response: Response) -> str:
-    """Return the message of an error body, shortened; an empty text for a body without one, such as a proxy's HTML."""
+    """Return the message of an error body; an empty text for a body without one, such as a proxy's HTML."""
     try:
         decoded = decoding.decode(response.body)
     except ValueError:
@@ -116,7 +116,7 @@ def message_of(response: Response) -> str:
     if isinstance(message, list):
         message = "; ".join(str(part) for part in message[:_MAX_QUOTED])
     text = message if isinstance(message, str) else ""
-    return shortened(response.without_secret(text), _MAX_QUOTED)
+    return response.without_secret(text)
 
 
 def _for_operation(advice: str, operation: Operation) -> str:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_opencx.client.coordination import DIRECTORY, digest, private_directory, redis_client, redis_label
 from airflow_provider_opencx.exceptions import OpenCXCoordinationError
 from airflow_provider_opencx.intents import Intent
-from airflow_provider_opencx.text import shortened
+from airflow_provider_opencx.visible_text import in_quotes
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -134,16 +134,16 @@ def _wait_for(name: str, take: Callable[[], bool], ends_at: float) -> None:
     pause = _FIRST_PAUSE
     while not take():
         if pause == _FIRST_PAUSE:
-            log.info("Waiting for another task that creates %r.", shortened(name))
+            log.info("Waiting for another task that creates %s.", in_quotes(name))
         if time.monotonic() >= ends_at:
             raise OpenCXCoordinationError(
-                f"Another task has been creating {shortened(name)!r} for {LOCK_TIMEOUT:.0f} s, so nothing was sent. The"
+                f"Another task has been creating {in_quotes(name)} for {LOCK_TIMEOUT:.0f} s, so nothing was sent. The"
                 " next try waits again. If no other task is running, end the process that holds the lock."
             )
         time.sleep(pause)
         pause = min(2 * pause, _LONGEST_PAUSE)
     if pause != _FIRST_PAUSE:
-        log.info("Waited %.1f s for another task that created %r.", time.monotonic() - began, shortened(name))
+        log.info("Waited %.1f s for another task that created %s.", time.monotonic() - began, in_quotes(name))
 
 
 class _LocalLocks(NameLocks):
@@ -288,7 +288,7 @@ class _RedisLocks(NameLocks):
             owned = self._held[self._keys[name]].owned()
         if not owned:
             raise OpenCXCoordinationError(
-                f"{self._label} has given up the lock of {shortened(name)!r}, so it was not created. The next try takes"
+                f"{self._label} has given up the lock of {in_quotes(name)}, so it was not created. The next try takes"
                 " it again."
             )
 

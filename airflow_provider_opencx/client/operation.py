@@ -13,6 +13,7 @@ from pydantic import JsonValue
 
 from airflow_provider_opencx.client import decoding
 from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXResponseError
+from airflow_provider_opencx.visible_text import visible
 
 Method: TypeAlias = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
@@ -21,6 +22,8 @@ Confidence: TypeAlias = Literal["confirmed", "inferred"]
 
 OTHER_REQUEST = "request"
 """The id, and so the label of the metrics, of every request that is not for an operation of this package."""
+
+_LONGEST_PATH = 300
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,8 @@ class Request:
     about: str = ""
 
     def __str__(self) -> str:
-        return f"{self.operation.method} {self.path}{f' for {self.about}' if self.about else ''}"
+        about = f" for {self.about}" if self.about else ""
+        return f"{self.operation.method} {visible(self.path, _LONGEST_PATH)}{about}"
 
     def over(self, connection: str) -> str:
         """Describe the request for messages: method, path, object and connection."""

@@ -34,6 +34,7 @@ from airflow_provider_opencx.client.coordination import (
     redis_client,
     redis_label,
 )
+from airflow_provider_opencx.visible_text import LONGEST, visible
 
 RETRY_BUCKET_AFTER = 60.0
 """Seconds after which a shared bucket that could not be used is tried again."""
@@ -97,7 +98,13 @@ class _SharedLimiter(Limiter):
                 seconds = _ask(self._bucket)
             except Exception as error:  # whatever is wrong with the bucket, no request must fail for it
                 if not self._fallback_until:
-                    log.warning(_FALLING_BACK, self._shared_in, RETRY_BUCKET_AFTER, type(error).__name__, error)
+                    log.warning(
+                        _FALLING_BACK,
+                        self._shared_in,
+                        RETRY_BUCKET_AFTER,
+                        type(error).__name__,
+                        visible(str(error), LONGEST),
+                    )
                 self._bucket, self._fallback_until = None, time.monotonic() + RETRY_BUCKET_AFTER
                 return 0
             self._fallback_until = 0.0

@@ -14,6 +14,7 @@ from airflow_provider_opencx.connection import form
 from airflow_provider_opencx.connection.addresses import base_url
 from airflow_provider_opencx.connection.extras import Extras
 from airflow_provider_opencx.exceptions import OpenCXConfigError
+from airflow_provider_opencx.visible_text import in_quotes
 
 _TYPES = (form.CONN_TYPE, "generic", "")  # the last two are for nobody's service
 
@@ -38,7 +39,7 @@ def client_settings(connection: AirflowConnection, *, user_agent: str) -> Client
     :raises OpenCXConfigError: naming the connection and the field that is wrong.
     """
     try:
-        _check_type(_text("type", connection.conn_type))
+        _check_type(_text("type", connection.conn_type), connection.password)
         extras = Extras.parse(_text("extra", connection.extra))
         return ClientSettings(
             base_url=base_url(
@@ -52,20 +53,21 @@ def client_settings(connection: AirflowConnection, *, user_agent: str) -> Client
             max_retries=extras.max_retries,
             requests_per_minute=extras.requests_per_minute,
             user_agent=user_agent,
-            name=f"connection {connection.conn_id!r}",
+            name=f"connection {in_quotes(connection.conn_id)}",
             coordination=extras.coordination,
         )
     except ValueError as wrong:
         problem = _without(connection.password, str(wrong))
-        raise OpenCXConfigError(f"Connection {connection.conn_id!r}: {problem}") from None
+        raise OpenCXConfigError(f"Connection {in_quotes(connection.conn_id)}: {problem}") from None
 
 
-def _check_type(conn_type: str) -> None:
+def _check_type(conn_type: str, password: object) -> None:
     """Refuse a connection of another service, whose password is no key of OpenCX and must not be sent there."""
     if conn_type not in _TYPES:
         raise ValueError(
-            f"it is of type {conn_type!r}, and its password may be that of another service. Give it the type"
-            f" {form.CONN_TYPE!r} if it is for OpenCX; otherwise name a connection of that type in opencx_conn_id."
+            f"it is of type {in_quotes(_without(password, conn_type))}, and its password may be that of another"
+            f" service. Give it the type {form.CONN_TYPE!r} if it is for OpenCX; otherwise name a connection of that"
+            " type in opencx_conn_id."
         )
 
 

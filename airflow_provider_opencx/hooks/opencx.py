@@ -29,6 +29,7 @@ from airflow_provider_opencx.resources.phone_agents import (
     ping,
 )
 from airflow_provider_opencx.resources.voices import Voice, list_voices
+from airflow_provider_opencx.visible_text import in_quotes
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -253,7 +254,7 @@ class OpenCXHook(BaseHook):
                 ping(client)
         except OpenCXError as error:
             # Behind the form's button, Airflow gives the connection a random id for the while.
-            return False, str(error).replace(f" {self.opencx_conn_id!r}", "")
+            return False, str(error).replace(f" {in_quotes(self.opencx_conn_id)}", "")
         return True, "OpenCX accepted the API key, and its phone agents can be read."
 
     @classmethod
@@ -295,7 +296,7 @@ def connection_not_found(conn_id: str, error: Exception) -> OpenCXConnectionNotF
         where a secrets backend is away, and errors of many kinds where its API server is. Its message may hold the key.
     """
     return OpenCXConnectionNotFoundError(
-        f"Connection {conn_id!r} is not defined, or cannot be read now (a secrets backend, or Airflow's API server, may"
-        f" be away): {type(error).__name__}. If it is not defined, add one of type OpenCX, with the API key as its"
-        " password."
+        f"Connection {in_quotes(conn_id)} is not defined, or cannot be read now (a secrets backend, or Airflow's API"
+        f" server, may be away): {type(error).__name__}. If it is not defined, add one of type OpenCX, with the API key"
+        " as its password."
     )

@@ -30,7 +30,8 @@ from airflow_provider_opencx.mapped import arguments_of, limited
 from airflow_provider_opencx.operators.base import BaseOpenCXOperator
 from airflow_provider_opencx.task_state import intents_of
 from airflow_provider_opencx.templates import task_named
-from airflow_provider_opencx.text import parse_boolean, shortened
+from airflow_provider_opencx.text import parse_boolean
+from airflow_provider_opencx.visible_text import identifier, in_quotes
 from airflow_provider_opencx.xcoms import push_xcoms
 
 # The API's models and the hook are imported where they are used: parsing a Dag should not pay for them.
@@ -376,9 +377,9 @@ class OpenCXUpsertPhoneAgentOperator(PhoneAgentBaseOperator):
         except OpenCXPhoneNumberTimeoutError:
             raise
         except OpenCXError as error:
-            name = shortened(self._spec().agent_name)
+            name = in_quotes(self._spec().agent_name)
             raise error.with_message(
-                f"Phone agent {name!r} was brought to its declaration, and then the wait for its number failed: {error}"
+                f"Phone agent {name} was brought to its declaration, and then the wait for its number failed: {error}"
             ) from None
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
@@ -389,10 +390,11 @@ class OpenCXUpsertPhoneAgentOperator(PhoneAgentBaseOperator):
             instance = context["ti"]
             agent_id = instance.xcom_pull(task_ids=self.task_id, key="id", map_indexes=instance.map_index)
             if ends_by_execution_timeout(self.timeout, self.execution_timeout):
-                name = shortened(self._spec().agent_name)
+                name = in_quotes(self._spec().agent_name)
                 raise AirflowTaskTimeout(
-                    f"The execution_timeout of {self.execution_timeout} is over, and phone agent {name!r} ({agent_id})"
-                    " has got no phone number. It is as declared. The next try of the task waits again."
+                    f"The execution_timeout of {self.execution_timeout} is over, and phone agent {name}"
+                    f" ({identifier(str(agent_id))}) has got no phone number. It is as declared. The next try"
+                    " of the task waits again."
                 ) from None
             raise self._timed_out(agent_id) from None
 
@@ -440,8 +442,9 @@ class OpenCXUpsertPhoneAgentOperator(PhoneAgentBaseOperator):
 
     def _timed_out(self, agent_id: str | None, *, is_listed: bool = True) -> OpenCXPhoneNumberTimeoutError:
         name = self._spec().agent_name
+        of_id = f" ({identifier(agent_id)})" if agent_id else ""
         return OpenCXPhoneNumberTimeoutError(
-            f"Phone agent {shortened(name)!r}{f' ({agent_id})' if agent_id else ''} has got no phone number in"
+            f"Phone agent {in_quotes(name)}{of_id} has got no phone number in"
             f" {self.timeout:g} s. {'It is as declared.' if is_listed else 'The list does not show it.'}"
             " The next try of the task waits again; a longer timeout, or retries, give the service more time.",
             agent_id=agent_id,

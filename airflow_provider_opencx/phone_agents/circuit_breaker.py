@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from urllib.parse import quote
 
 from airflow_provider_opencx.client.retry_after import RetryAfter
 from airflow_provider_opencx.exceptions import (
@@ -16,7 +19,7 @@ from airflow_provider_opencx.exceptions import (
     OpenCXRedirectError,
 )
 from airflow_provider_opencx.phone_agents.plan import Create, Plan, Update
-from airflow_provider_opencx.text import shortened
+from airflow_provider_opencx.visible_text import identifier, in_quotes, visible
 
 FAILURES_IN_A_ROW = 5
 """Consecutive failed writes after which the circuit breaker leaves the rest: that may pass, or equal permanent ones."""
@@ -67,16 +70,25 @@ def _meaning_of(error: OpenCXError | None, plan: Plan) -> object:
 
 
 def _names_of(plan: Plan) -> set[str]:
-    """Return how messages call the agent of a write: its name and id, in full and shortened."""
+    """Return how messages call the agent of a write: its name and id, in quotes, without, and in a path."""
     if isinstance(plan, Create):
         texts = [plan.spec.agent_name]
     elif isinstance(plan, Update):
         texts = [plan.agent.id, plan.agent.name or "", plan.changes.name or ""]
     else:
         texts = []
-    shown = {form for text in texts for form in (text, shortened(text))}
-    return {form for text in shown for form in (text, repr(text)[1:-1]) if form}
+    return {form(text) for text in filter(None, texts) for form in _FORMS}
 
+
+_FORMS: Sequence[Callable[[str], str]] = (
+    str,
+    visible,
+    in_quotes,
+    identifier,
+    lambda text: visible(text).replace("'", "\\'"),  # within a message in quotes
+    partial(quote, safe=""),  # in a path
+)
+"""How a message shows a name or an id."""
 
 _ABOUT_THE_CONNECTION = (
     OpenCXAuthenticationError,

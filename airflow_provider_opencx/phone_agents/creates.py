@@ -29,7 +29,8 @@ from airflow_provider_opencx.phone_agents.writes import (
     refused_in_both_forms,
 )
 from airflow_provider_opencx.resources.phone_agents import PhoneAgentSpec
-from airflow_provider_opencx.text import listed, shortened
+from airflow_provider_opencx.text import listed
+from airflow_provider_opencx.visible_text import in_quotes
 
 CREATES_AT_ONCE = 50
 """Creates of a fleet that are sent, and confirmed, under the locks of their names together."""
@@ -111,7 +112,7 @@ class CreateWriter:
             return
         log.info(
             "Reading the list until it shows %s, whose create was recorded less than %.0f s ago.",
-            listed([repr(shortened(name)) for name in missing.values()], 20),
+            listed([in_quotes(name) for name in missing.values()], 20),
             LAGS_FOR,
         )
         self._progress.agents = list_until(
@@ -218,7 +219,7 @@ def _may_appear(intent: Intent) -> bool:
 def _not_created_again(name: str, intent: Intent) -> OpenCXUnknownOutcomeError:
     age = time.time() - intent.sent_at
     return OpenCXUnknownOutcomeError(
-        f"Whether phone agent {shortened(name)!r} was created is not known: a create was sent {age:.0f} s ago, and no"
+        f"Whether phone agent {in_quotes(name)} was created is not known: a create was sent {age:.0f} s ago, and no"
         f" list has shown the agent since. It was not sent again: for {LAGS_FOR:.0f} s the list may be behind. A try"
         " after that begins with the list, adopts the agent if it is there, and creates it if it is not.",
         retry_after=max(0.0, LAGS_FOR - age),

@@ -16,9 +16,13 @@ from pydantic import ValidationError
 from airflow_provider_opencx.exceptions import OpenCXArgumentError
 from airflow_provider_opencx.resources.models import Problem, problems_of
 from airflow_provider_opencx.resources.phone_agents import PhoneAgentChanges, PhoneAgentSpec
-from airflow_provider_opencx.text import listed, shortened
+from airflow_provider_opencx.text import listed
+from airflow_provider_opencx.visible_text import in_quotes, visible
 
 _MOST_NAMED = 20
+
+LONGEST_PATH = 1000
+"""Characters of the path of a file that a message shows."""
 
 _Declared = TypeVar("_Declared", bound=PhoneAgentChanges)
 
@@ -29,7 +33,7 @@ class Place:
 
     :param line: counted from 1.
     :param column: counted from 1.
-    :param text: the value as it is written, without its line breaks; empty if nothing is written.
+    :param text: the value as it is written, in a form that can be shown; empty if nothing is written.
     :param remedy: what to change in the file so that the value is read as meant; empty if nothing is known.
     """
 
@@ -133,7 +137,7 @@ def _message(declarations: Sequence[object], wrong: Sequence[_Wrong], twice: Map
     sentences = [*_sentences(declarations, wrong)]
     for name, indexes in twice.items():
         numbers = listed([str(index + 1) for index in indexes])
-        sentences.append(f"{shortened(name)!r} is declared {len(indexes)} times (number {numbers})")
+        sentences.append(f"{in_quotes(name)} is declared {len(indexes)} times (number {numbers})")
     return f"agents: {listed(sentences, _MOST_NAMED, separator='; ', more='; and {} more')}"
 
 
@@ -142,7 +146,7 @@ def _sentences(declarations: Sequence[object], wrong: Sequence[_Wrong]) -> Itera
     for item in wrong:
         problems[item.index].append(item.problem)
     for index, found in problems.items():
-        named = _named(declarations[index], " ({!r})")
+        named = _named(declarations[index], " ({})")
         yield f"number {index + 1}{named}: {listed([str(problem) for problem in found], 5, separator='; ')}"
 
 
@@ -150,7 +154,7 @@ def _lines(declarations: FileDeclarations, wrong: Sequence[_Wrong]) -> Iterator[
     for item in wrong:
         problem = item.problem
         place = declarations.place_of((item.index, *problem.field), problem.is_of_name)
-        named = _named(declarations[item.index], "agent {!r}") or f"number {item.index + 1}"
+        named = _named(declarations[item.index], "agent {}") or f"number {item.index + 1}"
         sentence = f"{named}: {problem}"
         if place is not None and problem.is_of_value:
             stop = "" if sentence.endswith("?") else ";"
@@ -166,7 +170,7 @@ def _lines_of_twice(
         places = [declarations.place_of((index, "name"), False) for index in indexes]
         lines = listed([str(place.line) for place in places if place is not None])
         where = f": in lines {lines}" if lines else ""
-        yield places[-1], f"{shortened(name)!r} is declared {len(indexes)} times{where}"
+        yield places[-1], f"{in_quotes(name)} is declared {len(indexes)} times{where}"
 
 
 def file_message(path: str, problems: Sequence[tuple[Place | None, str]]) -> str:
@@ -181,14 +185,15 @@ def file_message(path: str, problems: Sequence[tuple[Place | None, str]]) -> str
         return f"agents: {place_in(path, place)}: {sentence}"
     lines = [f"{place_in(PurePath(path).name, place)}: {sentence}" for place, sentence in ordered]
     text = listed(lines, _MOST_NAMED, separator="\n", more="\nand {} more")
-    return f"agents: {path} cannot be used, because of {len(lines)} problems:\n{text}"
+    return f"agents: {visible(path, LONGEST_PATH)} cannot be used, because of {len(lines)} problems:\n{text}"
 
 
 def place_in(file: str, place: Place | None) -> str:
     """Return the place in a file as messages show it."""
-    return f"{file}, line {place.line}, column {place.column}" if place else file
+    shown = visible(file, LONGEST_PATH)
+    return f"{shown}, line {place.line}, column {place.column}" if place else shown
 
 
 def _named(declaration: object, form: str) -> str:
     name = declaration.get("name") if isinstance(declaration, Mapping) else None
-    return form.format(shortened(name)) if isinstance(name, str) else ""
+    return form.format(in_quotes(name)) if isinstance(name, str) else ""

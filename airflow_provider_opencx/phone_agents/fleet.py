@@ -41,7 +41,8 @@ from airflow_provider_opencx.resources.phone_agents import (
     PhoneAgentSpec,
     normalize_name,
 )
-from airflow_provider_opencx.text import listed, shortened
+from airflow_provider_opencx.text import listed
+from airflow_provider_opencx.visible_text import identifier, in_quotes
 
 _MOST_NAMED = 20
 
@@ -252,7 +253,7 @@ class FleetPlan:
 
 
 def _not_approved(unsent: str, changed: Sequence[Step], names: Sequence[str]) -> OpenCXPlanChangedError:
-    named = listed([repr(shortened(name)) for name in names], _MOST_NAMED)
+    named = listed([in_quotes(name) for name in names], _MOST_NAMED)
     return OpenCXPlanChangedError(
         f"{unsent}, because the agents or their declarations changed since the plan was approved: {named}. What"
         " would be done now is in the log. Start a new Dag run, and have its plan approved.",
@@ -301,7 +302,7 @@ def _with_near_declared(steps: Sequence[Step]) -> Iterator[Step]:
 def _refuse_near_declaration(name: str, other: str) -> Refuse:
     return Refuse(
         OpenCXNearNameError(
-            f"{shortened(name)!r} and {shortened(other)!r} are both declared, and differ only in"
+            f"{in_quotes(name)} and {in_quotes(other)} are both declared, and differ only in"
             f" {difference_of(name, other)}. So neither is created. If they are one agent, declare it once; if they are"
             " two, set allow_near_name=True."
         )
@@ -314,10 +315,10 @@ def _ids_in(agents: JsonValue) -> set[str]:
 
 
 def _drift_of(step: Step) -> str:
-    name = repr(shortened(step.spec.agent_name))
+    name = in_quotes(step.spec.agent_name)
     if isinstance(step.plan, Create):
         return f"{name} does not exist"
-    return f"{name} ({shortened(listed(step.drift), 200)})"
+    return f"{name} ({listed([*map(identifier, step.drift)])})"
 
 
 def _meaning_of(change: JsonValue) -> str:

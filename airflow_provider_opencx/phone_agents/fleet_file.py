@@ -14,10 +14,17 @@ from typing import TYPE_CHECKING
 import yaml
 
 from airflow_provider_opencx.exceptions import OpenCXArgumentError
-from airflow_provider_opencx.phone_agents.declarations import FileDeclarations, Place, file_message, place_in
+from airflow_provider_opencx.phone_agents.declarations import (
+    LONGEST_PATH,
+    FileDeclarations,
+    Place,
+    file_message,
+    place_in,
+)
 from airflow_provider_opencx.phone_agents.fleet_yaml import FleetYaml, json_as_yaml, syntax_problem
 from airflow_provider_opencx.resources.phone_agents import PhoneAgentChanges
-from airflow_provider_opencx.text import listed, shortened
+from airflow_provider_opencx.text import listed
+from airflow_provider_opencx.visible_text import in_quotes, visible, visible_repr
 
 if TYPE_CHECKING:
     from airflow.sdk import DAG
@@ -35,7 +42,7 @@ def check_path(path: Path) -> None:
     """Raise an ``OpenCXArgumentError`` if a path is not that of a file that can be read, by its suffix."""
     if path.suffix.lower() not in _READERS:
         raise OpenCXArgumentError(
-            f"agents: {shortened(str(path))!r} is not the path of a .yaml, .yml or .json file. A list that another task"
+            f"agents: {in_quotes(str(path))} is not the path of a .yaml, .yml or .json file. A list that another task"
             " returned is handed over as the output of that task, and not as a template."
         )
 
@@ -59,8 +66,10 @@ def fleet_file_path(path: str, dag: DAG | None) -> Path:
     candidates = list(dict.fromkeys(folder / path for folder in folders))
     found = [file for file in candidates if _exists(file)]
     if len(found) > 1:
-        files = listed([str(file) for file in found], separator=" or ")
-        raise OpenCXArgumentError(f"agents: {path} may be {files}, because the Dag is imported in both places")
+        files = listed([_shown(file) for file in found], separator=" or ")
+        raise OpenCXArgumentError(
+            f"agents: {visible(path, LONGEST_PATH)} may be {files}, because the Dag is imported in both places"
+        )
     return (found or candidates)[0]
 
 
@@ -80,11 +89,11 @@ def read_fleet_file(path: Path) -> list[object]:
         text = _text_of(path)
     except OSError as error:
         reason = error.strerror or ("No such file" if isinstance(error, FileNotFoundError) else type(error).__name__)
-        raise OpenCXArgumentError(f"agents: {path} cannot be read: {reason}") from None
+        raise OpenCXArgumentError(f"agents: {_shown(path)} cannot be read: {reason}") from None
     except UnicodeDecodeError:
-        raise OpenCXArgumentError(f"agents: {path} is not text in UTF-8") from None
+        raise OpenCXArgumentError(f"agents: {_shown(path)} is not text in UTF-8") from None
     except zipfile.BadZipFile:
-        raise OpenCXArgumentError(f"agents: {path} cannot be read: the zip file is damaged") from None
+        raise OpenCXArgumentError(f"agents: {_shown(path)} cannot be read: the zip file is damaged") from None
     try:
         content, document, warnings = _READERS[path.suffix.lower()](text)
     except _ProblemsError as wrong:
@@ -94,11 +103,13 @@ def read_fleet_file(path: Path) -> list[object]:
     except yaml.MarkedYAMLError as error:
         raise OpenCXArgumentError(file_message(str(path), [syntax_problem(error)])) from None
     except RecursionError:
-        raise OpenCXArgumentError(f"agents: {path} is nested too deeply") from None
+        raise OpenCXArgumentError(f"agents: {_shown(path)} is nested too deeply") from None
     except Exception as error:  # a parser fails on what it did not expect
-        raise OpenCXArgumentError(f"agents: {path} cannot be read: {type(error).__name__}") from None
+        raise OpenCXArgumentError(f"agents: {_shown(path)} cannot be read: {type(error).__name__}") from None
     if content is None:
-        raise OpenCXArgumentError(f"agents: {path} must hold a list of declarations, alone or under the key 'agents'")
+        raise OpenCXArgumentError(
+            f"agents: {_shown(path)} must hold a list of declarations, alone or under the key 'agents'"
+        )
     declarations = FileDeclarations(content, str(path), document)
     _warn(path.name, [*warnings, *_warnings_of_nulls(declarations)])
     return declarations
@@ -128,7 +139,7 @@ def _read_json(text: str) -> _Content:
     try:
         content = json.loads(text, object_pairs_hook=_without_duplicate_keys)
     except json.JSONDecodeError as error:
-        raise _ProblemsError([(Place(error.lineno, error.colno), f"invalid JSON: {error.msg}")]) from None
+        raise _ProblemsError([(Place(error.lineno, error.colno), f"invalid JSON: {visible_repr(error.msg)}")]) from None
     except _DuplicateKeyError as duplicate:
         raise _ProblemsError(places.problems or [(None, str(duplicate))]) from None
     except ValueError:  # a whole number of thousands of digits
@@ -146,7 +157,7 @@ def _without_duplicate_keys(pairs: Sequence[tuple[str, object]]) -> dict[str, ob
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise _DuplicateKeyError(f"duplicate key {shortened(twice)!r}")
+        raise _DuplicateKeyError(f"duplicate key {in_quotes(twice)}")
     return found
 
 
@@ -159,7 +170,7 @@ class _JsonPlaces:
     @cached_property
     def _document(self) -> FleetYaml | None:
         try:
-            return FleetYaml(json_as_yaml(self._text))
+            return FleetYaml(json_as_yaml(self._text), written=self._text)
         except (yaml.YAMLError, OpenCXArgumentError):  # not all JSON is YAML: then the places are not known
             return None
 
@@ -190,8 +201,8 @@ def _warnings_of_nulls(declarations: FileDeclarations) -> list[tuple[Place | Non
             if value is not None or field not in PhoneAgentChanges.model_fields or field in {"name", "type"}:
                 continue
             meaning = _MEANINGS_OF_NULL.get(field, "and is sent as null: the service's own default")
-            agent = shortened(str(declaration.get("name")))
-            sentence = f"agent {agent!r}: {name} is null, {meaning}. To leave the field as it is, leave it out."
+            agent = in_quotes(str(declaration.get("name")))
+            sentence = f"agent {agent}: {name} is null, {meaning}. To leave the field as it is, leave it out."
             warnings.append((declarations.place_of((index, name), False), sentence))
     return warnings
 
@@ -200,7 +211,11 @@ def _warn(file: str, warnings: Sequence[tuple[Place | None, str]]) -> None:
     for place, sentence in warnings[:_MOST_WARNINGS]:
         log.warning("%s: %s", place_in(file, place), sentence)
     if len(warnings) > _MOST_WARNINGS:
-        log.warning("%s: %d more warnings", file, len(warnings) - _MOST_WARNINGS)
+        log.warning("%s: %d more warnings", visible(file, LONGEST_PATH), len(warnings) - _MOST_WARNINGS)
+
+
+def _shown(path: Path) -> str:
+    return visible(str(path), LONGEST_PATH)
 
 
 def _folders_of_modules_with(dag: DAG) -> list[Path]:

@@ -21,7 +21,7 @@ from airflow_provider_opencx.exceptions import OpenCXArgumentError
 from airflow_provider_opencx.kinds import Kind
 from airflow_provider_opencx.phone_agents.declarations import Place
 from airflow_provider_opencx.resources.phone_agents import PhoneAgentChanges, field_kinds
-from airflow_provider_opencx.text import shortened
+from airflow_provider_opencx.visible_text import in_quotes, visible, visible_repr
 
 if TYPE_CHECKING:
     from yaml import SafeLoader as _FastLoader
@@ -61,16 +61,17 @@ class FleetYaml:
     """A YAML document with the declarations of a fleet.
 
     :param text: the document.
+    :param written: what messages show instead of it; every value stands at the same place there.
     :raises yaml.YAMLError: if it is not YAML.
     :raises OpenCXArgumentError: if it is nested too deeply, or its aliases expand to too much.
     """
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, written: str | None = None) -> None:
         self.problems: list[tuple[Place, str]] = []
         """What is wrong with the document, such as a key that stands twice."""
         self.warnings: list[tuple[Place, str]] = []
         """What is right, and probably not meant."""
-        self._text = text
+        self._text = text if written is None else written
         self._kinds = field_kinds()
         self._fields: dict[int, _Fields] = {}
         self._checked: set[int] = set()
@@ -182,7 +183,7 @@ class FleetYaml:
                 first = own[key.value][0].start_mark
                 self._refuse(
                     key,
-                    f"duplicate key {shortened(key.value)!r}: it stands in line {first.line + 1}, column"
+                    f"duplicate key {in_quotes(key.value)}: it stands in line {first.line + 1}, column"
                     f" {first.column + 1} already",
                 )
             else:
@@ -217,7 +218,7 @@ class FleetYaml:
         self.warnings.append(
             (
                 self._place(node),
-                f"the value ends before {shortened(comment[1], _LONGEST_SHOWN)!r}, which YAML takes for a comment. If"
+                f"the value ends before {in_quotes(comment[1], _LONGEST_SHOWN)}, which YAML takes for a comment. If"
                 f" it is part of the text, {_QUOTES}; if it is a comment, begin it with '# '.",
             )
         )
@@ -238,8 +239,7 @@ class FleetYaml:
         return Place(mark.line + 1, mark.column + 1, self._written(node), remedy)
 
     def _written(self, node: yaml.Node) -> str:
-        written = self._text[node.start_mark.index : node.end_mark.index][: 10 * _LONGEST_SHOWN]
-        return shortened(" ".join(written.split()), _LONGEST_SHOWN)
+        return visible(self._text[node.start_mark.index : node.end_mark.index].rstrip(), _LONGEST_SHOWN)
 
 
 class _Loader(_FastLoader):
@@ -304,7 +304,7 @@ def _problems_of_events(text: str) -> list[tuple[Place, str]]:
     return [
         (
             _place_of_event(event),
-            f"YAML takes {shortened(f'&{anchor}', _LONGEST_SHOWN)!r} for an anchor, and nothing refers to it; if it is"
+            f"YAML takes {in_quotes(f'&{anchor}', _LONGEST_SHOWN)} for an anchor, and nothing refers to it; if it is"
             f" part of the text, {_QUOTES}",
         )
         for anchor, event in anchors.items()
@@ -320,7 +320,7 @@ def syntax_problem(error: yaml.MarkedYAMLError) -> tuple[Place | None, str]:
     """Return the place of a syntax error, and a sentence about it."""
     mark = error.problem_mark or error.context_mark
     place = Place(mark.line + 1, mark.column + 1) if mark else None
-    problem = shortened(str(error.problem or error.context), 200)
+    problem = str(error.problem or error.context)
     if "nesting depth" in problem:  # newer versions of the C library have a limit of their own
         return place, _TOO_DEEP
     is_about_tab = " tab " in problem or r"'\t'" in problem  # as libyaml says it, and PyYAML
@@ -332,11 +332,11 @@ def syntax_problem(error: yaml.MarkedYAMLError) -> tuple[Place | None, str]:
         if is_about_indentation
         else _NEEDS_QUOTES
     )
-    return place, f"invalid YAML: {problem}; {remedy}"
+    return place, f"invalid YAML: {visible_repr(problem, 200)}; {remedy}"
 
 
 def _shown_tag(tag: str) -> str:
-    return shortened(tag.replace("tag:yaml.org,2002:", "!!"), _LONGEST_SHOWN)
+    return visible(tag.replace("tag:yaml.org,2002:", "!!"), _LONGEST_SHOWN)
 
 
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)")

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 
 from pydantic import JsonValue
 
+from airflow_provider_opencx.visible_text import in_quotes
+
 
 @dataclass(frozen=True)
 class Organization:
@@ -42,5 +44,5 @@ class Organization:
         return asdict(self)
 
     def __str__(self) -> str:
-        org_id = "an organization of unknown id" if self.org_id is None else f"organization {self.org_id!r}"
-        return f"{org_id} (connection {self.connection!r}, {self.base_url})"
+        org_id = "an organization of unknown id" if self.org_id is None else f"organization {in_quotes(self.org_id)}"
+        return f"{org_id} (connection {in_quotes(self.connection)}, {self.base_url})"

@@ -34,7 +34,8 @@ from airflow_provider_opencx.resources.phone_agents import (
     PhoneAgentSpec,
     normalize_name,
 )
-from airflow_provider_opencx.text import UNSTORABLE, listed, shortened
+from airflow_provider_opencx.text import UNSTORABLE, listed
+from airflow_provider_opencx.visible_text import identifier, in_quotes, visible_repr
 
 if TYPE_CHECKING:
     from airflow_provider_opencx.metrics import Decision
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 _MOST_SHOWN = 80
 _AROUND = 30
 _MOST_NEAR = 3
+_MOST_DIFFERENCES = 20
 _TELEPHONE_NUMBER = re.compile(r"\+?(?!0+\Z)[0-9]{7,15}")
 
 IfExists: TypeAlias = Literal["adopt", "fail"]
@@ -147,16 +149,10 @@ class Difference:
         return self.wanted is None and self.field in SERVICE_CHOOSES
 
     def __str__(self) -> str:
-        actual, wanted = (text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..." for text in self._texts())
-        return f"{self.field}: {actual} -> {wanted}"
-
-    def _texts(self) -> tuple[str, str]:
-        """Return both values; of long ones only the part where they differ."""
+        """Return the field and both values; of long ones only the part where they differ, and how long they are."""
         actual, wanted = repr(self.actual), repr(self.wanted)
-        if max(len(actual), len(wanted)) <= _MOST_SHOWN:
-            return actual, wanted
-        start, end = common_ends(actual, wanted)
-        return _part(actual, start, len(actual) - end), _part(wanted, start, len(wanted) - end)
+        start, end = (0, 0) if max(len(actual), len(wanted)) <= _MOST_SHOWN else common_ends(actual, wanted)
+        return f"{identifier(self.field)}: {_part(actual, start, end)} -> {_part(wanted, start, end)}"
 
 
 @dataclass(frozen=True)
@@ -175,7 +171,7 @@ class Create:
     near: tuple[PhoneAgent, ...] = ()
 
     def __str__(self) -> str:
-        return f"create phone agent {shortened(self.spec.agent_name)!r}"
+        return f"create phone agent {in_quotes(self.spec.agent_name)}"
 
     @property
     def differences(self) -> tuple[Difference, ...]:
@@ -198,7 +194,7 @@ class Update:
     differences: tuple[Difference, ...]
 
     def __str__(self) -> str:
-        return f"update {self.agent.label}, {', '.join(difference.field for difference in self.differences)}"
+        return f"update {self.agent.label}, {listed([identifier(difference.field) for difference in self.differences])}"
 
 
 @dataclass(frozen=True)
@@ -292,8 +288,8 @@ def plan_update(changes: PhoneAgentChanges, agent: PhoneAgent, agents: PhoneAgen
     if "name" in fields and (others := agents.named(changes.name or "")):
         return Refuse(
             OpenCXAmbiguousNameError(
-                f"The {agent.label} cannot be renamed to {changes.name!r}: {others[0].label} has that name. Nothing was"
-                " sent.",
+                f"The {agent.label} cannot be renamed to {in_quotes(changes.name or '')}: {others[0].label} has that"
+                " name. Nothing was sent.",
                 agent_ids=[agent.id, *(other.id for other in others)],
             )
         )
@@ -411,8 +407,8 @@ def id_of(agent: object) -> object:
 def describe_selector(agent_id: str | None, agent_name: str | None) -> str:
     """Describe an agent that was not found yet, for messages."""
     if agent_id is not None:
-        return f"phone agent {shortened(agent_id)}"
-    return f"phone agent named {shortened(agent_name or '')!r}"
+        return f"phone agent {identifier(agent_id)}"
+    return f"phone agent named {in_quotes(agent_name or '')}"
 
 
 def find_differences(declared: PhoneAgentChanges, agent: PhoneAgent) -> tuple[Difference, ...]:
@@ -422,6 +418,11 @@ def find_differences(declared: PhoneAgentChanges, agent: PhoneAgent) -> tuple[Di
         for field, wanted in declared.declared_fields.items()
         if not _means_the_same(field, wanted, agent.field(field))
     )
+
+
+def described(differences: Sequence[Difference]) -> str:
+    """Return differences in one line, for messages."""
+    return listed([*map(str, differences)], _MOST_DIFFERENCES, separator="; ", more="; and {} more")
 
 
 def is_comparable(difference: Difference) -> bool:
@@ -523,7 +524,7 @@ def _the_agent_of(spec: PhoneAgentSpec, agents: PhoneAgents, allow_near_name: bo
 def _refuse_near_name(spec: PhoneAgentSpec, near: Sequence[PhoneAgent]) -> Refuse:
     return Refuse(
         OpenCXNearNameError(
-            f"No agent is named {shortened(spec.agent_name)!r}, and there is"
+            f"No agent is named {in_quotes(spec.agent_name)}, and there is"
             f" {near_described(spec.agent_name, near)}. So none is created. If the same agent is meant, declare its"
             " name as it is; if another one is, set allow_near_name=True.",
             agent_ids=[agent.id for agent in near],
@@ -534,8 +535,9 @@ def _refuse_near_name(spec: PhoneAgentSpec, near: Sequence[PhoneAgent]) -> Refus
 def _refuse_model(changes: PhoneAgentChanges, agent: PhoneAgent) -> Refuse:
     return Refuse(
         OpenCXPlanRefusedError(
-            f"The model of {agent.label} is {agent.model!r} and cannot be changed to {changes.model!r}: OpenCX fixes"
-            " it at creation. Nothing was sent. Leave model out, or declare an agent of another name.",
+            f"The model of {agent.label} is {in_quotes(agent.model or '')} and cannot be changed to"
+            f" {in_quotes(changes.model or '')}: OpenCX fixes it at creation. Nothing was sent. Leave model out, or"
+            " declare an agent of another name.",
             agent_ids=[agent.id],
         )
     )
@@ -547,7 +549,7 @@ def _refuse_several(name: str, agents: Sequence[PhoneAgent]) -> Refuse | None:
     ids = [agent.id for agent in agents]
     return Refuse(
         OpenCXAmbiguousNameError(
-            f"{len(agents)} agents are named {shortened(name)!r}: {listed([*map(shortened, ids)])}. Rename all but one"
+            f"{len(agents)} agents are named {in_quotes(name)}: {listed([*map(identifier, ids)])}. Rename all but one"
             " in the OpenCX dashboard, or with OpenCXUpdatePhoneAgentOperator by agent_id; deleting one loses its"
             " number.",
             agent_ids=ids,
@@ -563,15 +565,23 @@ def _refuse_another_type(spec: PhoneAgentSpec, agent: PhoneAgent) -> Refuse | No
     declared = f"an {wanted} agent is declared" if is_written else f"no type is written, which means {wanted}"
     return Refuse(
         OpenCXPlanRefusedError(
-            f"The {agent.label} exists and is {agent.type}, while {declared}. Nothing was sent. If that line is meant"
-            f" to become {wanted}, declare it in an upsert or a sync with type={wanted!r}; if it is to stay"
-            f" {agent.type}, write type={agent.type!r}; otherwise choose another name.",
+            f"The {agent.label} exists and is {identifier(agent.type)}, while {declared}. Nothing was sent. If that"
+            f" line is meant to become {wanted}, declare it in an upsert or a sync with type={wanted!r}; if it is to"
+            f" stay {identifier(agent.type)}, write type={in_quotes(agent.type)}; otherwise choose another name.",
             agent_ids=[agent.id],
         )
     )
 
 
 def _part(text: str, start: int, end: int) -> str:
-    """Return a part of a text with a few characters before and after it."""
-    before, after = max(0, start - _AROUND), min(len(text), end + _AROUND)
-    return f"{'...' * (before > 0)}{text[before:after]}{'...' * (after < len(text))}"
+    """Return a text; of a long one a part, from a few characters before it differs from another, and its length.
+
+    :param start: how many characters the two have in common at their beginnings.
+    :param end: how many they have in common at their ends.
+    """
+    if len(text) <= _MOST_SHOWN:
+        return visible_repr(text)
+    before = max(0, start - _AROUND)
+    after = min(len(text), len(text) - end + _AROUND, before + _MOST_SHOWN)
+    dots = "..." * (before > 0), "..." * (after < len(text))
+    return f"{dots[0]}{visible_repr(text[before:after])}{dots[1]} (of {len(text):,} characters)"

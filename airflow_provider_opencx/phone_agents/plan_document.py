@@ -34,6 +34,12 @@ class Quoted:
         return f" ... and {self.left_out:,} more characters" if self.left_out else ""
 
 
+class NotShown(str):
+    """Words that say how much of a value is not shown."""
+
+    __slots__ = ()
+
+
 def quoted(text: str, longest: int = LONGEST_VALUE) -> Quoted:
     """Return a text that others wrote; of a longer one the beginning, and how much is left out."""
     return Quoted(visible(text[:longest]), max(0, len(text) - longest))
@@ -71,8 +77,20 @@ class Block:
     @property
     def size(self) -> int:
         """The number of characters that are shown, but for the heading."""
-        shown = [words for line in self.lines for words in (line.words, *(each.words for each in line.excerpt))]
-        return sum(len(_plain(word)) for words in shown for word in words)
+        return sum(len(_plain(word)) for word in self._words())
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all that it is about is shown."""
+        return not any(
+            isinstance(word, NotShown) or (isinstance(word, Quoted) and word.left_out) for word in self._words()
+        )
+
+    def _words(self) -> Iterator[str | Quoted]:
+        for line in self.lines:
+            yield from line.words
+            for each in line.excerpt:
+                yield from each.words
 
 
 @dataclass(frozen=True)

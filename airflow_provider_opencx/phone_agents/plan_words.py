@@ -1,6 +1,6 @@
 """A plan of a fleet in plain words: what needs attention first, then what happens to which agent.
 
-Pure. What is long is cut, and counted; a plan as JSON has it whole.
+Pure. What is long is cut, and counted, and the plan begins with saying so; a plan as JSON has it whole.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from airflow_provider_opencx.phone_agents.plan_document import (
     ExcerptLine,
     Line,
     Mark,
+    NotShown,
     Quoted,
     Words,
     quoted,
@@ -92,16 +93,17 @@ def document_of(plan: FleetPlan) -> Document:
     """Return a plan as people read it."""
     steps = sorted((step for step in plan.steps if not isinstance(step.plan, Unchanged)), key=_urgency)
     blocks: list[Block] = []
-    left, hidden = LONGEST_DOCUMENT, 0
+    left, hidden, cut = LONGEST_DOCUMENT, 0, 0
     for step in steps:
         block = Block(_heading(step), tuple(_lines(step))) if left > 0 else Block((*_heading(step), _HIDDEN))
         hidden += left <= 0
+        cut += not (isinstance(step.plan, Refuse) or block.is_whole)
         left -= block.size
         blocks.append(block)
     refused = sum(isinstance(step.plan, Refuse) for step in steps)
     return Document(
         (
-            Block(lines=tuple(_opening(plan, hidden))),
+            Block(lines=tuple(_opening(plan, hidden, cut))),
             *blocks[:refused],
             *_renamed_perhaps(plan),
             *blocks[refused:],
@@ -121,7 +123,12 @@ def _urgency(step: Step) -> int:
     return 0 if isinstance(step.plan, Refuse) else 3
 
 
-def _opening(plan: FleetPlan, hidden: int) -> Iterator[Line]:
+def _opening(plan: FleetPlan, hidden: int, cut: int) -> Iterator[Line]:
+    """Return what stands before the agents.
+
+    :param hidden: of how many agents only the name is shown.
+    :param cut: of how many others a part of the values is not shown.
+    """
     if place := _place(plan.organization):
         yield Line(place)
     if hidden:
@@ -129,6 +136,13 @@ def _opening(plan: FleetPlan, hidden: int) -> Iterator[Line]:
             (
                 f"ATTENTION: this plan is too long to be shown whole. Of {_agents(hidden)}, only the name is shown, and"
                 " what happens to it. Approving the plan approves their values as well; the plan as JSON has them.",
+            )
+        )
+    if cut:
+        yield Line(
+            (
+                f"ATTENTION: of {_agents(cut)}, a part of the values is not shown, and how long it is stands there."
+                " Approving the plan approves that part as well; the plan as JSON has it.",
             )
         )
 
@@ -152,7 +166,7 @@ def _heading(step: Step) -> Words:
 
 def _lines(step: Step) -> Iterator[Line]:
     if isinstance(step.plan, Refuse):
-        yield Line(("reason: ", quoted(str(step.plan.error))))
+        yield Line(("reason: ", Quoted(str(step.plan.error))))  # what others wrote is visible in it already
     if isinstance(step.plan, Create):
         for agent in step.plan.near:
             yield Line(("ATTENTION: there is an agent with nearly the same name, ", *_agent(agent)))
@@ -161,8 +175,9 @@ def _lines(step: Step) -> Iterator[Line]:
     if isinstance(step.plan, Update):
         yield Line(_number_and_id(step.plan.agent))
     for difference in step.plan.differences:
-        # A new agent has its name in the heading.
-        if difference.field != "name" or not isinstance(step.plan, Create):
+        # A new agent has its name in the heading, unless it is too long for one.
+        is_in_heading = isinstance(step.plan, Create) and len(step.spec.agent_name) <= _LONGEST_NAME
+        if difference.field != "name" or not is_in_heading:
             yield _line(difference, is_new=isinstance(step.plan, Create))
 
 
@@ -261,7 +276,7 @@ def _items(items: Sequence[str]) -> Words:
     for item in items[:_MOST_ITEMS]:
         words += [", ", quoted(item)] if words else [quoted(item)]
     more = len(items) - _MOST_ITEMS
-    return *words, *((f" and {more:,} more",) if more > 0 else ())
+    return *words, *((NotShown(f" and {more:,} more"),) if more > 0 else ())
 
 
 def _items_changed(difference: Difference) -> Words:
@@ -327,7 +342,12 @@ def _excerpt(changes: Sequence[TextChange]) -> Iterator[ExcerptLine]:
             removed, added = (sum(map(len, texts)) for texts in zip(*((c.removed, c.added) for c in rest), strict=True))
             yield ExcerptLine(
                 "",
-                (f"... and {len(rest):,} more places, which are not shown: {removed:,} characters go, {added:,} come",),
+                (
+                    NotShown(
+                        f"... and {len(rest):,} more places, which are not shown: {removed:,} characters go,"
+                        f" {added:,} come"
+                    ),
+                ),
             )
             return
         for line in _excerpt_of_change(change):
@@ -354,7 +374,7 @@ def _excerpt_of(text: str, mark: Mark, *, show_ends: bool = False) -> Iterator[E
         yield ExcerptLine(mark, (quoted(line if show_ends else line.removesuffix("\n"), _LONGEST_EXCERPT),))
     left_out = len(text) - sum(map(len, lines))
     if left_out:
-        yield ExcerptLine(mark, (f"... and {left_out:,} more characters, which are not shown",))
+        yield ExcerptLine(mark, (NotShown(f"... and {left_out:,} more characters, which are not shown"),))
 
 
 def _agents(number: int) -> str:

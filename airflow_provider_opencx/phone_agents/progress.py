@@ -15,7 +15,7 @@ from airflow_provider_opencx.client.retry_after import RetryAfter
 from airflow_provider_opencx.exceptions import OpenCXError
 from airflow_provider_opencx.phone_agents.circuit_breaker import CircuitBreaker
 from airflow_provider_opencx.phone_agents.listing import list_agents
-from airflow_provider_opencx.phone_agents.plan import Adopt, Create, PhoneAgents, Plan, Refuse, Unchanged
+from airflow_provider_opencx.phone_agents.plan import Adopt, Create, PhoneAgents, Plan, Refuse, Unchanged, described
 from airflow_provider_opencx.phone_agents.writes import LanguageForm, Outcome, Pending
 from airflow_provider_opencx.resources.phone_agents import PhoneAgentChanges
 
@@ -229,5 +229,5 @@ def _details_of(plan: Plan) -> str:
         return "."
     if not plan.differences:
         return ": nothing differs."
-    differences = "; ".join(map(str, plan.differences))
+    differences = described(plan.differences)
     return f" as it is. It is not as declared: {differences}." if isinstance(plan, Adopt) else f": {differences}."

@@ -39,6 +39,7 @@ from airflow_provider_opencx.phone_agents.plan import (
     PhoneAgents,
     Plan,
     Refuse,
+    described,
     near_described,
     pick_agent,
     plan_create,
@@ -50,7 +51,7 @@ from airflow_provider_opencx.phone_agents.progress import Planned, Result
 from airflow_provider_opencx.phone_agents.secrets import check_no_secret
 from airflow_provider_opencx.phone_agents.writes import Outcome
 from airflow_provider_opencx.resources.phone_agents import PhoneAgent, PhoneAgentChanges, PhoneAgentSpec
-from airflow_provider_opencx.text import shortened
+from airflow_provider_opencx.visible_text import in_quotes
 
 OnMismatch: TypeAlias = Literal["fail", "warn"]
 """What to do if the service stores another value than declared."""
@@ -232,8 +233,8 @@ def _warn_of_near(plan: Plan) -> None:
     if isinstance(plan, Create) and plan.near:
         name = plan.spec.agent_name
         log.warning(
-            "Phone agent %r is created although there is %s: allow_near_name is set.",
-            shortened(name),
+            "Phone agent %s is created although there is %s: allow_near_name is set.",
+            in_quotes(name),
             near_described(name, plan.near),
         )
 
@@ -277,7 +278,7 @@ def _checked(
         return outcome.agent
     message = (
         f"OpenCX {outcome.decision} {outcome.agent.label}, but not as declared:"
-        f" {'; '.join(map(str, outcome.mismatches))}. The service may not know the field, or not accept the value; with"
+        f" {described(outcome.mismatches)}. The service may not know the field, or not accept the value; with"
         " on_mismatch='warn' this is only logged."
     )
     if on_mismatch == "fail":
@@ -321,7 +322,7 @@ def _reasons(failures: Mapping[str, OpenCXError]) -> str:
     """Return why agents failed, each reason once, with the names of those that it is about."""
     names_by_reason: dict[str, list[str]] = {}
     for name, error in failures.items():
-        names_by_reason.setdefault(str(error), []).append(repr(shortened(name)))
+        names_by_reason.setdefault(str(error), []).append(in_quotes(name))
     return " ".join(
         f"{', '.join(names)}: {reason}" if number < _MOST_REASONS else ", ".join(names)
         for number, (reason, names) in enumerate(names_by_reason.items())

@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from airflow_provider_opencx.client.settings import ClientSettings
 from airflow_provider_opencx.exceptions import OpenCXArgumentError
 from airflow_provider_opencx.resources.phone_agents import PhoneAgentChanges
-from airflow_provider_opencx.text import shortened
+from airflow_provider_opencx.visible_text import identifier, in_quotes
 
 SHORTEST_SECRET = 8
 """Characters that a secret has at least to be looked for: a shorter one stands in texts by chance."""
@@ -27,10 +27,10 @@ def check_no_secret(declared: Iterable[PhoneAgentChanges], settings: ClientSetti
         for field, value in changes.declared_fields.items():
             if _holds([field, value], secrets):
                 name = _without(changes.name or "", secrets)
-                of_agent = f" of phone agent {shortened(name)!r}" if name else ""
+                of_agent = f" of phone agent {in_quotes(name)}" if name else ""
                 raise OpenCXArgumentError(
-                    f"{_without(field, secrets)}{of_agent}: holds a secret of {settings.name}: its API key, or the"
-                    " password of its Redis. Nothing was sent. A template that reads the connection"
+                    f"{identifier(_without(field, secrets))}{of_agent}: holds a secret of {settings.name}: its API"
+                    " key, or the password of its Redis. Nothing was sent. A template that reads the connection"
                     " ({{ conn... }}) has put it there, or a text was copied from the wrong place."
                 )
 

@@ -25,7 +25,8 @@ from airflow_provider_opencx.phone_agents.plan import (
 )
 from airflow_provider_opencx.phone_numbers import normalize_phone_number
 from airflow_provider_opencx.resources.phone_agents import PhoneAgent
-from airflow_provider_opencx.text import listed, shortened
+from airflow_provider_opencx.text import listed
+from airflow_provider_opencx.visible_text import identifier, in_quotes
 
 TOLERATED_FAILED_POLLS = 5
 """Consecutive failed polls tolerated before the wait fails."""
@@ -172,7 +173,7 @@ class Wait:
         self._missing = {agent_id: _once_more(before.get(agent_id), at) for agent_id in missing}
         gone = [agent_id for agent_id, since in self._missing.items() if _is_gone(since, at)]
         if gone:
-            described = f"phone agent {listed([*map(shortened, gone)], separator=' or ')}"
+            described = f"phone agent {listed([*map(identifier, gone)], separator=' or ')}"
             missing_for = min(at - self._missing[agent_id].since for agent_id in gone)
             polls = min(self._missing[agent_id].polls for agent_id in gone)
             raise not_found(described, gone, f": missing for {missing_for:.0f} s, in {polls} polls in a row")
@@ -196,12 +197,12 @@ class Wait:
     def _warn_of(self, without_number: Iterable[PhoneAgent]) -> None:
         """Warn of each value that stands for a number and is none, such as "pending"."""
         for agent in without_number:
-            value = shortened(agent.phone_number or "")
-            if value.strip() and value not in self._warned_of:
+            value = in_quotes(agent.phone_number or "")
+            if (agent.phone_number or "").strip() and value not in self._warned_of:
                 self._warned_of.add(value)
                 self.warnings.append(
-                    f"Phone agent {shortened(agent.name or '')!r} ({shortened(agent.id)}) has the phone_number"
-                    f" {value!r}, which is not a telephone number. The wait goes on."
+                    f"Phone agent {in_quotes(agent.name or '')} ({identifier(agent.id)}) has the phone_number"
+                    f" {value}, which is not a telephone number. The wait goes on."
                 )
 
 
@@ -214,7 +215,7 @@ def _is_gone(missing: Missing, at: float) -> bool:
 
 
 def _names(wanted: Sequence[str], separator: str = ", ") -> str:
-    return listed([repr(shortened(name)) for name in wanted], separator=separator)
+    return listed([in_quotes(name) for name in wanted], separator=separator)
 
 
 def _spelled_like(name: str, agents: PhoneAgents) -> list[str]:
@@ -239,11 +240,11 @@ def success(result: JsonValue) -> str:
 
 
 def _label(agent: Mapping[str, JsonValue]) -> str:
-    return f"phone agent {shortened(str(agent['name']))!r} ({shortened(str(agent['id']))})"
+    return f"phone agent {in_quotes(str(agent['name']))} ({identifier(str(agent['id']))})"
 
 
 def _number(agent: Mapping[str, JsonValue]) -> str:
-    return shortened(normalize_phone_number(str(agent["phone_number"])))
+    return identifier(normalize_phone_number(str(agent["phone_number"])))
 
 
 def checked_selectors(agent_id: object, agent_name: object) -> tuple[str | list[str] | None, str | list[str] | None]:

@@ -40,7 +40,7 @@ from airflow_provider_opencx.resources.phone_agents import (
     create_phone_agent,
     update_phone_agent,
 )
-from airflow_provider_opencx.text import shortened
+from airflow_provider_opencx.visible_text import in_quotes
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def _check_name(spec: PhoneAgentSpec, agent: PhoneAgent) -> None:
     mismatches = find_mismatches(spec, agent)
     if agent.name is not None and any(mismatch.field == "name" for mismatch in mismatches):
         raise OpenCXNameMismatchError(
-            f"OpenCX created {agent.label}, though the name {shortened(spec.agent_name)!r} was declared. Declare the"
+            f"OpenCX created {agent.label}, though the name {in_quotes(spec.agent_name)} was declared. Declare the"
             " name as OpenCX stores it: under another name the agent is not found again, and each run would create one"
             " more.",
             agent_id=agent.id,
@@ -254,7 +254,7 @@ class _UnconfirmedCreate:
 
     def unseen(self, failure: OpenCXError | None) -> Outcome:
         """Raise that the outcome is not known."""
-        not_known = f"Whether phone agent {shortened(self.spec.agent_name)!r} was created is not known: {self}"
+        not_known = f"Whether phone agent {in_quotes(self.spec.agent_name)} was created is not known: {self}"
         if failure is not None and failure.is_permanent:
             raise failure.with_message(f"{not_known} Listing the agents failed: {failure}")
         asked = RetryAfter.too_long(failure)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from airflow_provider_opencx.text import whole
+from airflow_provider_opencx.visible_text import whole_in_quotes
 
 COMBINABLE_LANGUAGES = frozenset({"en", "es", "fr", "de", "hi", "ru", "pt", "ja", "it", "nl"})
 """The codes that may stand beside one another in ``language``; any other code stands alone (page of 2026)."""
@@ -48,12 +48,12 @@ def checked_code(code: str) -> str:
     code = code.strip()
     if _CODE.fullmatch(code):
         return code if "-" in code else code.lower()
-    problem = f"{whole(code)} is not the code of a language, such as 'en', 'pt-BR' or 'zh-Hans'"
+    problem = f"{whole_in_quotes(code)} is not the code of a language, such as 'en', 'pt-BR' or 'zh-Hans'"
     if len(code) > 100:
         raise ValueError(problem)
     several = [part for part in re.split(r"[\s,;|/+]+", code) if part]
     if len(several) > 1 and all(map(_CODE.fullmatch, several)):
-        raise ValueError(f"{whole(code)} is several codes in one text; write a list: {several}")
+        raise ValueError(f"{whole_in_quotes(code)} is several codes in one text; write a list: {several}")
     meant = _NAMES.get(code.casefold()) or code.replace("_", "-")
     hint = f"; did you mean {meant!r}?" if _CODE.fullmatch(meant) else ""
     raise ValueError(problem + hint)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXResponseError
-from airflow_provider_opencx.text import listed, shortened
+from airflow_provider_opencx.text import listed
+from airflow_provider_opencx.visible_text import identifier
 
-_LONGEST_PROBLEM = 400
 _LONGEST_FIELD = 100
 _MOST_PROBLEMS = 5
 
@@ -109,8 +109,8 @@ class Problem:
 
     def __str__(self) -> str:
         """Return the problem in a sentence of bounded length, whatever the field is called."""
-        field = shortened(".".join(str(part) for part in self.field), _LONGEST_FIELD)
-        return shortened(f"{field}: {self.message}" if field else self.message, _LONGEST_PROBLEM)
+        field = ".".join(str(part) for part in self.field)
+        return f"{identifier(field)}: {self.message}" if field else self.message
 
 
 def problems_of(invalid: ValidationError, model: type[CheckedModel]) -> list[Problem]:

@@ -37,7 +37,8 @@ from airflow_provider_opencx.kinds import Kind
 from airflow_provider_opencx.phone_numbers import e164
 from airflow_provider_opencx.resources.languages import COMBINABLE_LANGUAGES, checked_code, language_codes
 from airflow_provider_opencx.resources.models import CheckedModel, ResourceModel
-from airflow_provider_opencx.text import UNSTORABLE, is_rendered_list, shortened, without_invisible
+from airflow_provider_opencx.text import UNSTORABLE, is_rendered_list, without_invisible
+from airflow_provider_opencx.visible_text import identifier, in_quotes
 
 if TYPE_CHECKING:
     from airflow_provider_opencx.client.client import OpenCXClient
@@ -192,8 +193,8 @@ class PhoneAgent(ResourceModel):
     @property
     def label(self) -> str:
         """The agent's name and id, for messages and logs."""
-        name = self.name if self.name is None else shortened(self.name)
-        return f"phone agent {name!r} ({shortened(self.id)})"
+        name = None if self.name is None else in_quotes(self.name)
+        return f"phone agent {name} ({identifier(self.id)})"
 
     def field(self, name: str) -> JsonValue:
         """Return the value of a field, in Python spelling or unknown to this version; ``None`` if not sent."""
@@ -317,7 +318,7 @@ class PhoneAgentChanges(CheckedModel):
         alone = [code for code in codes if code.lower() not in COMBINABLE_LANGUAGES]
         if len(codes) > 1 and alone:
             raise ValueError(
-                f"{alone[0]!r} must be the only language; only {', '.join(sorted(COMBINABLE_LANGUAGES))}"
+                f"{in_quotes(alone[0])} must be the only language; only {', '.join(sorted(COMBINABLE_LANGUAGES))}"
                 " can be combined"
             )
         return codes
@@ -366,8 +367,7 @@ class PhoneAgentChanges(CheckedModel):
         for field, value in self.declared_fields.items():
             problem = _unsendable([field, value])
             if problem:
-                # The name, too, may be one that nobody can print.
-                raise ValueError(f"{field.encode('utf-8', 'backslashreplace').decode()}: {problem}")
+                raise ValueError(f"{identifier(field)}: {problem}")
         return self
 
     @property
@@ -471,7 +471,7 @@ def create_phone_agent(
     :param language_as_text: send one language as a string, as it was before 2026; otherwise as a list.
     :return: the agent as the response shows it; ``None`` if the response has no body.
     """
-    about = f"phone agent {shortened(spec.agent_name)!r}"
+    about = f"phone agent {in_quotes(spec.agent_name)}"
     body = _body(spec.for_creation(), language_as_text)
     return _write(client, CREATE_PHONE_AGENT.request(body=body, about=about))
 

@@ -25,6 +25,7 @@ from airflow_provider_opencx.phone_agents.listing import list_agents
 from airflow_provider_opencx.phone_agents.plan import PhoneAgents
 from airflow_provider_opencx.phone_agents.waiting import next_poll_in
 from airflow_provider_opencx.triggers.threads import in_thread
+from airflow_provider_opencx.visible_text import in_quotes
 
 log = logging.getLogger(__name__)
 
@@ -138,7 +139,9 @@ class SharedPolls:
         begun_at = time.monotonic()
         poll = await self._connection.poll()
         if isinstance(poll, OpenCXError):
-            log.warning("Polling for phone numbers over connection %r failed: %s", self._connection.conn_id, poll)
+            log.warning(
+                "Polling for phone numbers over connection %s failed: %s", in_quotes(self._connection.conn_id), poll
+            )
         self._report_metrics()
         return Snapshot(poll, begun_at, time.monotonic())
 
@@ -185,8 +188,8 @@ class _PolledConnection:
             # errors of any kind can come from there.
             log.debug("Polling failed", exc_info=True)
             return OpenCXError(
-                f"Polling over connection {self.conn_id!r} failed with {type(error).__name__}. The triggerer's log at"
-                " level DEBUG has the details."
+                f"Polling over connection {in_quotes(self.conn_id)} failed with {type(error).__name__}. The triggerer's"
+                " log at level DEBUG has the details."
             )
 
     async def _list(self) -> PhoneAgents:

@@ -10,7 +10,8 @@ from airflow.triggers.base import BaseTrigger, StartTriggerArgs
 
 from airflow_provider_opencx.exceptions import OpenCXArgumentError
 from airflow_provider_opencx.templates import has_no_template
-from airflow_provider_opencx.text import listed, shortened
+from airflow_provider_opencx.text import listed
+from airflow_provider_opencx.visible_text import identifier, in_quotes, visible_repr
 
 # Jinja is imported where it is used: few tasks start in the triggerer.
 if TYPE_CHECKING:
@@ -83,8 +84,8 @@ def template_problem(template: str, *, macros: Collection[str] = (), filters: Co
         if unknown := meta.find_undeclared_variables(tree).intersection(macros):
             return _not_in_triggerer(unknown, "user_defined_macros")
     except TemplateSyntaxError as wrong:
-        problem = str(wrong.message).rstrip(".")
-        return f"the triggerer cannot read the template {shortened(template)!r}: {problem}; correct it"
+        problem = visible_repr(str(wrong.message).rstrip("."), 200)
+        return f"the triggerer cannot read the template {in_quotes(template)}: {problem}; correct it"
     return None
 
 
@@ -123,8 +124,8 @@ def _gives_map_indexes(call: nodes.Call) -> bool:
 
 def _not_in_triggerer(names: Iterable[str], where: str) -> str:
     return (
-        f"the triggerer renders without the Dag's {where}: {listed(sorted(names))}; write the value itself, take it"
-        " from params"
+        f"the triggerer renders without the Dag's {where}: {listed([*map(identifier, sorted(names))])}; write the value"
+        " itself, take it from params"
     )
 
 

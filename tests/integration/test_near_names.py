@@ -18,6 +18,7 @@ from airflow_provider_opencx.operators.phone_agent import (
     OpenCXUpsertPhoneAgentOperator,
 )
 from airflow_provider_opencx.simulator import Simulator
+from airflow_provider_opencx.visible_text import in_quotes
 
 EXISTING = "Ann's spring-offer"
 RETYPED = {
@@ -70,7 +71,7 @@ def test_retyped_name_makes_no_second_agent(
     state, [error] = run(operator, **arguments)
     assert state == "failed"
     assert isinstance(error, OpenCXPlanRefusedError)
-    assert repr(retyped) in str(error)
+    assert in_quotes(retyped) in str(error)
     assert f"phone agent {EXISTING!r} (pa_000001), whose name differs only in " in str(error)
     assert simulator.writes == []
 

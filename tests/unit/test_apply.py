@@ -277,14 +277,23 @@ REFUSALS = {
 }
 
 
-@pytest.mark.parametrize("names", [[f"agent {n}" for n in range(20)], [chr(97 + n) * 150 for n in range(20)]])
+@pytest.mark.parametrize("agent_id", ["pa_{}", "pa\n{} /"])
+@pytest.mark.parametrize(
+    "names",
+    [
+        [f"agent {n}" for n in range(20)],
+        [chr(97 + n) * 150 for n in range(20)],
+        [f'it\'s "{chr(97 + n)}"\n\u200b.' for n in range(20)],
+    ],
+    ids=["short", "long", "odd"],
+)
 @pytest.mark.parametrize(
     ("method", "says"), [("POST", "no agent"), ("POST", "the name"), *(("PATCH", says) for says in REFUSALS)]
 )
 def test_refusals_that_differ_in_the_agent_alone_are_equal(
-    method: str, says: str, names: list[str], clock: SimpleNamespace
+    method: str, says: str, names: list[str], agent_id: str, clock: SimpleNamespace
 ) -> None:
-    existing: list[dict[str, JsonValue]] = [{"id": f"pa_{n}", "name": name} for n, name in enumerate(names)]
+    existing: list[dict[str, JsonValue]] = [{"id": agent_id.format(n), "name": name} for n, name in enumerate(names)]
     service = Service(clock, *(existing if method == "PATCH" else [OTHER]))
     ids = dict(zip(names, existing, strict=True))
     respond, refused = service.respond, []

@@ -173,7 +173,7 @@ class TestDeclaration:
         [
             ({"name": "a\ud800"}, "name: holds a NUL, or half of a character"),
             ({"first_message": "\x00"}, "first_message: holds a NUL"),
-            ({"additional_fields": {"\ud800": 1}}, r"\\ud800: holds a NUL"),
+            ({"additional_fields": {"\ud800": 1}}, r"'\\ud800': holds a NUL"),
             ({"instructions": ["\ud83d"]}, "instructions: holds a NUL, or half"),
             ({"flow": {"a": [float("inf")]}}, "flow: holds a number that is not finite"),
             ({"flow": 2**64}, "flow: holds a whole number of more than 64 bits"),

@@ -19,6 +19,7 @@ from airflow_provider_opencx.kinds import Kind
 from airflow_provider_opencx.phone_agents.declarations import parse_fleet
 from airflow_provider_opencx.phone_agents.fleet_file import fleet_file_path, read_fleet_file
 from airflow_provider_opencx.resources.phone_agents import PhoneAgentChanges, PhoneAgentSpec, field_kinds
+from airflow_provider_opencx.visible_text import identifier
 
 
 def declared(tmp_path: Path, text: str, suffix: str = "yaml") -> list[dict[str, Any]]:
@@ -304,7 +305,9 @@ def test_unknown_field_names_the_one_that_is_meant(written: str, meant: str) -> 
         lambda: PhoneAgentSpec(**{"name": "A", written: "x"}),
         lambda: parse_fleet([{"name": "A", written: "x"}]),
     ):
-        with pytest.raises(OpenCXArgumentError, match=f"{written}: .*did you mean {meant}\\?.* additional_fields"):
+        with pytest.raises(
+            OpenCXArgumentError, match=f"{identifier(written)}: .*did you mean {meant}\\?.* additional_fields"
+        ):
             refused()
 
 

@@ -23,6 +23,7 @@ from airflow_provider_opencx.phone_agents.plan import (
 )
 from airflow_provider_opencx.phone_agents.waiting import Wait
 from airflow_provider_opencx.resources.phone_agents import PhoneAgent, PhoneAgentSpec, normalize_name
+from airflow_provider_opencx.visible_text import in_quotes
 
 NEAR = [
     ("Spring offer", "spring offer", "letter case"),
@@ -73,7 +74,9 @@ def test_create_beside_near_name_is_refused_and_both_are_named(name: str, existi
         assert isinstance(plan, Refuse)
         assert isinstance(plan.error, OpenCXNearNameError)
         assert plan.error.agent_ids == ["pa_1"]
-        assert str(plan.error).startswith(f"No agent is named {name!r}, and there is phone agent {existing!r} (pa_1)")
+        assert str(plan.error).startswith(
+            f"No agent is named {in_quotes(name)}, and there is phone agent {in_quotes(existing)} (pa_1)"
+        )
         assert f"differs only in {difference}. " in str(plan.error)
 
 
@@ -90,7 +93,9 @@ def test_near_names_declared_together_are_refused_or_allowed(name: str, other: s
     with_cut = len(name) != 70
     refused = plan_fleet(specs, agents())
     assert refused.refused == (2 if with_cut else 1)
-    assert f"{name!r} and {other!r} are both declared, and differ only in" in str(refused.steps[0].plan.error)  # type: ignore[union-attr]
+    assert f"{in_quotes(name)} and {in_quotes(other)} are both declared, and differ only in" in str(
+        refused.steps[0].plan.error
+    )  # type: ignore[union-attr]
     allowed = plan_fleet(specs, agents(), allow_near_name=True)
     assert [step.action for step in allowed.steps] == ["create", "create"]
     assert allowed.as_dict()["agents"][0]["near"] == [{"id": None, "name": other}]  # type: ignore[index,call-overload]
@@ -115,8 +120,8 @@ def test_missing_name_is_said_with_the_near_one(name: str, existing: str) -> Non
     wait = Wait(agent_name=[name, "another"])
     assert wait.evaluate(agents(existing), at=0) is None
     [warning] = wait.warnings
-    assert warning.startswith(f"No phone agent is named {name!r} or 'another' yet")
-    assert f"(there is phone agent {existing!r} (pa_1), whose name differs only in " in warning
+    assert warning.startswith(f"No phone agent is named {in_quotes(name)} or 'another' yet")
+    assert f"(there is phone agent {in_quotes(existing)} (pa_1), whose name differs only in " in warning
     wait.evaluate(agents(existing), at=60)
     assert wait.warnings == []
 

@@ -23,7 +23,7 @@ from airflow_provider_opencx.phone_agents.plan_words import FIELD_WORDS
 from airflow_provider_opencx.phone_agents.text_changes import text_changes
 from airflow_provider_opencx.resources.phone_agents import PhoneAgent, PhoneAgentChanges, PhoneAgentSpec
 from airflow_provider_opencx.text import without_invisible
-from airflow_provider_opencx.visible_text import visible
+from airflow_provider_opencx.visible_text import in_quotes, visible
 
 
 def agent(name: str | None = "a", **fields: object) -> PhoneAgent:
@@ -66,8 +66,8 @@ def test_plan_reads_like_this() -> None:
         "Organization “org_1”, connection “opencx_default”, service “https://api.open.cx”",
         "",
         "“other model” cannot be created or changed",
-        "    reason: “The model of phone agent 'other model' (id of other model) is 'm1' and cannot be changed to 'm2':"
-        " OpenCX fixes it at creation. Nothing was sent. Leave model out, or declare an agent of another name.”",
+        "    reason: “The model of phone agent 'other model' ('id of other model') is 'm1' and cannot be changed to"
+        " 'm2': OpenCX fixes it at creation. Nothing was sent. Leave model out, or declare an agent of another name.”",
         "",
         "Was an agent renamed?",
         "    1 agent will be created, and 1 agent outside this fleet exists already: see the end.",
@@ -439,3 +439,67 @@ def test_changes_lead_from_one_text_to_the_other(actual: str, wanted: str) -> No
         made += rest[:start] + each.added
         rest = rest[start + len(each.removed) :]
     assert sum(len(each.added) - len(each.removed) for each in changes) == len(wanted) - len(actual)
+
+
+# An approval shows all that it approves.
+
+
+@pytest.mark.parametrize("length", [100, 101, 300, 301, 3000])
+def test_new_name_is_shown_whole(length: int) -> None:
+    name = "".join(chr(ord("a") + number % 26) for number in range(length))
+    plan = plan_of(spec(name, handoff_phone_number="+14155550100"))
+    assert f"“{name}”" in plan.text
+    assert line_of("hands calls over to", plan) == "“+14155550100”"
+    assert "ATTENTION" not in plan.text
+
+
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [
+        ("n" * 3001, {}),
+        ("a", {"instructions": ["x" * 3001]}),
+        ("a", {"action_ids": [f"act_{number}" for number in range(21)]}),
+        ("a", {"additional_fields": {"k" * 1001: "b"}}),
+        ("a", {"first_message": "line\n" * 61}),
+    ],
+    ids=["name", "text", "items", "key", "lines"],
+)
+def test_plan_begins_with_saying_that_a_part_is_not_shown(name: str, fields: dict[str, object]) -> None:
+    plan = plan_of(spec(name, **fields), spec("short"))
+    begin = "ATTENTION: of 1 agent, a part of the values is not shown"
+    assert any(line.startswith(begin) for line in plan.text.splitlines()[:2])
+    assert begin in "".join(content for _, content in seen(plan.markdown))
+    [entry, _] = plan.as_dict()["agents"]  # type: ignore[misc]  # a list of two
+    changes = {change["field"]: change["wanted"] for change in entry["changes"]}  # type: ignore[index, call-overload, union-attr]
+    declared = spec(name, **fields).declared_fields
+    assert changes == {**declared, "type": "outbound"}
+
+
+@settings(max_examples=200, deadline=None)
+@given(*[NASTY] * 4)
+def test_plan_shows_what_is_near_refused_and_where_as_it_is(
+    name: str, org_id: str, connection: str, model: str
+) -> None:
+    if not without_invisible(name).strip() or not org_id or not connection or model == "other":
+        return
+    declared = spec(name).agent_name
+    near = PhoneAgent.from_response({"id": f"x{org_id}", "name": f"{declared} \u200b", "org_id": org_id})
+    for agents, allow_near_name, field in (
+        ([near], False, {}),
+        ([near], True, {}),
+        ([agent(declared, model=model, org_id=org_id)], False, {"model": "other"}),
+    ):
+        plan = plan_fleet(
+            [spec(name, **field)], PhoneAgents(agents), Organization("", connection), allow_near_name=allow_near_name
+        )
+        parts = seen(plan.markdown)
+        code = [content.strip() for kind, content in parts if kind == "code_inline"]
+        assert all(visible(text).strip() in code for text in (declared, org_id, connection) if text.strip())
+        for line in (*code, *plan.text.splitlines()):
+            assert not {unicodedata.category(each) for each in line if each != " "} & {"Cc", "Cf", "Zl", "Zp", "Zs"}
+        if allow_near_name:
+            assert visible(f"{declared} \u200b").strip() in code
+        elif refused := [content for content in code if in_quotes(declared) in content]:
+            assert len(refused) == 1  # the reason has the name in the form of all messages, once escaped
+        else:
+            raise AssertionError(code)

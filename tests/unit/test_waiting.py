@@ -65,8 +65,8 @@ def test_wait_goes_on_silently_without_number(number: str | None) -> None:
         ("+1234567890123456", "'+1234567890123456'"),
         ("+1555000000\u0661", "'+1555000000\u0661'"),
         ("++15550000001", "'++15550000001'"),
-        ("+1555\x1b[2J\n", r"'+1555\x1b[2J\n'"),
-        ("x" * 1000, f"'{'x' * 100}...'"),
+        ("+1555\x1b[2J\n", r"'+1555\u001b[2J\n'"),
+        ("x" * 1000, f"'{'x' * 100}'... (900 more characters)"),
     ],
 )
 def test_wait_warns_once_of_value_that_is_no_number(number: str, shown: str) -> None:
@@ -176,10 +176,13 @@ def test_wait_tolerates_name_that_does_not_exist_yet() -> None:
 
 def test_wait_names_who_has_no_number_and_who_is_missing() -> None:
     one = Wait(agent_name="a" * 200)
-    assert one.progress == f"No number yet for phone agent named '{'a' * 100}...'."
+    assert one.progress == f"No number yet for phone agent named '{'a' * 100}'... (100 more characters)."
     assert one.evaluate(listed(agent()), 0) is None
     assert one.made_progress
-    assert one.progress == f"No number yet for phone agent named '{'a' * 100}...', which is not in the list."
+    assert (
+        one.progress
+        == f"No number yet for phone agent named '{'a' * 100}'... (100 more characters), which is not in the list."
+    )
     many = Wait(agent_name=[f"agent {number}" for number in range(20)])
     agents = [agent(id=str(number), name=f"agent {number}", phone_number="+15550000001") for number in range(20)]
     without = [agent(id="3", name="agent 3"), agent(id="5", name="agent 5", phone_number="pending")]
@@ -210,7 +213,7 @@ def test_wait_names_who_has_no_number_and_who_is_missing() -> None:
             "No phone agent is named 'Appointment reminder' yet. The wait goes on.",
         ),
         (["Survey 1", "Survey 2", "Poll"], ["Survey 1"], "No phone agent is named 'Survey 2' or 'Poll' yet. The wait"),
-        ("a" * 118, ["a" * 110], f"named '{'a' * 100}...' yet. The wait"),
+        ("a" * 118, ["a" * 110], f"named '{'a' * 100}'... (18 more characters) yet. The wait"),
         ("Survey 1", [f"Survey {number}" for number in range(2, 203)], "No phone agent is named 'Survey 1' yet. The"),
     ],
 )
