@@ -27,6 +27,7 @@ from airflow_provider_opencx.exceptions import (
     OpenCXNameMismatchError,
     OpenCXPlanChangedError,
     OpenCXPlanRefusedError,
+    OpenCXResponseError,
 )
 from airflow_provider_opencx.intents import IntentStore
 from airflow_provider_opencx.phone_agents import apply, fleet
@@ -50,7 +51,7 @@ from airflow_provider_opencx.phone_agents.progress import Planned, Result
 from airflow_provider_opencx.phone_agents.secrets import check_no_secret
 from airflow_provider_opencx.phone_agents.writes import Outcome
 from airflow_provider_opencx.resources.phone_agents import PhoneAgent, PhoneAgentChanges, PhoneAgentSpec
-from airflow_provider_opencx.text import shortened
+from airflow_provider_opencx.text import listed, shortened
 
 OnMismatch: TypeAlias = Literal["fail", "warn"]
 """What to do if the service stores another value than declared."""
@@ -65,6 +66,7 @@ FIND_NAME_AFTER: Sequence[float] = (5, 5)
 """Seconds before each further read of the list for an agent that is not expected to be new."""
 
 _MOST_REASONS = 20
+_MOST_NAMED = 200
 
 log = logging.getLogger(__name__)
 
@@ -189,7 +191,7 @@ def apply_fleet(
     :raises OpenCXFleetError: naming each agent that failed, after the others were written.
     """
     _check_on_mismatch(on_mismatch)
-    metrics.count_decision(Refuse.decision, plan.refused)
+    metrics.count_decision(Refuse.decision, len(plan.refusals))
     plan.check(approved)
     _check_organization(client, plan, connection)
     planned = [Planned(step.plan, step.spec, partial(step.plan_again, approved=approved)) for step in plan.steps]
@@ -238,7 +240,7 @@ def _plan_update(changes: PhoneAgentChanges, agent_id: str | None, agent_name: s
             agent = pick_agent(agents, agent_name=changes.name)
         agent = agent or require_agent(agents, agent_id=agent_id, agent_name=agent_name)
         return plan_update(changes, agent, agents)
-    except OpenCXPlanRefusedError as refusal:
+    except (OpenCXPlanRefusedError, OpenCXResponseError) as refusal:
         return Refuse(refusal)
 
 
@@ -314,7 +316,6 @@ def _reasons(failures: Mapping[str, OpenCXError]) -> str:
     names_by_reason: dict[str, list[str]] = {}
     for name, error in failures.items():
         names_by_reason.setdefault(str(error), []).append(repr(shortened(name)))
-    return " ".join(
-        f"{', '.join(names)}: {reason}" if number < _MOST_REASONS else ", ".join(names)
-        for number, (reason, names) in enumerate(names_by_reason.items())
-    )
+    reasons = [f"{listed(names, _MOST_NAMED)}: {reason}" for reason, names in names_by_reason.items()]
+    others = [name for names in [*names_by_reason.values()][_MOST_REASONS:] for name in names]
+    return " ".join([*reasons[:_MOST_REASONS], listed(others, _MOST_NAMED)]).rstrip()
