@@ -48,7 +48,7 @@ def without_invisible(text: str) -> str:
     """Return a text without the characters that show as nothing."""
     if text.isascii() and text.isprintable():
         return text
-    return "".join(character for character in text if not is_invisible(character))
+    return text.translate(dict.fromkeys(ord(character) for character in {*text} if is_invisible(character)))
 
 
 def listed(texts: Sequence[str], most: int = 10, *, separator: str = ", ", more: str = " and {} more") -> str:

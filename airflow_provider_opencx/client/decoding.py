@@ -1,27 +1,49 @@
-"""Decodes JSON into values that every part on their way to the next task can store."""
+"""Decodes JSON into values that every part on their way to the next task can store, in bounded time and memory."""
 
 from __future__ import annotations
 
 import json
 import math
 import re
+from collections.abc import Iterator
 from typing import NoReturn
 
 from pydantic import JsonValue
 
 from airflow_provider_opencx.text import UNSTORABLE
 
+MAX_VALUES = 1_000_000
+"""Values that are decoded of one response, or of all pages of one list: some 25,000 agents have as many.
+
+A value takes up to a hundred times the memory of its JSON, and one C function makes all of them.
+"""
+
+_LONGEST_NUMBER = 1000
+"""Characters of a number; the time to convert one grows with their square."""
+
+_AT_ONCE = 100_000
+"""Characters of a text that are looked through at once, so that other threads run in between."""
+
 _UNSTORABLE_ESCAPE = re.compile(r"\\u(0000|[dD][89a-fA-F])")
 
 
-def decode(body: bytes) -> JsonValue:
+class TooManyValuesError(ValueError):
+    """The JSON holds more values than are decoded."""
+
+
+def decode(body: bytes, most_values: int = MAX_VALUES) -> JsonValue:
     """Decode a JSON body.
 
     Python alone would take more, and hand it on to a database that does not: NaN, numbers beyond every bound, and
     halves of characters, which a service leaves behind where it cuts a text in the middle of an emoji.
 
+    :param body: the body.
+    :param most_values: how many values it may hold. Default :data:`MAX_VALUES`.
+    :raises TooManyValuesError: if it holds more.
     :raises ValueError: if it is not JSON.
     """
+    if has_more_values(body, most_values):
+        raise TooManyValuesError(f"over {most_values:,} values")
     text = body.decode("utf-8-sig")
     try:
         decoded: JsonValue = _DECODER.decode(text)
@@ -30,18 +52,41 @@ def decode(body: bytes) -> JsonValue:
         raise ValueError("nested too deeply") from None
 
 
+def has_more_values(body: bytes, most: int) -> bool:
+    """Return whether a JSON body holds more values than a number, see :func:`number_of_values`."""
+    # What may be within texts is counted first: that costs next to nothing, and suffices for most bodies.
+    return _marks(body) > most and number_of_values(body, most) > most
+
+
+def number_of_values(body: bytes, most: int = MAX_VALUES) -> int:
+    """Return how many values a JSON body holds at most, without decoding it: commas and brackets outside of texts.
+
+    :param most: from this number on, it need not be exact.
+    """
+    if b"\\" in body:
+        body = body.replace(b"\\\\", b"").replace(b'\\"', b"")
+    quotes = body.count(b'"')
+    if quotes > 4 * most + 4:  # each value has a name at most, and each of the two is one text
+        return quotes // 4
+    return _marks(b"".join(body.split(b'"')[::2]))
+
+
+def _marks(body: bytes) -> int:
+    return body.count(b",") + body.count(b"[") + body.count(b"{")
+
+
 def _refuse(number: str) -> NoReturn:
     raise ValueError(f"{number[:20]} is not a number that JSON can hold")
 
 
 def _finite(number: str) -> float:
-    value = float(number)
+    value = math.inf if len(number) > _LONGEST_NUMBER else float(number)
     return value if math.isfinite(value) else _refuse(number)
 
 
 def _whole(number: str) -> int | float:
     """Return a whole number; one of more than 64 bits as a float, as most languages read it."""
-    value = int(number)
+    value = int(number) if len(number) <= _LONGEST_NUMBER else 2**64
     return value if -(2**63) <= value < 2**64 else _finite(number)
 
 
@@ -51,9 +96,14 @@ _DECODER = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite, parse_i
 def _storable(value: JsonValue) -> JsonValue:
     """Return a decoded value with the replacement character for each that cannot be stored."""
     if isinstance(value, str):
-        return UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", value)
+        return "".join(_storable_parts(value))
     if isinstance(value, list):
         return [_storable(part) for part in value]
     if isinstance(value, dict):
-        return {UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", name): _storable(part) for name, part in value.items()}
+        return {"".join(_storable_parts(name)): _storable(part) for name, part in value.items()}
     return value
+
+
+def _storable_parts(text: str) -> Iterator[str]:
+    for start in range(0, len(text), _AT_ONCE):
+        yield UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text[start : start + _AT_ONCE])

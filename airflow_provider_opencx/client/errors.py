@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from pydantic import JsonValue
+
 from airflow_provider_opencx.client import decoding
 from airflow_provider_opencx.client.operation import OTHER_REQUEST, Operation, Request, Response
 from airflow_provider_opencx.client.retry_after import RetryAfter
@@ -30,6 +32,11 @@ from airflow_provider_opencx.exceptions import (
 from airflow_provider_opencx.visible_text import in_quotes
 
 _MAX_QUOTED = 300
+
+_LONGEST_ERROR = 1024 * 1024
+"""Bytes of the body of an error response; what is longer is not the service's own, and not read."""
+
+_MOST_VALUES = 10_000
 
 
 def error_of(request: Request, response: Response) -> OpenCXAPIError:
@@ -58,12 +65,19 @@ def is_refused_by_service(response: Response) -> bool:
 
 def is_from_service(response: Response) -> bool:
     """Return whether an error response is the service's own: a JSON object whose ``statusCode`` is the status."""
-    try:
-        decoded = decoding.decode(response.body)
-    except ValueError:
-        return False
-    status_code = decoded.get("statusCode") if isinstance(decoded, dict) else None
+    status_code = _error_body(response).get("statusCode")
     return type(status_code) is int and status_code == response.status_code
+
+
+def _error_body(response: Response) -> dict[str, JsonValue]:
+    """Return the body of an error response; an empty one where it is not a JSON object."""
+    if len(response.body) > _LONGEST_ERROR:
+        return {}
+    try:
+        decoded = decoding.decode(response.body, _MOST_VALUES)
+    except ValueError:
+        return {}
+    return decoded if isinstance(decoded, dict) else {}
 
 
 def permanent(error: OpenCXAPIError, reason: str) -> OpenCXAPIError:
@@ -108,11 +122,8 @@ def _retryable_error_of(request: Request, response: Response) -> OpenCXAPIError:
 
 def message_of(response: Response) -> str:
     """Return the message of an error body; an empty text for a body without one, such as a proxy's HTML."""
-    try:
-        decoded = decoding.decode(response.body)
-    except ValueError:
-        return ""
-    message = decoded.get("message") or decoded.get("error") if isinstance(decoded, dict) else None
+    body = _error_body(response)
+    message = body.get("message") or body.get("error")
     if isinstance(message, list):
         message = "; ".join(str(part) for part in message[:_MAX_QUOTED])
     text = message if isinstance(message, str) else ""

@@ -20,10 +20,10 @@ Method: TypeAlias = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 Confidence: TypeAlias = Literal["confirmed", "inferred"]
 """How sure an operation is: on a page of the vendor's documentation, or inferred from other sources."""
 
+_LONGEST_PATH = 200
+
 OTHER_REQUEST = "request"
 """The id, and so the label of the metrics, of every request that is not for an operation of this package."""
-
-_LONGEST_PATH = 300
 
 
 @dataclass(frozen=True)
@@ -151,13 +151,14 @@ class Response:
         """Return the decoded body, as :meth:`json` does; the error does not name the request."""
         try:
             return decoding.decode(self.body)
+        except decoding.TooManyValuesError as error:
+            raise self._not_read(f"a body of {error}, which was not read") from None
         except ValueError:
-            raise self.not_json() from None
+            raise self._not_read("a body that is not JSON (is it from a proxy?)") from None
 
-    def not_json(self) -> OpenCXResponseError:
-        """Return the error that says that the body is not JSON."""
+    def _not_read(self, body: str) -> OpenCXResponseError:
         return OpenCXResponseError(
-            f"the service returned {self.status_code} with a body that is not JSON (is it from a proxy?).",
+            f"the service returned {self.status_code} with {body}.",
             status_code=self.status_code,
             request_id=self.request_id,
         )

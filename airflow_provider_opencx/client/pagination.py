@@ -1,13 +1,18 @@
-"""Reads lists: a plain array, or pages with a cursor, followed to their end within limits."""
+"""Reads lists: a plain array, or pages with a cursor, followed to their end within limits.
+
+An item that cannot be read does not hold up the others.
+"""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from pydantic import JsonValue
 
+from airflow_provider_opencx.client import decoding
 from airflow_provider_opencx.client.errors import checked
 from airflow_provider_opencx.client.operation import Request, Response
 from airflow_provider_opencx.exceptions import OpenCXResponseError
@@ -18,25 +23,69 @@ if TYPE_CHECKING:
 MAX_PAGES = 1000
 """Pages after which a list is taken for one that does not end."""
 
+MAX_EMPTY_PAGES = 10
+"""Pages in a row without an item after which a list is taken for one that does not end."""
+
 MAX_LIST_BYTES = 128 * 1024 * 1024
 """Bytes of all pages together after which a list is taken for one that does not end."""
+
+MAX_LIST_SECONDS = 900.0
+"""Seconds after which a list that still has pages is taken for one that does not end."""
+
+MOST_NAMED = 10
+"""Items that cannot be read, of which a list says what is wrong with them."""
 
 _LONGEST_CURSOR = 2000
 
 _Item = TypeVar("_Item")
 
 
-def list_items(client: OpenCXClient, request: Request, read: Callable[[JsonValue], _Item]) -> list[_Item]:
+class Listed(list[_Item]):
+    """The items of a list that can be read.
+
+    :param read: parses an item; raises ``OpenCXResponseError`` for what is not one.
+    """
+
+    def __init__(self, read: Callable[[JsonValue], _Item]) -> None:
+        super().__init__()
+        self._read = read
+        self._number = 0
+        self.unreadable = 0
+        """How many items could not be read."""
+        self.problems: list[str] = []
+        """What is wrong with the first :data:`MOST_NAMED` of them."""
+
+    def checked(self) -> Self:
+        """Return the list; raises ``OpenCXResponseError`` if there are items, and none of them can be read."""
+        if self.unreadable and not self:
+            raise OpenCXResponseError(f"nothing in the service's list can be read: {self.problems[0]}")
+        return self
+
+    def read(self, page: list[JsonValue]) -> None:
+        """Add the items of a page."""
+        for item in page:
+            self._number += 1
+            try:
+                self.append(self._read(item))
+            except OpenCXResponseError as error:
+                self.unreadable += 1
+                if len(self.problems) < MOST_NAMED:
+                    self.problems.append(f"item {self._number} of the list: {error}")
+
+
+def list_items(client: OpenCXClient, request: Request, read: Callable[[JsonValue], _Item]) -> Listed[_Item]:
     """Return all items of a list, followed through every page where the service sends pages.
 
     :param client: sends the requests.
     :param request: the request for the first page.
     :param read: parses each item; raises ``OpenCXResponseError`` for what is not one.
-    :raises OpenCXResponseError: if a page cannot be read, or the list does not end.
+    :raises OpenCXResponseError: if a page cannot be read, or the list does not end. A list that is too large is taken
+        for one that does not.
     """
-    items: list[_Item] = []
+    items = Listed(read)
     seen: set[str] = set()
-    received = 0
+    received = values = empty = 0
+    started = time.monotonic()
     for _ in range(MAX_PAGES):
         response = client.send(request)
         with response.named():
@@ -44,9 +93,17 @@ def list_items(client: OpenCXClient, request: Request, read: Callable[[JsonValue
             if received > MAX_LIST_BYTES:
                 raise OpenCXResponseError(f"the service's list does not end: over {MAX_LIST_BYTES >> 20} MiB.")
             page, cursor = _page(response)
-            items += map(read, page)
+            items.read(page)
             if cursor is None:
-                return items
+                return items.checked()
+            values += decoding.number_of_values(response.body)
+            if values > decoding.MAX_VALUES:
+                raise OpenCXResponseError(f"the service's list does not end: over {decoding.MAX_VALUES:,} values.")
+            empty = 0 if page else empty + 1
+            if empty == MAX_EMPTY_PAGES:
+                raise OpenCXResponseError(f"the service's list does not end: {empty} pages in a row are empty.")
+            if time.monotonic() - started > MAX_LIST_SECONDS:
+                raise OpenCXResponseError(f"the service's list does not end: over {MAX_LIST_SECONDS:.0f} s.")
             if cursor in seen:
                 raise OpenCXResponseError("the service's list does not end: it repeats a cursor.")
         seen.add(cursor)
@@ -54,7 +111,7 @@ def list_items(client: OpenCXClient, request: Request, read: Callable[[JsonValue
     raise OpenCXResponseError(f"{request}: the service's list does not end: over {MAX_PAGES} pages.")
 
 
-def first_page(client: OpenCXClient, request: Request, read: Callable[[JsonValue], _Item]) -> list[_Item]:
+def first_page(client: OpenCXClient, request: Request) -> list[JsonValue]:
     """Return the items of the first page of a list, asked for once: a refusal is raised as it is, and not read again.
 
     :raises OpenCXAPIError: if the status is not a 2xx.
@@ -62,7 +119,7 @@ def first_page(client: OpenCXClient, request: Request, read: Callable[[JsonValue
     """
     response = checked(request, client.send_unchecked(request))
     with response.named():
-        return [*map(read, _page(response)[0])]
+        return _page(response)[0]
 
 
 def _page(response: Response) -> tuple[list[JsonValue], str | None]:

@@ -58,7 +58,10 @@ def _apply(progress: Progress, index: int) -> None:
     """Settle one plan that is not a create, or send its update."""
     plan = progress.plan_of(index)
     if isinstance(plan, Refuse):
-        progress.settle(index, plan.error)
+        if plan.error.is_permanent:
+            progress.settle(index, plan.error)
+        else:
+            progress.postpone(index, plan.error)
     elif isinstance(plan, Update):
         try:
             declared = progress.declared_of(index)

@@ -19,7 +19,7 @@ from airflow_provider_opencx.exceptions import (
 )
 from airflow_provider_opencx.intents import Intent, IntentStore
 from airflow_provider_opencx.phone_agents.listing import LAGS_FOR, fresh, list_again, list_until
-from airflow_provider_opencx.phone_agents.plan import Create, PhoneAgents
+from airflow_provider_opencx.phone_agents.plan import Create, PhoneAgents, Refuse
 from airflow_provider_opencx.phone_agents.progress import CONFIRM_AFTER, Progress
 from airflow_provider_opencx.phone_agents.writes import (
     Outcome,
@@ -196,7 +196,10 @@ class CreateWriter:
     def _is_known(self, index: int) -> bool:
         """Return whether the result of a create is known: the agent is there, or was not created."""
         result = self._progress.result_of(index)
-        is_there = not isinstance(self._progress.plan_of(index), Create)
+        plan = self._progress.plan_of(index)
+        if isinstance(plan, Refuse) and not plan.error.is_permanent:
+            return False
+        is_there = not isinstance(plan, Create)
         return is_there or (result is not None and not isinstance(result, OpenCXUnknownOutcomeError))
 
 

@@ -18,9 +18,11 @@ from pydantic import JsonValue
 from airflow_provider_opencx.exceptions import (
     OpenCXArgumentError,
     OpenCXDriftError,
+    OpenCXError,
     OpenCXNearNameError,
     OpenCXPlanChangedError,
     OpenCXPlanRefusedError,
+    OpenCXResponseError,
 )
 from airflow_provider_opencx.phone_agents.names import NearNames, difference_of
 from airflow_provider_opencx.phone_agents.organization import Organization
@@ -106,9 +108,14 @@ class Step:
         :param approved: the plan that somebody has approved, as JSON; ``None`` if nobody was asked.
         """
         step = _step(self.spec, agents, self.allow_near_name)
-        if approved is None or step.is_approved_by(_entries(approved).get(self.spec.agent_name)):
+        if approved is None or step.is_unreadable or step.is_approved_by(_entries(approved).get(self.spec.agent_name)):
             return step.plan
         return Refuse(_not_approved("Nothing was sent for it", [step], [self.spec.agent_name]))
+
+    @property
+    def is_unreadable(self) -> bool:
+        """Whether there is no plan because something cannot be read; another try may be able to."""
+        return isinstance(self.plan, Refuse) and not self.plan.error.is_permanent
 
     @property
     def drift(self) -> tuple[str, ...]:
@@ -159,6 +166,11 @@ class FleetPlan:
         return sum(isinstance(step.plan, Refuse) for step in self.steps)
 
     @property
+    def refusals(self) -> list[OpenCXError]:
+        """Why agents cannot be as declared, those left out of which another try may be able to read what it needs."""
+        return [step.plan.error for step in self.steps if isinstance(step.plan, Refuse) and not step.is_unreadable]
+
+    @property
     def summary(self) -> str:
         """The plan in a sentence."""
         actions = Counter(step.action for step in self.steps)
@@ -198,6 +210,7 @@ class FleetPlan:
         """Check that every agent is as declared.
 
         :raises OpenCXDriftError: naming each agent that is not, and the fields.
+        :raises OpenCXResponseError: if of some that cannot be told, because something cannot be read.
         """
         drift = {step.spec.agent_name: step for step in self.steps if step.drift}
         if drift:
@@ -207,6 +220,9 @@ class FleetPlan:
                 " the values; OpenCXSyncPhoneAgentsOperator brings the agents to the declarations.",
                 changes={name: step.drift for name, step in drift.items()},
             )
+        unknown = [str(step.plan.error) for step in self.steps if isinstance(step.plan, Refuse) and step.is_unreadable]
+        if unknown:
+            raise OpenCXResponseError(listed(unknown, _MOST_NAMED, separator=" ", more=" {} more cannot be read."))
 
     def check(self, approved: Mapping[str, JsonValue] | None = None) -> None:
         """Check that the plan may be applied, before the first write.
@@ -216,7 +232,7 @@ class FleetPlan:
         :raises OpenCXPlanChangedError: if something else is to be done than what was approved. What an earlier try has
             done already may be missing.
         """
-        refusals = [step.plan.error for step in self.steps if isinstance(step.plan, Refuse)]
+        refusals = self.refusals
         if refusals:
             ids = [agent_id for error in refusals for agent_id in getattr(error, "agent_ids", [])]
             reasons = listed([*map(str, refusals)], _MOST_NAMED, separator=" ", more=" {} more are in the log.")
@@ -245,7 +261,11 @@ class FleetPlan:
                 " new Dag run, and have its plan approved.",
                 agent_ids=sorted(strangers),
             )
-        changed = [step for step in self.steps if not step.is_approved_by(approved.get(step.spec.agent_name))]
+        changed = [
+            step
+            for step in self.steps
+            if not (step.is_unreadable or step.is_approved_by(approved.get(step.spec.agent_name)))
+        ]
         names = [step.spec.agent_name for step in changed]
         names += approved.keys() - {step.spec.agent_name for step in self.steps}
         if names:

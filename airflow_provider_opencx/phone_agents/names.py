@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from typing import Generic, TypeVar
 
+from airflow_provider_opencx.composition import normalized
 from airflow_provider_opencx.resources.phone_agents import normalize_name
 from airflow_provider_opencx.text import is_invisible, listed, without_invisible
 
@@ -20,6 +21,7 @@ USUAL_LENGTHS = (50, 60, 63, 64, 80, 100, 120, 128, 150, 160, 191, 200, 250, 254
 """Characters after which databases and forms cut a name."""
 
 _LONGEST_COMPARED = 1000
+_LONGEST_TIDIED = 4000  # Python refuses the escape of a character whose number is longer
 _MOST_ESCAPES = 3
 _MOST_BLANKS = 8
 _QUOTES = {
@@ -53,7 +55,7 @@ def _with_plain_dashes(name: str) -> str:
 
 
 def _in_one_case(name: str) -> str:
-    return unicodedata.normalize("NFC", name.casefold())
+    return normalized(name.casefold())
 
 
 def _with_single_blanks(name: str) -> str:
@@ -64,7 +66,7 @@ _STEPS: Mapping[str, Callable[[str], str]] = {
     "HTML escapes": _without_escapes,
     "the quotes": _with_plain_quotes,
     "the dash": _with_plain_dashes,
-    "the spelling of characters (NFKC)": partial(unicodedata.normalize, "NFKC"),
+    "the spelling of characters (NFKC)": partial(normalized, form="NFKC"),
     "invisible characters": without_invisible,
     "letter case": _in_one_case,
     "blanks": _with_single_blanks,
@@ -85,9 +87,10 @@ def _form(name: str, steps: Collection[str], rounds: int = 1) -> str:
 def tidied(name: str) -> str:
     """Return the form in which a name and what a service makes of it are the same.
 
-    HTML escapes are undone, blanks in a row are one, compatible characters of Unicode (NFKC) are the same.
+    HTML escapes are undone, blanks in a row are one, compatible characters of Unicode (NFKC) are the same. A name of
+    more than 4,000 characters stays as it is.
     """
-    return _form(name, _STEPS_OF_SERVICES)
+    return name if len(name) > _LONGEST_TIDIED else _form(name, _STEPS_OF_SERVICES)
 
 
 def near_form(name: str) -> str:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from pydantic import JsonValue
 
+from airflow_provider_opencx.client.pagination import Listed
 from airflow_provider_opencx.exceptions import (
     OpenCXAgentExistsError,
     OpenCXAgentNotFoundError,
@@ -23,6 +24,7 @@ from airflow_provider_opencx.exceptions import (
     OpenCXError,
     OpenCXNearNameError,
     OpenCXPlanRefusedError,
+    OpenCXResponseError,
 )
 from airflow_provider_opencx.phone_agents.names import NearNames, difference_of, tidied
 from airflow_provider_opencx.phone_agents.text_changes import common_ends
@@ -44,6 +46,8 @@ _MOST_SHOWN = 80
 _AROUND = 30
 _MOST_NEAR = 3
 _MOST_DIFFERENCES = 20
+_MOST_UNREADABLE = 3
+_LONGEST_NUMBER = 100
 _TELEPHONE_NUMBER = re.compile(r"\+?(?!0+\Z)[0-9]{7,15}")
 
 IfExists: TypeAlias = Literal["adopt", "fail"]
@@ -57,11 +61,19 @@ class PhoneAgents:
     :param agents: the agents, as listed.
     :param listed_at: when their list was asked for, by ``time.monotonic()``; by default now. What was written later may
         be missing.
+    :param unreadable: what is wrong with items of the list that cannot be read; by default what the list says.
 
     Where a list shows an agent twice, the newer state counts, see :func:`.resources.phone_agents.list_phone_agents`.
     """
 
-    def __init__(self, agents: Iterable[PhoneAgent], listed_at: float | None = None) -> None:
+    def __init__(
+        self,
+        agents: Iterable[PhoneAgent],
+        listed_at: float | None = None,
+        unreadable: Sequence[str] | None = None,
+    ) -> None:
+        listed = agents.problems if isinstance(agents, Listed) else ()
+        self.unreadable = tuple(listed if unreadable is None else unreadable)
         self.listed_at = time.monotonic() if listed_at is None else listed_at
         self._by_id = {agent.id: agent for agent in agents}
         self._by_name: dict[str, list[PhoneAgent]] = {}
@@ -115,7 +127,16 @@ class PhoneAgents:
     def with_those_of(self, earlier: PhoneAgents) -> PhoneAgents:
         """Return this list, and the agents that an earlier read shows and this one does not."""
         missing = [agent for agent in earlier if agent.id not in self._by_id]
-        return PhoneAgents([*self, *missing], self.listed_at) if missing else self
+        unreadable = tuple(dict.fromkeys((*self.unreadable, *earlier.unreadable)))
+        if not missing and unreadable == self.unreadable:
+            return self
+        return PhoneAgents([*self, *missing], self.listed_at, unreadable)
+
+    @cached_property
+    def of_unknown_name(self) -> Sequence[str]:
+        """What is listed and may have any name: items that cannot be read, and agents whose names cannot be."""
+        nameless = (agent for agent in self if "name" in agent.unreadable)
+        return [*self.unreadable, *(f"{agent.label}: {agent.unreadable['name']}" for agent in nameless)]
 
     @cached_property
     def language_is_text(self) -> bool:
@@ -127,7 +148,8 @@ class PhoneAgents:
 
 def has_number(agent: PhoneAgent) -> bool:
     """Return whether an agent has its phone number: 7 to 15 digits, not all of them zero, with spacing or without."""
-    return bool(agent.phone_number and _TELEPHONE_NUMBER.fullmatch(normalize_phone_number(agent.phone_number)))
+    number = agent.phone_number or ""
+    return len(number) <= _LONGEST_NUMBER and bool(_TELEPHONE_NUMBER.fullmatch(normalize_phone_number(number)))
 
 
 @dataclass(frozen=True)
@@ -250,6 +272,8 @@ def plan_create(
     agent = _the_agent_of(spec, agents, allow_near_name)
     if not isinstance(agent, PhoneAgent):
         return agent
+    if refusal := _refuse_unreadable({"type", *spec.declared_fields}, agent):
+        return refusal
     if if_exists == "fail":
         return Refuse(
             OpenCXAgentExistsError(
@@ -271,6 +295,8 @@ def plan_upsert(
     agent = _the_agent_of(spec, agents, allow_near_name)
     if not isinstance(agent, PhoneAgent):
         return agent
+    if refusal := _refuse_unreadable({"type"}, agent):
+        return refusal
     if "type" not in spec.declared_fields and (refusal := _refuse_another_type(spec, agent)):
         return refusal
     return plan_update(spec, agent, agents)
@@ -281,6 +307,8 @@ def plan_update(changes: PhoneAgentChanges, agent: PhoneAgent, agents: PhoneAgen
 
     :param agents: all agents, so that a new name does not make a second agent of that name.
     """
+    if refusal := _refuse_unreadable(changes.declared_fields, agent):
+        return refusal
     differences = tuple(filter(is_comparable, find_differences(changes, agent)))
     fields = {difference.field for difference in differences}
     if "model" in fields:
@@ -293,6 +321,8 @@ def plan_update(changes: PhoneAgentChanges, agent: PhoneAgent, agents: PhoneAgen
                 agent_ids=[agent.id, *(other.id for other in others)],
             )
         )
+    if "name" in fields and agents.of_unknown_name:
+        return _refuse_unknown_names(changes.name or "", agents)
     return Update(agent, changes.only(fields), differences) if differences else Unchanged(agent)
 
 
@@ -318,6 +348,11 @@ def agent_named(agents: PhoneAgents, name: str) -> PhoneAgent | None:
 def require_agent(agents: PhoneAgents, *, agent_id: str | None = None, agent_name: str | None = None) -> PhoneAgent:
     """Return the agent of an id or of a name; raises ``OpenCXAgentNotFoundError`` if there is none."""
     agent = pick_agent(agents, agent_id=agent_id, agent_name=agent_name)
+    if agent is None and (unreadable := agents.of_unknown_name if agent_id is None else agents.unreadable):
+        raise OpenCXResponseError(
+            f"Whether there is a {describe_selector(agent_id, agent_name)} cannot be told, because the list holds what"
+            f" cannot be read: {listed(unreadable, _MOST_UNREADABLE, separator='; ')}. Another try reads it again."
+        )
     if agent is None:
         near = [] if agent_name is None else agents.near(agent_name)
         hint = f" Did you mean {near_described(agent_name or '', near)}?" if near else ""
@@ -517,8 +552,27 @@ def _the_agent_of(spec: PhoneAgentSpec, agents: PhoneAgents, allow_near_name: bo
     named = agents.named(spec.agent_name)
     if named:
         return _refuse_several(spec.agent_name, named) or named[0]
+    if agents.of_unknown_name:
+        return _refuse_unknown_names(spec.agent_name, agents)
     near = agents.near(spec.agent_name)
     return Create(spec, tuple(near)) if allow_near_name or not near else _refuse_near_name(spec, near)
+
+
+def _refuse_unreadable(fields: Collection[str], agent: PhoneAgent) -> Refuse | None:
+    """Refuse to compare fields of an agent if one of them cannot be read; another try may read it."""
+    unreadable = next((field for field in agent.unreadable if field in fields), None)
+    return None if unreadable is None else Refuse(agent.not_readable(unreadable))
+
+
+def _refuse_unknown_names(name: str, agents: PhoneAgents) -> Refuse:
+    unreadable = listed(agents.of_unknown_name, _MOST_UNREADABLE, separator="; ")
+    return Refuse(
+        OpenCXResponseError(
+            f"Whether an agent is named {in_quotes(name)} cannot be told, because the list holds what cannot be read:"
+            f" {unreadable}. So no agent gets this name. Another try reads the list again; if this stays, correct or"
+            " delete that agent in the OpenCX dashboard."
+        )
+    )
 
 
 def _refuse_near_name(spec: PhoneAgentSpec, near: Sequence[PhoneAgent]) -> Refuse:

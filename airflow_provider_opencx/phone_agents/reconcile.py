@@ -27,6 +27,7 @@ from airflow_provider_opencx.exceptions import (
     OpenCXNameMismatchError,
     OpenCXPlanChangedError,
     OpenCXPlanRefusedError,
+    OpenCXResponseError,
 )
 from airflow_provider_opencx.intents import IntentStore
 from airflow_provider_opencx.phone_agents import apply, fleet
@@ -51,6 +52,7 @@ from airflow_provider_opencx.phone_agents.progress import Planned, Result
 from airflow_provider_opencx.phone_agents.secrets import check_no_secret
 from airflow_provider_opencx.phone_agents.writes import Outcome
 from airflow_provider_opencx.resources.phone_agents import PhoneAgent, PhoneAgentChanges, PhoneAgentSpec
+from airflow_provider_opencx.text import listed
 from airflow_provider_opencx.visible_text import in_quotes
 
 OnMismatch: TypeAlias = Literal["fail", "warn"]
@@ -66,6 +68,7 @@ FIND_NAME_AFTER: Sequence[float] = (5, 5)
 """Seconds before each further read of the list for an agent that is not expected to be new."""
 
 _MOST_REASONS = 20
+_MOST_NAMED = 200
 
 log = logging.getLogger(__name__)
 
@@ -190,7 +193,7 @@ def apply_fleet(
     :raises OpenCXFleetError: naming each agent that failed, after the others were written.
     """
     _check_on_mismatch(on_mismatch)
-    metrics.count_decision(Refuse.decision, plan.refused)
+    metrics.count_decision(Refuse.decision, len(plan.refusals))
     plan.check(approved)
     agents = _agents_now(client, plan, connection)
     planned = []
@@ -247,7 +250,7 @@ def _plan_update(changes: PhoneAgentChanges, agent_id: str | None, agent_name: s
             agent = pick_agent(agents, agent_name=changes.name)
         agent = agent or require_agent(agents, agent_id=agent_id, agent_name=agent_name)
         return plan_update(changes, agent, agents)
-    except OpenCXPlanRefusedError as refusal:
+    except (OpenCXPlanRefusedError, OpenCXResponseError) as refusal:
         return Refuse(refusal)
 
 
@@ -323,7 +326,6 @@ def _reasons(failures: Mapping[str, OpenCXError]) -> str:
     names_by_reason: dict[str, list[str]] = {}
     for name, error in failures.items():
         names_by_reason.setdefault(str(error), []).append(in_quotes(name))
-    return " ".join(
-        f"{', '.join(names)}: {reason}" if number < _MOST_REASONS else ", ".join(names)
-        for number, (reason, names) in enumerate(names_by_reason.items())
-    )
+    reasons = [f"{listed(names, _MOST_NAMED)}: {reason}" for reason, names in names_by_reason.items()]
+    others = [name for names in [*names_by_reason.values()][_MOST_REASONS:] for name in names]
+    return " ".join([*reasons[:_MOST_REASONS], listed(others, _MOST_NAMED)]).rstrip()

@@ -64,7 +64,7 @@ class Wait:
 
     Of the last poll, ``not_listed`` is who is not in the list, ``made_progress`` whether it has changed that or who has
     a number, and ``warnings`` what to log of it, each once: who has no agent of that name yet, with the names that
-    are near; and each value that stands for a number and is none.
+    are near; and each value that stands for a number and is none, or cannot be read.
     """
 
     def __init__(self, agent_id: object = None, agent_name: object = None) -> None:
@@ -78,6 +78,7 @@ class Wait:
         self._without_number = self._wanted
         self.not_listed: list[str] = []
         self._warned_of: set[str] = set()
+        self._warned_of_unreadable: set[str] = set()
         self._warned_of_missing: set[str] = set()
         self.made_progress = False
         self.warnings: list[str] = []
@@ -121,6 +122,14 @@ class Wait:
             f"{self.without_number} of {self} {are} still without a number: {_names(self._without_number)}{not_listed}."
         )
 
+    def will_warn_of_missing(self, poll: PhoneAgents | OpenCXError) -> bool:
+        """Return whether near names are looked for in a poll, which takes a while where there are many agents."""
+        return (
+            not self._by_id
+            and isinstance(poll, PhoneAgents)
+            and any(not poll.named(name) and name not in self._warned_of_missing for name in self._wanted)
+        )
+
     def evaluate(self, poll: PhoneAgents | OpenCXError, at: float) -> list[PhoneAgent] | None:
         """Return the agents, in the order given, if all have numbers; ``None`` if the wait goes on.
 
@@ -137,7 +146,8 @@ class Wait:
         found = {wanted: self._pick(poll, wanted) for wanted in dict.fromkeys(self._wanted)}
         self.not_listed = [wanted for wanted, agent in found.items() if agent is None]
         if self._by_id:
-            self._time_missing(self.not_listed, at)
+            # One that is missing may be an item that cannot be read.
+            self._time_missing([] if poll.unreadable else self.not_listed, at)
         else:
             self._warn_of_missing(poll)
         ready = {wanted: agent for wanted, agent in found.items() if agent is not None and has_number(agent)}
@@ -197,6 +207,8 @@ class Wait:
     def _warn_of(self, without_number: Iterable[PhoneAgent]) -> None:
         """Warn of each value that stands for a number and is none, such as "pending"."""
         for agent in without_number:
+            if problem := agent.unreadable.get("phone_number"):
+                self._warn_of_unreadable(agent, problem)
             value = in_quotes(agent.phone_number or "")
             if (agent.phone_number or "").strip() and value not in self._warned_of:
                 self._warned_of.add(value)
@@ -204,6 +216,11 @@ class Wait:
                     f"Phone agent {in_quotes(agent.name or '')} ({identifier(agent.id)}) has the phone_number"
                     f" {value}, which is not a telephone number. The wait goes on."
                 )
+
+    def _warn_of_unreadable(self, agent: PhoneAgent, problem: str) -> None:
+        if agent.id not in self._warned_of_unreadable:
+            self._warned_of_unreadable.add(agent.id)
+            self.warnings.append(f"The {agent.label} has a number that cannot be read ({problem}). The wait goes on.")
 
 
 def _once_more(missing: Missing | None, at: float) -> Missing:

@@ -38,6 +38,7 @@ from airflow_provider_opencx.resources.phone_agents import (
     PhoneAgentChanges,
     PhoneAgentSpec,
     create_phone_agent,
+    normalize_name,
     update_phone_agent,
 )
 from airflow_provider_opencx.visible_text import in_quotes
@@ -125,8 +126,7 @@ def _may_have_been_handled(error: OpenCXError) -> bool:
 
 
 def _check_name(spec: PhoneAgentSpec, agent: PhoneAgent) -> None:
-    mismatches = find_mismatches(spec, agent)
-    if agent.name is not None and any(mismatch.field == "name" for mismatch in mismatches):
+    if agent.name is not None and normalize_name(agent.name) != spec.agent_name:
         raise OpenCXNameMismatchError(
             f"OpenCX created {agent.label}, though the name {in_quotes(spec.agent_name)} was declared. Declare the"
             " name as OpenCX stores it: under another name the agent is not found again, and each run would create one"
@@ -316,7 +316,10 @@ class _Updated:
 def _agrees(listed: Outcome, returned: PhoneAgent | None) -> bool:
     """Return whether nothing is left to wait for: all is as declared, or differs as the response says as well."""
     return all(
-        returned is not None and returned.field(mismatch.field) == mismatch.actual for mismatch in listed.mismatches
+        returned is not None
+        and mismatch.field not in returned.unreadable
+        and returned.field(mismatch.field) == mismatch.actual
+        for mismatch in listed.mismatches
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, JsonValue, PrivateAttr, ValidationError
 
 from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXResponseError
 from airflow_provider_opencx.text import listed
@@ -66,7 +66,11 @@ class CheckedModel(BaseModel):
 
 
 class ResourceModel(CheckedModel):
-    """Base of what the service describes. Unknown fields are kept, in ``model_extra`` and in every dump."""
+    """Base of what the service describes. Unknown fields are kept, in ``model_extra`` and in every dump.
+
+    It is read as far as it can be: a field with a value that cannot be one of this field is left out, and named in
+    :attr:`unreadable`.
+    """
 
     model_config = ConfigDict(extra="allow", frozen=True, validate_by_name=True, validate_by_alias=True)
     __pydantic_extra__: dict[str, JsonValue]
@@ -74,22 +78,47 @@ class ResourceModel(CheckedModel):
     noun: ClassVar[str]
     """What error messages call one of these, with its article: ``a voice``."""
 
+    _unreadable: Mapping[str, str] = PrivateAttr(default={})
+
     @classmethod
     def from_response(cls, value: object) -> Self:
-        """Read one from a decoded JSON response.
+        """Read one from a decoded JSON response, as far as it can be read.
 
-        :raises OpenCXResponseError: if it is not one; the message names the fields, never their values.
+        :raises OpenCXResponseError: if it is not one: no object, or without a required field that can be read. The
+            message names the fields, never their values.
         """
+        if not isinstance(value, dict):
+            raise OpenCXResponseError(f"the service's response is not {cls.noun}: must be an object.")
         try:
             return cls.model_validate(value)
         except ValidationError as invalid:
-            raise OpenCXResponseError(
-                f"the service's response is not {cls.noun}: {describe_problems(invalid, cls)}."
-            ) from None
+            wrong = {str(problem.field[0]): str(problem) for problem in reversed(problems_of(invalid, cls))}
+        try:
+            read = cls.model_validate({name: each for name, each in value.items() if name not in wrong})
+        except ValidationError as invalid:
+            missing = {str(problem.field[0]): str(problem) for problem in problems_of(invalid, cls)}
+            problems = listed([*(missing | wrong).values()], _MOST_PROBLEMS, separator="; ", more="; and {} more")
+            raise OpenCXResponseError(f"the service's response is not {cls.noun}: {problems}.") from None
+        fields = {field.alias: name for name, field in cls.model_fields.items() if field.alias is not None}
+        read._unreadable = {fields.get(name, name): problem for name, problem in wrong.items()}
+        return read
+
+    @property
+    def unreadable(self) -> Mapping[str, str]:
+        """What is wrong with each field whose value cannot be read: name (Python spelling) to a sentence."""
+        return self._unreadable
 
     def as_dict(self) -> dict[str, JsonValue]:
-        """Return it as plain JSON with the API's field names: what operators and the sensor return."""
-        return self.model_dump(mode="json", by_alias=True)
+        """Return it as plain JSON with the API's field names: what operators and the sensor return.
+
+        A field that cannot be read is null. Where there is one, the key ``unreadable`` says what is wrong with each.
+        """
+        fields: dict[str, JsonValue] = self.model_dump(mode="json", by_alias=True)
+        if not self.unreadable:
+            return fields
+        aliases = {name: field.alias or name for name, field in type(self).model_fields.items()}
+        problems: dict[str, JsonValue] = {aliases.get(name, name): problem for name, problem in self.unreadable.items()}
+        return {**fields, **dict.fromkeys(problems), "unreadable": problems}
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ strict: what can be checked without the service is checked before anything is se
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self, get_args, get_origin
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self, TypeAlias, get_args, get_origin
 
 from pydantic import (
     AliasChoices,
@@ -31,12 +31,14 @@ from pydantic import (
 )
 
 from airflow_provider_opencx.client.operation import Operation, Request
-from airflow_provider_opencx.client.pagination import first_page, list_items
-from airflow_provider_opencx.exceptions import OpenCXArgumentError
+from airflow_provider_opencx.client.pagination import Listed, first_page, list_items
+from airflow_provider_opencx.composition import normalized
+from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXResponseError
 from airflow_provider_opencx.kinds import Kind
 from airflow_provider_opencx.phone_numbers import e164
 from airflow_provider_opencx.resources.languages import COMBINABLE_LANGUAGES, checked_code, language_codes
 from airflow_provider_opencx.resources.models import CheckedModel, ResourceModel
+from airflow_provider_opencx.resources.odd_items import warn_of_odd_items
 from airflow_provider_opencx.text import UNSTORABLE, is_rendered_list, without_invisible
 from airflow_provider_opencx.visible_text import identifier, in_quotes
 
@@ -117,6 +119,12 @@ _NOT_DECLARED = {
 
 _LONGEST_ID = 1000
 
+MAX_FIELDS = 200
+"""Fields of a declaration that are checked one by one."""
+
+MAX_WRONG_VALUES = 100
+"""Values in a field of any JSON that are found wrong one by one."""
+
 _RENDERED_LIST = (
     "must be a list, and is text that was one: a template gives text. Give the output of a task (task.output), or set"
     " render_template_as_native_obj=True in the Dag"
@@ -127,20 +135,26 @@ _INSTRUCTIONS = (
 )
 _HTTP_URL = TypeAdapter(HttpUrl)
 
+Texts: TypeAlias = Annotated[list[str], Field(fail_fast=True)]
+"""A list of texts; of a million wrong ones, the first is named."""
+
 
 def normalize_name(name: str) -> str:
     """Return the form of an agent's name in which two names are compared.
 
     White space at the ends and the Unicode composition make no difference: if they did, an agent whose name the service
-    normalized would not be found again, and would be created once more.
+    normalized would not be found again, and would be created once more. A name that no person would write, of more than
+    10,000 characters or more than 30 marks in a row, is compared as it is: see :func:`.composition.normalized`.
     """
-    return unicodedata.normalize("NFC", name).strip()
+    return normalized(name.strip())
 
 
 class PhoneAgent(ResourceModel):
     """A phone agent as the service describes it, in any generation; fields it did not send are ``None``.
 
-    Fields that this version does not know are kept, in ``model_extra`` and in every dump.
+    Fields that this version does not know are kept, in ``model_extra`` and in every dump. A field with a value that it
+    cannot have, such as a number in place of a name, is ``None`` (``language``: an empty list) and named in
+    ``unreadable``, with what is wrong; :meth:`field` raises an error for it.
     """
 
     noun: ClassVar[str] = "an agent"
@@ -151,7 +165,7 @@ class PhoneAgent(ResourceModel):
     phone_number: str | None = None
     name: str | None = None
     type: str | None = None
-    language: Annotated[list[str], BeforeValidator(language_codes)] = Field(default=[])
+    language: Annotated[Texts, BeforeValidator(language_codes)] = Field(default=[])
     accent: JsonValue = None
     handoff_phone_number: str | None = None
     speed: JsonValue = None
@@ -197,11 +211,24 @@ class PhoneAgent(ResourceModel):
         return f"phone agent {name} ({identifier(self.id)})"
 
     def field(self, name: str) -> JsonValue:
-        """Return the value of a field, in Python spelling or unknown to this version; ``None`` if not sent."""
+        """Return the value of a field, in Python spelling or unknown to this version; ``None`` if not sent.
+
+        :raises OpenCXResponseError: if the service sent one that cannot be read.
+        """
+        if name in self.unreadable:
+            raise self.not_readable(name)
         value: JsonValue = (
             getattr(self, name) if name in type(self).model_fields else (self.model_extra or {}).get(name)
         )
         return value
+
+    def not_readable(self, field: str) -> OpenCXResponseError:
+        """Return the error that a field which is asked for cannot be read."""
+        return OpenCXResponseError(
+            f"The {self.label} has a {identifier(field)} that cannot be read ({self.unreadable[field]}), so it cannot be"
+            " compared with the declared one. Another try reads it again; correct it in the OpenCX dashboard if it"
+            " stays."
+        )
 
 
 class PhoneAgentChanges(CheckedModel):
@@ -241,19 +268,19 @@ class PhoneAgentChanges(CheckedModel):
 
     name: str | None = None
     type: Literal["inbound", "outbound"] | None = None
-    language: list[str] | None = None
+    language: Texts | None = None
     voice_id: str | None = None
     first_message: str | None = None
-    instructions: list[str] | None = None
+    instructions: Texts | None = None
     handoff_phone_number: str | None = None
     use_org_knowledgebase: bool | None = None
-    action_ids: list[str] | None = Field(
+    action_ids: Texts | None = Field(
         default=None, validation_alias=AliasChoices("action_ids", "actionIds"), serialization_alias="actionIds"
     )
     accent: str | None = None
     speed: FiniteFloat | None = None
     interruptible: bool | None = None
-    data_collection_fields: list[str] | None = None
+    data_collection_fields: Texts | None = None
     data_collection_webhook_url: str | None = None
     model: str | None = None
     flow: JsonValue = None
@@ -362,6 +389,21 @@ class PhoneAgentChanges(CheckedModel):
             raise ValueError("must be a number")
         return speed
 
+    @field_validator("flow", "additional_fields", mode="before")
+    @classmethod
+    def _wrong_values_are_few(cls, value: object) -> object:
+        # Pydantic makes an error of each, which takes a kilobyte.
+        if (wrong := sum(1 for _ in islice(_no_json_values(value), MAX_WRONG_VALUES + 1))) > MAX_WRONG_VALUES:
+            raise ValueError(f"holds {wrong:,} values or more that JSON does not have")
+        return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fields_are_few(cls, fields: object) -> object:
+        if isinstance(fields, dict) and len(fields) > MAX_FIELDS:
+            raise ValueError(f"{len(fields):,} fields are declared, and there are {len(cls.model_fields)}")
+        return fields
+
     @model_validator(mode="after")
     def _can_be_sent_and_stored(self) -> Self:
         for field, value in self.declared_fields.items():
@@ -444,18 +486,22 @@ def _parts(annotation: object) -> Iterator[object]:
         yield annotation
 
 
-def list_phone_agents(client: OpenCXClient) -> list[PhoneAgent]:
+def list_phone_agents(client: OpenCXClient) -> Listed[PhoneAgent]:
     """List all agents: ``GET /phone``, followed through every page where the service sends pages (2024).
 
     An agent that is shown twice, because the list moved between two pages or repeats itself, is one agent, in its
-    newer state.
+    newer state. An agent is read as far as it can be, see :attr:`PhoneAgent.unreadable`; an item without an id that can
+    be read is not among the agents, and counted.
     """
     agents: dict[str, PhoneAgent] = {}
-    for agent in list_items(client, LIST_PHONE_AGENTS.request(), PhoneAgent.from_response):
+    items = list_items(client, LIST_PHONE_AGENTS.request(), PhoneAgent.from_response)
+    for agent in items:
         shown = agents.get(agent.id)
         if shown is None or not _is_newer(shown, agent):
             agents[agent.id] = agent
-    return list(agents.values())
+    items[:] = agents.values()
+    warn_of_odd_items(LIST_PHONE_AGENTS, items, lambda agent: agent.label)
+    return items
 
 
 def _is_newer(agent: PhoneAgent, other: PhoneAgent) -> bool:
@@ -490,7 +536,7 @@ def update_phone_agent(
 
 def ping(client: OpenCXClient) -> None:
     """Send one authenticated request that changes nothing: the first page of the list of agents."""
-    first_page(client, LIST_PHONE_AGENTS.request(), PhoneAgent.from_response)
+    first_page(client, LIST_PHONE_AGENTS.request())
 
 
 def _body(changes: PhoneAgentChanges, language_as_text: bool) -> JsonValue:
@@ -504,6 +550,20 @@ def _write(client: OpenCXClient, request: Request) -> PhoneAgent | None:
     response = client.send(request)
     with response.named():
         return PhoneAgent.from_response(response.decoded()) if response.body.strip() else None
+
+
+def _no_json_values(value: object) -> Iterator[object]:
+    """Return the values within a value that JSON does not have, each list or mapping looked at once."""
+    left, seen = [value], set[int]()
+    while left:
+        value = left.pop()
+        if isinstance(value, list | dict):
+            if id(value) not in seen:
+                seen.add(id(value))
+                left += value.values() if isinstance(value, dict) else value
+                yield from (name for name in value if isinstance(value, dict) and not isinstance(name, str))
+        elif not isinstance(value, str | int | float | None):
+            yield value
 
 
 def _unsendable(value: JsonValue) -> str | None:

@@ -9,6 +9,8 @@ from pydantic import JsonValue
 from airflow_provider_opencx.client.operation import Operation
 from airflow_provider_opencx.client.pagination import list_items
 from airflow_provider_opencx.resources.models import ResourceModel
+from airflow_provider_opencx.resources.odd_items import warn_of_odd_items
+from airflow_provider_opencx.visible_text import identifier
 
 if TYPE_CHECKING:
     from airflow_provider_opencx.client.client import OpenCXClient
@@ -37,5 +39,10 @@ class Voice(ResourceModel):
 
 
 def list_voices(client: OpenCXClient) -> list[Voice]:
-    """List the voices that can be given as ``voice_id``: ``GET /phone/voices``."""
-    return list_items(client, LIST_VOICES.request(), Voice.from_response)
+    """List the voices that can be given as ``voice_id``: ``GET /phone/voices``.
+
+    What cannot be read is left out: of a voice a field, see :attr:`Voice.unreadable`, of the list an item.
+    """
+    voices = list_items(client, LIST_VOICES.request(), Voice.from_response)
+    warn_of_odd_items(LIST_VOICES, voices, lambda voice: f"voice {identifier(voice.voice_id or '')}")
+    return voices

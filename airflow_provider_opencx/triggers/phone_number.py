@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow.providers.common.compat.sdk import XCOM_RETURN_KEY, XCom
@@ -17,6 +18,7 @@ from airflow_provider_opencx import metrics
 from airflow_provider_opencx.exceptions import OpenCXError, OpenCXPhoneNumberTimeoutError
 from airflow_provider_opencx.phone_agents.waiting import Wait, success
 from airflow_provider_opencx.triggers.polling import SharedPolls, Snapshot, waited_for
+from airflow_provider_opencx.triggers.threads import in_thread
 from airflow_provider_opencx.xcoms import xcoms_of
 
 if TYPE_CHECKING:
@@ -135,7 +137,9 @@ class OpenCXPhoneNumberTrigger(BaseTrigger):
                         snapshot = await polls.after(snapshot)
                     if snapshot.begun_at < self._made_at:
                         continue  # it may show an agent as it was before the task upstream changed it
-                    agents = wait.evaluate(snapshot.poll, snapshot.begun_at)
+                    evaluate = partial(wait.evaluate, snapshot.poll, snapshot.begun_at)
+                    takes_long = wait.will_warn_of_missing(snapshot.poll)
+                    agents = await in_thread(evaluate) if takes_long else evaluate()
                     for warning in wait.warnings:
                         log.warning(warning)
                     if agents is not None:

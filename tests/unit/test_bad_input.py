@@ -180,7 +180,8 @@ class TestDeclaration:
             ({"flow": nested(300)}, "flow"),
             ({"flow": nested(5000)}, "flow"),
             ({"speed": True}, "speed: must be a number"),
-            ({"action_ids": [None] * 1000}, "and 995 more"),
+            ({"action_ids": [None] * 1000}, "action_ids.0: must be text"),
+            ({"flow": [b""] * 50}, "and 45 more"),
         ],
     )
     def test_refuses_known_bad_value_by_name(self, fields: dict[str, object], says: str) -> None:
@@ -497,7 +498,9 @@ class TestResponse:
             with pytest.raises(OpenCXResponseError, match="its cursor cannot be read"):
                 outcome_of(list_phone_agents, [answer])
 
-    @pytest.mark.parametrize(("page", "says"), [(b"[]", "over 1000 pages"), (b"[%s]" % (b" " * 5000), "over 1 MiB")])
+    @pytest.mark.parametrize(
+        ("page", "says"), [(b'[{"id": "1"}]', "over 1000 pages"), (b'[{"id": "1"}%s]' % (b" " * 5000), "over 1 MiB")]
+    )
     def test_cuts_off_endless_pages(self, page: bytes, says: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(pagination, "MAX_LIST_BYTES", 1024 * 1024)
         answers = [

@@ -206,7 +206,11 @@ def test_retry_after_long_raises_at_once(
         (Respond(200, "[" * 100_000), OpenCXResponseError, "not JSON"),
         (Respond(200, '[{"id": "1", "speed": NaN}]'), OpenCXResponseError, "not JSON"),
         (Respond(200, "<html>"), OpenCXResponseError, "proxy"),
-        (Respond(200, [{"name": "no id"}]), OpenCXResponseError, "not an agent: id"),
+        (
+            Respond(200, [{"name": "no id"}]),
+            OpenCXResponseError,
+            "nothing in the service's list can be read: item 1 of the list: the service's response is not an agent: id",
+        ),
     ],
 )
 def test_client_error_says_what_to_do(

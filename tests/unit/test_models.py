@@ -111,7 +111,7 @@ def test_models_keep_unknown_fields_and_values() -> None:
     assert agent.as_dict()["phone_number"] is None
 
 
-@pytest.mark.parametrize("answer", [None, [], "text", {}, {"id": None}, {"id": 7}, {"id": "1", "phone_number": 5}])
+@pytest.mark.parametrize("answer", [None, [], "text", {}, {"id": None}, {"id": 7}, {"id": 5, "phone_number": 5}])
 def test_models_refuse_response_that_is_no_agent(answer: object) -> None:
     with pytest.raises(OpenCXResponseError, match="not an agent"):
         PhoneAgent.from_response(answer)

@@ -167,8 +167,3 @@ def test_agent_that_a_service_stored_otherwise_is_near(name: str, stores: Callab
 @given(NAMES, NAMES)
 def test_nearness_goes_both_ways(name: str, other: str) -> None:
     assert bool(agents(name).near(other)) == bool(agents(other).near(name))
-
-
-def test_long_names_cost_little() -> None:
-    name = "a" + "\N{COMBINING ACUTE ACCENT}" * 100_000
-    assert len(near_form(name)) <= 1000
