@@ -225,8 +225,8 @@ class PhoneAgent(ResourceModel):
     def not_readable(self, field: str) -> OpenCXResponseError:
         """Return the error that a field which is asked for cannot be read."""
         return OpenCXResponseError(
-            f"The {self.label} has a {identifier(field)} that cannot be read ({self.unreadable[field]}), so it cannot be"
-            " compared with the declared one. Another try reads it again; correct it in the OpenCX dashboard if it"
+            f"The {self.label} has a {identifier(field)} that cannot be read ({self.unreadable[field]}), so it cannot"
+            " be compared with the declared one. Another try reads it again; correct it in the OpenCX dashboard if it"
             " stays."
         )
 
