@@ -218,7 +218,9 @@ def receive_response(connection: socket.socket) -> bytes:
     while not (found := re.search(rb"content-length: ([0-9]+)\r\n.*?\r\n\r\n", received, re.DOTALL)) or len(
         received
     ) < found.end() + int(found[1]):
-        received += connection.recv(65536)
+        piece = connection.recv(65536)
+        assert piece, f"the connection was closed after {received!r}"
+        received += piece
     return received
 
 
