@@ -10,6 +10,8 @@ KNOWN: Mapping[str, str] = {
     "response of another request": "HTTP/1.1 keeps what follows a response, and takes it for the next one",
     "next request fails once": "what follows a response is no response",
     "exchange too slow": "headers, informational responses and trailers have no deadline together",
+    "example too slow": "the same, once for each request",
+    "connection or thread left": "the same: a trigger that has left does not end the thread that reads them",
     "memory": "a body is bounded after its decompression",
     "control character in attribute request_id": "a request id is taken as it is",
     "key in message": f"{_SPELLED}; what an agent is compared with is not masked",

@@ -60,6 +60,9 @@ LONGEST_SLEEP = 3600.0
 LONGEST_MESSAGE = 2000
 LONGEST_EVENT = 10_000
 
+MOST_FOLLOWING = 5
+"""Requests that follow an example until one of them has a response."""
+
 _SWALLOWED = re.compile(r"failed with (\w+)\. The triggerer's log")
 
 _sleep = time.sleep
@@ -252,7 +255,7 @@ class Probe:
         """Send one more request over the client: its response must be its own."""
         service.is_followed = True
         failure: OpenCXError | None = None
-        for _ in range(2):
+        for _ in range(MOST_FOLLOWING):
             try:
                 if example.then == "create":
                     created = create_phone_agent(client, PhoneAgentSpec.parse({"name": "own"}))
@@ -260,7 +263,8 @@ class Probe:
                 else:
                     ids = [agent.id for agent in list_phone_agents(client)]
             except OpenCXError as error:
-                failure = error
+                # On a busy machine, a sound response may be late.
+                failure = failure if "timed out" in str(error) else error
                 continue
             except Exception as error:
                 outcome.find(f"untyped error in the next request ({type(error).__name__})", repr(error))
@@ -270,7 +274,7 @@ class Probe:
             elif failure is not None:
                 outcome.find("next request fails once", failure)
             return
-        outcome.find("next request fails twice", failure)
+        outcome.find("next requests fail", failure)
 
     def _check_error(self, outcome: Outcome, error: OpenCXError) -> None:
         self._check_text(outcome, "message", str(error), LONGEST_MESSAGE)
