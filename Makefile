@@ -7,6 +7,8 @@
 # make screenshots   the pictures in docs/images, taken by the browser tests
 # make dist    the wheel and the sdist, checked
 # make faults  what becomes of agents when everything goes wrong: SEED=1 RUNS=300, or FIRST=17 RUNS=1 for run 17 again; COORDINATION=none without locks
+# make fuzz    responses that no service should send, against the client, the polls and the plans: SEED=1 SECONDS=600; REPRODUCE=file tries one again
+# make soak    polls without end, with odd responses among them: what grows? POLLS=20000 (some 15 minutes)
 # make audit   looks the pinned dependencies up among the known vulnerabilities (asks PyPI; not part of CI: an advisory should not break a build)
 # make bench   what waiting, fleets, imports and tasks cost, beside the HTTP provider; writes benchmarks/RESULTS.md (some 30 minutes; QUICK=1: 9, and writes nothing)
 # make bench-import   what importing the operators and the sensor costs
@@ -16,7 +18,7 @@ PYTHON ?= $(firstword $(foreach python,python3.11 python3.12 python3.13 python3,
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test ui check lint docs matrix screenshots dist faults audit format bench bench-import clean
+.PHONY: demo test ui check lint docs matrix screenshots dist faults fuzz soak audit format bench bench-import clean
 
 demo: $(INSTALLED)
 	$(BIN)/python dev/demo.py
@@ -57,6 +59,16 @@ COORDINATION ?= machine
 faults: $(INSTALLED)
 	cd dev && $(CURDIR)/$(BIN)/python -m fault_campaign --seed $(SEED) --runs $(RUNS) --first $(FIRST) \
 	  --coordination $(COORDINATION)
+
+SECONDS ?= 600
+REPRODUCE ?=
+fuzz: $(INSTALLED)
+	cd dev && $(CURDIR)/$(BIN)/python -m fuzz --seed $(SEED) --seconds $(SECONDS) \
+	  $(if $(REPRODUCE),--reproduce $(abspath $(REPRODUCE)))
+
+POLLS ?= 20000
+soak: $(INSTALLED)
+	cd dev && $(CURDIR)/$(BIN)/python soak.py --polls $(POLLS)
 
 audit: $(INSTALLED)
 	$(BIN)/uv tool run --from pip-audit==2.10.1 pip-audit --strict --requirement constraints.txt --no-deps --disable-pip
