@@ -14,6 +14,8 @@ KNOWN: Mapping[str, str] = {
     "connection or thread left": "the same: a trigger that has left does not end the thread that reads them",
     "memory": "a body is bounded after its decompression",
     "control character in attribute request_id": "a request id is taken as it is",
+    "control character in event": "the same",
+    "control character in log record of httpx": "httpx logs what follows a status as it is",
     "key in message": f"{_SPELLED}; what an agent is compared with is not masked",
     "key in repr of an error": _SPELLED,
     "key in traceback": _SPELLED,

@@ -12,9 +12,6 @@ from pathlib import Path
 TICK = 0.02
 """Seconds between two looks of the watchdog."""
 
-LEAST_CPU = 0.7
-"""The part of a pause that this process must have computed for: a busy machine makes pauses as well."""
-
 _STATUS = Path("/proc/self/status")
 
 
@@ -79,8 +76,8 @@ class Watchdog:
             nothing.wait(TICK)
             pause, computed = time.monotonic() - at - TICK, time.process_time() - computed
             with self._lock:
-                if computed > LEAST_CPU * pause:
-                    self._longest_pause = max(self._longest_pause, pause)
+                # What this process has not computed for is the pause of a busy machine.
+                self._longest_pause = max(self._longest_pause, min(pause, computed))
                 is_over = self._began is not None and time.monotonic() - self._began > self._seconds
                 self._has_abandoned = self._has_abandoned or is_over
             if is_over:

@@ -96,6 +96,9 @@ class Reply:
 
     def raw(self) -> bytes:
         """Return the whole response, before it is cut."""
+        return _raw(self)
+
+    def _put_together(self) -> bytes:
         body = self._body()
         head = [self._with_key(self.status_line), *(self._with_key(written([header])) for header in self.headers)]
         if self.framing == "length":
@@ -146,6 +149,10 @@ class Reply:
 
 
 @lru_cache(maxsize=4)
+def _raw(reply: Reply) -> bytes:
+    return reply._put_together()
+
+
 def _coded(entity: bytes, blanks: int, codings: tuple[Coding, ...]) -> bytes:
     body = entity + b" " * (blanks << 20)
     for coding in codings:
