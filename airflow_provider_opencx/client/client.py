@@ -82,8 +82,9 @@ class OpenCXClient:
         self._observer = observer
         self._policies = RetryPolicies(settings.max_retries, read_body)
         transport = Transport(_limiter_of(settings), tls_context(), proxy_for(httpx.URL(settings.base_url)))
+        self._transport = RetryTransport(transport)
         self._http = httpx.Client(
-            transport=RetryTransport(transport),
+            transport=self._transport,
             base_url=settings.base_url,
             headers={
                 "Authorization": f"Bearer {settings.api_key}",
@@ -136,7 +137,10 @@ class OpenCXClient:
         """
         with _typed_errors(request, self.settings):
             try:
-                response = self._http.send(self._built(request), stream=True)
+                built = self._built(request)
+                # Not the client's own send: it logs what the service wrote, and keeps its cookies.
+                response = self._transport.handle_request(built)
+                response.request = built
                 try:
                     read_body(response)
                 finally:

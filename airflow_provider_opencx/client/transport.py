@@ -28,9 +28,6 @@ from airflow_provider_opencx.client.retry_after import MAX_RETRY_AFTER, RetryAft
 KEEP_ALIVE = 50.0
 """Seconds for which an unused connection is kept: less than the 60 after which many a gateway or NAT forgets it."""
 
-KEEP_ALIVE_FOR_WRITES = 5.0
-"""Seconds for which it is kept for a request that must not be sent twice: whether it still works shows only then."""
-
 _MAX_CONNECTIONS = 20
 
 log = logging.getLogger(__name__)
@@ -75,7 +72,8 @@ class RequestContext:
         self._operation = request.operation.id
         self._label = request.over(connection)
         self._observer = observer
-        self._longest_idle = KEEP_ALIVE if self.is_repeatable else KEEP_ALIVE_FOR_WRITES
+        # Whether a kept connection still works, and holds no rest of an earlier response, shows only when it is used.
+        self._longest_idle = KEEP_ALIVE if self.is_repeatable else 0.0
         self._began: float | None = None
         self._attempts = 0
         self._retries = 0

@@ -39,6 +39,7 @@ LONGEST_POLL_INTERVAL = 3600.0
 
 
 _MOST_HINTS = 3
+_MOST_WARNINGS = 20
 _MOST_COMPARED = 200  # comparing with these names takes milliseconds, and a thousand waits may ask for it
 _LONGEST_COMPARED = 100
 
@@ -210,7 +211,8 @@ class Wait:
             if problem := agent.unreadable.get("phone_number"):
                 self._warn_of_unreadable(agent, problem)
             value = in_quotes(agent.phone_number or "")
-            if (agent.phone_number or "").strip() and value not in self._warned_of:
+            is_new = value not in self._warned_of and len(self._warned_of) < _MOST_WARNINGS
+            if (agent.phone_number or "").strip() and is_new:
                 self._warned_of.add(value)
                 self.warnings.append(
                     f"Phone agent {in_quotes(agent.name or '')} ({identifier(agent.id)}) has the phone_number"

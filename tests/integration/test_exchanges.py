@@ -16,7 +16,12 @@ from airflow_provider_opencx.resources.phone_agents import PhoneAgentSpec, creat
 from airflow_provider_opencx.sensors import phone_number
 from airflow_provider_opencx.sensors.phone_number import OpenCXPhoneNumberSensor
 from airflow_provider_opencx.simulator import Simulator
-from airflow_provider_opencx.simulator.faults.connections import ForgetIdleConnections, SlowBody, SlowResponse
+from airflow_provider_opencx.simulator.faults.connections import (
+    CloseBeforeHandling,
+    ForgetIdleConnections,
+    SlowBody,
+    SlowResponse,
+)
 from airflow_provider_opencx.simulator.faults.dribbles import (
     DribblingFault,
     EndlessGzipHeader,
@@ -136,30 +141,25 @@ class TestKeptConnection:
                 list_phone_agents(client)
         assert opencx_simulator.count("listPhoneAgents") == 3
 
-    def test_create_is_never_sent_again(self, opencx_simulator: Simulator) -> None:
-        with client_of(opencx_simulator, timeout=1) as client:
-            list_phone_agents(client)
-            opencx_simulator.fail("createPhoneAgent", ForgetIdleConnections(mode="close"))
-            with pytest.raises(OpenCXUnreachableError) as error:
-                create_phone_agent(client, SPEC)
-        assert error.value.request_sent
-        assert opencx_simulator.agents() == []
-
-    def test_create_does_not_use_one_that_was_idle(
-        self, opencx_simulator: Simulator, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(transport, "KEEP_ALIVE_FOR_WRITES", 0)
-        opencx_simulator.fail("createPhoneAgent", ForgetIdleConnections(mode="close"))
+    def test_create_uses_none(self, opencx_simulator: Simulator) -> None:
+        opencx_simulator.fail("createPhoneAgent", ForgetIdleConnections(mode="close"), times=None)
         with client_of(opencx_simulator, timeout=1) as client:
             list_phone_agents(client)
             create_phone_agent(client, SPEC)
         assert len(opencx_simulator.agents()) == 1
 
+    def test_create_that_fails_is_never_sent_again(self, opencx_simulator: Simulator) -> None:
+        opencx_simulator.fail("createPhoneAgent", CloseBeforeHandling())
+        with client_of(opencx_simulator, timeout=1) as client:
+            list_phone_agents(client)
+            with pytest.raises(OpenCXUnreachableError) as error:
+                create_phone_agent(client, SPEC)
+        assert error.value.request_sent
+        assert opencx_simulator.agents() == []
+
     def test_it_is_used_again(self, opencx_simulator: Simulator) -> None:
         with client_of(opencx_simulator) as client:
-            for _ in range(3):
-                list_phone_agents(client)
-            create_phone_agent(client, SPEC)
+            list_phone_agents(client)
             opencx_simulator.fail("listPhoneAgents", ForgetIdleConnections(mode="close"))
             list_phone_agents(client)
         assert opencx_simulator.faults_met().total() == 1
