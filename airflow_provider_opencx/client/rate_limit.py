@@ -34,13 +34,14 @@ from airflow_provider_opencx.client.coordination import (
     redis_client,
     redis_label,
 )
-from airflow_provider_opencx.visible_text import LONGEST, visible
+from airflow_provider_opencx.visible_text import visible
 
 RETRY_BUCKET_AFTER = 60.0
 """Seconds after which a shared bucket that could not be used is tried again."""
 
 # A second more than the service's minute: the service counts a request from its arrival.
 _WINDOW = int(Duration.MINUTE + Duration.SECOND)
+_LONGEST_REASON = 1000  # the path of a folder is in it
 
 _FALLING_BACK = (
     "The extra coordination does not limit requests for now: %s cannot be used. Falling back to a per-process limit;"
@@ -103,7 +104,7 @@ class _SharedLimiter(Limiter):
                         self._shared_in,
                         RETRY_BUCKET_AFTER,
                         type(error).__name__,
-                        visible(str(error), LONGEST),
+                        visible(str(error), _LONGEST_REASON),
                     )
                 self._bucket, self._fallback_until = None, time.monotonic() + RETRY_BUCKET_AFTER
                 return 0
