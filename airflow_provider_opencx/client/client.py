@@ -51,6 +51,7 @@ READ_AGAIN_AFTER = 5.0
 log = logging.getLogger(__name__)
 
 _CONNECT_TIMEOUT = 10.0
+_LONGEST_REASON = 300
 _KEEPALIVE_SECONDS = 900.0  # longer than a sensible poll interval, so that polling keeps its connection
 
 # The request provably did not reach the service.
@@ -255,7 +256,7 @@ def _typed_errors(request: Request, settings: ClientSettings) -> Generator[None]
             ) from None
         reason = type(error).__name__ if isinstance(error, httpx.LocalProtocolError) else _reason(error)
         # A response that is not HTTP is quoted, and may repeat the request.
-        reason = reason.replace(settings.api_key, "***")
+        reason = shortened(reason.replace(settings.api_key, "***"), _LONGEST_REASON)
         raise OpenCXUnreachableError(
             f"{sent}: no response from {settings.base_url}: {reason}. Check the network and the Base URL;"
             " another try may succeed.",
