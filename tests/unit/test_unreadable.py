@@ -189,7 +189,7 @@ def test_name_that_can_be_read_again_frees_the_create() -> None:
     assert isinstance(plan_upsert(PhoneAgentSpec(name="odd"), good.with_those_of(odd)), Unchanged)
 
 
-def test_fleet_applies_the_others_and_retries() -> None:
+def test_fleet_applies_the_others_and_retries(caplog: pytest.LogCaptureFixture) -> None:
     service = Service({**ODD, "handoff_phone_number": 5}, GOOD)
     specs = [
         PhoneAgentSpec(name="odd", handoff_phone_number="+14155550100"),
@@ -201,6 +201,7 @@ def test_fleet_applies_the_others_and_retries() -> None:
     with pytest.raises(OpenCXFleetError, match="1 of 3 agents are not as declared; the others are") as error:
         reconcile.apply_fleet(service.client, plan)
     assert [*error.value.failures] == ["odd"]
+    assert "Nothing was sent for an agent of the fleet: The phone agent 'odd' (2) has a handoff_pho" in caplog.text
     assert not error.value.is_permanent
     assert [body["name"] for sent, body in service.writes if sent.startswith("POST")] == ["new"]
     assert len(service.writes) == 2
