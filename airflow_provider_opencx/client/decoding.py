@@ -95,7 +95,12 @@ def _whole(number: str) -> int | float:
     return value if -(2**63) <= value < 2**64 else _finite(number)
 
 
-_DECODER = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite, parse_int=_whole)
+def _mapping(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
+    # Other threads run when a function of Python is called, and not within those of C that decode.
+    return dict(pairs)
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite, parse_int=_whole, object_pairs_hook=_mapping)
 
 
 def _storable(value: JsonValue) -> JsonValue:
