@@ -205,7 +205,11 @@ class OpenCXServerError(OpenCXAPIError):
 
 
 class OpenCXResponseError(OpenCXAPIError):
-    """A successful status with a body that cannot be read: not JSON, not the expected object, or far too large."""
+    """A successful status with a body that cannot be read: not JSON, not the expected object, or far too large.
+
+    Also where one agent of a list cannot be read in full, and just this is asked for: a declared field of it; or
+    whether there is an agent of a name, while an item of the list may be this agent.
+    """
 
 
 class OpenCXUnreachableError(OpenCXError):

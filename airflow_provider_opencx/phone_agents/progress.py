@@ -210,7 +210,10 @@ class _Report:
     def failed(self, plan: Plan, error: OpenCXError) -> None:
         """Report an agent that could not be written; of a single one, Airflow logs the error that is raised."""
         metrics.count_decision("refused" if isinstance(plan, Refuse) else "failed")
-        if self._writes > 1:
+        if isinstance(plan, Refuse):
+            if self._agents > 1:
+                log.warning("Nothing was sent for an agent of the fleet: %s", error)
+        elif self._writes > 1:
             log.warning("%s%s failed: %s", self._progress(), plan, error)
 
     def _progress(self) -> str:

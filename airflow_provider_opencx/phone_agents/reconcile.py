@@ -322,10 +322,13 @@ def _fleet_error(failures: Mapping[str, OpenCXError], declared: int) -> OpenCXFl
 
 
 def _reasons(failures: Mapping[str, OpenCXError]) -> str:
-    """Return why agents failed, each reason once, with the names of those that it is about."""
+    """Return why agents failed, each reason once, with the names of those that it is about, as far as that is short."""
     names_by_reason: dict[str, list[str]] = {}
     for name, error in failures.items():
         names_by_reason.setdefault(str(error), []).append(in_quotes(name))
-    reasons = [f"{listed(names, _MOST_NAMED)}: {reason}" for reason, names in names_by_reason.items()]
+    texts, named = [], 0
+    for reason, names in [*names_by_reason.items()][:_MOST_REASONS]:
+        texts.append(f"{listed(names, max(1, _MOST_NAMED - named))}: {reason}")
+        named += len(names)
     others = [name for names in [*names_by_reason.values()][_MOST_REASONS:] for name in names]
-    return " ".join([*reasons[:_MOST_REASONS], listed(others, _MOST_NAMED)]).rstrip()
+    return " ".join([*texts, listed(others, max(1, _MOST_NAMED - named))]).rstrip()

@@ -25,6 +25,7 @@ _MESSAGES = {
     "float_type": "must be a number",
     "float_parsing": "must be a number",
     "finite_number": "must be a finite number",
+    "recursion_loop": "is nested too deeply",
 }
 """What is said instead of Pydantic's own messages, by the type of its error."""
 

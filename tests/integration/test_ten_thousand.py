@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_opencx.client import network
+from airflow_provider_opencx.phone_agents.plan import PhoneAgents
 from airflow_provider_opencx.resources.phone_agents import PhoneAgent
 from airflow_provider_opencx.simulator import Simulator
 from airflow_provider_opencx.triggers.phone_number import OpenCXPhoneNumberTrigger
@@ -77,6 +78,21 @@ def test_trigger_reads_list_outside_event_loop(simulator: Simulator, monkeypatch
     simulator.add_agent("a")
     assert asyncio.run(fired(OpenCXPhoneNumberTrigger("opencx_default", agent_name="a")))["status"] == "success"
     [thread] = read_in
+    assert thread is not threading.current_thread()
+
+
+def test_trigger_looks_for_near_names_outside_event_loop(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    near, looked_in = PhoneAgents.near, set()
+
+    def noted(agents: PhoneAgents, name: str) -> list[PhoneAgent]:
+        looked_in.add(threading.current_thread())
+        simulator.add_agent(name, phone_number="+15550000001")
+        return near(agents, name)
+
+    monkeypatch.setattr(PhoneAgents, "near", noted)
+    trigger = OpenCXPhoneNumberTrigger("opencx_default", agent_name="a", poll_interval=0.1)
+    assert asyncio.run(fired(trigger))["status"] == "success"
+    [thread] = looked_in
     assert thread is not threading.current_thread()
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
 import time
 import tracemalloc
 import unicodedata
@@ -13,11 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_opencx.client import decoding, pagination
+from airflow_provider_opencx.client.client import OpenCXClient
 from airflow_provider_opencx.client.decoding import MAX_VALUES, decode, number_of_values
 from airflow_provider_opencx.client.errors import error_of, is_from_service
 from airflow_provider_opencx.client.operation import Request, Response, other_request
+from airflow_provider_opencx.client.settings import ClientSettings
 from airflow_provider_opencx.composition import LONGEST_NORMALIZED, MOST_MARKS, normalized
-from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXResponseError, OpenCXServerError
+from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXError, OpenCXResponseError, OpenCXServerError
 from airflow_provider_opencx.phone_agents import reconcile
 from airflow_provider_opencx.phone_agents.names import near_form, tidied
 from airflow_provider_opencx.resources.phone_agents import (
@@ -67,7 +71,7 @@ TOO_MANY = {
 
 @pytest.mark.parametrize("body", TOO_MANY.values(), ids=TOO_MANY)
 def test_json_of_too_many_values_is_not_decoded(body: bytes) -> None:
-    with pytest.raises(ValueError, match=r"over 1,000,000 values|nested"):
+    with pytest.raises(ValueError, match=r"over 750,000 values|Extra data"):
         decode(body)
     assert peak_of(lambda: decode(body)) < 3 * len(body) + 1_000_000
 
@@ -92,7 +96,7 @@ def count(value: object) -> int:
 @given(JSON, st.booleans())
 def test_values_are_counted_as_they_are_decoded(value: object, ascii: bool) -> None:
     body = json.dumps(value, ensure_ascii=ascii).encode()
-    assert count(value) / 2 - 1 <= number_of_values(body) <= count(value)
+    assert count(value) - 1 <= number_of_values(body) <= 2 * count(value)
     assert decode(body) == value
 
 
@@ -100,8 +104,8 @@ def test_ten_thousand_agents_of_long_texts_are_few_values() -> None:
     text = 'Say, [hello], {name}: "yes", or, no; \\ ' * 60
     fields = {**PhoneAgent(id="1").as_dict(), "language": ["en", "fr"], "actionIds": ["a"] * 5, "instructions": [text]}
     body = json.dumps([{**fields, "id": str(number)} for number in range(10_000)]).encode()
-    assert body.count(b",") > 3_000_000
-    assert number_of_values(body) < MAX_VALUES / 2
+    assert body.count(b",") > 2 * MAX_VALUES
+    assert number_of_values(body) < MAX_VALUES / 1.5
     assert len(decode(body)) == 10_000  # type: ignore[arg-type]
 
 
@@ -153,7 +157,13 @@ def test_long_names_cost_little(name: str, form: Callable[[str], str]) -> None:
 @pytest.mark.parametrize("form", ["NFC", "NFKC"])
 @pytest.mark.parametrize(
     "text",
-    ["Zoe\u0308", "\u1100\u1161\u11a8", "a" + "\u0316\u0301" * (MOST_MARKS // 2), "e\u0301" * 4_000, "\ufb01" * 5_000],
+    [
+        "Zoe\u0308",
+        "\u1100\u1161\u11a8",
+        "a" + "\u0316\u0301" * (MOST_MARKS // 2),
+        "e\u0301" * 4_000,
+        "\ufa0e\uf900" * 5_000,
+    ],
 )
 def test_text_is_normalized_as_unicode_says(text: str, form: str) -> None:
     assert normalized(text, form) == unicodedata.normalize(form, text) != text  # type: ignore[arg-type]
@@ -198,7 +208,7 @@ def test_wrong_declaration_is_refused_in_little_memory(fields: dict[str, object]
     with pytest.raises(OpenCXArgumentError) as wrong:
         PhoneAgentChanges.parse(fields)
     assert len(str(wrong.value)) < 2500
-    assert peak_of(lambda: PhoneAgentChanges.parse(fields)) < 20_000_000
+    assert peak_of(lambda: PhoneAgentChanges.parse(fields)) < 60_000_000
 
 
 def test_first_wrong_values_are_named() -> None:
@@ -223,7 +233,7 @@ def endless(page: Callable[[int], object]) -> Replies:
     [
         (lambda number: [], "10 pages in a row are empty", 10),
         (lambda number: [] if number % 10 else [{"id": str(number)}], "over 1000 pages", 1000),
-        (lambda number: [{"id": str(number), "flow": [0] * 100_000}], "over 1,000,000 values", 10),
+        (lambda number: [{"id": str(number), "flow": [0] * 100_000}], "over 750,000 values", 8),
         (lambda number: [{"id": str(number), "name": "x" * 10_000_000}], "over 128 MiB", 14),
     ],
     ids=["empty", "pages", "values", "bytes"],
@@ -252,7 +262,7 @@ def test_list_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -
         {"statusCode": 500, "message": "x" * 249_000},
         {"statusCode": 500, "message": ["x" * 249_000] * 3},
         {"statusCode": 500, "message": [{"deep": ["\U000e0001" * 10_000]}] * 3},
-        {"statusCode": 500, "error": "\x1b" * 249_000},
+        {"statusCode": 500, "error": "\x1b" * 100_000},
         {"statusCode": 500, "message": {"nested": ["x" * 249_000]}},
     ],
     ids=["text", "texts", "values", "error", "nested"],
@@ -275,6 +285,29 @@ def test_error_body_that_is_not_the_services_own_is_not_decoded(body: bytes, mon
     assert "x" not in str(error_of(other_request("GET", "/phone", None, None), response)).partition("500")[2][:5]
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [b"x" * 60_000, b"HTTP/1.1 200 OK\r\n" + b"\x01" * 60_000, b"HTTP/1.1 500 No\r\nx-request-id: " + b"r" * 60_000],
+    ids=["status line", "header", "request id"],
+)
+def test_error_quotes_little_of_what_is_not_http(sent: bytes) -> None:
+    def respond(server: socket.socket) -> None:
+        connection, _ = server.accept()
+        with connection:
+            connection.recv(65_536)
+            connection.sendall(sent + b"\r\ncontent-length: 0\r\n\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        serving = threading.Thread(target=respond, args=(server,))
+        serving.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        client = OpenCXClient(ClientSettings(url, "key", max_retries=0, coordination="process"))
+        with client, pytest.raises(OpenCXError) as error:
+            client.request("GET", "/phone")
+        serving.join()
+    assert len(json.dumps(error.value.to_event())) < 1000
+
+
 def test_request_with_a_long_path_is_named_shortly() -> None:
     assert len(str(other_request("GET", f"/{'p' * 1_000_000}", None, None))) < 300
 
@@ -286,5 +319,5 @@ def test_error_of_a_fleet_is_bounded() -> None:
     }
     error = reconcile._fleet_error(failures, len(failures))
     assert len(error.failures) == 10_000
-    assert len(str(error)) < 150_000
+    assert len(str(error)) < 50_000
     assert str(error).startswith("10000 of 10000 agents are not as declared. 'agent 0 x")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Collection, Iterator, Mapping
 from copy import deepcopy
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -17,9 +18,17 @@ from airflow_provider_opencx.exceptions import (
     OpenCXPlanChangedError,
     OpenCXResponseError,
 )
-from airflow_provider_opencx.phone_agents import reconcile
+from airflow_provider_opencx.intents import Intent
+from airflow_provider_opencx.phone_agents import reconcile, writes
 from airflow_provider_opencx.phone_agents.listing import list_agents
-from airflow_provider_opencx.phone_agents.plan import PhoneAgents, Refuse, Unchanged, plan_upsert, require_agent
+from airflow_provider_opencx.phone_agents.plan import (
+    PhoneAgents,
+    Refuse,
+    Unchanged,
+    plan_create,
+    plan_upsert,
+    require_agent,
+)
 from airflow_provider_opencx.phone_agents.waiting import Wait
 from airflow_provider_opencx.resources import odd_items
 from airflow_provider_opencx.resources.phone_agents import (
@@ -62,10 +71,11 @@ def warned_of_nothing(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 class Service:
-    """Agents that are kept as raw JSON, and what was written."""
+    """Agents that are kept as raw JSON, what they are after the first read, and what was written."""
 
     def __init__(self, *items: object) -> None:
         self.items = deepcopy([*items])
+        self.then = self.items
         self.client = Replies(self.respond)
 
     @property
@@ -75,7 +85,8 @@ class Service:
     def respond(self, request: Request) -> Response:
         body: Any = request.body
         if request.operation.method == "GET":
-            return Response(200, body=json.dumps(self.items).encode())
+            items, self.items = self.items, self.then
+            return Response(200, body=json.dumps(items).encode())
         if request.operation.method == "POST":
             self.items.append({"id": f"new {len(self.items)}", **body})
             return Response(200, body=json.dumps(self.items[-1]).encode())
@@ -146,9 +157,13 @@ def test_who_declares_the_field_is_told_and_may_try_again(key: str, value: objec
 
 
 def test_type_that_cannot_be_read_is_not_taken_for_outbound() -> None:
-    plan = plan_upsert(PhoneAgentSpec(name="odd"), PhoneAgents([PhoneAgent.from_response({**ODD, "type": 7})]))
-    assert isinstance(plan, Refuse)
-    assert "has a type that cannot be read" in str(plan.error)
+    agents = PhoneAgents([PhoneAgent.from_response({**ODD, "type": 7})])
+    for plan in (
+        plan_upsert(PhoneAgentSpec(name="odd"), agents),
+        plan_create(PhoneAgentSpec(name="odd"), agents, "adopt"),
+    ):
+        assert isinstance(plan, Refuse)
+        assert "has a type that cannot be read" in str(plan.error)
 
 
 @pytest.mark.parametrize("item", [*NO_AGENT, {**ODD, "name": 5}], ids=lambda item: str(item)[:30])
@@ -189,7 +204,7 @@ def test_name_that_can_be_read_again_frees_the_create() -> None:
     assert isinstance(plan_upsert(PhoneAgentSpec(name="odd"), good.with_those_of(odd)), Unchanged)
 
 
-def test_fleet_applies_the_others_and_retries() -> None:
+def test_fleet_applies_the_others_and_retries(caplog: pytest.LogCaptureFixture) -> None:
     service = Service({**ODD, "handoff_phone_number": 5}, GOOD)
     specs = [
         PhoneAgentSpec(name="odd", handoff_phone_number="+14155550100"),
@@ -201,12 +216,45 @@ def test_fleet_applies_the_others_and_retries() -> None:
     with pytest.raises(OpenCXFleetError, match="1 of 3 agents are not as declared; the others are") as error:
         reconcile.apply_fleet(service.client, plan)
     assert [*error.value.failures] == ["odd"]
+    assert "Nothing was sent for an agent of the fleet: The phone agent 'odd' (2) has a handoff_pho" in caplog.text
     assert not error.value.is_permanent
     assert [body["name"] for sent, body in service.writes if sent.startswith("POST")] == ["new"]
     assert len(service.writes) == 2
     service.items[0] = {**ODD, "handoff_phone_number": "+14155550100"}
     assert len(reconcile.apply_fleet(service.client, reconcile.plan_fleet(service.client, specs))) == 3
     assert len(service.writes) == 2
+
+
+def test_many_odd_agents_of_a_fleet_do_not_stop_the_others() -> None:
+    odd = [{**ODD, "id": f"odd {number}", "name": f"odd {number}", "language": [None]} for number in range(20)]
+    service = Service(*odd, GOOD)
+    specs = [PhoneAgentSpec(name=agent["name"], language="en") for agent in odd]
+    specs.append(PhoneAgentSpec(name="good", first_message="Hi"))
+    with pytest.raises(OpenCXFleetError, match="20 of 21 agents are not as declared; the others are"):
+        reconcile.apply_fleet(service.client, reconcile.plan_fleet(service.client, specs))
+    assert service.writes == [("PATCH /phone/1", {"first_message": "Hi"})]
+
+
+def test_intent_outlives_an_item_that_cannot_be_read() -> None:
+    class Intents:
+        kept: ClassVar = {"new": Intent(time.time())}
+
+        def read(self, names: Collection[str]) -> Mapping[str, Intent]:
+            return {name: intent for name, intent in self.kept.items() if name in names}
+
+        def write(self, intents: Mapping[str, Intent]) -> None:
+            self.kept.update(intents)
+
+        def delete(self, names: Collection[str]) -> None:
+            for name in names:
+                self.kept.pop(name, None)
+
+    service, intents = Service(GOOD), Intents()
+    service.then = [GOOD, None]
+    with pytest.raises(OpenCXResponseError, match="cannot be told"):
+        reconcile.upsert(service.client, PhoneAgentSpec(name="new"), intents=intents)
+    assert service.writes == []
+    assert [*intents.kept] == ["new"]
 
 
 @pytest.mark.parametrize("item", [None, {**ODD, "name": 5}], ids=["item", "name"])
@@ -227,11 +275,29 @@ def test_approval_outlives_an_agent_that_cannot_be_read_for_a_while() -> None:
     with pytest.raises(OpenCXFleetError) as error:
         reconcile.apply_fleet(service.client, reconcile.plan_fleet(service.client, specs), approved=approved)
     assert not error.value.is_permanent
-    service.items[0] = ODD
+    service.items[0] = deepcopy(ODD)
     reconcile.apply_fleet(service.client, reconcile.plan_fleet(service.client, specs), approved=approved)
     service.items[0] = {**ODD, "first_message": "Hello"}
     with pytest.raises(OpenCXPlanChangedError):
         reconcile.apply_fleet(service.client, reconcile.plan_fleet(service.client, specs), approved=approved)
+
+
+def test_approved_create_is_tried_again_after_an_item_that_cannot_be_read() -> None:
+    service = Service(GOOD)
+    specs = [PhoneAgentSpec(name="new")]
+    plan = reconcile.plan_fleet(service.client, specs)
+    service.items = [GOOD, None]
+    with pytest.raises(OpenCXFleetError, match="Whether an agent is named 'new' cannot be told") as error:
+        reconcile.apply_fleet(service.client, plan, approved=plan.as_dict())
+    assert not error.value.is_permanent
+    assert service.writes == []
+
+
+@pytest.mark.parametrize("field", ["language", "type", "phone_number", "voice_id"])
+def test_create_that_was_handled_is_pending_whatever_its_response_holds(field: str) -> None:
+    stored = Response(200, body=json.dumps({**ODD, "name": "new", field: DEEP}).encode())
+    spec = PhoneAgentSpec(name="new", language="en", type="outbound", voice_id="v")
+    assert writes.create(Replies(lambda request: stored), spec, PhoneAgents([]), language_as_text=False).agent
 
 
 def test_drift_alarm_is_no_success_where_something_cannot_be_read() -> None:
