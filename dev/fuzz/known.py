@@ -7,22 +7,12 @@ from collections.abc import Mapping
 _SPELLED = "the key is masked as it is, and not in other spellings or in part"
 
 KNOWN: Mapping[str, str] = {
-    "response of another request": "HTTP/1.1 keeps what follows a response, and takes it for the next one",
-    "next request fails once": "what follows a response is no response",
-    "exchange too slow": "headers, informational responses and trailers have no deadline together",
-    "example too slow": "the same, once for each request",
-    "connection or thread left": "the same: a trigger that has left does not end the thread that reads them",
-    "memory": "a body is bounded after its decompression",
-    "control character in attribute request_id": "a request id is taken as it is",
-    "control character in event": "the same",
-    "control character in log record of httpx": "httpx logs what follows a status as it is",
     "key in message": f"{_SPELLED}; what an agent is compared with is not masked",
     "key in repr of an error": _SPELLED,
     "key in traceback": _SPELLED,
     "key in event": _SPELLED,
     "key in attribute request_id": _SPELLED,
     "key in log record of airflow_provider_opencx": f"{_SPELLED}; what agents hold is not masked",
-    "key in log record of httpx": "httpx logs URLs, with their cursors, and what follows a status",
     "key in result": "what agents hold is returned as it is",
 }
 """How each kind begins, and why it is there still."""

@@ -100,7 +100,7 @@ def test_agent_is_read_but_for_the_field_that_cannot_be(key: str, value: object,
     agent = PhoneAgent.from_response({**ODD, "accent": "us", "newest": 1, key: value})
     field = "action_ids" if key == "actionIds" else key
     assert [*agent.unreadable] == [field]
-    assert agent.unreadable[field].startswith(problem)
+    assert problem in agent.unreadable[field]
     assert (agent.id, agent.field("accent"), agent.field("newest")) == ("2", "us", 1)
     with pytest.raises(OpenCXResponseError, match=rf"has a {field} that cannot be read \({problem}") as error:
         agent.field(field)
