@@ -56,7 +56,7 @@ def shortened(text: str, longest: int = 100) -> str:
     return text if len(text) <= longest else f"{text[:longest]}..."
 
 
-def whole(text: str, longest: int = 40) -> str:
+def whole(text: str, longest: int = 24) -> str:
     """Return a text in quotes, or only its length: the beginning of a secret would pass what masks the whole of it."""
     return repr(text) if len(text) <= longest else f"a text of {len(text):,} characters"
 

@@ -40,6 +40,7 @@ from airflow_provider_opencx.exceptions import (
     OpenCXResponseError,
     OpenCXUnreachableError,
 )
+from airflow_provider_opencx.secret import Secret, forgets_locals
 from airflow_provider_opencx.text import shortened
 
 REFUSALS_TO_BELIEVE = 3
@@ -76,6 +77,7 @@ class OpenCXClient:
     :param observer: called after each attempt to send a request.
     """
 
+    @forgets_locals  # among them the proxy, with its password
     def __init__(self, settings: ClientSettings, observer: Observer | None = None) -> None:
         self.settings = settings
         self._observer = observer
@@ -89,11 +91,8 @@ class OpenCXClient:
         self._http = httpx.Client(
             transport=RetryTransport(transport),
             base_url=settings.base_url,
-            headers={
-                "Authorization": f"Bearer {settings.api_key}",
-                "Accept": "application/json",
-                "User-Agent": settings.user_agent,
-            },
+            headers={"Accept": "application/json", "User-Agent": settings.user_agent},
+            auth=_Bearer(settings.api_key),
             timeout=httpx.Timeout(settings.timeout, connect=min(settings.timeout, _CONNECT_TIMEOUT)),
             follow_redirects=False,
             trust_env=False,
@@ -132,6 +131,7 @@ class OpenCXClient:
             response = self._read_again(request, response)
         return checked(request, response)
 
+    @forgets_locals  # of httpx and all below it, which hold the header with the key
     def send_unchecked(self, request: Request) -> Response:
         """Send a request and return its response, whatever its status.
 
@@ -146,12 +146,13 @@ class OpenCXClient:
                     response.close()
             except LongRetryAfterError as asked:
                 response = asked.response
+            key = self.settings.api_key
             return Response(
                 response.status_code,
-                dict(response.headers),
-                body_of(response),
+                {name: key.masked(value) for name, value in response.headers.items()},
+                key.masked_body(body_of(response)),
                 label=request.over(self.settings.name),
-                secret=self.settings.api_key,
+                secret=key,
             )
 
     def _read_again(self, request: Request, refusal: Response) -> Response:
@@ -212,6 +213,17 @@ class OpenCXClient:
         )
 
 
+class _Bearer(httpx.Auth):
+    """Puts the key into a request when it is sent."""
+
+    def __init__(self, api_key: Secret) -> None:
+        self._api_key = api_key
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        request.headers["Authorization"] = f"Bearer {self._api_key.reveal()}"
+        yield request
+
+
 def _limiter_of(settings: ClientSettings) -> Limiter:
     # Keyed by PID: a fork must not inherit the parent's count, a lock that nobody releases, a file or a socket.
     key = (settings.base_url, settings.api_key, settings.requests_per_minute, os.getpid())
@@ -219,13 +231,15 @@ def _limiter_of(settings: ClientSettings) -> Limiter:
 
 
 @cache
-def _limiter(base_url: str, api_key: str, requests_per_minute: int, process: int) -> Limiter:
+def _limiter(base_url: str, api_key: Secret, requests_per_minute: int, process: int) -> Limiter:
     """One per process and key, however many clients use it."""
     return Limiter(InMemoryBucket([Rate(requests_per_minute, Duration.MINUTE)]))
 
 
 @cache
-def _shared_limiter(base_url: str, api_key: str, requests_per_minute: int, process: int, coordination: str) -> Limiter:
+def _shared_limiter(
+    base_url: str, api_key: Secret, requests_per_minute: int, process: int, coordination: str | Secret
+) -> Limiter:
     """One per process and key as well, with a file or a socket of its own."""
     from airflow_provider_opencx.client.rate_limit import shared_limiter
 
@@ -255,7 +269,7 @@ def _typed_errors(request: Request, settings: ClientSettings) -> Generator[None]
             ) from None
         reason = type(error).__name__ if isinstance(error, httpx.LocalProtocolError) else _reason(error)
         # A response that is not HTTP is quoted, and may repeat the request.
-        reason = reason.replace(settings.api_key, "***")
+        reason = settings.api_key.masked(reason)
         raise OpenCXUnreachableError(
             f"{sent}: no response from {settings.base_url}: {reason}. Check the network and the Base URL;"
             " another try may succeed.",

@@ -13,6 +13,7 @@ from pydantic import JsonValue
 
 from airflow_provider_opencx.client import decoding
 from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXResponseError
+from airflow_provider_opencx.secret import Secret
 
 Method: TypeAlias = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
@@ -120,7 +121,7 @@ class Response:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = field(default=b"", repr=False)
     label: str = ""
-    secret: str = field(default="", repr=False)
+    secret: Secret | None = None
 
     @property
     def is_success(self) -> bool:
@@ -166,7 +167,7 @@ class Response:
 
     def without_secret(self, text: str) -> str:
         """Return a text of this response with the key masked."""
-        return text.replace(self.secret, "***") if self.secret else text
+        return self.secret.masked(text) if self.secret else text
 
 
 _REQUEST_ID_HEADERS = ("x-request-id", "request-id", "cf-ray")

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from airflow_provider_opencx.exceptions import OpenCXArgumentError
 from airflow_provider_opencx.resources.models import Problem, problems_of
 from airflow_provider_opencx.resources.phone_agents import PhoneAgentChanges, PhoneAgentSpec
+from airflow_provider_opencx.secret import forgets_locals
 from airflow_provider_opencx.text import listed, shortened
 
 _MOST_NAMED = 20
@@ -67,6 +68,7 @@ class _Wrong:
     problem: Problem
 
 
+@forgets_locals
 def parse_fleet(declarations: object) -> list[PhoneAgentSpec]:
     """Check the declarations of a fleet and return them as specs.
 

@@ -37,6 +37,7 @@ from airflow_provider_opencx.kinds import Kind
 from airflow_provider_opencx.phone_numbers import e164
 from airflow_provider_opencx.resources.languages import COMBINABLE_LANGUAGES, checked_code, language_codes
 from airflow_provider_opencx.resources.models import CheckedModel, ResourceModel
+from airflow_provider_opencx.secret import forgets_locals
 from airflow_provider_opencx.text import UNSTORABLE, is_rendered_list, shortened, without_invisible
 
 if TYPE_CHECKING:
@@ -261,6 +262,7 @@ class PhoneAgentChanges(CheckedModel):
     additional_fields: dict[str, JsonValue] = Field(default={})
 
     @classmethod
+    @forgets_locals
     def parse(cls, fields: dict[str, object]) -> Self:
         """Check declared fields and return them as a model.
 
