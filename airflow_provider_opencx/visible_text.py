@@ -63,7 +63,7 @@ def identifier(text: str, longest: int = LONGEST) -> str:
     return text if len(text) <= longest and _IDENTIFIER.fullmatch(text) else in_quotes(text, longest)
 
 
-def whole_in_quotes(text: str, longest: int = 40) -> str:
+def whole_in_quotes(text: str, longest: int = 24) -> str:
     """Return a text in quotes, or only its length: the beginning of a secret would pass what masks the whole of it."""
     is_shown = len(text) <= longest and "\\" not in text  # a secret that is escaped would pass as well
     return in_quotes(text, longest) if is_shown else f"a text of {len(text):,} characters"

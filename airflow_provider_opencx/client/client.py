@@ -41,6 +41,7 @@ from airflow_provider_opencx.exceptions import (
     OpenCXResponseError,
     OpenCXUnreachableError,
 )
+from airflow_provider_opencx.secret import Secret, forgets_locals
 from airflow_provider_opencx.visible_text import visible, visible_repr
 
 REFUSALS_TO_BELIEVE = 3
@@ -77,6 +78,7 @@ class OpenCXClient:
     :param observer: called after each attempt to send a request.
     """
 
+    @forgets_locals  # among them the proxy, with its password
     def __init__(self, settings: ClientSettings, observer: Observer | None = None) -> None:
         self.settings = settings
         self._observer = observer
@@ -87,7 +89,6 @@ class OpenCXClient:
             transport=self._transport,
             base_url=settings.base_url,
             headers={
-                "Authorization": f"Bearer {settings.api_key}",
                 "Accept": "application/json",
                 "Accept-Encoding": "gzip",
                 "User-Agent": settings.user_agent,
@@ -130,6 +131,7 @@ class OpenCXClient:
             response = self._read_again(request, response)
         return checked(request, response)
 
+    @forgets_locals  # of httpx and all below it, which hold the header with the key
     def send_unchecked(self, request: Request) -> Response:
         """Send a request and return its response, whatever its status.
 
@@ -138,6 +140,7 @@ class OpenCXClient:
         with _typed_errors(request, self.settings):
             try:
                 built = self._built(request)
+                built.headers["Authorization"] = f"Bearer {self.settings.api_key.reveal()}"
                 # Not the client's own send: it logs what the service wrote, and keeps its cookies.
                 response = self._transport.handle_request(built)
                 response.request = built
@@ -147,12 +150,13 @@ class OpenCXClient:
                     response.close()
             except LongRetryAfterError as asked:
                 response = asked.response
+            key = self.settings.api_key
             return Response(
                 response.status_code,
-                dict(response.headers),
-                body_of(response),
+                {name: key.masked(value) for name, value in response.headers.items()},
+                key.masked_body(body_of(response)),
                 label=request.over(self.settings.name),
-                secret=self.settings.api_key,
+                secret=key,
             )
 
     def _read_again(self, request: Request, refusal: Response) -> Response:
@@ -224,13 +228,15 @@ def _limiter_of(settings: ClientSettings) -> Limiter:
 
 
 @cache
-def _limiter(base_url: str, api_key: str, requests_per_minute: int, process: int) -> Limiter:
+def _limiter(base_url: str, api_key: Secret, requests_per_minute: int, process: int) -> Limiter:
     """One per process and key, however many clients use it."""
     return Limiter(InMemoryBucket([Rate(requests_per_minute, Duration.MINUTE)]))
 
 
 @cache
-def _shared_limiter(base_url: str, api_key: str, requests_per_minute: int, process: int, coordination: str) -> Limiter:
+def _shared_limiter(
+    base_url: str, api_key: Secret, requests_per_minute: int, process: int, coordination: str | Secret
+) -> Limiter:
     """One per process and key as well, with a file or a socket of its own."""
     from airflow_provider_opencx.client.rate_limit import shared_limiter
 
@@ -258,7 +264,7 @@ def _typed_errors(request: Request, settings: ClientSettings) -> Generator[None]
             ) from None
         reason = type(error).__name__ if isinstance(error, httpx.LocalProtocolError) else _reason(error)
         # A response that is not HTTP is quoted, and may repeat the request.
-        reason = visible_repr(reason.replace(settings.api_key, "***"), _LONGEST_REASON)
+        reason = visible_repr(settings.api_key.masked(reason), _LONGEST_REASON)
         raise OpenCXUnreachableError(
             f"{sent}: no response from {settings.base_url}: {reason}. Check the network and the Base URL;"
             " another try may succeed.",

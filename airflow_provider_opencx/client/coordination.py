@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from airflow_provider_opencx.secret import Secret
+
 if TYPE_CHECKING:
     from redis import Redis
 
@@ -38,7 +40,7 @@ def private_directory() -> Path:
     return directory
 
 
-def redis_client(address: str, timeout: float = RESPONSE_TIMEOUT) -> Redis:
+def redis_client(address: Secret, timeout: float = RESPONSE_TIMEOUT) -> Redis:
     """Return a client of the Redis at an address.
 
     :param address: such as ``redis://host:6379/0``; ``rediss`` is TLS.
@@ -47,10 +49,10 @@ def redis_client(address: str, timeout: float = RESPONSE_TIMEOUT) -> Redis:
     from redis import Redis
 
     # Before its version 6, redis-py does not check whose certificate it is.
-    tls = {"ssl_check_hostname": True} if urlsplit(address).scheme == "rediss" else {}
-    return Redis.from_url(address, socket_timeout=timeout, socket_connect_timeout=timeout, **tls)
+    tls = {"ssl_check_hostname": True} if urlsplit(address.reveal()).scheme == "rediss" else {}
+    return Redis.from_url(address.reveal(), socket_timeout=timeout, socket_connect_timeout=timeout, **tls)
 
 
-def redis_label(address: str) -> str:
+def redis_label(address: Secret) -> str:
     """Return what messages call a Redis: its host, without user and password."""
-    return f"the Redis at {urlsplit(address).hostname}"
+    return f"the Redis at {urlsplit(address.reveal()).hostname}"

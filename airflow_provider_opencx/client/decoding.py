@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import NoReturn
 
 from pydantic import JsonValue
@@ -47,7 +47,7 @@ def decode(body: bytes, most_values: int = MAX_VALUES) -> JsonValue:
     text = body.decode("utf-8-sig")
     try:
         decoded: JsonValue = _DECODER.decode(text)
-        return _storable(decoded) if _UNSTORABLE_ESCAPE.search(text) else decoded
+        return with_texts(decoded, _storable) if _UNSTORABLE_ESCAPE.search(text) else decoded
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
@@ -103,17 +103,18 @@ def _mapping(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
 _DECODER = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite, parse_int=_whole, object_pairs_hook=_mapping)
 
 
-def _storable(value: JsonValue) -> JsonValue:
-    """Return a decoded value with the replacement character for each that cannot be stored."""
+def with_texts(value: JsonValue, change: Callable[[str], str]) -> JsonValue:
+    """Return a decoded value with each text in it, names among them, changed."""
     if isinstance(value, str):
-        return "".join(_storable_parts(value))
+        return change(value)
     if isinstance(value, list):
-        return [_storable(part) for part in value]
+        return [with_texts(part, change) for part in value]
     if isinstance(value, dict):
-        return {"".join(_storable_parts(name)): _storable(part) for name, part in value.items()}
+        return {change(name): with_texts(part, change) for name, part in value.items()}
     return value
 
 
-def _storable_parts(text: str) -> Iterator[str]:
-    for start in range(0, len(text), _AT_ONCE):
-        yield UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text[start : start + _AT_ONCE])
+def _storable(text: str) -> str:
+    """Return a text with the replacement character for each that cannot be stored."""
+    parts = (text[start : start + _AT_ONCE] for start in range(0, len(text), _AT_ONCE))
+    return "".join(UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", part) for part in parts)

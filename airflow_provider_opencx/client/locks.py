@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_opencx.client.coordination import DIRECTORY, digest, private_directory, redis_client, redis_label
 from airflow_provider_opencx.exceptions import OpenCXCoordinationError
 from airflow_provider_opencx.intents import Intent
+from airflow_provider_opencx.secret import Secret, forget_locals
 from airflow_provider_opencx.visible_text import in_quotes
 
 if TYPE_CHECKING:
@@ -116,11 +117,11 @@ def hold(settings: ClientSettings, names: Collection[str]) -> Generator[NameLock
         yield locks
 
 
-def _locks(coordination: str, keys: Mapping[str, str]) -> NameLocks:
+def _locks(coordination: str | Secret, keys: Mapping[str, str]) -> NameLocks:
+    if isinstance(coordination, Secret):
+        return _RedisLocks(keys, coordination)
     if coordination == "process":
         return _ProcessLocks(keys)
-    if coordination != "machine":
-        return _RedisLocks(keys, coordination)
     try:
         return _FileLocks(keys, private_directory())
     except OSError as error:
@@ -277,7 +278,7 @@ _reasons_to_go_on_alone: set[str] = set()
 class _RedisLocks(NameLocks):
     """Locks in a Redis, which expire unless they are kept alive."""
 
-    def __init__(self, keys: Mapping[str, str], address: str) -> None:
+    def __init__(self, keys: Mapping[str, str], address: Secret) -> None:
         super().__init__(keys)
         self._redis: Redis = redis_client(address, REDIS_RESPONDS_WITHIN)
         self._label = redis_label(address)
@@ -356,7 +357,10 @@ class _RedisLocks(NameLocks):
         """Turn redis-py's errors into ours: nothing is created without the coordination that was asked for."""
         try:
             yield
-        except Exception as error:
+        except BaseException as error:
+            forget_locals(error)  # of redis-py, which hold the password
+            if not isinstance(error, Exception):
+                raise
             raise OpenCXCoordinationError(
                 f"{self._label} cannot be used, so nothing was created: {type(error).__name__}. The connection's extra"
                 " coordination names it, so that no two tasks create the same agent. The next try asks it again."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_library
+import re
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from pydantic import JsonValue
 
 from airflow_provider_opencx.client import decoding
 from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXResponseError
+from airflow_provider_opencx.secret import Secret
 from airflow_provider_opencx.visible_text import visible
 
 Method: TypeAlias = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -124,7 +126,7 @@ class Response:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = field(default=b"", repr=False)
     label: str = ""
-    secret: str = field(default="", repr=False)
+    secret: Secret | None = None
 
     @property
     def is_success(self) -> bool:
@@ -150,7 +152,8 @@ class Response:
     def decoded(self) -> JsonValue:
         """Return the decoded body, as :meth:`json` does; the error does not name the request."""
         try:
-            return decoding.decode(self.body)
+            decoded = decoding.decode(self.body)
+            return decoding.with_texts(decoded, self.without_secret) if _ESCAPED_ASCII.search(self.body) else decoded
         except decoding.TooManyValuesError as error:
             raise self._not_read(f"a body of {error}, which was not read") from None
         except ValueError:
@@ -167,15 +170,17 @@ class Response:
     def request_id(self) -> str | None:
         """The request id from the headers, for OpenCX support; ``None`` if there is none."""
         named = (self.headers[name] for name in _REQUEST_ID_HEADERS if name in self.headers)
-        return next((self.without_secret(name)[:_LONGEST_REQUEST_ID] for name in named), None)
+        return next((visible(self.without_secret(name), _LONGEST_REQUEST_ID) for name in named), None)
 
     def without_secret(self, text: str) -> str:
         """Return a text of this response with the key masked."""
-        return text.replace(self.secret, "***") if self.secret else text
+        return self.secret.masked(text) if self.secret else text
 
 
 _REQUEST_ID_HEADERS = ("x-request-id", "request-id", "cf-ray")
 _LONGEST_REQUEST_ID = 200
+_ESCAPED_ASCII = re.compile(rb"\\u00[2-7]")
+"""The JSON of what needs no escape: a key that is spelled so was not seen when the response arrived."""
 
 
 def other_request(method: str, path: str, params: Mapping[str, str] | None, json: JsonValue) -> Request:

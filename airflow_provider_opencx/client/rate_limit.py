@@ -34,6 +34,7 @@ from airflow_provider_opencx.client.coordination import (
     redis_client,
     redis_label,
 )
+from airflow_provider_opencx.secret import Secret
 from airflow_provider_opencx.visible_text import visible
 
 RETRY_BUCKET_AFTER = 60.0
@@ -51,7 +52,7 @@ _FALLING_BACK = (
 log = logging.getLogger(__name__)
 
 
-def shared_limiter(coordination: str, base_url: str, api_key: str, requests_per_minute: int) -> Limiter:
+def shared_limiter(coordination: str | Secret, base_url: str, api_key: Secret, requests_per_minute: int) -> Limiter:
     """Return a limiter that shares its requests a minute with the limiters of other processes.
 
     Nothing is opened before the first request.
@@ -61,9 +62,9 @@ def shared_limiter(coordination: str, base_url: str, api_key: str, requests_per_
     :param api_key: the key; the name of the bucket is a digest and does not show it.
     :param requests_per_minute: the most requests a minute of all who share.
     """
-    name = digest("pacing", base_url, api_key, str(requests_per_minute))
+    name = digest("pacing", base_url, api_key.reveal(), str(requests_per_minute))
     rate = Rate(requests_per_minute, _WINDOW)
-    if coordination == "machine":
+    if not isinstance(coordination, Secret):
         file = f"the file {DIRECTORY}/{name}.sqlite of the temporary directory"
         return _SharedLimiter(requests_per_minute, file, lambda: _file_bucket(name, rate))
     return _SharedLimiter(
@@ -150,7 +151,7 @@ class _RedisBucket(RedisBucket):
     """A bucket in Redis. It uses the Redis server clock to avoid clock skew between machines."""
 
     @classmethod
-    def at(cls, address: str, name: str, rate: Rate) -> Self:
+    def at(cls, address: Secret, name: str, rate: Rate) -> Self:
         """Return a bucket in the Redis of an address."""
         bucket: Self = cls.init([rate], redis_client(address), f"airflow-provider-opencx:pacing:{name}")
         return bucket

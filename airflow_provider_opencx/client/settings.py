@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
+
+from airflow_provider_opencx.secret import Secret
 
 
 @dataclass(frozen=True)
@@ -11,7 +13,7 @@ class ClientSettings:
     """The settings of a client.
 
     :param base_url: URL of the API, without a slash at its end.
-    :param api_key: the key; it is in no repr.
+    :param api_key: the key; a text becomes a :class:`.Secret`.
     :param timeout: seconds to wait for a response, and for each next piece of it; the whole exchange may take
         :data:`.exchange.DEADLINE_FACTOR` times as long. Default 30.
     :param max_retries: how often one request is sent again. Default 4.
@@ -21,20 +23,29 @@ class ClientSettings:
     :param name: label used in messages, such as ``connection 'opencx_default'``.
     :param coordination: who keeps to one rate limit and takes turns in creating a name: ``"machine"`` (default), all
         processes of this machine and user; ``"process"``, the threads of one process; or the address of a Redis, all
-        that use it. It may hold a password, and is in no repr.
+        that use it, which becomes a :class:`.Secret`, because a password may be in it.
     """
 
     base_url: str
-    api_key: str = field(repr=False)
+    api_key: Secret
     timeout: float = 30.0
     max_retries: int = 4
     requests_per_minute: int = 90
     user_agent: str = "airflow-provider-opencx"
     name: str = ""
-    coordination: str = field(default="machine", repr=False)
+    coordination: str | Secret = "machine"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "api_key", Secret.of(self.api_key))
+        if self.coordination not in ("process", "machine"):
+            object.__setattr__(self, "coordination", Secret.of(self.coordination))
 
     @property
-    def secrets(self) -> list[str]:
+    def secrets(self) -> list[Secret]:
         """Values to mask in logs: the API key and the Redis password, URL-encoded and decoded."""
-        password = urlsplit(self.coordination).password
-        return [self.api_key, *({password, unquote(password)} if password else ())]
+        return [self.api_key, *map(Secret, sorted(_passwords(self.coordination)))]
+
+
+def _passwords(coordination: str | Secret) -> set[str]:
+    password = urlsplit(coordination.reveal()).password if isinstance(coordination, Secret) else None
+    return {password, unquote(password)} if password else set()

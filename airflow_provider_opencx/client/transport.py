@@ -116,13 +116,17 @@ class RequestContext:
             raise
         self.end(str(response.status_code))
 
-    def use_new_connection(self) -> bool:
+    def use_new_connection(self, error: httpx.TransportError) -> bool:
         """Return whether the request is sent once more at once, which will be on a new connection.
 
         It is where a kept connection failed before a byte of the response arrived: the service, or what stands before
-        it, may have forgotten it, and that says nothing about the service.
+        it, may have forgotten it, and that says nothing about the service. Or where what arrived is no response: it may
+        be the rest of an earlier one.
+
+        :param error: how the connection failed.
         """
-        is_forgotten = self.exchange.is_on_kept_connection and not self.exchange.received
+        is_rest = isinstance(error, httpx.RemoteProtocolError)
+        is_forgotten = self.exchange.is_on_kept_connection and (is_rest or not self.exchange.received)
         if not (is_forgotten and self.is_repeatable and seconds_left() > 0):
             return False
         self._longest_idle = 0.0
@@ -266,8 +270,8 @@ class Transport(_LimitedTransport):
         """Send a request."""
         try:
             return self._send_paced(request)
-        except (httpx.NetworkError, httpx.RemoteProtocolError, httpx.ReadTimeout, httpx.WriteTimeout):
-            if not RequestContext.of(request).use_new_connection():
+        except (httpx.NetworkError, httpx.RemoteProtocolError, httpx.ReadTimeout, httpx.WriteTimeout) as error:
+            if not RequestContext.of(request).use_new_connection(error):
                 raise
         return self._send_paced(request)
 

@@ -6,7 +6,6 @@ An error names the wrong field before any request is sent; the key is never part
 
 from __future__ import annotations
 
-import re
 from typing import Protocol
 
 from airflow_provider_opencx.client.settings import ClientSettings
@@ -14,6 +13,7 @@ from airflow_provider_opencx.connection import form
 from airflow_provider_opencx.connection.addresses import base_url
 from airflow_provider_opencx.connection.extras import Extras
 from airflow_provider_opencx.exceptions import OpenCXConfigError
+from airflow_provider_opencx.secret import Secret
 from airflow_provider_opencx.visible_text import in_quotes
 
 _TYPES = (form.CONN_TYPE, "generic", "")  # the last two are for nobody's service
@@ -82,14 +82,15 @@ def _text(field: str, value: object) -> str:
 
 def _without(secret: object, text: str) -> str:
     """Return a text without the key, which may have been put into the wrong field as well."""
-    key = secret.strip() if isinstance(secret, str) else ""
-    return re.sub(re.escape(key), "***", text, flags=re.IGNORECASE) if key else text
+    if not isinstance(secret, str) or not secret.strip():
+        return text
+    return Secret(secret.strip()).masked(text)
 
 
-def _api_key(password: str) -> str:
+def _api_key(password: str) -> Secret:
     key = password.strip()
     if not key:
         raise ValueError("the API key (password) is empty. OpenCX shows keys in its dashboard: Settings, Access.")
     if not (key.isascii() and key.isprintable()) or " " in key:
         raise ValueError("the API key (password) holds characters that no key has; copy it again.")
-    return key
+    return Secret(key)

@@ -16,7 +16,7 @@ from airflow_provider_opencx.connection import form
 from airflow_provider_opencx.connection.settings import client_settings
 from airflow_provider_opencx.exceptions import OpenCXConnectionNotFoundError, OpenCXError, derive_from_airflow
 from airflow_provider_opencx.intents import IntentStore
-from airflow_provider_opencx.masking import mask_secret
+from airflow_provider_opencx.masking import mask_secrets
 from airflow_provider_opencx.phone_agents import reconcile
 from airflow_provider_opencx.phone_agents.fleet import FleetPlan
 from airflow_provider_opencx.phone_agents.plan import IfExists, PhoneAgents, pick_agent
@@ -29,6 +29,7 @@ from airflow_provider_opencx.resources.phone_agents import (
     ping,
 )
 from airflow_provider_opencx.resources.voices import Voice, list_voices
+from airflow_provider_opencx.secret import forgets_locals
 from airflow_provider_opencx.visible_text import in_quotes
 
 if TYPE_CHECKING:
@@ -74,14 +75,17 @@ class OpenCXHook(BaseHook):
 
     @cached_property
     def _client(self) -> OpenCXClient:
+        return OpenCXClient(self._read_settings(), metrics.count_attempt)
+
+    @forgets_locals
+    def _read_settings(self) -> ClientSettings:
         try:
             connection = self.get_connection(self.opencx_conn_id)
         except Exception as error:
             raise connection_not_found(self.opencx_conn_id, error) from None
         settings = self.settings_of(connection)
-        for secret in settings.secrets:
-            mask_secret(secret)
-        return OpenCXClient(settings, metrics.count_attempt)
+        mask_secrets(settings.secrets)
+        return settings
 
     def list_phone_agents(self) -> list[PhoneAgent]:
         """Return all agents of the organization."""
@@ -98,6 +102,7 @@ class OpenCXHook(BaseHook):
         """
         return pick_agent(PhoneAgents(self.list_phone_agents()), agent_name=name)
 
+    @forgets_locals
     def create_phone_agent(
         self,
         spec: PhoneAgentSpec,
@@ -135,6 +140,7 @@ class OpenCXHook(BaseHook):
             intents=intents,
         )
 
+    @forgets_locals
     def update_phone_agent(
         self,
         *,
@@ -156,6 +162,7 @@ class OpenCXHook(BaseHook):
             self.get_conn(), changes, agent_id=agent_id, agent_name=agent_name, on_mismatch=on_mismatch
         )
 
+    @forgets_locals
     def upsert_phone_agent(
         self,
         spec: PhoneAgentSpec,
@@ -188,6 +195,7 @@ class OpenCXHook(BaseHook):
             intents=intents,
         )
 
+    @forgets_locals
     def plan_phone_agents(
         self, specs: Sequence[PhoneAgentSpec], *, allow_near_name: bool = False, is_retry: bool = False
     ) -> FleetPlan:
@@ -277,6 +285,7 @@ class OpenCXHook(BaseHook):
             for field in form.EXTRA_FIELDS
         }
 
+    @forgets_locals
     def settings_of(self, connection: Connection) -> ClientSettings:
         """Return the settings of this hook's client, as a connection asks for them.
 

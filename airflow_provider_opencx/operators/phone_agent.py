@@ -28,6 +28,7 @@ from airflow_provider_opencx.exceptions import (
 from airflow_provider_opencx.kinds import Kind
 from airflow_provider_opencx.mapped import arguments_of, limited
 from airflow_provider_opencx.operators.base import BaseOpenCXOperator
+from airflow_provider_opencx.secret import forgets_locals
 from airflow_provider_opencx.task_state import intents_of
 from airflow_provider_opencx.templates import task_named
 from airflow_provider_opencx.text import parse_boolean
@@ -119,6 +120,7 @@ class PhoneAgentBaseOperator(BaseOpenCXOperator):
         self._check_literal_conn_id()
         self._changes({field: value for field, value in self.agent.items() if self._has_no_template(value)})
 
+    @forgets_locals
     def _changes(self, fields: dict[str, object]) -> PhoneAgentChanges:
         from airflow_provider_opencx.resources.phone_agents import PhoneAgentChanges
 
@@ -543,6 +545,7 @@ class OpenCXUpdatePhoneAgentOperator(PhoneAgentBaseOperator):
             raise OpenCXArgumentError("give at least one field to change")
         super()._check_arguments()
 
+    @forgets_locals
     def _changes(self, fields: dict[str, object]) -> PhoneAgentChanges:
         try:
             return super()._changes(fields)

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from airflow_provider_opencx.exceptions import OpenCXArgumentError
 from airflow_provider_opencx.resources.models import Problem, problems_of
 from airflow_provider_opencx.resources.phone_agents import PhoneAgentChanges, PhoneAgentSpec
+from airflow_provider_opencx.secret import forgets_locals
 from airflow_provider_opencx.text import listed
 from airflow_provider_opencx.visible_text import in_quotes, visible
 
@@ -71,6 +72,7 @@ class _Wrong:
     problem: Problem
 
 
+@forgets_locals
 def parse_fleet(declarations: object) -> list[PhoneAgentSpec]:
     """Check the declarations of a fleet and return them as specs.
 

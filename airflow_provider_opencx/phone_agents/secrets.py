@@ -9,10 +9,8 @@ from pydantic import JsonValue
 from airflow_provider_opencx.client.settings import ClientSettings
 from airflow_provider_opencx.exceptions import OpenCXArgumentError
 from airflow_provider_opencx.resources.phone_agents import PhoneAgentChanges
+from airflow_provider_opencx.secret import Secret
 from airflow_provider_opencx.visible_text import identifier, in_quotes
-
-SHORTEST_SECRET = 8
-"""Characters that a secret has at least to be looked for: a shorter one stands in texts by chance."""
 
 
 def check_no_secret(declared: Iterable[PhoneAgentChanges], settings: ClientSettings) -> None:
@@ -22,7 +20,7 @@ def check_no_secret(declared: Iterable[PhoneAgentChanges], settings: ClientSetti
     :param settings: those of the client, with its secrets.
     :raises OpenCXArgumentError: naming the agent and the field, and never the secret.
     """
-    secrets = [secret for secret in settings.secrets if len(secret) >= SHORTEST_SECRET]
+    secrets = settings.secrets
     for changes in declared:
         for field, value in changes.declared_fields.items():
             if _holds([field, value], secrets):
@@ -35,15 +33,15 @@ def check_no_secret(declared: Iterable[PhoneAgentChanges], settings: ClientSetti
                 )
 
 
-def _holds(value: JsonValue, secrets: Sequence[str]) -> bool:
+def _holds(value: JsonValue, secrets: Sequence[Secret]) -> bool:
     if isinstance(value, str):
-        return any(secret in value for secret in secrets)
+        return any(secret.is_in(value) for secret in secrets)
     if isinstance(value, dict):
         return _holds([*value, *value.values()], secrets)
     return isinstance(value, list) and any(_holds(part, secrets) for part in value)
 
 
-def _without(text: str, secrets: Sequence[str]) -> str:
+def _without(text: str, secrets: Sequence[Secret]) -> str:
     for secret in secrets:
-        text = text.replace(secret, "***")
+        text = secret.masked(text)
     return text

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from pydantic import BaseModel, ConfigDict, JsonValue, PrivateAttr, ValidationError
 
 from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXResponseError
+from airflow_provider_opencx.secret import forgets_locals
 from airflow_provider_opencx.text import listed
 from airflow_provider_opencx.visible_text import identifier
 
@@ -43,6 +44,7 @@ class CheckedModel(BaseModel):
 
     if not TYPE_CHECKING:  # for type checkers, the arguments are the fields
 
+        @forgets_locals
         def __init__(self, /, **fields):
             try:
                 super().__init__(**fields)

@@ -39,6 +39,7 @@ from airflow_provider_opencx.phone_numbers import e164
 from airflow_provider_opencx.resources.languages import COMBINABLE_LANGUAGES, checked_code, language_codes
 from airflow_provider_opencx.resources.models import CheckedModel, ResourceModel
 from airflow_provider_opencx.resources.odd_items import warn_of_odd_items
+from airflow_provider_opencx.secret import forgets_locals
 from airflow_provider_opencx.text import UNSTORABLE, is_rendered_list, without_invisible
 from airflow_provider_opencx.visible_text import identifier, in_quotes
 
@@ -289,6 +290,7 @@ class PhoneAgentChanges(CheckedModel):
     additional_fields: dict[str, JsonValue] = Field(default={})
 
     @classmethod
+    @forgets_locals
     def parse(cls, fields: dict[str, object]) -> Self:
         """Check declared fields and return them as a model.
 

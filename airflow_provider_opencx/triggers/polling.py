@@ -20,10 +20,11 @@ from airflow_provider_opencx.client.client import OpenCXClient
 from airflow_provider_opencx.client.settings import ClientSettings
 from airflow_provider_opencx.exceptions import OpenCXAuthenticationError, OpenCXError, OpenCXRateLimitError
 from airflow_provider_opencx.hooks.opencx import OpenCXHook, connection_not_found
-from airflow_provider_opencx.masking import mask_secret
+from airflow_provider_opencx.masking import mask_secrets
 from airflow_provider_opencx.phone_agents.listing import list_agents
 from airflow_provider_opencx.phone_agents.plan import PhoneAgents
 from airflow_provider_opencx.phone_agents.waiting import next_poll_in
+from airflow_provider_opencx.secret import forget_locals
 from airflow_provider_opencx.triggers.threads import in_thread
 from airflow_provider_opencx.visible_text import in_quotes
 
@@ -204,15 +205,22 @@ class _PolledConnection:
         # The metrics come first, because what fails here is counted as well.
         await sync_to_async(metrics.prepare, thread_sensitive=False)()
         try:
+            settings = await self._read_settings()
+        except BaseException as error:
+            forget_locals(error)
+            raise
+        # Loading the certificates takes up to a tenth of a second.
+        return await in_thread(partial(_Client, settings))
+
+    async def _read_settings(self) -> ClientSettings:
+        try:
             connection = await asyncio.shield(sync_to_async(self._hook.get_connection)(self.conn_id))
         except Exception as error:
             raise connection_not_found(self.conn_id, error) from None
         settings = self._hook.settings_of(connection)
         # Airflow sends the secret to the process that writes the log; the event loop must not wait for that.
-        for secret in settings.secrets:
-            await asyncio.shield(sync_to_async(mask_secret)(secret))
-        # Loading the certificates takes up to a tenth of a second.
-        return await in_thread(partial(_Client, settings))
+        await asyncio.shield(sync_to_async(mask_secrets)(settings.secrets))
+        return settings
 
     async def _key_was_replaced(self) -> bool:
         """Read the connection again, and return whether it differs from the one whose key was rejected.

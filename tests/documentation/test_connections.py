@@ -18,7 +18,8 @@ CONNECTIONS = Path(__file__).resolve().parents[2] / "docs" / "examples" / "conne
 WANTED = {"base_url": "https://api.open.cx", "api_key": "YOUR-KEY", "timeout": 60.0, "coordination": "machine"}
 PRINT = """
 import json
-print(json.dumps({field: getattr(settings, field) for field in ("base_url", "api_key", "timeout", "coordination")}))
+shown = {field: getattr(settings, field) for field in ("base_url", "timeout", "coordination")}
+print(json.dumps({**shown, "api_key": settings.api_key.reveal()}))
 """
 READ = f"""
 from airflow_provider_opencx.hooks.opencx import OpenCXHook

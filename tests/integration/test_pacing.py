@@ -94,7 +94,9 @@ def worker_processes(
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Processes, every other one async, that send one request after the other; ended here at the latest."""
     numbers = (settings.requests_per_minute, workers, requests_of_each)
-    arguments = [settings.base_url, settings.api_key, settings.coordination, *map(str, numbers)]
+    coordination = settings.coordination
+    written = coordination if isinstance(coordination, str) else coordination.reveal()
+    arguments = [settings.base_url, settings.api_key.reveal(), written, *map(str, numbers)]
     parent = subprocess.Popen([sys.executable, "-c", WORKERS, *arguments], start_new_session=True)
     try:
         yield parent
@@ -310,7 +312,9 @@ def test_pacing_shares_again_when_store_recovers(
 def forked(settings: ClientSettings, sent_before: int = 0) -> None:
     """Send requests in a process, one more in a thread of it, and meanwhile another in a process forked from it."""
     numbers = (settings.requests_per_minute, sent_before)
-    arguments = [settings.base_url, settings.api_key, settings.coordination, *map(str, numbers)]
+    coordination = settings.coordination
+    written = coordination if isinstance(coordination, str) else coordination.reveal()
+    arguments = [settings.base_url, settings.api_key.reveal(), written, *map(str, numbers)]
     with subprocess.Popen([sys.executable, "-c", FORK, *arguments], start_new_session=True) as process:
         try:
             assert process.wait(timeout=45) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 import pickle
 import traceback
@@ -10,12 +11,16 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import rich.pretty
 
+from airflow_provider_opencx.client.coordination import digest
+from airflow_provider_opencx.client.settings import ClientSettings
 from airflow_provider_opencx.exceptions import OpenCXError
 from airflow_provider_opencx.hooks.opencx import OpenCXHook
 from airflow_provider_opencx.resources.phone_agents import ping
 
 KEY = "ocx_live_s3cret-of-the-security-tests"
+PASSWORD = "r3dis-s3cret-of-the-security-tests"
 
 
 @pytest.fixture
@@ -46,12 +51,73 @@ def test_key_stays_out_of_repr(serve: Callable[..., Any], connect: Callable[[str
         assert KEY not in shown(client)
 
 
+def test_key_is_sent_in_one_header(serve: Callable[..., Any], connect: Callable[[str], None]) -> None:
+    service = serve()
+    connect(service.url)
+    with OpenCXHook().get_conn() as client:
+        ping(client)
+    assert f"Authorization: Bearer {KEY}" in service.seen[0]
+    assert service.seen[0].count(KEY) == 1
+
+
 def test_key_stays_out_of_pickled_hook(serve: Callable[..., Any], connect: Callable[[str], None]) -> None:
     connect(serve().url)
     hook = OpenCXHook()
     hook.list_phone_agents()
     assert KEY.encode() not in pickle.dumps(hook)
     assert copy.deepcopy(hook).list_phone_agents() == []
+
+
+SETTINGS = ClientSettings("https://api.open.cx", KEY, coordination=f"redis://:{PASSWORD}@redis.example.com/0")
+
+
+def _names_in_common(settings: ClientSettings) -> list[str]:
+    """The names under which a name's lock and the pace are kept, where others can see them."""
+    return [
+        digest("name", settings.base_url, "a"),
+        digest("pacing", settings.base_url, settings.api_key.reveal(), "90"),
+    ]
+
+
+SHOWN: dict[str, Callable[[ClientSettings], object]] = {
+    "repr": repr,
+    "str": str,
+    "format": lambda settings: f"{settings.api_key} {settings.coordination!s}",
+    "vars": vars,
+    "vars of the key": lambda settings: [getattr(settings.api_key, name) for name in dir(settings.api_key)],
+    "as a dict": dataclasses.asdict,
+    "as a tuple": dataclasses.astuple,
+    "copy": copy.copy,
+    "deep copy": lambda settings: vars(copy.deepcopy(settings)),
+    "replaced": lambda settings: vars(dataclasses.replace(settings, timeout=1)),
+    "secrets": lambda settings: settings.secrets,
+    "JSON": lambda settings: json.dumps(vars(settings), default=repr),
+    "rich": lambda settings: rich.pretty.pretty_repr(settings, expand_all=True),
+    "names of locks": _names_in_common,
+}
+"""Ways to look at the settings of a client."""
+
+
+@pytest.mark.parametrize("shown", SHOWN)
+def test_settings_show_no_secret(shown: str) -> None:
+    told = f"{SHOWN[shown](SETTINGS)!r} {SHOWN[shown](SETTINGS)}"
+    assert KEY not in told
+    assert PASSWORD not in told
+
+
+@pytest.mark.parametrize("holder", [SETTINGS, SETTINGS.api_key, SETTINGS.coordination, SETTINGS.secrets])
+def test_secret_is_in_no_pickle(holder: object) -> None:
+    with pytest.raises(TypeError, match="a secret cannot be pickled"):
+        pickle.dumps(holder)
+
+
+def test_copied_settings_keep_key() -> None:
+    """A secret that is hidden is still the one that is sent."""
+    copied = copy.deepcopy(SETTINGS)
+    assert copied == SETTINGS
+    assert hash(copied) == hash(SETTINGS)
+    assert copied.api_key.reveal() == KEY
+    assert dataclasses.replace(SETTINGS, api_key="another") != SETTINGS
 
 
 @pytest.mark.parametrize("failing", ["rejected", "redirected", "broken", "unreachable"])
@@ -62,5 +128,6 @@ def test_key_stays_out_of_tracebacks(failing: str, serve: Callable[..., Any], co
     with pytest.raises(OpenCXError) as raised:
         OpenCXHook().list_phone_agents()
     told = "".join(traceback.TracebackException.from_exception(raised.value, capture_locals=True).format())
-    assert "settings = ClientSettings(" in told or "response = Response(" in told
+    assert "in list_phone_agents" in told
+    assert "self = <airflow_provider_opencx.hooks.opencx.OpenCXHook" in told
     assert KEY not in told

@@ -53,6 +53,7 @@ from airflow_provider_opencx.resources.phone_agents import (
     ping,
 )
 from airflow_provider_opencx.resources.voices import list_voices
+from airflow_provider_opencx.secret import Secret
 from airflow_provider_opencx.sensors.phone_number import OpenCXPhoneNumberSensor
 from airflow_provider_opencx.triggers.phone_number import result_of
 
@@ -415,7 +416,9 @@ HEADERS = st.fixed_dictionaries(
     {}, optional={"retry-after": RETRY_AFTERS, "x-request-id": st.text(st.characters(codec="latin-1"))}
 )
 ANSWERS = st.lists(
-    st.builds(Response, STATUSES, HEADERS, BODIES, st.just("connection 'c'"), st.just(KEY)), min_size=1, max_size=6
+    st.builds(Response, STATUSES, HEADERS, BODIES, st.just("connection 'c'"), st.just(Secret(KEY))),
+    min_size=1,
+    max_size=6,
 )
 
 

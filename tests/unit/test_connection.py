@@ -14,6 +14,7 @@ from airflow_provider_opencx.connection.form import EXTRA_FIELDS, conn_fields
 from airflow_provider_opencx.connection.settings import client_settings
 from airflow_provider_opencx.exceptions import OpenCXConfigError
 from airflow_provider_opencx.hooks.opencx import OpenCXHook
+from airflow_provider_opencx.secret import Secret
 
 KEY = "ocx_live_s3cret"
 PASSWORD = "r3dis-s3cret"
@@ -277,12 +278,14 @@ def test_connection_hides_key_in_any_letter_case(spelled: Callable[[str], str], 
     ],
 )
 def test_connection_accepts_coordination_values(coordination: str) -> None:
-    assert settings_of(extra={"coordination": f" {coordination} "}).coordination == coordination
+    held = settings_of(extra={"coordination": f" {coordination} "}).coordination
+    assert (held.reveal() if isinstance(held, Secret) else held) == coordination
+    assert isinstance(held, Secret) == coordination.startswith("redis")
 
 
 def test_connection_treats_redis_password_as_secret() -> None:
     settings = settings_of(extra={"coordination": "redis://worker:p%40ss-word@redis.example.com"})
-    assert set(settings.secrets) == {KEY, "p%40ss-word", "p@ss-word"}
+    assert {secret.reveal() for secret in settings.secrets} == {KEY, "p%40ss-word", "p@ss-word"}
     assert "ss-word" not in repr(settings)
 
 
