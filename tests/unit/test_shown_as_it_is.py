@@ -44,6 +44,7 @@ from airflow_provider_opencx.phone_agents.declarations import parse_fleet
 from airflow_provider_opencx.phone_agents.fleet_file import read_fleet_file
 from airflow_provider_opencx.phone_agents.plan import PhoneAgents
 from airflow_provider_opencx.resources.phone_agents import PhoneAgent, PhoneAgentChanges, PhoneAgentSpec
+from airflow_provider_opencx.secret import Secret
 from airflow_provider_opencx.sensors.phone_number import OpenCXPhoneNumberSensor
 from airflow_provider_opencx.text import is_invisible
 from airflow_provider_opencx.triggers import polling
@@ -432,7 +433,7 @@ SECRETS = ["ocx_live_s3cret-" + "k" * 24, "ocx\\live's3cret-" + "k" * 24]
 @pytest.mark.parametrize("before", ["", "x" * 290, "\\", "\x1b[2J"])
 def test_key_that_the_service_repeats_is_taken_out_before_its_text_is_cut_and_shown(secret: str, before: str) -> None:
     body = json.dumps({"statusCode": 400, "message": f"{before}{secret} is wrong"}).encode()
-    client = Replies(lambda request: Response(400, {}, body, str(request), secret), api_key=secret)
+    client = Replies(lambda request: Response(400, {}, body, str(request), Secret(secret)), api_key=secret)
     with pytest.raises(OpenCXError) as error:
         client.request("POST", "/phone")
     assert "***" in str(error.value)

@@ -102,7 +102,7 @@ def test_agent_is_read_but_for_the_field_that_cannot_be(key: str, value: object,
     assert [*agent.unreadable] == [field]
     assert problem in agent.unreadable[field]
     assert (agent.id, agent.field("accent"), agent.field("newest")) == ("2", "us", 1)
-    with pytest.raises(OpenCXResponseError, match=rf"has a {field} that cannot be read \({problem}") as error:
+    with pytest.raises(OpenCXResponseError, match=rf"has a {field} that cannot be read \('?{problem}") as error:
         agent.field(field)
     assert not error.value.is_permanent
     shown = agent.as_dict()
