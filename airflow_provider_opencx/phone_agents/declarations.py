@@ -19,6 +19,7 @@ from airflow_provider_opencx.resources.phone_agents import PhoneAgentChanges, Ph
 from airflow_provider_opencx.text import listed, shortened
 
 _MOST_NAMED = 20
+_MOST_PROBLEMS = 1_000  # the rest is not checked before these are solved
 
 _Declared = TypeVar("_Declared", bound=PhoneAgentChanges)
 
@@ -104,6 +105,8 @@ def _parsed(declarations: object, parse: Callable[[Mapping[str, object]], _Decla
     declared: dict[int, _Declared] = {}
     wrong: list[_Wrong] = []
     for index, declaration in enumerate(declarations):
+        if len(wrong) >= _MOST_PROBLEMS:
+            break
         try:
             if isinstance(declaration, Mapping) and all(isinstance(field, str) for field in declaration):
                 declared[index] = parse(declaration)
@@ -181,7 +184,8 @@ def file_message(path: str, problems: Sequence[tuple[Place | None, str]]) -> str
         return f"agents: {place_in(path, place)}: {sentence}"
     lines = [f"{place_in(PurePath(path).name, place)}: {sentence}" for place, sentence in ordered]
     text = listed(lines, _MOST_NAMED, separator="\n", more="\nand {} more")
-    return f"agents: {path} cannot be used, because of {len(lines)} problems:\n{text}"
+    number = str(len(lines)) if len(lines) < _MOST_PROBLEMS else f"{_MOST_PROBLEMS:,} or more"
+    return f"agents: {path} cannot be used, because of {number} problems:\n{text}"
 
 
 def place_in(file: str, place: Place | None) -> str:
