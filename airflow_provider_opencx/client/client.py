@@ -6,24 +6,22 @@ The modules of this folder are the only ones that import httpx.
 from __future__ import annotations
 
 import logging
-import os
 import ssl
 import time
 from collections.abc import Collection, Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache
 from types import TracebackType
 from typing import Self
 
 import httpx
 from httpx_retries import RetryTransport
 from pydantic import JsonValue
-from pyrate_limiter import Duration, InMemoryBucket, Limiter, Rate
 
 from airflow_provider_opencx.client.body import body_of, read_body
 from airflow_provider_opencx.client.errors import checked, error_of, is_refused_by_service, permanent
 from airflow_provider_opencx.client.exchange import seconds_left
+from airflow_provider_opencx.client.limiters import limiter_of
 from airflow_provider_opencx.client.locks import NameLocks, hold
 from airflow_provider_opencx.client.network import proxy_for, tls_context
 from airflow_provider_opencx.client.operation import Method, Request, Response, other_request
@@ -41,7 +39,7 @@ from airflow_provider_opencx.exceptions import (
     OpenCXResponseError,
     OpenCXUnreachableError,
 )
-from airflow_provider_opencx.secret import Secret, forgets_locals
+from airflow_provider_opencx.secret import forgets_locals
 from airflow_provider_opencx.visible_text import visible, visible_repr
 
 REFUSALS_TO_BELIEVE = 3
@@ -83,7 +81,7 @@ class OpenCXClient:
         self.settings = settings
         self._observer = observer
         self._policies = RetryPolicies(settings.max_retries, read_body)
-        transport = Transport(_limiter_of(settings), tls_context(), proxy_for(httpx.URL(settings.base_url)))
+        transport = Transport(limiter_of(settings), tls_context(), proxy_for(httpx.URL(settings.base_url)))
         self._transport = RetryTransport(transport)
         self._http = httpx.Client(
             transport=self._transport,
@@ -219,28 +217,6 @@ class OpenCXClient:
             json=request.body,
             extensions={"retry": self._policies.of(request), **context.extensions},
         )
-
-
-def _limiter_of(settings: ClientSettings) -> Limiter:
-    # Keyed by PID: a fork must not inherit the parent's count, a lock that nobody releases, a file or a socket.
-    key = (settings.base_url, settings.api_key, settings.requests_per_minute, os.getpid())
-    return _limiter(*key) if settings.coordination == "process" else _shared_limiter(*key, settings.coordination)
-
-
-@cache
-def _limiter(base_url: str, api_key: Secret, requests_per_minute: int, process: int) -> Limiter:
-    """One per process and key, however many clients use it."""
-    return Limiter(InMemoryBucket([Rate(requests_per_minute, Duration.MINUTE)]))
-
-
-@cache
-def _shared_limiter(
-    base_url: str, api_key: Secret, requests_per_minute: int, process: int, coordination: str | Secret
-) -> Limiter:
-    """One per process and key as well, with a file or a socket of its own."""
-    from airflow_provider_opencx.client.rate_limit import shared_limiter
-
-    return shared_limiter(coordination, base_url, api_key, requests_per_minute)
 
 
 @contextmanager

@@ -18,7 +18,14 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airflow_provider_opencx.client.coordination import DIRECTORY, digest, private_directory, redis_client, redis_label
+from airflow_provider_opencx.client.coordination import (
+    DIRECTORY,
+    digest,
+    operation,
+    private_directory,
+    redis_client,
+    redis_label,
+)
 from airflow_provider_opencx.exceptions import OpenCXCoordinationError
 from airflow_provider_opencx.intents import Intent
 from airflow_provider_opencx.secret import Secret, forget_locals
@@ -37,7 +44,7 @@ REDIS_LOCK_EXPIRES_AFTER = 30.0
 """Seconds after which a lock in a Redis expires, unless its holder lives."""
 
 REDIS_RESPONDS_WITHIN = 10.0
-"""Seconds that a lock waits for its Redis to respond: a create is better late than without its lock."""
+"""Seconds that each use of a lock waits for its Redis: a create is better late than without its lock."""
 
 REDIS_INTENTS_EXPIRE_AFTER = 86_400
 """Seconds for which a Redis keeps an intent that nobody deletes."""
@@ -161,27 +168,40 @@ class _ProcessLocks(_LocalLocks):
         return _take_in_process(key, held)
 
     def _read(self, key: str) -> Intent | None:
-        return _intents.get((os.getpid(), key))
+        return _intents.get(key)
 
     def _write(self, key: str, intent: Intent) -> None:
-        _intents[os.getpid(), key] = intent
+        _intents[key] = intent
 
     def _delete(self, key: str) -> None:
-        _intents.pop((os.getpid(), key), None)
+        _intents.pop(key, None)
 
 
 def _take_in_process(key: str, held: ExitStack) -> bool:
     # A dict's setdefault is atomic, that of a WeakValueDictionary is not: two threads could get a lock each.
-    lock = _thread_locks.setdefault((os.getpid(), key), threading.Lock())
+    lock = _thread_locks.setdefault(key, threading.Lock())
     if not lock.acquire(blocking=False):
         return False
     held.callback(lock.release)
     return True
 
 
-# Keyed by PID as well: a fork must not inherit a lock that nobody releases.
-_thread_locks: dict[tuple[int, str], threading.Lock] = {}
-_intents: dict[tuple[int, str], Intent] = {}
+_thread_locks: dict[str, threading.Lock] = {}
+_intents: dict[str, Intent] = {}
+_lock_files: set[int] = set()
+_reasons_to_go_on_alone: set[str] = set()
+
+
+def _begin_anew() -> None:
+    """Let a fork begin without what threads of its parent hold, or have recorded."""
+    for file in list(_lock_files):
+        _unlock(file)
+    _thread_locks.clear()
+    _intents.clear()
+    _reasons_to_go_on_alone.clear()
+
+
+os.register_at_fork(after_in_child=_begin_anew)
 
 
 def forget_intents() -> None:
@@ -204,7 +224,7 @@ class _FileLocks(_LocalLocks):
         except OSError as error:
             _go_on_alone(error)
             return _take_in_process(key, held)
-        held.callback(os.close, file)
+        held.callback(_unlock, file)
         return True
 
     def _read(self, key: str) -> Intent | None:
@@ -247,7 +267,15 @@ def _lock(path: Path) -> int:
     except OSError:
         os.close(file)
         raise
+    _lock_files.add(file)
     return file
+
+
+def _unlock(file: int) -> None:
+    """Close a locked file. A fork has closed it before: it must not hold the lock for as long as it lives."""
+    if file in _lock_files:
+        _lock_files.remove(file)
+        os.close(file)
 
 
 def _read_intent(recorded: str | bytes, written_at: float) -> Intent:
@@ -270,9 +298,6 @@ def _go_on_alone(error: OSError) -> None:
             DIRECTORY,
             reason,
         )
-
-
-_reasons_to_go_on_alone: set[str] = set()
 
 
 class _RedisLocks(NameLocks):
@@ -303,28 +328,20 @@ class _RedisLocks(NameLocks):
         if not self._held:
             held.enter_context(self._kept_alive())
         self._held[key] = lock
-        held.callback(self._release, key)
         return True
-
-    def _release(self, key: str) -> None:
-        try:
-            self._held.pop(key).release()
-        except Exception as error:  # it expires by itself
-            log.warning("%s did not release the lock of a name: %s", self._label, type(error).__name__)
 
     @contextmanager
     def _kept_alive(self) -> Generator[None]:
-        """Extend the locks again and again, for as long as this process lives and holds them."""
+        """Extend the locks again and again, for as long as this process lives and holds them; then release them."""
         ended = threading.Event()
 
         def keep_alive() -> None:
             while not ended.wait(REDIS_LOCK_EXPIRES_AFTER / 3):
-                for key, lock in list(self._held.items()):
-                    try:
+                for lock in list(self._held.values()):
+                    if ended.is_set():
+                        return
+                    with self._warning("did not extend a lock"), operation(REDIS_RESPONDS_WITHIN):
                         lock.reacquire()
-                    except Exception as error:
-                        if key in self._held:
-                            log.warning("%s did not extend a lock: %s", self._label, type(error).__name__)
 
         thread = threading.Thread(target=keep_alive, name="opencx-locks", daemon=True)
         thread.start()
@@ -332,7 +349,16 @@ class _RedisLocks(NameLocks):
             yield
         finally:
             ended.set()
+            self._release()
             thread.join()
+
+    def _release(self) -> None:
+        """Release all locks in one operation; those that are not, expire by themselves."""
+        with operation(REDIS_RESPONDS_WITHIN):
+            while self._held:
+                _, lock = self._held.popitem()
+                with self._warning("did not release the lock of a name"):
+                    lock.release()
 
     def _read(self, key: str) -> Intent | None:
         with self._errors():
@@ -344,19 +370,25 @@ class _RedisLocks(NameLocks):
             self._redis.set(self._intent(key), json.dumps(intent.as_json()), ex=REDIS_INTENTS_EXPIRE_AFTER)
 
     def _delete(self, key: str) -> None:
-        try:
+        with self._warning("did not delete what was recorded of a create"), operation(REDIS_RESPONDS_WITHIN):
             self._redis.delete(self._intent(key))
-        except Exception as error:
-            log.warning("%s did not delete what was recorded of a create: %s", self._label, type(error).__name__)
 
     def _intent(self, key: str) -> str:
         return f"airflow-provider-opencx:intent:{key}"
 
     @contextmanager
+    def _warning(self, problem: str) -> Generator[None]:
+        try:
+            yield
+        except Exception as error:
+            log.warning("%s %s: %s", self._label, problem, type(error).__name__)
+
+    @contextmanager
     def _errors(self) -> Generator[None]:
         """Turn redis-py's errors into ours: nothing is created without the coordination that was asked for."""
         try:
-            yield
+            with operation(REDIS_RESPONDS_WITHIN):
+                yield
         except BaseException as error:
             forget_locals(error)  # of redis-py, which hold the password
             if not isinstance(error, Exception):

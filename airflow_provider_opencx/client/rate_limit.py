@@ -7,18 +7,18 @@ can be used again, each process keeps to the limit by itself.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import sqlite3
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Self, cast
 
 from pyrate_limiter import (
     AbstractBucket,
     Duration,
-    InMemoryBucket,
-    Limiter,
     Rate,
     RateItem,
     RedisBucket,
@@ -30,10 +30,12 @@ from airflow_provider_opencx.client.coordination import (
     DIRECTORY,
     RESPONSE_TIMEOUT,
     digest,
+    operation,
     private_directory,
     redis_client,
     redis_label,
 )
+from airflow_provider_opencx.client.limiters import ProcessLimiter
 from airflow_provider_opencx.secret import Secret
 from airflow_provider_opencx.visible_text import visible
 
@@ -52,7 +54,9 @@ _FALLING_BACK = (
 log = logging.getLogger(__name__)
 
 
-def shared_limiter(coordination: str | Secret, base_url: str, api_key: Secret, requests_per_minute: int) -> Limiter:
+def shared_limiter(
+    coordination: str | Secret, base_url: str, api_key: Secret, requests_per_minute: int
+) -> ProcessLimiter:
     """Return a limiter that shares its requests a minute with the limiters of other processes.
 
     Nothing is opened before the first request.
@@ -67,28 +71,49 @@ def shared_limiter(coordination: str | Secret, base_url: str, api_key: Secret, r
     if not isinstance(coordination, Secret):
         file = f"the file {DIRECTORY}/{name}.sqlite of the temporary directory"
         return _SharedLimiter(requests_per_minute, file, lambda: _file_bucket(name, rate))
+    with suppress(ImportError):  # said where it is used; imported here, where no fork can begin meanwhile
+        import airflow_provider_opencx.client.bounded_redis  # noqa: F401
     return _SharedLimiter(
         requests_per_minute, redis_label(coordination), lambda: _RedisBucket.at(coordination, name, rate)
     )
 
 
-class _SharedLimiter(Limiter):
+class _SharedLimiter(ProcessLimiter):
     """The limiter of a process, which asks the shared bucket first."""
 
     def __init__(self, requests_per_minute: int, shared_in: str, open_bucket: Callable[[], AbstractBucket]) -> None:
-        super().__init__(InMemoryBucket([Rate(requests_per_minute, Duration.MINUTE)]))
         self._shared_in = shared_in
         self._open_bucket = open_bucket
+        super().__init__(requests_per_minute)
+
+    def begin_anew(self) -> None:
+        self._of_parent = getattr(self, "_bucket", None)  # its file and its socket are not ours to close
         self._bucket: AbstractBucket | None = None
         self._one_at_a_time = threading.Lock()
+        self._is_held_for_fork = False
         self._fallback_until = 0.0  # 0 while the bucket responds
+        super().begin_anew()
+
+    def before_fork(self) -> None:
+        # SQLite in the middle of its work leaves a fork locks of its own that nobody releases. Whoever holds this one
+        # is soon done, or does not respond; a fork from within it must not wait for itself for ever.
+        self._is_held_for_fork = self._one_at_a_time.acquire(timeout=2 * RESPONSE_TIMEOUT)
+
+    def after_fork(self) -> None:
+        if self._is_held_for_fork:
+            self._is_held_for_fork = False
+            self._one_at_a_time.release()
 
     def try_acquire(
         self, name: str = "request", weight: int = 1, blocking: bool = True, timeout: float = -1
     ) -> bool | Awaitable[bool]:
+        ends_at = math.inf if timeout < 0 else time.monotonic() + timeout
         while seconds := self._seconds_to_wait():
+            if time.monotonic() + seconds > ends_at:
+                return False
             time.sleep(seconds)
-        return super().try_acquire(name, weight, blocking, timeout)
+        left = timeout if timeout < 0 else max(0.0, ends_at - time.monotonic())
+        return super().try_acquire(name, weight, blocking, left)
 
     def _seconds_to_wait(self) -> float:
         """Return 0 if a request may be sent now, and is counted, or the seconds after which to try again."""
@@ -96,8 +121,9 @@ class _SharedLimiter(Limiter):
             if time.monotonic() < self._fallback_until:
                 return 0
             try:
-                self._bucket = self._bucket or self._open_bucket()
-                seconds = _ask(self._bucket)
+                with operation(RESPONSE_TIMEOUT):
+                    self._bucket = self._bucket or self._open_bucket()
+                    seconds = _ask(self._bucket)
             except Exception as error:  # whatever is wrong with the bucket, no request must fail for it
                 if not self._fallback_until:
                     log.warning(

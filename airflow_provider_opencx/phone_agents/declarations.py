@@ -21,6 +21,7 @@ from airflow_provider_opencx.text import listed
 from airflow_provider_opencx.visible_text import in_quotes, visible
 
 _MOST_NAMED = 20
+_MOST_PROBLEMS = 1_000  # the rest is not checked before these are solved
 
 LONGEST_PATH = 1000
 """Characters of the path of a file that a message shows."""
@@ -110,6 +111,8 @@ def _parsed(declarations: object, parse: Callable[[Mapping[str, object]], _Decla
     declared: dict[int, _Declared] = {}
     wrong: list[_Wrong] = []
     for index, declaration in enumerate(declarations):
+        if len(wrong) >= _MOST_PROBLEMS:
+            break
         try:
             if isinstance(declaration, Mapping) and all(isinstance(field, str) for field in declaration):
                 declared[index] = parse(declaration)
@@ -187,7 +190,8 @@ def file_message(path: str, problems: Sequence[tuple[Place | None, str]]) -> str
         return f"agents: {place_in(path, place)}: {sentence}"
     lines = [f"{place_in(PurePath(path).name, place)}: {sentence}" for place, sentence in ordered]
     text = listed(lines, _MOST_NAMED, separator="\n", more="\nand {} more")
-    return f"agents: {visible(path, LONGEST_PATH)} cannot be used, because of {len(lines)} problems:\n{text}"
+    number = str(len(lines)) if len(lines) < _MOST_PROBLEMS else f"{_MOST_PROBLEMS:,} or more"
+    return f"agents: {visible(path, LONGEST_PATH)} cannot be used, because of {number} problems:\n{text}"
 
 
 def place_in(file: str, place: Place | None) -> str:

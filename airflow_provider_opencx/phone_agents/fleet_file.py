@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import re
+import stat
 import sys
 import zipfile
+import zlib
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import yaml
 
@@ -21,7 +26,12 @@ from airflow_provider_opencx.phone_agents.declarations import (
     file_message,
     place_in,
 )
-from airflow_provider_opencx.phone_agents.fleet_yaml import FleetYaml, json_as_yaml, syntax_problem
+from airflow_provider_opencx.phone_agents.fleet_yaml import (
+    FleetYaml,
+    check_number_of_values,
+    json_as_yaml,
+    syntax_problem,
+)
 from airflow_provider_opencx.resources.phone_agents import PhoneAgentChanges
 from airflow_provider_opencx.text import listed
 from airflow_provider_opencx.visible_text import in_quotes, visible, visible_repr
@@ -31,7 +41,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+MAX_FILE_BYTES = 10_000_000
+"""Bytes of the largest file that is read: a thousand agents with instructions of 10,000 characters each."""
+
 _MOST_WARNINGS = 20
+_JSON_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
 _MEANINGS_OF_NULL = {
     "action_ids": "which means every action; for no action, write []",
     "handoff_phone_number": "which means no handoff",
@@ -92,7 +106,12 @@ def read_fleet_file(path: Path) -> list[object]:
         raise OpenCXArgumentError(f"agents: {_shown(path)} cannot be read: {reason}") from None
     except UnicodeDecodeError:
         raise OpenCXArgumentError(f"agents: {_shown(path)} is not text in UTF-8") from None
-    except zipfile.BadZipFile:
+    except _TooLargeError:
+        raise OpenCXArgumentError(
+            f"agents: {_shown(path)} is larger than {MAX_FILE_BYTES // 1_000_000} MB; split it into several files, each"
+            " with a task of its own"
+        ) from None
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError):  # the last for encryption and odd compression
         raise OpenCXArgumentError(f"agents: {_shown(path)} cannot be read: the zip file is damaged") from None
     try:
         content, document, warnings = _READERS[path.suffix.lower()](text)
@@ -113,6 +132,10 @@ def read_fleet_file(path: Path) -> list[object]:
     declarations = FileDeclarations(content, str(path), document)
     _warn(path.name, [*warnings, *_warnings_of_nulls(declarations)])
     return declarations
+
+
+class _TooLargeError(ValueError):
+    """A file is larger than what is read."""
 
 
 class _ProblemsError(ValueError):
@@ -136,6 +159,7 @@ def _read_yaml(text: str) -> _Content:
 
 def _read_json(text: str) -> _Content:
     places = _JsonPlaces(text)
+    check_number_of_values(_most_values_in_json(text))
     try:
         content = json.loads(text, object_pairs_hook=_without_duplicate_keys)
     except json.JSONDecodeError as error:
@@ -148,6 +172,12 @@ def _read_json(text: str) -> _Content:
     return agents if isinstance(agents, list) else None, places.place_of, []
 
 
+def _most_values_in_json(text: str) -> int:
+    """Return how many values a JSON text holds at most: each stands after one of these characters."""
+    without_strings = _JSON_STRING.sub("", text)
+    return sum(without_strings.count(character) for character in "[{,")
+
+
 class _DuplicateKeyError(ValueError):
     """A key stands twice in one object; the parser would silently take the last value."""
 
@@ -155,8 +185,7 @@ class _DuplicateKeyError(ValueError):
 def _without_duplicate_keys(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        twice, _ = Counter(name for name, _ in pairs).most_common(1)[0]
         raise _DuplicateKeyError(f"duplicate key {in_quotes(twice)}")
     return found
 
@@ -243,8 +272,15 @@ def _exists(path: Path) -> bool:
 
 def _text_of(path: Path) -> str:
     zipped = _in_zip(path)
-    if zipped is not None:
-        return zipped.read_text(encoding="utf-8-sig")
-    if path.exists() and not path.is_file():
-        raise OSError(0, "it is not a file")  # reading a pipe may never end
-    return path.read_text(encoding="utf-8-sig")
+    with zipped.open("rb") if zipped is not None else _opened(path) as file:
+        content = file.read(MAX_FILE_BYTES + 1)  # it may grow meanwhile
+    if len(content) > MAX_FILE_BYTES:
+        raise _TooLargeError
+    return content.decode("utf-8-sig")
+
+
+def _opened(path: Path) -> IO[bytes]:
+    """Open a file, and no pipe or device, of which the end may never come."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(0, "it is not a file")
+    return open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))

@@ -43,8 +43,9 @@ _ORDINARY_COMMENT = re.compile(r"#+ +\S")
 
 _DEEPEST = 200
 _TOO_DEEP = f"is nested more than {_DEEPEST} levels deep"
-_MOST_EXPANDED = 100_000_000
 _SIZE_OF_VALUE = 100
+_MOST_VALUES = 250_000
+_MOST_EXPANDED = _MOST_VALUES * _SIZE_OF_VALUE
 _LONGEST_SHOWN = 60
 
 _QUOTES = "put it in quotes"
@@ -178,7 +179,7 @@ class FleetYaml:
             if not isinstance(key, yaml.ScalarNode):
                 self._refuse(key, f"a key must be text, read {self._written(key)}; if this is text, {_QUOTES}")
             elif key.tag == _PLAIN and key.value == "<<":
-                merged = {**self._merged(value), **merged}
+                self._merge(value, merged)
             elif key.value in own:
                 first = own[key.value][0].start_mark
                 self._refuse(
@@ -191,23 +192,23 @@ class FleetYaml:
         self._fields[id(mapping)] = fields = {**merged, **own}
         return fields
 
-    def _merged(self, node: yaml.Node) -> _Fields:
-        merged: _Fields = {}
+    def _merge(self, node: yaml.Node, merged: _Fields) -> None:
+        """Add what a mapping, or a list of them, holds and was not merged before."""
         for source in node.value if isinstance(node, yaml.SequenceNode) else [node]:
             if isinstance(source, yaml.MappingNode):
                 fields = self._fields_of(source)
                 self._spend(_SIZE_OF_VALUE * len(fields))
-                merged = {**fields, **merged}
+                for name, field in fields.items():
+                    merged.setdefault(name, field)
             else:
                 self._refuse(source, "<< merges mappings only")
-        return merged
 
     def _spend(self, size: int) -> None:
         self._expanded += _SIZE_OF_VALUE + size
         if self._expanded > _MOST_EXPANDED:
             raise OpenCXArgumentError(
-                f"expands to more than {_MOST_EXPANDED // _SIZE_OF_VALUE:,} values, or {_MOST_EXPANDED:,} characters;"
-                " use fewer aliases (*), or split the file"
+                f"expands to more than {_MOST_VALUES:,} values, or {_MOST_EXPANDED:,} characters; use fewer aliases"
+                " (*), or split the file"
             )
 
     def _check_comment(self, node: yaml.ScalarNode) -> None:
@@ -283,18 +284,31 @@ def _check_characters(text: str) -> None:
         )
 
 
+def check_number_of_values(number: int) -> None:
+    """Check the number of values, keys among them, that are written in a file.
+
+    :raises OpenCXArgumentError: if they are too many.
+    """
+    if number > _MOST_VALUES:
+        raise OpenCXArgumentError(f"holds more than {_MOST_VALUES:,} values; split the file")
+
+
 def _problems_of_events(text: str) -> list[tuple[Place, str]]:
     """Return the texts that YAML takes for an anchor, because they begin with & and no alias refers to them.
 
-    :raises OpenCXArgumentError: for what is nested too deeply: composing it would overflow the stack of the C library.
+    :raises OpenCXArgumentError: for what holds too many values, or is nested too deeply: composing it would fill the
+        memory, or overflow the stack of the C library.
     """
-    depth = 0
+    depth = values = 0
     anchors: dict[str, yaml.ScalarEvent] = {}
     for event in yaml.parse(text, _FastLoader):
         if isinstance(event, yaml.ScalarEvent) and event.anchor:
             anchors[event.anchor] = event
         elif isinstance(event, yaml.AliasEvent):
             anchors.pop(event.anchor or "", None)
+        if isinstance(event, yaml.NodeEvent):
+            values += 1
+            check_number_of_values(values)
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > _DEEPEST:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 from airflow_celery import running_redis
+from endless_redis import endless_redis
 from redis import Redis
 
 from airflow_provider_opencx.client import locks
@@ -331,6 +332,53 @@ def test_redis_that_goes_away_under_a_lock_ends_in_a_retryable_error(
         held.delete(["a"])
     assert "did not release the lock" in caplog.text
     assert "s3cret" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "pause"),
+    [(b"$1000000\r\n", b"x", 0.05), (b"+", b"x", 0.05), (b"*1000000\r\n", b":1\r\n", 0.05), (b"+", b"x" * 10_000, 0.0)],
+    ids=["bulk", "line", "array", "flood"],
+)
+def test_redis_whose_response_does_not_end_ends_in_a_retryable_error(
+    first: bytes, then: bytes, pause: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "REDIS_RESPONDS_WITHIN", 0.5)
+    with (
+        endless_redis(first, then, pause) as address,
+        pytest.raises(OpenCXCoordinationError, match="cannot be used"),
+        hold(ClientSettings("https://opencx.example", KEY, coordination=address), ["a"]),
+    ):
+        pytest.fail("the lock was never granted")
+
+
+def test_locks_are_let_go_within_the_time_of_one_operation(
+    redis_address: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    names = [f"name {number}" for number in range(50)]
+    with hold(ClientSettings("https://opencx.example", KEY, coordination=redis_address), names):
+        monkeypatch.setattr(locks, "REDIS_RESPONDS_WITHIN", 1.0)
+        Redis.from_url(redis_address).client_pause(60_000)
+        began = time.monotonic()
+    assert time.monotonic() - began < 25  # 50 s if each had its own
+    assert "did not release the lock of a name" in caplog.text
+
+
+def test_fork_that_lives_on_holds_no_lock_of_its_parent(directory: Path) -> None:
+    settings = ClientSettings("https://opencx.example", KEY)
+    reader, writer = os.pipe()
+    with hold(settings, ["a"]):
+        child = os.fork()
+        if not child:
+            os.close(writer)
+            os.read(reader, 1)  # until its parent closes it
+            os._exit(0)
+    try:
+        with hold(settings, ["a"]):
+            assert os.waitpid(child, os.WNOHANG) == (0, 0)
+    finally:
+        os.close(writer)
+        os.waitpid(child, 0)
+        os.close(reader)
 
 
 def test_retry_after_is_not_waited_out_under_a_lock(directory: Path, opencx_simulator: Simulator) -> None:

@@ -10,17 +10,19 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from endless_redis import endless_redis
 from redis import Redis
 
-from airflow_provider_opencx.client import client as client_module
-from airflow_provider_opencx.client import rate_limit
+from airflow_provider_opencx.client import limiters, rate_limit
 from airflow_provider_opencx.client.client import OpenCXClient
 from airflow_provider_opencx.client.settings import ClientSettings
 from airflow_provider_opencx.resources.phone_agents import ping
@@ -70,21 +72,56 @@ url, key, coordination = sys.argv[1:4]
 requests_per_minute, sent_before = map(int, sys.argv[4:])
 settings = ClientSettings(url, key, requests_per_minute=requests_per_minute, coordination=coordination)
 
-def send():
+def send(settings=settings):
     with OpenCXClient(settings) as client:
         ping(client)
 
+# What httpx imports is imported, or the first fork might wait for that.
+send(ClientSettings(url, key, requests_per_minute=requests_per_minute + 1, coordination="process"))
 for _ in range(sent_before):
     send()
-# If the first is still asking for its turn, it does so with a lock held.
+# While one thread is asking for its turn, with a lock held or in the middle of an import, others are forked.
 asking = threading.Thread(target=send)
 asking.start()
-time.sleep(0.3)
-if not os.fork():
-    send()
-    os._exit(0)
+forks = 0
+while asking.is_alive() and forks < 15:
+    forks += 1
+    if not os.fork():
+        send()
+        os._exit(0)
+    time.sleep(0.1)
 asking.join()
-os.wait()
+for _ in range(forks):
+    os.wait()
+print(1 + sent_before + 1 + forks)
+"""
+
+RACE = """
+import os, signal, sys, threading
+from airflow_provider_opencx.client.limiters import limiter_of
+from airflow_provider_opencx.client.settings import ClientSettings
+
+coordination, forks, seconds = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+settings = ClientSettings("https://opencx.example", "key", requests_per_minute=10**7, coordination=coordination)
+made_before = limiter_of(settings)
+
+def acquire_again_and_again():
+    while True:
+        made_before.try_acquire()
+
+for _ in range(4):
+    threading.Thread(target=acquire_again_and_again, daemon=True).start()
+statuses = []
+for _ in range(forks):
+    child = os.fork()
+    if not child:
+        signal.alarm(seconds)
+        made_before.try_acquire()
+        limiter_of(settings).try_acquire()
+        os._exit(0)
+    statuses.append(os.waitpid(child, 0)[1])
+print(statuses.count(0), flush=True)
+os._exit(0)
 """
 
 
@@ -112,7 +149,7 @@ def temporary_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     # A simulator may have the port of an earlier one, whose limiter has its file in an earlier directory.
-    client_module._shared_limiter.cache_clear()
+    monkeypatch.setattr(limiters, "_limiters", {})
     return tmp_path
 
 
@@ -237,6 +274,16 @@ class Store:
         listener = self._exits.enter_context(socket.create_server(("127.0.0.1", 0)))
         self.redis = f"redis://:{PASSWORD}@127.0.0.1:{listener.getsockname()[1]}"
 
+    def dribbles(self) -> None:
+        self._sends(b"$1000000\r\n", b"x", 0.1)
+
+    def endless_line(self) -> None:
+        self._sends(b"+", b"x" * 10_000, 0.0)
+
+    def _sends(self, first: bytes, then: bytes, pause: float) -> None:
+        sender = self._exits.enter_context(endless_redis(first, then, pause))
+        self.redis = sender.replace("redis://", f"redis://:{PASSWORD}@")
+
 
 @pytest.fixture
 def store(temporary_directory: Path, redis_address: str) -> Iterator[Store]:
@@ -256,6 +303,8 @@ def store(temporary_directory: Path, redis_address: str) -> Iterator[Store]:
         ("redis", True, Store.restarted, "NoScriptError"),
         ("redis", False, Store.nobody, "Connection refused"),
         ("redis", False, Store.silent, "Timeout"),
+        ("redis", False, Store.dribbles, "Timeout"),
+        ("redis", False, Store.endless_line, "the Redis sent more than 1,000,000 bytes"),
     ],
 )
 def test_pacing_falls_back_when_store_fails(
@@ -280,13 +329,34 @@ def test_pacing_falls_back_when_store_fails(
     started = time.monotonic()
     while len(opencx_simulator.requests) < 4:
         send()
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 30  # a second, and as much as a slow machine needs
     assert [request.status for request in opencx_simulator.requests] == [200] * 4
     [warning] = warnings_in(caplog)
     assert says in warning
     assert PASSWORD not in warning
     with pytest.raises(TimeoutError):
         asyncio.run(asyncio.wait_for(send_ping_from_event_loop(settings()), timeout=0.5))
+
+
+def test_name_server_that_does_not_respond_holds_no_request_up(
+    opencx_simulator: Simulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(rate_limit, "RESPONSE_TIMEOUT", 0.3)
+    responds, find = threading.Event(), socket.getaddrinfo
+
+    def getaddrinfo(host: str, *arguments: Any, **named: Any) -> Any:
+        if host == "redis.example":
+            responds.wait(60)
+        return find(host, *arguments, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    try:
+        send_ping(ClientSettings(opencx_simulator.url, "test-key", coordination="redis://redis.example:6379"))
+        assert not responds.is_set()
+    finally:
+        responds.set()
+    assert len(opencx_simulator.requests) == 1
+    assert "the Redis at redis.example cannot be used" in caplog.text
 
 
 def test_pacing_shares_again_when_store_recovers(
@@ -309,18 +379,24 @@ def test_pacing_shares_again_when_store_recovers(
         assert noted == 1 + failures
 
 
-def forked(settings: ClientSettings, sent_before: int = 0) -> None:
-    """Send requests in a process, one more in a thread of it, and meanwhile another in a process forked from it."""
-    numbers = (settings.requests_per_minute, sent_before)
-    coordination = settings.coordination
-    written = coordination if isinstance(coordination, str) else coordination.reveal()
-    arguments = [settings.base_url, settings.api_key.reveal(), written, *map(str, numbers)]
-    with subprocess.Popen([sys.executable, "-c", FORK, *arguments], start_new_session=True) as process:
+def printed_by(script: str, *arguments: object) -> int:
+    """The number that a script prints, which is ended with all that it forked after four minutes."""
+    command = [sys.executable, "-W", "ignore", "-c", script, *map(str, arguments)]
+    with subprocess.Popen(command, start_new_session=True, stdout=subprocess.PIPE) as process:
         try:
-            assert process.wait(timeout=45) == 0
+            printed, _ = process.communicate(timeout=240)
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
+    return int(printed)
+
+
+def sent_by_forks(settings: ClientSettings, sent_before: int = 0) -> int:
+    """Send requests in a process, one more in a thread of it, and meanwhile others in processes forked from it."""
+    coordination = settings.coordination
+    written = coordination if isinstance(coordination, str) else coordination.reveal()
+    numbers = (settings.requests_per_minute, sent_before)
+    return printed_by(FORK, settings.base_url, settings.api_key.reveal(), written, *numbers)
 
 
 @pytest.mark.parametrize(
@@ -335,15 +411,33 @@ def test_pacing_survives_fork_while_acquiring(
     if used_before:
         send_ping(settings)
     becomes(store)
-    forked(replace(settings, coordination=store.redis if coordination == "redis" else coordination))
-    assert [request.status for request in opencx_simulator.requests] == [200] * (2 + used_before)
+    sent = sent_by_forks(replace(settings, coordination=store.redis if coordination == "redis" else coordination))
+    assert sent > 2  # the first, that of the thread, and those of the forks
+    assert [request.status for request in opencx_simulator.requests] == [200] * (sent + used_before)
 
 
 def test_pacing_of_process_is_not_shared_with_fork(opencx_simulator: Simulator) -> None:
-    forked(
-        ClientSettings(opencx_simulator.url, "test-key", requests_per_minute=3, coordination="process"), sent_before=2
-    )
-    assert [request.status for request in opencx_simulator.requests] == [200] * 4
+    settings = ClientSettings(opencx_simulator.url, "test-key", requests_per_minute=3, coordination="process")
+    sent = sent_by_forks(settings, sent_before=2)
+    assert [request.status for request in opencx_simulator.requests] == [200] * sent
+
+
+@pytest.mark.parametrize(("shared", "forks"), [("process", 30), ("machine", 30), ("redis", 15)])
+def test_limiter_made_before_a_fork_works_in_it(shared: str, forks: int, store: Store) -> None:
+    coordination = store.redis if shared == "redis" else shared
+    assert printed_by(RACE, coordination, forks, 60) == forks
+
+
+def test_limiter_holds_the_requests_of_one_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    milliseconds = 0
+    limiter = limiters.ProcessLimiter(100)
+    monkeypatch.setattr(limiter._counted, "now", lambda: milliseconds)
+    threads = threading.active_count()
+    for _ in range(10_000):
+        milliseconds += 601
+        assert limiter.try_acquire(blocking=False)
+    assert limiter._counted.count() <= 101
+    assert threading.active_count() == threads
 
 
 def test_pacing_drops_requests_older_than_window(store: Store, opencx_simulator: Simulator) -> None:

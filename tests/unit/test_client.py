@@ -17,6 +17,7 @@ from airflow_provider_opencx.client import body, network
 from airflow_provider_opencx.client import client as client_module
 from airflow_provider_opencx.client.client import OpenCXClient
 from airflow_provider_opencx.client.errors import permanent
+from airflow_provider_opencx.client.limiters import limiter_of
 from airflow_provider_opencx.client.settings import ClientSettings
 from airflow_provider_opencx.exceptions import (
     OpenCXAPIError,
@@ -395,7 +396,7 @@ def test_client_refuses_too_large_response(
 
 def test_pacing_covers_all_clients_of_process(client: OpenCXClient, opencx_simulator: Simulator) -> None:
     in_process = {"requests_per_minute": 3, "coordination": "process"}
-    limiter = client_module._limiter_of(replace(client.settings, **in_process))
+    limiter = limiter_of(replace(client.settings, **in_process))
     for _ in range(3):
         ping(with_settings(client, **in_process))
     assert not limiter.try_acquire("a fourth", blocking=False)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import os
+import socket
 import sys
+import tracemalloc
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,6 +19,7 @@ from airflow.sdk import DAG
 
 from airflow_provider_opencx.exceptions import OpenCXArgumentError
 from airflow_provider_opencx.kinds import Kind
+from airflow_provider_opencx.phone_agents import fleet_file
 from airflow_provider_opencx.phone_agents.declarations import parse_fleet
 from airflow_provider_opencx.phone_agents.fleet_file import fleet_file_path, read_fleet_file
 from airflow_provider_opencx.resources.phone_agents import PhoneAgentChanges, PhoneAgentSpec, field_kinds
@@ -257,11 +261,78 @@ def merges_of(levels: int) -> str:
 
 
 def test_aliases_that_expand_to_too_much_are_refused(tmp_path: Path) -> None:
-    assert "expands to more than 1,000,000 values" in refusal(tmp_path, aliases_of(9))
-    long = f"x: &x {'x' * 1_000_000}\nagents:\n  - name: A\n    flow: [{', '.join(['*x'] * 101)}]"
+    assert "expands to more than 250,000 values" in refusal(tmp_path, aliases_of(9))
+    long = f"x: &x {'x' * 1_000_000}\nagents:\n  - name: A\n    flow: [{', '.join(['*x'] * 26)}]"
     assert "expands to more than" in refusal(tmp_path, long)
     assert declared(tmp_path, merges_of(100))[0]["flow"] == {"a": "b"}
     assert declared(tmp_path, "- &a\n  name: A\n  <<: *a\n") == [{"name": "A"}]
+
+
+def test_two_hundred_agents_share_what_they_have_in_common(tmp_path: Path) -> None:
+    common = f"x-common: &common\n  flow: {{text: {'i' * 10_000}}}\n  language: [en, de]\nagents:\n"
+    agents = declared(tmp_path, common + "".join(f"  - {{<<: *common, name: N{number}}}\n" for number in range(200)))
+    assert len(agents) == 200
+    assert all(agent["flow"] == {"text": "i" * 10_000} for agent in agents)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "text", "says"),
+    [
+        ("yaml", "[" + "[], " * 250_000 + "]", "holds more than 250,000 values; split the file"),
+        ("json", "[" + "[], " * 250_000 + "[]]", "holds more than 250,000 values; split the file"),
+        ("yaml", "-\n" * 250_001, "holds more than 250,000 values; split the file"),
+        ("yaml", "- name: A\n" + "  k: 1\n" * 250_000, "holds more than 250,000 values; split the file"),
+        ("yaml", "- name: A\n  instructions: " + "x" * 10_000_000, "is larger than 10 MB; split it"),
+        ("json", '[{"name": "' + "x" * 10_000_000 + '"}]', "is larger than 10 MB; split it"),
+    ],
+)
+def test_large_file_is_refused_before_it_fills_the_memory(suffix: str, text: str, says: str, tmp_path: Path) -> None:
+    path = tmp_path / f"fleet.{suffix}"
+    path.write_text(text)
+    tracemalloc.start()
+    try:
+        with pytest.raises(OpenCXArgumentError, match=says):
+            read_fleet_file(path)
+        assert tracemalloc.get_traced_memory()[1] < 60_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_large_file_in_a_small_zip_file_is_refused(tmp_path: Path) -> None:
+    with (
+        zipfile.ZipFile(tmp_path / "dags.zip", "w", zipfile.ZIP_DEFLATED) as dags,
+        dags.open("fleet.yaml", "w") as file,
+    ):
+        for _ in range(100):
+            file.write(b" " * 1_000_000)
+    with pytest.raises(OpenCXArgumentError, match="is larger than 10 MB"):
+        read_fleet_file(tmp_path / "dags.zip" / "fleet.yaml")
+
+
+def test_check_ends_after_a_thousand_problems(tmp_path: Path) -> None:
+    message = refusal(tmp_path, "".join(f"- {{name: A{number}, nope: 1}}\n" for number in range(5_000)))
+    assert "because of 1,000 or more problems" in message
+
+
+def test_duplicate_key_of_a_large_object_is_found_fast(tmp_path: Path) -> None:
+    keys = ", ".join(f'"k{number}": 1' for number in range(30_000))
+    compared = 0
+
+    class Counted(str):
+        __slots__ = ()
+
+        def __eq__(self, other: object) -> bool:
+            nonlocal compared
+            compared += 1
+            return str.__eq__(self, other)
+
+        __hash__ = str.__hash__
+
+    pairs = [(Counted(f"k{number}"), 1) for number in range(3_000)]
+    with pytest.raises(ValueError, match="duplicate key 'k0'"):
+        fleet_file._without_duplicate_keys([*pairs, (Counted("k0"), 2)])
+    assert compared < 100_000
+    assert "duplicate key 'k0'" in refusal(tmp_path, f'[{{{keys}, "k0": 2}}]', "json")
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "- " * 100_000, "a: " + "{a: " * 300, "[" * 201 + "]" * 201])
@@ -282,12 +353,21 @@ def test_file_that_is_not_a_fleet(text: str, says: str, tmp_path: Path) -> None:
     assert says in refusal(tmp_path, text)
 
 
-def test_pipe_and_folder_are_refused(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe.yaml")
-    (tmp_path / "folder.yaml").mkdir()
-    for name in ("pipe.yaml", "folder.yaml"):
-        with pytest.raises(OpenCXArgumentError, match="cannot be read: it is not a file"):
-            read_fleet_file(tmp_path / name)
+def a_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [os.mkfifo, Path.mkdir, a_socket, lambda path: path.symlink_to("/dev/zero")],
+    ids=["pipe", "folder", "socket", "device"],
+)
+def test_what_is_no_file_is_refused(make: Callable[[Path], None], tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)  # the path of a socket is short
+    make(Path("fleet.yaml"))
+    with pytest.raises(OpenCXArgumentError, match="cannot be read: it is not a file"):
+        read_fleet_file(Path("fleet.yaml"))
 
 
 OTHER_SPELLINGS = [

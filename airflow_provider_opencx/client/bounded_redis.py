@@ -1,0 +1,105 @@
+"""A client of a Redis that ends in time, whatever the Redis sends: redis-py's own timeouts hold for each read alone.
+
+It is used within :func:`.coordination.operation`, which has one deadline for all that is asked, and one limit of what
+is read.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+from urllib.parse import urlsplit
+
+from redis import Connection, Redis, SSLConnection
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from airflow_provider_opencx.client.coordination import Operation
+from airflow_provider_opencx.secret import Secret
+
+
+def bounded_redis(address: Secret, timeout: float) -> Redis:
+    """Return a client of the Redis at an address, whose commands are tried once.
+
+    :param address: such as ``redis://host:6379/0``; ``rediss`` is TLS.
+    :param timeout: seconds that each address of its host gets to accept a connection.
+    """
+    is_tls = urlsplit(address.reveal()).scheme == "rediss"
+    return Redis.from_url(
+        address.reveal(),
+        connection_class=_BoundedTlsConnection if is_tls else _BoundedConnection,
+        socket_timeout=timeout,
+        socket_connect_timeout=timeout,
+        retry=Retry(NoBackoff(), 0),
+        # Before its version 6, redis-py does not check whose certificate it is.
+        **({"ssl_check_hostname": True} if is_tls else {}),
+    )
+
+
+class _BoundedSocket:
+    """A connected socket that waits until the deadline of the operation at most."""
+
+    def __init__(self, connected: socket.socket) -> None:
+        self._connected = connected
+        self._waits = True
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connected, name)
+
+    def settimeout(self, seconds: float | None) -> None:
+        self._waits = seconds != 0  # 0 looks whether there is something to read
+
+    def recv(self, *arguments: int) -> bytes:
+        received: bytes = self._in_time().recv(*arguments)
+        Operation.current().count(len(received))
+        return received
+
+    def recv_into(self, *arguments: Any) -> int:
+        size: int = self._in_time().recv_into(*arguments)
+        Operation.current().count(size)
+        return size
+
+    def sendall(self, data: bytes) -> None:
+        self._in_time().sendall(data)
+
+    def _in_time(self) -> socket.socket:
+        self._connected.settimeout(Operation.current().seconds_left() if self._waits else 0)
+        return self._connected
+
+
+class _BoundedConnection(Connection):
+    def _connect(self) -> _BoundedSocket:
+        return _BoundedSocket(_in_time(super()._connect))
+
+
+class _BoundedTlsConnection(SSLConnection):
+    def _connect(self) -> _BoundedSocket:
+        return _BoundedSocket(_in_time(super()._connect))
+
+
+def _in_time(connect: Callable[[], socket.socket]) -> socket.socket:
+    """Connect in a thread, which is left alone at the deadline: no timeout ends the search for a host's addresses."""
+    seconds = Operation.current().seconds_left()
+    connection: Future[socket.socket] = Future()
+
+    def run() -> None:
+        try:
+            connected = connect()
+        except BaseException as error:
+            if connection.set_running_or_notify_cancel():
+                connection.set_exception(error)
+            return
+        if connection.set_running_or_notify_cancel():
+            connection.set_result(connected)
+        else:
+            connected.close()
+
+    threading.Thread(target=run, name="opencx-redis", daemon=True).start()
+    try:
+        return connection.result(seconds)
+    except TimeoutError:
+        connection.cancel()
+        raise
