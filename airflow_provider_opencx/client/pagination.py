@@ -58,7 +58,7 @@ class Listed(list[_Item]):
     def checked(self) -> Self:
         """Return the list; raises ``OpenCXResponseError`` if there are items, and none of them can be read."""
         if self.unreadable and not self:
-            raise OpenCXResponseError(f"nothing in the service's list can be read: {self.problems[0]}")
+            raise OpenCXResponseError(f"nothing in the service's list can be read: {self.problems[0]}.")
         return self
 
     def read(self, page: list[JsonValue]) -> None:
@@ -70,7 +70,7 @@ class Listed(list[_Item]):
             except OpenCXResponseError as error:
                 self.unreadable += 1
                 if len(self.problems) < MOST_NAMED:
-                    self.problems.append(f"item {self._number} of the list: {error}")
+                    self.problems.append(f"item {self._number} of the list: {str(error).removesuffix('.')}")
 
 
 def list_items(client: OpenCXClient, request: Request, read: Callable[[JsonValue], _Item]) -> Listed[_Item]:
