@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import ssl
 import time
 from collections.abc import Callable, Generator
@@ -16,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias, get_args
+from weakref import WeakSet
 
 import httpx
 from httpx_retries import Retry
@@ -260,11 +262,18 @@ class Transport(_LimitedTransport):
     """
 
     def __init__(self, limiter: Limiter, verify: ssl.SSLContext, proxy: str | None) -> None:
+        self._limiter = limiter
+        self._verify = verify
+        self._proxy = proxy
+        self.begin_anew()
+        _transports.add(self)
+
+    def begin_anew(self) -> None:
+        """Begin without connections: in a fork, they are its parent's."""
         limits = httpx.Limits(max_connections=_MAX_CONNECTIONS, keepalive_expiry=KEEP_ALIVE)
-        super().__init__(verify=verify, limits=limits, proxy=proxy)
+        super().__init__(verify=self._verify, limits=limits, proxy=self._proxy)
         # httpx has no parameter for it.
         self._pool._network_backend = LimitedNetwork(self._pool._network_backend)
-        self._limiter = limiter
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request."""
@@ -280,3 +289,14 @@ class Transport(_LimitedTransport):
         if not self._limiter.try_acquire(timeout=-1 if left == math.inf else max(0.0, left)):
             raise httpx.PoolTimeout("the rate limit left no request in time", request=request)
         return super().handle_request(request)
+
+
+_transports: WeakSet[Transport] = WeakSet()
+
+
+def _begin_anew() -> None:
+    for transport in list(_transports):
+        transport.begin_anew()
+
+
+os.register_at_fork(after_in_child=_begin_anew)

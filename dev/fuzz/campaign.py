@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 
 from fuzz.corpus import CORPUS
-from fuzz.known import is_known
 from fuzz.probe import Outcome, Probe
 from fuzz.replies import Example
 from fuzz.simplify import simplified
@@ -46,11 +45,6 @@ class Tally:
     slowest: tuple[float, Example | None] = (0.0, None)
     most_memory: tuple[int, Example | None] = (0, None)
     found: dict[str, Found] = field(default_factory=dict)
-
-    @property
-    def unknown(self) -> list[str]:
-        """The kinds of findings that are not known."""
-        return [kind for kind in self.found if not is_known(kind)]
 
     def add(self, example: Example, outcome: Outcome) -> None:
         """Add what came of an example; its findings apart."""
@@ -114,8 +108,7 @@ def _try(probe: Probe, example: Example, tally: Tally) -> None:
     for finding in outcome.findings:
         if found := tally.found.get(finding.kind):
             found.times += 1
-    # What is known is not worth the time.
-    searched = {finding.kind for finding in new if not is_known(finding.kind)}
+    searched = {finding.kind for finding in new}
     if searched:
 
         def shows_them(candidate: Example) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 
 import pytest
@@ -34,6 +36,19 @@ from airflow_provider_opencx.simulator.faults.fault import Fault, TimedFault
 SPEC = PhoneAgentSpec(name="a")
 FAR = 600.0
 """Seconds that no test waits for."""
+
+FORK = """
+import os, sys
+from airflow_provider_opencx.client.client import OpenCXClient
+from airflow_provider_opencx.client.settings import ClientSettings
+from airflow_provider_opencx.resources.phone_agents import list_phone_agents
+
+client = OpenCXClient(ClientSettings(sys.argv[1], "test-key", max_retries=0, coordination="process"))
+list_phone_agents(client)
+if child := os.fork():
+    sys.exit(os.waitpid(child, 0)[1])
+list_phone_agents(client)
+"""
 
 DRIBBLES = [
     SlowHeaders(FAR),
@@ -163,3 +178,9 @@ class TestKeptConnection:
             opencx_simulator.fail("listPhoneAgents", ForgetIdleConnections(mode="close"))
             list_phone_agents(client)
         assert opencx_simulator.faults_met().total() == 1
+
+    def test_it_is_not_used_in_a_fork(self, opencx_simulator: Simulator) -> None:
+        opencx_simulator.fail("listPhoneAgents", ForgetIdleConnections(mode="close"), times=None)
+        command = [sys.executable, "-W", "ignore", "-c", FORK, opencx_simulator.url]
+        assert subprocess.run(command, check=False, timeout=120).returncode == 0
+        assert opencx_simulator.count("listPhoneAgents") == 2
