@@ -19,7 +19,7 @@ from airflow_provider_opencx.intents import IntentStore
 from airflow_provider_opencx.masking import mask_secrets
 from airflow_provider_opencx.phone_agents import reconcile
 from airflow_provider_opencx.phone_agents.fleet import FleetPlan
-from airflow_provider_opencx.phone_agents.plan import IfExists, PhoneAgents, pick_agent
+from airflow_provider_opencx.phone_agents.plan import IfExists, PhoneAgents, find_agent
 from airflow_provider_opencx.phone_agents.reconcile import OnMismatch
 from airflow_provider_opencx.resources.phone_agents import (
     PhoneAgent,
@@ -99,8 +99,9 @@ class OpenCXHook(BaseHook):
         """Return the agent of a name, ``None`` if there is none.
 
         :raises OpenCXAmbiguousNameError: if several have the name.
+        :raises OpenCXResponseError: if none has it, and what cannot be read in the list may have it.
         """
-        return pick_agent(PhoneAgents(self.list_phone_agents()), agent_name=name)
+        return find_agent(PhoneAgents(self.list_phone_agents()), agent_name=name)
 
     @forgets_locals
     def create_phone_agent(

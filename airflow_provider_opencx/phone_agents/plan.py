@@ -345,14 +345,23 @@ def agent_named(agents: PhoneAgents, name: str) -> PhoneAgent | None:
     return named[0] if named else None
 
 
-def require_agent(agents: PhoneAgents, *, agent_id: str | None = None, agent_name: str | None = None) -> PhoneAgent:
-    """Return the agent of an id or of a name; raises ``OpenCXAgentNotFoundError`` if there is none."""
+def find_agent(agents: PhoneAgents, *, agent_id: str | None = None, agent_name: str | None = None) -> PhoneAgent | None:
+    """Return the agent of an id or of a name, ``None`` if there is certainly none.
+
+    :raises OpenCXResponseError: if what cannot be read in the list may be the agent.
+    """
     agent = pick_agent(agents, agent_id=agent_id, agent_name=agent_name)
     if agent is None and (unreadable := agents.of_unknown_name if agent_id is None else agents.unreadable):
         raise OpenCXResponseError(
             f"Whether there is a {describe_selector(agent_id, agent_name)} cannot be told, because the list holds what"
             f" cannot be read: {listed(unreadable, _MOST_UNREADABLE, separator='; ')}. Another try reads it again."
         )
+    return agent
+
+
+def require_agent(agents: PhoneAgents, *, agent_id: str | None = None, agent_name: str | None = None) -> PhoneAgent:
+    """Return the agent of an id or of a name; raises ``OpenCXAgentNotFoundError`` if there is none."""
+    agent = find_agent(agents, agent_id=agent_id, agent_name=agent_name)
     if agent is None:
         near = [] if agent_name is None else agents.near(agent_name)
         hint = f" Did you mean {near_described(agent_name or '', near)}?" if near else ""

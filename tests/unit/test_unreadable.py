@@ -25,6 +25,7 @@ from airflow_provider_opencx.phone_agents.plan import (
     PhoneAgents,
     Refuse,
     Unchanged,
+    find_agent,
     plan_create,
     plan_upsert,
     require_agent,
@@ -188,6 +189,10 @@ def test_agent_is_not_said_to_be_missing_beside_what_may_be_it(item: object) -> 
     for selector in ({"agent_id": "3"}, {"agent_name": "third"}):
         with pytest.raises(OpenCXResponseError, match="cannot be told, because the list holds what cannot be read"):
             require_agent(agents, **selector)
+        with pytest.raises(OpenCXResponseError, match="cannot be told, because the list holds what cannot be read"):
+            find_agent(agents, **selector)
+    assert find_agent(agents, agent_name="good") is not None
+    assert find_agent(list_agents(Service(GOOD).client), agent_name="third") is None
     wait = Wait(agent_id="3")
     assert [wait.evaluate(agents, at) for at in (0, 1000, 2000, 3000)] == [None] * 4
 
