@@ -6,7 +6,7 @@ import json
 import re
 from base64 import b64encode
 from collections.abc import Callable
-from functools import wraps
+from functools import cache, wraps
 from html import escape
 from traceback import clear_frames
 from typing import NoReturn, ParamSpec, TypeVar
@@ -31,13 +31,14 @@ class Secret:
     :param text: the secret.
     """
 
-    __slots__ = ("reveal",)
+    __slots__ = ("_spellings", "reveal")
 
     reveal: Callable[[], str]
     """Returns the text. Let it be no local: call this where the text is used."""
 
     def __init__(self, text: str) -> None:
         self.reveal = lambda: text
+        self._spellings = cache(lambda: _spellings_of(text))
 
     @classmethod
     def of(cls, text: str | Secret) -> Secret:
@@ -45,14 +46,20 @@ class Secret:
         return text if isinstance(text, Secret) else cls(text)
 
     def is_in(self, text: str) -> bool:
-        """Return whether a text holds the secret."""
-        return len(self.reveal()) >= SHORTEST_SECRET and self.reveal() in text
+        """Return whether a text holds the secret, in a spelling that :meth:`masked_body` takes out of responses."""
+        body = text.encode(errors="surrogatepass")
+        return self.masked_body(body) != body
 
     def masked(self, text: str) -> str:
         """Return a text without the secret, see :meth:`masked_body`."""
+        return self.masking()(text)
+
+    def masking(self) -> Callable[[str], str]:
+        """Return :meth:`masked` for many texts: the spellings are put together once."""
         if not self.reveal():
-            return text
-        return re.sub("|".join(map(re.escape, self._spellings())), "***", text, flags=re.IGNORECASE)
+            return str
+        spellings = re.compile("|".join(map(re.escape, self._spellings())), re.IGNORECASE)
+        return lambda text: spellings.sub("***", text)
 
     def masked_body(self, body: bytes) -> bytes:
         """Return the body of a response without the secret.
@@ -66,16 +73,6 @@ class Secret:
         if not any(spelling.lower() in small for spelling in spellings):
             return body
         return re.sub(b"|".join(map(re.escape, spellings)), b"***", body, flags=re.IGNORECASE)
-
-    def _spellings(self) -> list[str]:
-        """Return the ways in which a service may repeat the secret, long ones first."""
-        text = self.reveal()
-        in_json = json.dumps(text)[1:-1]
-        coded = [b64encode(each.encode()).decode().rstrip("=")[:-1] for each in (text, f"Bearer {text}")]
-        numbers = "".join(f"\\u{ord(character):04x}" for character in text)
-        whole = [text, in_json, in_json.replace("/", r"\/"), quote(text), quote(text, safe=""), escape(text), numbers]
-        parts = [text[start : start + _PART] for start in range(0, len(text) - _PART + 1, _PART)]
-        return sorted({*whole, *coded, *parts}, key=len, reverse=True)
 
     def __eq__(self, other: object) -> bool:
         return self.reveal() == other.reveal() if isinstance(other, Secret) else NotImplemented
@@ -94,6 +91,16 @@ class Secret:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a secret cannot be pickled")
+
+
+def _spellings_of(text: str) -> list[str]:
+    """Return the ways in which a service may repeat a secret, long ones first."""
+    in_json = json.dumps(text)[1:-1]
+    coded = [b64encode(each.encode()).decode().rstrip("=")[:-1] for each in (text, f"Bearer {text}")]
+    numbers = "".join(f"\\u{ord(character):04x}" for character in text)
+    whole = [text, in_json, in_json.replace("/", r"\/"), quote(text), quote(text, safe=""), escape(text), numbers]
+    parts = [text[start : start + _PART] for start in range(0, len(text) - _PART + 1, _PART)]
+    return sorted({*whole, *coded, *parts}, key=len, reverse=True)
 
 
 def forget_locals(error: BaseException) -> None:

@@ -153,11 +153,20 @@ class Response:
         """Return the decoded body, as :meth:`json` does; the error does not name the request."""
         try:
             decoded = decoding.decode(self.body)
-            return decoding.with_texts(decoded, self.without_secret) if _ESCAPED_ASCII.search(self.body) else decoded
+            if self.secret is not None and self._spells(self.secret):
+                return decoding.with_texts(decoded, self.secret.masking())
+            return decoded
         except decoding.TooManyValuesError as error:
             raise self._not_read(f"a body of {error}, which was not read") from None
-        except ValueError:
+        except (ValueError, RecursionError):
             raise self._not_read("a body that is not JSON (is it from a proxy?)") from None
+
+    def _spells(self, secret: Secret) -> bool:
+        """Return whether the body holds the key, spelled with escapes that its characters do not need."""
+        if not _ESCAPED_ASCII.search(self.body):
+            return False
+        plain = _ESCAPED_ASCII.sub(lambda escape: bytes.fromhex(escape[1].decode()), self.body)
+        return secret.masked_body(plain) != plain
 
     def _not_read(self, body: str) -> OpenCXResponseError:
         return OpenCXResponseError(
@@ -179,7 +188,7 @@ class Response:
 
 _REQUEST_ID_HEADERS = ("x-request-id", "request-id", "cf-ray")
 _LONGEST_REQUEST_ID = 200
-_ESCAPED_ASCII = re.compile(rb"\\u00[2-7]")
+_ESCAPED_ASCII = re.compile(rb"\\u00([2-7][0-9a-fA-F])")
 """The JSON of what needs no escape: a key that is spelled so was not seen when the response arrived."""
 
 

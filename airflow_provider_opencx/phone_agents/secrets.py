@@ -16,6 +16,8 @@ from airflow_provider_opencx.visible_text import identifier, in_quotes
 def check_no_secret(declared: Iterable[PhoneAgentChanges], settings: ClientSettings) -> None:
     """Check that no declaration holds the API key, or the password of the Redis, in any field.
 
+    Responses are read without them, so that an agent with a part of one in its name would never be found again.
+
     :param declared: the declarations, before anything is sent or stored.
     :param settings: those of the client, with its secrets.
     :raises OpenCXArgumentError: naming the agent and the field, and never the secret.
@@ -27,9 +29,9 @@ def check_no_secret(declared: Iterable[PhoneAgentChanges], settings: ClientSetti
                 name = _without(changes.name or "", secrets)
                 of_agent = f" of phone agent {in_quotes(name)}" if name else ""
                 raise OpenCXArgumentError(
-                    f"{identifier(_without(field, secrets))}{of_agent}: holds a secret of {settings.name}: its API"
-                    " key, or the password of its Redis. Nothing was sent. A template that reads the connection"
-                    " ({{ conn... }}) has put it there, or a text was copied from the wrong place."
+                    f"{identifier(_without(field, secrets))}{of_agent}: holds a secret of {settings.name}, or a part"
+                    " of one: its API key, or the password of its Redis. Nothing was sent. A template that reads the"
+                    " connection ({{ conn... }}) has put it there, or a text was copied from the wrong place."
                 )
 
 

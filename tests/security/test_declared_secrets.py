@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable, Iterator
 
@@ -86,6 +87,22 @@ def test_declaration_with_secret_is_refused(
     with pytest.raises(OpenCXArgumentError, match="holds a secret of connection 'opencx_default'") as refused:
         WAYS[way](hook, spec)
     assert not any(hidden in str(refused.value) for hidden in (KEY, PASSWORD, ENCODED_PASSWORD))
+    assert len(simulator.requests) == before
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [KEY, KEY.upper(), KEY[:12], KEY[12:24].title(), base64.b64encode(KEY.encode()).decode()],
+    ids=["as it is", "in capitals", "its beginning", "its end", "in Base64"],
+)
+@pytest.mark.parametrize("way", WAYS)
+def test_name_that_no_list_would_show_is_refused(
+    way: str, spelled: str, hook: OpenCXHook, simulator: Simulator
+) -> None:
+    """The key is taken out of responses in these spellings: the agent would be created again and again."""
+    before = len(simulator.requests)
+    with pytest.raises(OpenCXArgumentError, match=r"name.*: holds a secret of connection 'opencx_default'"):
+        WAYS[way](hook, PhoneAgentSpec(name=f"Agent {spelled}"))
     assert len(simulator.requests) == before
 
 

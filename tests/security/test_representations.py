@@ -13,11 +13,14 @@ from typing import Any
 import pytest
 import rich.pretty
 
+from airflow_provider_opencx.client import decoding
 from airflow_provider_opencx.client.coordination import digest
+from airflow_provider_opencx.client.operation import Response
 from airflow_provider_opencx.client.settings import ClientSettings
-from airflow_provider_opencx.exceptions import OpenCXError
+from airflow_provider_opencx.exceptions import OpenCXError, OpenCXResponseError
 from airflow_provider_opencx.hooks.opencx import OpenCXHook
 from airflow_provider_opencx.resources.phone_agents import ping
+from airflow_provider_opencx.secret import Secret
 
 KEY = "ocx_live_s3cret-of-the-security-tests"
 PASSWORD = "r3dis-s3cret-of-the-security-tests"
@@ -131,3 +134,39 @@ def test_key_stays_out_of_tracebacks(failing: str, serve: Callable[..., Any], co
     assert "in list_phone_agents" in told
     assert "self = <airflow_provider_opencx.hooks.opencx.OpenCXHook" in told
     assert KEY not in told
+
+
+LETTERS_ESCAPED = rb'[{"id": "test-1", "name": "The test agent \u0026 \u0054"}]'
+"""JSON as some languages write it, with escapes of characters that need none."""
+
+
+@pytest.mark.parametrize("key", ["test", "t", "agent", "no-part-of-the-body"])
+def test_what_is_no_key_stays_as_it_is(key: str) -> None:
+    """A key of few letters is in many a text by chance, and a name that is changed is not found again."""
+    response = Response(200, {}, LETTERS_ESCAPED, secret=Secret(key))
+    assert response.json() == [{"id": "test-1", "name": "The test agent & T"}]
+
+
+def test_texts_are_looked_through_one_by_one_only_where_the_key_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_through: list[object] = []
+    with_texts = decoding.with_texts
+    monkeypatch.setattr(decoding, "with_texts", lambda *all: looked_through.append(all) or with_texts(*all))
+    assert Response(200, {}, LETTERS_ESCAPED, secret=Secret(KEY)).json()
+    assert not looked_through
+    spelled = json.dumps([KEY]).replace("l", r"\u006C").encode()
+    assert Response(200, {}, spelled, secret=Secret(KEY)).json() == ["***"]
+    assert looked_through
+
+
+def test_deep_json_with_the_key_is_read_or_refused() -> None:
+    spelled = json.dumps(KEY).replace("l", r"\u006c").encode()
+    shown = []
+    for depth in (100, 900, 100_000):
+        try:
+            shown.append(
+                json.dumps(Response(200, {}, b"[" * depth + spelled + b"]" * depth, secret=Secret(KEY)).json())
+            )
+        except OpenCXResponseError as error:
+            shown.append(str(error))
+    assert '["***"]' in shown[0]
+    assert KEY not in "".join(shown)
