@@ -150,6 +150,19 @@ def normalize_name(name: str) -> str:
     return normalized(name.strip())
 
 
+def agent_label(name: str | None, agent_id: str) -> str:
+    """Return what messages call an agent.
+
+    :param name: its name; ``None`` if it has none, or none that can be read.
+    :param agent_id: its id.
+    """
+    return (
+        f"phone agent {identifier(agent_id)}"
+        if name is None
+        else f"phone agent {in_quotes(name)} ({identifier(agent_id)})"
+    )
+
+
 class PhoneAgent(ResourceModel):
     """A phone agent as the service describes it, in any generation; fields it did not send are ``None``.
 
@@ -207,9 +220,8 @@ class PhoneAgent(ResourceModel):
 
     @property
     def label(self) -> str:
-        """The agent's name and id, for messages and logs."""
-        name = None if self.name is None else in_quotes(self.name)
-        return f"phone agent {name} ({identifier(self.id)})"
+        """The agent's name and id, for messages and logs; its id alone where its name is not known."""
+        return agent_label(self.name, self.id)
 
     def field(self, name: str) -> JsonValue:
         """Return the value of a field, in Python spelling or unknown to this version; ``None`` if not sent.
