@@ -30,12 +30,12 @@ from airflow_provider_opencx.client.coordination import (
     DIRECTORY,
     RESPONSE_TIMEOUT,
     digest,
-    operation,
     private_directory,
     redis_client,
     redis_label,
 )
 from airflow_provider_opencx.client.limiters import ProcessLimiter
+from airflow_provider_opencx.client.redis_budget import redis_budget
 from airflow_provider_opencx.secret import Secret
 from airflow_provider_opencx.visible_text import visible
 
@@ -121,7 +121,7 @@ class _SharedLimiter(ProcessLimiter):
             if time.monotonic() < self._fallback_until:
                 return 0
             try:
-                with operation(RESPONSE_TIMEOUT):
+                with redis_budget(RESPONSE_TIMEOUT):
                     self._bucket = self._bucket or self._open_bucket()
                     seconds = _ask(self._bucket)
             except Exception as error:  # whatever is wrong with the bucket, no request must fail for it
