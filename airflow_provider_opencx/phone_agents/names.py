@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from typing import Generic, TypeVar
 
-from airflow_provider_opencx.composition import normalized
+from airflow_provider_opencx.normalization import normalized
 from airflow_provider_opencx.resources.phone_agents import normalize_name
 from airflow_provider_opencx.text import is_invisible, listed, without_invisible
 

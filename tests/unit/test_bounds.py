@@ -20,8 +20,8 @@ from airflow_provider_opencx.client.decoding import MAX_VALUES, decode, number_o
 from airflow_provider_opencx.client.errors import error_of, is_from_service
 from airflow_provider_opencx.client.operation import Request, Response, other_request
 from airflow_provider_opencx.client.settings import ClientSettings
-from airflow_provider_opencx.composition import LONGEST_NORMALIZED, MOST_MARKS, normalized
 from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXError, OpenCXResponseError, OpenCXServerError
+from airflow_provider_opencx.normalization import LONGEST_NORMALIZED, MOST_MARKS, normalized
 from airflow_provider_opencx.phone_agents import reconcile
 from airflow_provider_opencx.phone_agents.names import near_form, tidied
 from airflow_provider_opencx.phone_agents.plan import Create, PhoneAgents, plan_upsert
