@@ -18,8 +18,7 @@ _Result = TypeVar("_Result")
 SHORTEST_SECRET = 8
 """Characters that a secret has at least to be looked for in what others wrote: a shorter one is there by chance."""
 
-
-_PART = 12
+_PART_LENGTH = 12
 """Characters of a part of a secret that is not shown either; what is left around it is of no use."""
 
 
@@ -99,7 +98,7 @@ def _spellings_of(text: str) -> list[str]:
     coded = [b64encode(each.encode()).decode().rstrip("=")[:-1] for each in (text, f"Bearer {text}")]
     numbers = "".join(f"\\u{ord(character):04x}" for character in text)
     whole = [text, in_json, in_json.replace("/", r"\/"), quote(text), quote(text, safe=""), escape(text), numbers]
-    parts = [text[start : start + _PART] for start in range(0, len(text) - _PART + 1, _PART)]
+    parts = [text[start : start + _PART_LENGTH] for start in range(0, len(text) - _PART_LENGTH + 1, _PART_LENGTH)]
     return sorted({*whole, *coded, *parts}, key=len, reverse=True)
 
 

@@ -15,7 +15,7 @@ def endless_redis(first: bytes, then: bytes, pause: float, commands_before: int 
     :param first: what a response begins with.
     :param then: what follows, again and again.
     :param pause: seconds between two of them.
-    :param commands_before: how many commands of a connection are answered with OK before.
+    :param commands_before: how many commands of a connection get an OK before.
     """
     ended = threading.Event()
 

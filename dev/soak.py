@@ -102,8 +102,8 @@ class Service:
         """Return what is sent for a request."""
         place = received.number
         if self.has_numbers or place % 10:
-            return self._listed(lambda name: None).steps(received)
-        return self._odd(place // 10).steps(received)
+            return self._listed(lambda name: None).steps()
+        return self._odd(place // 10).steps()
 
     def _listed(self, number: Callable[[str], object], **fields: object) -> Reply:
         agents = [

@@ -1,7 +1,6 @@
 """A client of a Redis that ends in time, whatever the Redis sends: redis-py's own timeouts hold for each read alone.
 
-It is used within :func:`.coordination.operation`, which has one deadline for all that is asked, and one limit of what
-is read.
+It is used within :func:`.redis_budget.redis_budget`.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from redis import Connection, Redis, SSLConnection
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from airflow_provider_opencx.client.coordination import Operation
+from airflow_provider_opencx.client.redis_budget import RedisBudget
 from airflow_provider_opencx.secret import Secret
 
 
@@ -40,7 +39,7 @@ def bounded_redis(address: Secret, timeout: float) -> Redis:
 
 
 class _BoundedSocket:
-    """A connected socket that waits until the deadline of the operation at most."""
+    """A connected socket that waits until the deadline of its budget at most."""
 
     def __init__(self, connected: socket.socket) -> None:
         self._connected = connected
@@ -54,19 +53,19 @@ class _BoundedSocket:
 
     def recv(self, *arguments: int) -> bytes:
         received: bytes = self._in_time().recv(*arguments)
-        Operation.current().count(len(received))
+        RedisBudget.current().count(len(received))
         return received
 
     def recv_into(self, *arguments: Any) -> int:
         size: int = self._in_time().recv_into(*arguments)
-        Operation.current().count(size)
+        RedisBudget.current().count(size)
         return size
 
     def sendall(self, data: bytes) -> None:
         self._in_time().sendall(data)
 
     def _in_time(self) -> socket.socket:
-        self._connected.settimeout(Operation.current().seconds_left() if self._waits else 0)
+        self._connected.settimeout(RedisBudget.current().seconds_left() if self._waits else 0)
         return self._connected
 
 
@@ -82,7 +81,7 @@ class _BoundedTlsConnection(SSLConnection):
 
 def _in_time(connect: Callable[[], socket.socket]) -> socket.socket:
     """Connect in a thread, which is left alone at the deadline: no timeout ends the search for a host's addresses."""
-    seconds = Operation.current().seconds_left()
+    seconds = RedisBudget.current().seconds_left()
     connection: Future[socket.socket] = Future()
 
     def run() -> None:

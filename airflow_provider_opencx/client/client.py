@@ -40,7 +40,7 @@ from airflow_provider_opencx.exceptions import (
     OpenCXUnreachableError,
 )
 from airflow_provider_opencx.secret import forgets_locals
-from airflow_provider_opencx.visible_text import visible, visible_repr
+from airflow_provider_opencx.visible_text import visible_repr
 
 REFUSALS_TO_BELIEVE = 3
 """Consecutive refusals of a read, all of one status and by the service itself, that make a permanent error."""
@@ -233,8 +233,8 @@ def _typed_errors(request: Request, settings: ClientSettings) -> Generator[None]
         distrust = _distrust(error)
         if distrust is not None:
             raise OpenCXUnreachableError(
-                f"{sent}: the certificate of {settings.base_url} is not trusted: {visible(distrust)}. Nothing was sent."
-                " If this network has a CA of its own, name its certificate file in the environment variable"
+                f"{sent}: the certificate of {settings.base_url} is not trusted: {visible_repr(distrust)}. Nothing was"
+                " sent. If this network has a CA of its own, name its certificate file in the environment variable"
                 " SSL_CERT_FILE of Airflow's processes; the certificate is always verified.",
                 request_sent=False,
             ) from None

@@ -47,9 +47,9 @@ def decode(body: bytes, most_values: int = MAX_VALUES) -> JsonValue:
     text = body.decode("utf-8-sig")
     try:
         decoded: JsonValue = _DECODER.decode(text)
-        return with_texts(decoded, _storable) if _UNSTORABLE_ESCAPE.search(text) else decoded
     except RecursionError:
         raise ValueError("nested too deeply") from None
+    return with_texts(decoded, _storable) if _UNSTORABLE_ESCAPE.search(text) else decoded
 
 
 def has_more_values(body: bytes, most: int) -> bool:
@@ -104,13 +104,23 @@ _DECODER = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite, parse_i
 
 
 def with_texts(value: JsonValue, change: Callable[[str], str]) -> JsonValue:
-    """Return a decoded value with each text in it, names among them, changed."""
+    """Return a decoded value with each text in it, names among them, changed.
+
+    :raises ValueError: if it is nested too deeply: what C decodes may be too deep for Python to walk.
+    """
+    try:
+        return _with_texts(value, change)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _with_texts(value: JsonValue, change: Callable[[str], str]) -> JsonValue:
     if isinstance(value, str):
         return change(value)
     if isinstance(value, list):
-        return [with_texts(part, change) for part in value]
+        return [_with_texts(part, change) for part in value]
     if isinstance(value, dict):
-        return {change(name): with_texts(part, change) for name, part in value.items()}
+        return {change(name): _with_texts(part, change) for name, part in value.items()}
     return value
 
 

@@ -37,6 +37,7 @@ _LONGEST_ERROR = 1024 * 1024
 """Bytes of the body of an error response; what is longer is not the service's own, and not read."""
 
 _MOST_VALUES = 10_000
+"""Values in the body of an error response; the service's own has a handful."""
 
 
 def error_of(request: Request, response: Response) -> OpenCXAPIError:

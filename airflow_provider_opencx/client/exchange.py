@@ -135,7 +135,7 @@ class LimitedNetwork(httpcore.NetworkBackend):
         failure: Exception = httpcore.ConnectError(f"{host} has no address")
         for address in _addresses(host, port):
             try:
-                with _exchange_or_none().limited(timeout, httpcore.ConnectTimeout) as seconds:
+                with _current_exchange().limited(timeout, httpcore.ConnectTimeout) as seconds:
                     stream = self._network.connect_tcp(address, port, seconds, local_address, socket_options)
                 return _LimitedStream(stream)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
@@ -155,7 +155,7 @@ class _LimitedStream(httpcore.NetworkStream):
         self._used_by: Exchange | None = None
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        exchange = _exchange_or_none()
+        exchange = _current_exchange()
         with exchange.limited(timeout, httpcore.ReadTimeout) as seconds:
             data = self._stream.read(max_bytes, seconds)
         exchange.count(len(data))
@@ -163,7 +163,7 @@ class _LimitedStream(httpcore.NetworkStream):
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        exchange = _exchange_or_none()
+        exchange = _current_exchange()
         if self._used_by not in (None, exchange):
             exchange.is_on_kept_connection = True
         self._used_by = exchange
@@ -178,12 +178,12 @@ class _LimitedStream(httpcore.NetworkStream):
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
-        with _exchange_or_none().limited(timeout, httpcore.ConnectTimeout) as seconds:
+        with _current_exchange().limited(timeout, httpcore.ConnectTimeout) as seconds:
             return _LimitedStream(self._stream.start_tls(ssl_context, server_hostname, seconds))
 
     def get_extra_info(self, info: str) -> object:
         # The pool takes an unused connection that can be read for one that the service has closed.
-        if info == "is_readable" and not _exchange_or_none().may_use(self._used_at):
+        if info == "is_readable" and not _current_exchange().may_use(self._used_at):
             return True
         return self._stream.get_extra_info(info)
 
@@ -196,6 +196,6 @@ def _addresses(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
-def _exchange_or_none() -> Exchange:
+def _current_exchange() -> Exchange:
     """Return the exchange of this context; outside of one, where a connection is closed, nothing is limited."""
     return _exchange.get() or Exchange(math.inf)

@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING
 from airflow_provider_opencx.client.coordination import (
     DIRECTORY,
     digest,
-    operation,
     private_directory,
     redis_client,
     redis_label,
 )
+from airflow_provider_opencx.client.redis_budget import redis_budget
 from airflow_provider_opencx.exceptions import OpenCXCoordinationError
 from airflow_provider_opencx.intents import Intent
 from airflow_provider_opencx.secret import Secret, forget_locals
@@ -340,7 +340,7 @@ class _RedisLocks(NameLocks):
                 for lock in list(self._held.values()):
                     if ended.is_set():
                         return
-                    with self._warning("did not extend a lock"), operation(REDIS_RESPONDS_WITHIN):
+                    with self._warning("did not extend a lock"), redis_budget(REDIS_RESPONDS_WITHIN):
                         lock.reacquire()
 
         thread = threading.Thread(target=keep_alive, name="opencx-locks", daemon=True)
@@ -353,8 +353,8 @@ class _RedisLocks(NameLocks):
             thread.join()
 
     def _release(self) -> None:
-        """Release all locks in one operation; those that are not, expire by themselves."""
-        with operation(REDIS_RESPONDS_WITHIN):
+        """Release all locks within one budget; a lock that is not released expires by itself."""
+        with redis_budget(REDIS_RESPONDS_WITHIN):
             while self._held:
                 _, lock = self._held.popitem()
                 with self._warning("did not release the lock of a name"):
@@ -370,7 +370,7 @@ class _RedisLocks(NameLocks):
             self._redis.set(self._intent(key), json.dumps(intent.as_json()), ex=REDIS_INTENTS_EXPIRE_AFTER)
 
     def _delete(self, key: str) -> None:
-        with self._warning("did not delete what was recorded of a create"), operation(REDIS_RESPONDS_WITHIN):
+        with self._warning("did not delete what was recorded of a create"), redis_budget(REDIS_RESPONDS_WITHIN):
             self._redis.delete(self._intent(key))
 
     def _intent(self, key: str) -> str:
@@ -387,7 +387,7 @@ class _RedisLocks(NameLocks):
     def _errors(self) -> Generator[None]:
         """Turn redis-py's errors into ours: nothing is created without the coordination that was asked for."""
         try:
-            with operation(REDIS_RESPONDS_WITHIN):
+            with redis_budget(REDIS_RESPONDS_WITHIN):
                 yield
         except BaseException as error:
             forget_locals(error)  # of redis-py, which hold the password

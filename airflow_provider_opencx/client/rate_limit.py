@@ -30,14 +30,14 @@ from airflow_provider_opencx.client.coordination import (
     DIRECTORY,
     RESPONSE_TIMEOUT,
     digest,
-    operation,
     private_directory,
     redis_client,
     redis_label,
 )
 from airflow_provider_opencx.client.limiters import ProcessLimiter
+from airflow_provider_opencx.client.redis_budget import redis_budget
 from airflow_provider_opencx.secret import Secret
-from airflow_provider_opencx.visible_text import visible
+from airflow_provider_opencx.visible_text import visible_repr
 
 RETRY_BUCKET_AFTER = 60.0
 """Seconds after which a shared bucket that could not be used is tried again."""
@@ -121,7 +121,7 @@ class _SharedLimiter(ProcessLimiter):
             if time.monotonic() < self._fallback_until:
                 return 0
             try:
-                with operation(RESPONSE_TIMEOUT):
+                with redis_budget(RESPONSE_TIMEOUT):
                     self._bucket = self._bucket or self._open_bucket()
                     seconds = _ask(self._bucket)
             except Exception as error:  # whatever is wrong with the bucket, no request must fail for it
@@ -131,7 +131,7 @@ class _SharedLimiter(ProcessLimiter):
                         self._shared_in,
                         RETRY_BUCKET_AFTER,
                         type(error).__name__,
-                        visible(str(error), _LONGEST_REASON),
+                        visible_repr(str(error), _LONGEST_REASON),
                     )
                 self._bucket, self._fallback_until = None, time.monotonic() + RETRY_BUCKET_AFTER
                 return 0

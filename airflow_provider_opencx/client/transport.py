@@ -272,7 +272,7 @@ class Transport(_LimitedTransport):
         """Begin without connections: in a fork, they are its parent's."""
         limits = httpx.Limits(max_connections=_MAX_CONNECTIONS, keepalive_expiry=KEEP_ALIVE)
         super().__init__(verify=self._verify, limits=limits, proxy=self._proxy)
-        # httpx has no parameter for it.
+        # httpx has no parameter for it: the attributes are those of httpx 0.27 and 0.28, with httpcore 1.
         self._pool._network_backend = LimitedNetwork(self._pool._network_backend)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:

@@ -23,8 +23,7 @@ from airflow_provider_opencx.visible_text import in_quotes, visible
 _MOST_NAMED = 20
 _MOST_PROBLEMS = 1_000  # the rest is not checked before these are solved
 
-LONGEST_PATH = 1000
-"""Characters of the path of a file that a message shows."""
+_LONGEST_PATH = 1000
 
 _Declared = TypeVar("_Declared", bound=PhoneAgentChanges)
 
@@ -191,13 +190,17 @@ def file_message(path: str, problems: Sequence[tuple[Place | None, str]]) -> str
     lines = [f"{place_in(PurePath(path).name, place)}: {sentence}" for place, sentence in ordered]
     text = listed(lines, _MOST_NAMED, separator="\n", more="\nand {} more")
     number = str(len(lines)) if len(lines) < _MOST_PROBLEMS else f"{_MOST_PROBLEMS:,} or more"
-    return f"agents: {visible(path, LONGEST_PATH)} cannot be used, because of {number} problems:\n{text}"
+    return f"agents: {shown_path(path)} cannot be used, because of {number} problems:\n{text}"
+
+
+def shown_path(path: str | PurePath) -> str:
+    """Return the path of a file as messages show it."""
+    return visible(str(path), _LONGEST_PATH)
 
 
 def place_in(file: str, place: Place | None) -> str:
     """Return the place in a file as messages show it."""
-    shown = visible(file, LONGEST_PATH)
-    return f"{shown}, line {place.line}, column {place.column}" if place else shown
+    return f"{shown_path(file)}, line {place.line}, column {place.column}" if place else shown_path(file)
 
 
 def _named(declaration: object, form: str) -> str:

@@ -20,11 +20,11 @@ import yaml
 
 from airflow_provider_opencx.exceptions import OpenCXArgumentError
 from airflow_provider_opencx.phone_agents.declarations import (
-    LONGEST_PATH,
     FileDeclarations,
     Place,
     file_message,
     place_in,
+    shown_path,
 )
 from airflow_provider_opencx.phone_agents.fleet_yaml import (
     FleetYaml,
@@ -34,7 +34,7 @@ from airflow_provider_opencx.phone_agents.fleet_yaml import (
 )
 from airflow_provider_opencx.resources.phone_agents import PhoneAgentChanges
 from airflow_provider_opencx.text import listed
-from airflow_provider_opencx.visible_text import in_quotes, visible, visible_repr
+from airflow_provider_opencx.visible_text import in_quotes, visible_repr
 
 if TYPE_CHECKING:
     from airflow.sdk import DAG
@@ -80,9 +80,9 @@ def fleet_file_path(path: str, dag: DAG | None) -> Path:
     candidates = list(dict.fromkeys(folder / path for folder in folders))
     found = [file for file in candidates if _exists(file)]
     if len(found) > 1:
-        files = listed([_shown(file) for file in found], separator=" or ")
+        files = listed([shown_path(file) for file in found], separator=" or ")
         raise OpenCXArgumentError(
-            f"agents: {visible(path, LONGEST_PATH)} may be {files}, because the Dag is imported in both places"
+            f"agents: {shown_path(path)} may be {files}, because the Dag is imported in both places"
         )
     return (found or candidates)[0]
 
@@ -103,16 +103,16 @@ def read_fleet_file(path: Path) -> list[object]:
         text = _text_of(path)
     except OSError as error:
         reason = error.strerror or ("No such file" if isinstance(error, FileNotFoundError) else type(error).__name__)
-        raise OpenCXArgumentError(f"agents: {_shown(path)} cannot be read: {reason}") from None
+        raise OpenCXArgumentError(f"agents: {shown_path(path)} cannot be read: {reason}") from None
     except UnicodeDecodeError:
-        raise OpenCXArgumentError(f"agents: {_shown(path)} is not text in UTF-8") from None
+        raise OpenCXArgumentError(f"agents: {shown_path(path)} is not text in UTF-8") from None
     except _TooLargeError:
         raise OpenCXArgumentError(
-            f"agents: {_shown(path)} is larger than {MAX_FILE_BYTES // 1_000_000} MB; split it into several files, each"
-            " with a task of its own"
+            f"agents: {shown_path(path)} is larger than {MAX_FILE_BYTES // 1_000_000} MB; split it into several files,"
+            " each with a task of its own"
         ) from None
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError):  # the last for encryption and odd compression
-        raise OpenCXArgumentError(f"agents: {_shown(path)} cannot be read: the zip file is damaged") from None
+        raise OpenCXArgumentError(f"agents: {shown_path(path)} cannot be read: the zip file is damaged") from None
     try:
         content, document, warnings = _READERS[path.suffix.lower()](text)
     except _ProblemsError as wrong:
@@ -122,12 +122,12 @@ def read_fleet_file(path: Path) -> list[object]:
     except yaml.MarkedYAMLError as error:
         raise OpenCXArgumentError(file_message(str(path), [syntax_problem(error)])) from None
     except RecursionError:
-        raise OpenCXArgumentError(f"agents: {_shown(path)} is nested too deeply") from None
+        raise OpenCXArgumentError(f"agents: {shown_path(path)} is nested too deeply") from None
     except Exception as error:  # a parser fails on what it did not expect
-        raise OpenCXArgumentError(f"agents: {_shown(path)} cannot be read: {type(error).__name__}") from None
+        raise OpenCXArgumentError(f"agents: {shown_path(path)} cannot be read: {type(error).__name__}") from None
     if content is None:
         raise OpenCXArgumentError(
-            f"agents: {_shown(path)} must hold a list of declarations, alone or under the key 'agents'"
+            f"agents: {shown_path(path)} must hold a list of declarations, alone or under the key 'agents'"
         )
     declarations = FileDeclarations(content, str(path), document)
     _warn(path.name, [*warnings, *_warnings_of_nulls(declarations)])
@@ -240,11 +240,7 @@ def _warn(file: str, warnings: Sequence[tuple[Place | None, str]]) -> None:
     for place, sentence in warnings[:_MOST_WARNINGS]:
         log.warning("%s: %s", place_in(file, place), sentence)
     if len(warnings) > _MOST_WARNINGS:
-        log.warning("%s: %d more warnings", visible(file, LONGEST_PATH), len(warnings) - _MOST_WARNINGS)
-
-
-def _shown(path: Path) -> str:
-    return visible(str(path), LONGEST_PATH)
+        log.warning("%s: %d more warnings", shown_path(file), len(warnings) - _MOST_WARNINGS)
 
 
 def _folders_of_modules_with(dag: DAG) -> list[Path]:

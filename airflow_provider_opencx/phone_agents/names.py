@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from typing import Generic, TypeVar
 
-from airflow_provider_opencx.composition import normalized
+from airflow_provider_opencx.normalization import normalized
 from airflow_provider_opencx.resources.phone_agents import normalize_name
 from airflow_provider_opencx.text import is_invisible, listed, without_invisible
 
@@ -21,7 +21,7 @@ USUAL_LENGTHS = (50, 60, 63, 64, 80, 100, 120, 128, 150, 160, 191, 200, 250, 254
 """Characters after which databases and forms cut a name."""
 
 _LONGEST_COMPARED = 1000
-_LONGEST_TIDIED = 4000  # Python refuses the escape of a character whose number is longer
+_LONGEST_UNESCAPED = 4000  # Python refuses the escape of a character whose number is longer
 _MOST_ESCAPES = 3
 _MOST_BLANKS = 8
 _QUOTES = {
@@ -41,6 +41,8 @@ _Named = TypeVar("_Named")
 
 
 def _without_escapes(name: str) -> str:
+    if len(name) > _LONGEST_UNESCAPED:
+        return name
     for _ in range(_MOST_ESCAPES):
         name = html.unescape(name)
     return name
@@ -87,10 +89,10 @@ def _form(name: str, steps: Collection[str], rounds: int = 1) -> str:
 def tidied(name: str) -> str:
     """Return the form in which a name and what a service makes of it are the same.
 
-    HTML escapes are undone, blanks in a row are one, compatible characters of Unicode (NFKC) are the same. A name of
-    more than 4,000 characters stays as it is.
+    HTML escapes are undone (in names of up to 4,000 characters), blanks in a row are one, compatible characters of
+    Unicode (NFKC) are the same.
     """
-    return name if len(name) > _LONGEST_TIDIED else _form(name, _STEPS_OF_SERVICES)
+    return _form(name, _STEPS_OF_SERVICES)
 
 
 def near_form(name: str) -> str:

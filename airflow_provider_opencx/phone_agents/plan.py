@@ -72,8 +72,9 @@ class PhoneAgents:
         listed_at: float | None = None,
         unreadable: Sequence[str] | None = None,
     ) -> None:
-        listed = agents.problems if isinstance(agents, Listed) else ()
-        self.unreadable = tuple(listed if unreadable is None else unreadable)
+        if unreadable is None:
+            unreadable = agents.problems if isinstance(agents, Listed) else ()
+        self.unreadable = tuple(unreadable)
         self.listed_at = time.monotonic() if listed_at is None else listed_at
         self._by_id = {agent.id: agent for agent in agents}
         self._by_name: dict[str, list[PhoneAgent]] = {}

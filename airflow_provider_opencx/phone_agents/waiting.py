@@ -24,7 +24,7 @@ from airflow_provider_opencx.phone_agents.plan import (
     not_found,
 )
 from airflow_provider_opencx.phone_numbers import normalize_phone_number
-from airflow_provider_opencx.resources.phone_agents import PhoneAgent
+from airflow_provider_opencx.resources.phone_agents import PhoneAgent, agent_label
 from airflow_provider_opencx.text import listed
 from airflow_provider_opencx.visible_text import identifier, in_quotes
 
@@ -215,8 +215,8 @@ class Wait:
             if (agent.phone_number or "").strip() and is_new:
                 self._warned_of.add(value)
                 self.warnings.append(
-                    f"Phone agent {in_quotes(agent.name or '')} ({identifier(agent.id)}) has the phone_number"
-                    f" {value}, which is not a telephone number. The wait goes on."
+                    f"The {agent.label} has the phone_number {value}, which is not a telephone number. The wait goes"
+                    " on."
                 )
 
     def _warn_of_unreadable(self, agent: PhoneAgent, problem: str) -> None:
@@ -259,7 +259,8 @@ def success(result: JsonValue) -> str:
 
 
 def _label(agent: Mapping[str, JsonValue]) -> str:
-    return f"phone agent {in_quotes(str(agent['name']))} ({identifier(str(agent['id']))})"
+    name = agent["name"]
+    return agent_label(None if name is None else str(name), str(agent["id"]))
 
 
 def _number(agent: Mapping[str, JsonValue]) -> str:

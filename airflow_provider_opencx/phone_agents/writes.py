@@ -37,6 +37,7 @@ from airflow_provider_opencx.resources.phone_agents import (
     PhoneAgent,
     PhoneAgentChanges,
     PhoneAgentSpec,
+    agent_label,
     create_phone_agent,
     normalize_name,
     update_phone_agent,
@@ -193,6 +194,11 @@ class _Created:
     failure: OpenCXError | None = field(default=None, init=False)
     _listed: Outcome | None = field(default=None, init=False)
 
+    @property
+    def _label(self) -> str:
+        """What messages call the agent: its declared name where the response leaves the name out."""
+        return agent_label(self.spec.agent_name if self.agent.name is None else self.agent.name, self.agent.id)
+
     def seen_in(self, agents: PhoneAgents) -> Outcome | None:
         """Return the outcome if a list shows the agent as declared, or as the response shows it.
 
@@ -202,7 +208,7 @@ class _Created:
             agent_named(agents, self.spec.agent_name)
         except OpenCXAmbiguousNameError as several:
             raise several.with_message(
-                f"The {self.agent.label} was created while another of its name was. {several}"
+                f"The {self._label} was created while another of its name was. {several}"
             ) from None
         agent = agents.with_id(self.agent.id)
         if agent is None:
@@ -218,9 +224,9 @@ class _Created:
         if self._listed is not None:
             return self._listed
         if failure is not None:
-            raise failure.with_message(f"The {self.agent.label} was created, and could not be read back: {failure}")
+            raise failure.with_message(f"The {self._label} was created, and could not be read back: {failure}")
         raise OpenCXUnconfirmedError(
-            f"OpenCX said that it created {self.agent.label}, and no list has shown it since. It was not sent again."
+            f"OpenCX said that it created {self._label}, and no list has shown it since. It was not sent again."
             " The next try begins with the list, and adopts the agent if it is there.",
             agent_id=self.agent.id,
         )

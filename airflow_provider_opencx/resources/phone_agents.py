@@ -32,9 +32,9 @@ from pydantic import (
 
 from airflow_provider_opencx.client.operation import Operation, Request
 from airflow_provider_opencx.client.pagination import Listed, first_page, list_items
-from airflow_provider_opencx.composition import normalized
 from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXResponseError
 from airflow_provider_opencx.kinds import Kind
+from airflow_provider_opencx.normalization import normalized
 from airflow_provider_opencx.phone_numbers import e164
 from airflow_provider_opencx.resources.languages import COMBINABLE_LANGUAGES, checked_code, language_codes
 from airflow_provider_opencx.resources.models import CheckedModel, ResourceModel
@@ -145,9 +145,22 @@ def normalize_name(name: str) -> str:
 
     White space at the ends and the Unicode composition make no difference: if they did, an agent whose name the service
     normalized would not be found again, and would be created once more. A name that no person would write, of more than
-    10,000 characters or more than 30 marks in a row, is compared as it is: see :func:`.composition.normalized`.
+    10,000 characters or more than 30 marks in a row, is compared as it is: see :func:`.normalization.normalized`.
     """
     return normalized(name.strip())
+
+
+def agent_label(name: str | None, agent_id: str) -> str:
+    """Return what messages call an agent.
+
+    :param name: its name; ``None`` if it has none, or none that can be read.
+    :param agent_id: its id.
+    """
+    return (
+        f"phone agent {identifier(agent_id)}"
+        if name is None
+        else f"phone agent {in_quotes(name)} ({identifier(agent_id)})"
+    )
 
 
 class PhoneAgent(ResourceModel):
@@ -207,9 +220,8 @@ class PhoneAgent(ResourceModel):
 
     @property
     def label(self) -> str:
-        """The agent's name and id, for messages and logs."""
-        name = None if self.name is None else in_quotes(self.name)
-        return f"phone agent {name} ({identifier(self.id)})"
+        """The agent's name and id, for messages and logs; its id alone where its name is not known."""
+        return agent_label(self.name, self.id)
 
     def field(self, name: str) -> JsonValue:
         """Return the value of a field, in Python spelling or unknown to this version; ``None`` if not sent.
@@ -395,15 +407,15 @@ class PhoneAgentChanges(CheckedModel):
     @classmethod
     def _wrong_values_are_few(cls, value: object) -> object:
         # Pydantic makes an error of each, which takes a kilobyte.
-        if (wrong := sum(1 for _ in islice(_no_json_values(value), MAX_WRONG_VALUES + 1))) > MAX_WRONG_VALUES:
-            raise ValueError(f"holds {wrong:,} values or more that JSON does not have")
+        if sum(1 for _ in islice(_no_json_values(value), MAX_WRONG_VALUES + 1)) > MAX_WRONG_VALUES:
+            raise ValueError(f"holds more than {MAX_WRONG_VALUES} values that JSON does not have")
         return value
 
     @model_validator(mode="before")
     @classmethod
     def _fields_are_few(cls, fields: object) -> object:
         if isinstance(fields, dict) and len(fields) > MAX_FIELDS:
-            raise ValueError(f"{len(fields):,} fields are declared, and there are {len(cls.model_fields)}")
+            raise ValueError(f"{len(fields):,} fields are declared, and only {len(cls.model_fields)} exist")
         return fields
 
     @model_validator(mode="after")

@@ -34,7 +34,7 @@ from airflow_provider_opencx.kinds import Kind
 from airflow_provider_opencx.mapped import arguments_of
 from airflow_provider_opencx.template_mixin import OpenCXTemplateMixin, with_templates_checked
 from airflow_provider_opencx.templates import task_named
-from airflow_provider_opencx.visible_text import LONGEST, visible
+from airflow_provider_opencx.visible_text import LONGEST, visible_repr
 from airflow_provider_opencx.xcoms import AGENT_KEYS, push_xcoms
 
 # The API's models, the hook and the trigger are imported where they are used: parsing a Dag should not pay for them.
@@ -371,7 +371,7 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator, OpenCXTemplateMixin, OpenCXHoo
             first = context["ti"].get_first_reschedule_date(context)
         except Exception as error:
             # Not worth failing for: without it, the metrics and the end of a poke count from this process on.
-            self.log.debug("Airflow did not say when the wait began: %s", visible(str(error), LONGEST))
+            self.log.debug("Airflow did not say when the wait began: %s", visible_repr(str(error), LONGEST))
             return now
         return first.timestamp() if isinstance(first, datetime) else now
 

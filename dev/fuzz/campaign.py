@@ -50,7 +50,7 @@ class Tally:
         """Add what came of an example; its findings apart."""
         self.examples += 1
         self.requests += outcome.requests
-        self.endings[f"{outcome.ending}"] += 1
+        self.endings[outcome.ending] += 1
         if outcome.slowest > self.slowest[0]:
             self.slowest = outcome.slowest, example
         if outcome.memory > self.most_memory[0]:

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Literal, TypeAlias
 
 from fuzz.secrecy import SPELLINGS
-from fuzz.server import End, Received, Step
+from fuzz.server import End, Step
 
 KEY = b"@KEY@"
 """Stands in a response for the key of its request."""
@@ -117,7 +117,7 @@ class Reply:
         """Return what is sent of the response."""
         return self.raw()[: self.cut]
 
-    def steps(self, received: Received) -> list[Step]:
+    def steps(self) -> list[Step]:
         """Return what the server does."""
         sent = self.sent()
         if not self.pause:

@@ -49,7 +49,7 @@ class Service:
         """Handle a request, and return what is sent for it."""
         reply = self._reply_to(received)
         self.exchanges.append(Exchange(received, reply))
-        return reply.steps(received)
+        return reply.steps()
 
     def _reply_to(self, received: Received) -> Reply:
         if self.is_followed:

@@ -75,6 +75,7 @@ def test_wheel_metadata_names_runtime_requirements(built: tuple[Path, Path]) -> 
         "apache-airflow",
         "apache-airflow-providers-common-compat",
         "asgiref",
+        "httpcore",
         "httpx",
         "httpx-retries",
         "phonenumbers",

@@ -186,10 +186,6 @@ def problem(status: int, request: bytes) -> str:
     return json.dumps({"statusCode": status, "message": f"not for {request.decode()}", "key": KEY})
 
 
-def agents(**fields: object) -> str:
-    return json.dumps([{"id": "pa_1", "name": "a", "type": "outbound", **fields}])
-
-
 RESPONSES: dict[str, Callable[[bytes], bytes | None]] = {
     **{
         f"{status} of the service": lambda sent, status=status: http(f"{status} X", problem(status, sent))  # type: ignore[misc]
@@ -222,7 +218,6 @@ RESPONSES: dict[str, Callable[[bytes], bytes | None]] = {
 """What a service may say, with as much of the request in it as it can hold."""
 
 READ: Callable[[OpenCXHook], object] = lambda hook: hook.list_phone_agents()  # noqa: E731
-WRITE: Callable[[OpenCXHook], object] = lambda hook: hook.get_conn().request("POST", "/x", json={"a": 1})  # noqa: E731
 
 
 def operator(**fields: Any) -> OpenCXUpsertPhoneAgentOperator:

@@ -20,17 +20,20 @@ from airflow_provider_opencx.client.decoding import MAX_VALUES, decode, number_o
 from airflow_provider_opencx.client.errors import error_of, is_from_service
 from airflow_provider_opencx.client.operation import Request, Response, other_request
 from airflow_provider_opencx.client.settings import ClientSettings
-from airflow_provider_opencx.composition import LONGEST_NORMALIZED, MOST_MARKS, normalized
 from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXError, OpenCXResponseError, OpenCXServerError
+from airflow_provider_opencx.normalization import LONGEST_NORMALIZED, MOST_MARKS, normalized
 from airflow_provider_opencx.phone_agents import reconcile
 from airflow_provider_opencx.phone_agents.names import near_form, tidied
+from airflow_provider_opencx.phone_agents.plan import Create, PhoneAgents, plan_upsert
 from airflow_provider_opencx.resources.phone_agents import (
     PhoneAgent,
     PhoneAgentChanges,
+    PhoneAgentSpec,
     list_phone_agents,
     normalize_name,
 )
 from airflow_provider_opencx.resources.voices import list_voices
+from airflow_provider_opencx.secret import Secret
 from tests.unit.replies import Replies
 
 MANY = 1_100_000
@@ -117,6 +120,16 @@ def test_number_that_no_one_can_hold_is_refused(number: str) -> None:
         decode(f"[{number}]".encode())
 
 
+@pytest.mark.parametrize("depth", [100, 400, 700, 900, 980, 3_000, 100_000])
+@pytest.mark.parametrize("text", ["text", "\\u0041", "\\ud800"])
+def test_body_that_is_nested_deeply_is_read_or_refused(depth: int, text: str) -> None:
+    response = Response(200, body=f'{"[" * depth}"{text}"{"]" * depth}'.encode(), secret=Secret("a secret of ours"))
+    try:
+        assert response.decoded()
+    except OpenCXResponseError:  # the only error that may come
+        assert depth > 100
+
+
 def test_characters_that_cannot_be_stored_are_replaced_piece_by_piece(monkeypatch: pytest.MonkeyPatch) -> None:
     longest = 0
 
@@ -152,6 +165,12 @@ def test_long_names_cost_little(name: str, form: Callable[[str], str]) -> None:
     form(name)
     assert time.process_time() - started < 0.5
     assert peak_of(lambda: form(name)) < 12_000_000
+
+
+@pytest.mark.parametrize("name", LONG_NAMES.values(), ids=LONG_NAMES)
+def test_long_name_of_another_agent_is_in_nobodys_way(name: str) -> None:
+    agents = PhoneAgents([PhoneAgent(id="1", name=name)])
+    assert isinstance(plan_upsert(PhoneAgentSpec(name="a b c"), agents), Create)
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFKC"])

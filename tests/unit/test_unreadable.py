@@ -30,7 +30,7 @@ from airflow_provider_opencx.phone_agents.plan import (
     plan_upsert,
     require_agent,
 )
-from airflow_provider_opencx.phone_agents.waiting import Wait
+from airflow_provider_opencx.phone_agents.waiting import Wait, success
 from airflow_provider_opencx.resources import odd_items
 from airflow_provider_opencx.resources.phone_agents import (
     PhoneAgent,
@@ -111,6 +111,13 @@ def test_agent_is_read_but_for_the_field_that_cannot_be(key: str, value: object,
     assert shown["unreadable"] == {key: agent.unreadable[field]}
     assert json.dumps(shown)
     assert shown.keys() == {*PhoneAgent.from_response({**ODD, "newest": 1}).as_dict(), key, "unreadable"}
+
+
+@pytest.mark.parametrize("name", [None, 5, {}])
+def test_agent_without_a_name_is_called_by_its_id(name: object) -> None:
+    agent = PhoneAgent.from_response({**ODD, "name": name})
+    assert agent.label == "phone agent 2"
+    assert success(agent.as_dict()) == "Number +15550000002: phone agent 2 has it."
 
 
 def test_agent_that_can_be_read_has_no_key_more() -> None:

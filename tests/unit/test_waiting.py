@@ -74,7 +74,7 @@ def test_wait_warns_once_of_value_that_is_no_number(number: str, shown: str) -> 
     odd = listed(agent(phone_number=number), agent(id="2", name="b", phone_number=number))
     assert wait.evaluate(odd, 0) is None
     assert wait.warnings == [
-        f"Phone agent 'a' (1) has the phone_number {shown}, which is not a telephone number. The wait goes on."
+        f"The phone agent 'a' (1) has the phone_number {shown}, which is not a telephone number. The wait goes on."
     ]
     assert wait.evaluate(odd, 1) is None
     assert wait.warnings == []
