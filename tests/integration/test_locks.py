@@ -44,8 +44,8 @@ locks.REDIS_LOCK_EXPIRES_AFTER = float(expires_after)
 settings = ClientSettings("https://opencx.example", f"key of {os.getpid()}", coordination=coordination)
 for _ in range(int(times)):
     with locks.hold(settings, names) as held, open(journal, "a", buffering=1) as file:
-        file.write(f"begin {os.getpid()}\\n")
         held.write({name: Intent(1.5, "pa_1") for name in names})
+        file.write(f"begin {os.getpid()}\\n")
         time.sleep(float(seconds))
         file.write(f"end {os.getpid()}\\n")
 """
