@@ -158,7 +158,7 @@ class Response:
             return decoded
         except decoding.TooManyValuesError as error:
             raise self._not_read(f"a body of {error}, which was not read") from None
-        except (ValueError, RecursionError):
+        except ValueError:
             raise self._not_read("a body that is not JSON (is it from a proxy?)") from None
 
     def _spells(self, secret: Secret) -> bool:
