@@ -6,9 +6,7 @@ It is used within :func:`.redis_budget.redis_budget`.
 from __future__ import annotations
 
 import socket
-import threading
 from collections.abc import Callable
-from concurrent.futures import Future
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,6 +15,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from airflow_provider_opencx.client.redis_budget import RedisBudget
+from airflow_provider_opencx.client.time_limit import call_within
 from airflow_provider_opencx.secret import Secret
 
 
@@ -80,25 +79,4 @@ class _BoundedTlsConnection(SSLConnection):
 
 
 def _in_time(connect: Callable[[], socket.socket]) -> socket.socket:
-    """Connect in a thread, which is left alone at the deadline: no timeout ends the search for a host's addresses."""
-    seconds = RedisBudget.current().seconds_left()
-    connection: Future[socket.socket] = Future()
-
-    def run() -> None:
-        try:
-            connected = connect()
-        except BaseException as error:
-            if connection.set_running_or_notify_cancel():
-                connection.set_exception(error)
-            return
-        if connection.set_running_or_notify_cancel():
-            connection.set_result(connected)
-        else:
-            connected.close()
-
-    threading.Thread(target=run, name="opencx-redis", daemon=True).start()
-    try:
-        return connection.result(seconds)
-    except TimeoutError:
-        connection.cancel()
-        raise
+    return call_within(RedisBudget.current().seconds_left(), connect, socket.socket.close)

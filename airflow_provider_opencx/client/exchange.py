@@ -14,10 +14,12 @@ import time
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from typing import TypeAlias
 
 import httpcore
 
+from airflow_provider_opencx.client.time_limit import call_within
 from airflow_provider_opencx.exceptions import OpenCXResponseError
 
 DEADLINE_FACTOR = 4
@@ -133,7 +135,7 @@ class LimitedNetwork(httpcore.NetworkBackend):
     ) -> httpcore.NetworkStream:
         """Connect to the first address of a host that accepts: all of them together keep to the deadline."""
         failure: Exception = httpcore.ConnectError(f"{host} has no address")
-        for address in _addresses(host, port):
+        for address in _addresses(host, port, timeout):
             try:
                 with _current_exchange().limited(timeout, httpcore.ConnectTimeout) as seconds:
                     stream = self._network.connect_tcp(address, port, seconds, local_address, socket_options)
@@ -188,11 +190,15 @@ class _LimitedStream(httpcore.NetworkStream):
         return self._stream.get_extra_info(info)
 
 
-def _addresses(host: str, port: int) -> list[str]:
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise httpcore.ConnectError(str(error)) from error
+def _addresses(host: str, port: int, timeout: float | None) -> list[str]:
+    with _current_exchange().limited(timeout, httpcore.ConnectTimeout) as seconds:
+        try:
+            search = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+            found = call_within(None if seconds == math.inf else seconds, search)
+        except TimeoutError:
+            raise httpcore.ConnectTimeout(f"no address of {host} was found in time") from None
+        except OSError as error:
+            raise httpcore.ConnectError(str(error)) from error
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 

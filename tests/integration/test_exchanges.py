@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -72,8 +73,8 @@ def client_of(simulator: Simulator, *, timeout: float = 60, max_retries: int = 0
 
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the deadline of an exchange pass soon: after 0.3 s where a single read may take 60 s."""
-    monkeypatch.setattr(transport, "DEADLINE_FACTOR", 0.005)
+    """Let the deadline of an exchange pass soon: after 1 s where a single read may take 60 s."""
+    monkeypatch.setattr(transport, "DEADLINE_FACTOR", 1 / 60)
 
 
 @pytest.mark.usefixtures("soon")
@@ -84,14 +85,29 @@ def test_exchange_ends_at_its_deadline_whatever_arrives(fault: TimedFault, openc
     opencx_simulator.fail("createPhoneAgent", fault)
     with client_of(opencx_simulator) as client:
         began = time.monotonic()
-        with pytest.raises(OpenCXUnreachableError, match=r"exchange was not complete after 0\.3 s") as read:
+        with pytest.raises(OpenCXUnreachableError, match=r"exchange was not complete after 1 s") as read:
             list_phone_agents(client)
-        with pytest.raises(OpenCXUnreachableError, match=r"exchange was not complete after 0\.3 s") as created:
+        with pytest.raises(OpenCXUnreachableError, match=r"exchange was not complete after 1 s") as created:
             create_phone_agent(client, SPEC)
         assert time.monotonic() - began < FAR / 10
     assert read.value.request_sent
     assert created.value.request_sent
     assert [record.method for record in opencx_simulator.requests] == ["GET", "POST"]
+
+
+def test_search_for_the_address_ends_at_the_deadline(
+    opencx_simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = threading.Event()
+    monkeypatch.setattr("socket.getaddrinfo", lambda *arguments, **options: found.wait(FAR) or [])
+    monkeypatch.setattr(transport, "DEADLINE_FACTOR", 0.005)
+    with (
+        client_of(opencx_simulator) as client,
+        pytest.raises(OpenCXUnreachableError, match=r"exchange was not complete after 0\.3 s") as error,
+    ):
+        list_phone_agents(client)
+    found.set()
+    assert not error.value.request_sent
 
 
 @pytest.mark.parametrize(
