@@ -197,7 +197,10 @@ class OpenCXRedirectPermanentError(OpenCXRedirectError, OpenCXPermanentError):
 
 
 class OpenCXRateLimitError(OpenCXAPIError):
-    """429: too many requests; ``retry_after`` holds the seconds the service asks to wait, where it said."""
+    """429: too many requests; ``retry_after`` holds the seconds the service asks to wait, where it said.
+
+    Also where a poll of the sensor gets no turn within its ``timeout``, because others use all requests of the minute.
+    """
 
 
 class OpenCXServerError(OpenCXAPIError):

@@ -29,6 +29,7 @@ from airflow_provider_opencx.client.retry_after import MAX_RETRY_AFTER
 from airflow_provider_opencx.client.settings import ClientSettings
 from airflow_provider_opencx.client.transport import (
     LongRetryAfterError,
+    NoTurnError,
     Observer,
     RequestContext,
     RetryPolicies,
@@ -36,6 +37,7 @@ from airflow_provider_opencx.client.transport import (
 )
 from airflow_provider_opencx.exceptions import (
     OpenCXArgumentError,
+    OpenCXRateLimitError,
     OpenCXResponseError,
     OpenCXUnreachableError,
 )
@@ -227,6 +229,11 @@ def _typed_errors(request: Request, settings: ClientSettings) -> Generator[None]
         yield
     except OpenCXResponseError as error:
         raise error.with_message(f"{sent}: {error}") from None
+    except NoTurnError:
+        raise OpenCXRateLimitError(
+            f"{sent}: not sent, because others have used the {settings.requests_per_minute} requests a minute, and the"
+            " time is over before the next one."
+        ) from None
     except httpx.InvalidURL:
         raise OpenCXArgumentError(f"{sent}: the path cannot be part of a URL.") from None
     except httpx.TransportError as error:

@@ -176,6 +176,10 @@ class LongRetryAfterError(Exception):
         self.response = response
 
 
+class NoTurnError(Exception):
+    """The rate limit leaves no request in the time that there is: nothing was sent, and no other attempt can be."""
+
+
 class _RetryPolicy(Retry):
     """The library's policy, but for a Retry-After that is too long for the request, which goes to the caller."""
 
@@ -287,7 +291,7 @@ class Transport(_LimitedTransport):
     def _send_paced(self, request: httpx.Request) -> httpx.Response:
         left = seconds_left()
         if not self._limiter.try_acquire(timeout=-1 if left == math.inf else max(0.0, left)):
-            raise httpx.PoolTimeout("the rate limit left no request in time", request=request)
+            raise NoTurnError
         return super().handle_request(request)
 
 

@@ -135,9 +135,9 @@ class PhoneAgents:
 
     @cached_property
     def of_unknown_name(self) -> Sequence[str]:
-        """What is listed and may have any name: items that cannot be read, and agents whose names cannot be."""
-        nameless = (agent for agent in self if "name" in agent.unreadable)
-        return [*self.unreadable, *(f"{agent.label}: {agent.unreadable['name']}" for agent in nameless)]
+        """What is listed and may have any name: items that cannot be read, and agents whose names are not shown."""
+        problems = ((agent, agent.unreadable.get("name")) for agent in self if "name" not in agent.model_fields_set)
+        return [*self.unreadable, *(f"{agent.label}: {problem or 'name: is not shown'}" for agent, problem in problems)]
 
     @cached_property
     def language_is_text(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import socket
@@ -15,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +26,12 @@ from redis import Redis
 
 from airflow_provider_opencx.client import limiters, rate_limit
 from airflow_provider_opencx.client.client import OpenCXClient
+from airflow_provider_opencx.client.exchange import at_most
 from airflow_provider_opencx.client.settings import ClientSettings
-from airflow_provider_opencx.resources.phone_agents import ping
+from airflow_provider_opencx.exceptions import OpenCXRateLimitError
+from airflow_provider_opencx.phone_agents.polling import poll_once
+from airflow_provider_opencx.phone_agents.waiting import TOLERATED_FAILED_POLLS, Wait
+from airflow_provider_opencx.resources.phone_agents import list_phone_agents, ping
 from airflow_provider_opencx.simulator import Simulator
 from airflow_provider_opencx.triggers.threads import in_thread
 
@@ -196,6 +202,23 @@ def test_pacing_counts_requests_of_other_processes(coordination: str, opencx_sim
     with pytest.raises(TimeoutError):
         asyncio.run(asyncio.wait_for(send_ping_from_event_loop(settings), timeout=1))
     assert len(opencx_simulator.requests) == 4
+
+
+def test_poll_that_gets_no_turn_in_time_is_no_failed_poll(
+    coordination: str, opencx_simulator: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A sensor whose timeout is near polls again and again, and must end as one whose time is over."""
+    settings = ClientSettings(opencx_simulator.url, "test-key", requests_per_minute=2, coordination=coordination)
+    wait = Wait(agent_name="new")
+    with OpenCXClient(settings) as client, caplog.at_level(logging.INFO):
+        for _ in range(2):
+            ping(client)
+        for _ in range(TOLERATED_FAILED_POLLS + 2):
+            with at_most(0.05):
+                poll = poll_once(partial(list_phone_agents, client), wait)
+            assert isinstance(poll.response, OpenCXRateLimitError)
+    assert len(opencx_simulator.requests) == 2
+    assert "Sent again" not in caplog.text
 
 
 def test_pacing_is_separate_per_key_address_and_rate(coordination: str) -> None:

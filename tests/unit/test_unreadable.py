@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from copy import deepcopy
 from typing import Any, ClassVar
 
@@ -164,6 +164,24 @@ def test_who_declares_the_field_is_told_and_may_try_again(key: str, value: objec
     assert service.writes == []
 
 
+def test_service_that_shows_no_names_gets_one_agent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after a change of the API that calls the name otherwise."""
+    monkeypatch.setattr(Service, "respond", _under_another_key(Service.respond))
+    service = Service()
+    for _ in range(3):
+        with pytest.raises(OpenCXError):
+            reconcile.upsert(service.client, PhoneAgentSpec(name="new"))
+    assert len(service.writes) == 1
+
+
+def _under_another_key(respond: Callable[[Service, Request], Response]) -> Callable[[Service, Request], Response]:
+    def respond_so(service: Service, request: Request) -> Response:
+        response = respond(service, request)
+        return Response(response.status_code, body=response.body.replace(b'"name"', b'"title"'))
+
+    return respond_so
+
+
 def test_type_that_cannot_be_read_is_not_taken_for_outbound() -> None:
     agents = PhoneAgents([PhoneAgent.from_response({**ODD, "type": 7})])
     for plan in (
@@ -174,7 +192,9 @@ def test_type_that_cannot_be_read_is_not_taken_for_outbound() -> None:
         assert "has a type that cannot be read" in str(plan.error)
 
 
-@pytest.mark.parametrize("item", [*NO_AGENT, {**ODD, "name": 5}], ids=lambda item: str(item)[:30])
+@pytest.mark.parametrize(
+    "item", [*NO_AGENT, {**ODD, "name": 5}, {"id": "2"}, {"id": "2", "title": "new"}], ids=lambda item: str(item)[:30]
+)
 def test_nothing_is_created_beside_what_may_be_the_agent(item: object) -> None:
     service = Service(GOOD, item)
     for declare in (reconcile.upsert, reconcile.create):
