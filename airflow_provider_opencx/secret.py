@@ -46,8 +46,10 @@ class Secret:
 
     def is_in(self, text: str) -> bool:
         """Return whether a text holds the secret, in a spelling that :meth:`masked_body` takes out of responses."""
-        body = text.encode(errors="surrogatepass")
-        return self.masked_body(body) != body
+        if min(len(text), len(self.reveal())) < SHORTEST_SECRET:
+            return False
+        small = text.lower()
+        return any(spelling.lower() in small for spelling in self._spellings())
 
     def masked(self, text: str) -> str:
         """Return a text without the secret, see :meth:`masked_body`."""

@@ -58,14 +58,16 @@ class Exchange:
     """One attempt to send a request and to receive its response.
 
     :param seconds: until its deadline.
-    :param longest_idle: seconds for which a connection may have been unused, to be used for it. Default: any.
+    :param longest_idle: seconds for which a connection may have been unused, to be used for it; 0 for a new connection.
+        Default: any.
     """
 
     def __init__(self, seconds: float, longest_idle: float = math.inf) -> None:
         self._seconds = min(seconds, max(0.0, seconds_left()))
         began_at = time.monotonic()
         self._ends_at = began_at + self._seconds
-        self._used_since = began_at - longest_idle
+        # With other threads, a connection may have been used since this began, and is no new one.
+        self._used_since = began_at - longest_idle if longest_idle else math.inf
         self.is_on_kept_connection = False
         """Whether the request went out on a connection that an earlier exchange has used."""
         self.received = 0
@@ -167,6 +169,8 @@ class _LimitedStream(httpcore.NetworkStream):
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         exchange = _current_exchange()
         if self._used_by not in (None, exchange):
+            if not exchange.may_use(self._used_at):
+                raise httpcore.ConnectionNotAvailable  # the pool then gives another one
             exchange.is_on_kept_connection = True
         self._used_by = exchange
         for start in range(0, len(buffer), _WRITE_BYTES):
@@ -184,9 +188,6 @@ class _LimitedStream(httpcore.NetworkStream):
             return _LimitedStream(self._stream.start_tls(ssl_context, server_hostname, seconds))
 
     def get_extra_info(self, info: str) -> object:
-        # The pool takes an unused connection that can be read for one that the service has closed.
-        if info == "is_readable" and not _current_exchange().may_use(self._used_at):
-            return True
         return self._stream.get_extra_info(info)
 
 

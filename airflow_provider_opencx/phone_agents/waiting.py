@@ -63,9 +63,9 @@ class Wait:
     :raises OpenCXArgumentError: if there is not exactly one of the two, or it is neither a string that is not empty
         nor a sequence of such strings.
 
-    Of the last poll, ``not_listed`` is who is not in the list, ``made_progress`` whether it has changed that or who has
-    a number, and ``warnings`` what to log of it, each once: who has no agent of that name yet, with the names that
-    are near; and each value that stands for a number and is none, or cannot be read.
+    Of the last poll, ``not_listed`` is who is certainly not in the list, ``made_progress`` whether it has changed that
+    or who has a number, and ``warnings`` what to log of it, each once: who has no agent of that name yet, with the
+    names that are near; and each value that stands for a number and is none, or cannot be read.
     """
 
     def __init__(self, agent_id: object = None, agent_name: object = None) -> None:
@@ -145,11 +145,13 @@ class Wait:
         self._failed_polls = 0
         before = self._without_number, self.not_listed
         found = {wanted: self._pick(poll, wanted) for wanted in dict.fromkeys(self._wanted)}
-        self.not_listed = [wanted for wanted, agent in found.items() if agent is None]
+        missing = [wanted for wanted, agent in found.items() if agent is None]
+        # One that is missing may be an item that cannot be read.
+        is_certain = not (poll.unreadable if self._by_id else poll.of_unknown_name)
+        self.not_listed = missing if is_certain else [wanted for wanted in self.not_listed if wanted in missing]
         if self._by_id:
-            # One that is missing may be an item that cannot be read.
-            self._time_missing([] if poll.unreadable else self.not_listed, at)
-        else:
+            self._time_missing(missing if is_certain else [], at)
+        elif is_certain:
             self._warn_of_missing(poll)
         ready = {wanted: agent for wanted, agent in found.items() if agent is not None and has_number(agent)}
         self._without_number = [wanted for wanted in self._wanted if wanted not in ready]

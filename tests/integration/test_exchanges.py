@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout
@@ -178,6 +179,19 @@ class TestKeptConnection:
             list_phone_agents(client)
             create_phone_agent(client, SPEC)
         assert len(opencx_simulator.agents()) == 1
+
+    def test_create_uses_none_among_other_threads(self, opencx_simulator: Simulator) -> None:
+        """A connection that another thread has used since the create began is no new one either."""
+        opencx_simulator.fail("createPhoneAgent", ForgetIdleConnections(mode="close"), times=None)
+
+        def list_and_create(number: int) -> None:
+            list_phone_agents(client)
+            create_phone_agent(client, PhoneAgentSpec(name=f"agent {number}"))
+
+        with client_of(opencx_simulator) as client, ThreadPoolExecutor(16) as threads:
+            list(threads.map(list_and_create, range(150)))
+        assert len(opencx_simulator.agents()) == 150
+        assert opencx_simulator.count("createPhoneAgent") == 150
 
     def test_create_that_fails_is_never_sent_again(self, opencx_simulator: Simulator) -> None:
         opencx_simulator.fail("createPhoneAgent", CloseBeforeHandling())

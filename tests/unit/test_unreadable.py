@@ -220,6 +220,9 @@ def test_agent_is_not_said_to_be_missing_beside_what_may_be_it(item: object) -> 
             find_agent(agents, **selector)
     assert find_agent(agents, agent_name="good") is not None
     assert find_agent(list_agents(Service(GOOD).client), agent_name="third") is None
+    for wait in (Wait(agent_id="3"), Wait(agent_name="third")):
+        assert wait.evaluate(agents, 0) is None
+        assert (wait.warnings, wait.not_listed) == ([], [])
     wait = Wait(agent_id="3")
     assert [wait.evaluate(agents, at) for at in (0, 1000, 2000, 3000)] == [None] * 4
 
