@@ -83,7 +83,7 @@ class OpenCXClient:
         self.settings = settings
         self._observer = observer
         self._policies = RetryPolicies(settings.max_retries, read_body)
-        transport = Transport(limiter_of(settings), tls_context(), proxy_for(httpx.URL(settings.base_url)))
+        transport = Transport(limiter_of(settings), tls_context(), proxy_for(settings.base_url))
         self._transport = RetryTransport(transport)
         self._http = httpx.Client(
             transport=self._transport,

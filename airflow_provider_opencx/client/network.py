@@ -32,13 +32,21 @@ def tls_context() -> ssl.SSLContext:
         ) from None
 
 
-def proxy_for(url: httpx.URL) -> str | None:
+def proxy_for(base_url: str) -> str | None:
     """Return the proxy that the environment names for a URL, ``None`` if there is none.
 
     Only https goes through a proxy, because there it is a tunnel and the proxy never sees the key.
 
-    :raises OpenCXConfigError: if the proxy is of another kind than http or https, or its URL cannot be read.
+    :raises OpenCXConfigError: if the proxy is of another kind than http or https, or its URL cannot be read; or if the
+        host of the URL has a name that is none.
     """
+    url = httpx.URL(base_url)
+    try:
+        url.host.encode()
+    except UnicodeError:
+        raise OpenCXConfigError(
+            f"The Base URL (host), {base_url}, has no name of a host: what follows xn-- in it cannot be decoded."
+        ) from None
     if url.scheme != "https" or proxy_bypass(url.host):
         return None
     proxies = getproxies()

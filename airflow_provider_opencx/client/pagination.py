@@ -79,8 +79,7 @@ def list_items(client: OpenCXClient, request: Request, read: Callable[[JsonValue
     :param client: sends the requests.
     :param request: the request for the first page.
     :param read: parses each item; raises ``OpenCXResponseError`` for what is not one.
-    :raises OpenCXResponseError: if a page cannot be read, or the list does not end. A list that is too large is taken
-        for one that does not.
+    :raises OpenCXResponseError: if a page cannot be read, or the list is too large, or does not end.
     """
     items = Listed(read)
     seen: set[str] = set()
@@ -91,14 +90,18 @@ def list_items(client: OpenCXClient, request: Request, read: Callable[[JsonValue
         with response.named():
             received += len(response.body)
             if received > MAX_LIST_BYTES:
-                raise OpenCXResponseError(f"the service's list does not end: over {MAX_LIST_BYTES >> 20} MiB.")
+                raise OpenCXResponseError(
+                    f"the service's list is too large, or does not end: over {MAX_LIST_BYTES >> 20} MiB."
+                )
             page, cursor = _page(response)
             items.read(page)
             if cursor is None:
                 return items.checked()
             values += decoding.number_of_values(response.body)
             if values > decoding.MAX_VALUES:
-                raise OpenCXResponseError(f"the service's list does not end: over {decoding.MAX_VALUES:,} values.")
+                raise OpenCXResponseError(
+                    f"the service's list is too large, or does not end: over {decoding.MAX_VALUES:,} values."
+                )
             empty = 0 if page else empty + 1
             if empty == MAX_EMPTY_PAGES:
                 raise OpenCXResponseError(f"the service's list does not end: {empty} pages in a row are empty.")
@@ -108,7 +111,7 @@ def list_items(client: OpenCXClient, request: Request, read: Callable[[JsonValue
                 raise OpenCXResponseError("the service's list does not end: it repeats a cursor.")
         seen.add(cursor)
         request = replace(request, query={**request.query, "cursor": cursor})
-    raise OpenCXResponseError(f"{request}: the service's list does not end: over {MAX_PAGES} pages.")
+    raise OpenCXResponseError(f"{request}: the service's list is too large, or does not end: over {MAX_PAGES} pages.")
 
 
 def first_page(client: OpenCXClient, request: Request) -> list[JsonValue]:

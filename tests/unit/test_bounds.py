@@ -261,7 +261,7 @@ def test_list_that_does_not_end_is_given_up(
     page: Callable[[int], object], says: str, requests: int, read: Callable[[Replies], object]
 ) -> None:
     client = endless(page)
-    with pytest.raises(OpenCXResponseError, match=f"the service's list does not end: {says}"):
+    with pytest.raises(OpenCXResponseError, match=f"the service's list .*does not end: {says}"):
         read(client)
     assert len(client.sent) == requests
 

@@ -9,7 +9,6 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
-import httpx
 import pytest
 
 from airflow_provider_opencx import exceptions
@@ -419,7 +418,12 @@ def test_proxy_is_used_only_as_tunnel(base_url: str, proxy: str | None, monkeypa
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.setenv(name, "proxy.example.com:3128")
     monkeypatch.setenv("no_proxy", "inside.example.com")
-    assert network.proxy_for(httpx.URL(base_url)) == proxy
+    assert network.proxy_for(base_url) == proxy
+
+
+def test_host_whose_name_is_none_is_refused(client: OpenCXClient) -> None:
+    with pytest.raises(OpenCXConfigError, match="has no name of a host"):
+        with_settings(client, base_url="https://xn--a.example")
 
 
 def test_proxy_of_unsupported_kind_raises(client: OpenCXClient, monkeypatch: pytest.MonkeyPatch) -> None:
