@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from typing import Protocol
+from collections.abc import Iterable
+from typing import Protocol, cast
 
 import httpx
 
@@ -29,12 +30,11 @@ def read_body(response: httpx.Response) -> None:
     """
     if _BODY in response.extensions:
         return
-    with RequestContext.of(response.request).reading(response):
-        try:
+    try:
+        with RequestContext.of(response.request).reading(response):
             response.extensions[_BODY] = _read(response)
-        except OpenCXResponseError:
-            response.close()
-            raise
+    finally:
+        response.close()
 
 
 class _Decoder(Protocol):
@@ -50,7 +50,7 @@ class _Decoder(Protocol):
 def _read(response: httpx.Response) -> bytes:
     decoder = _decoder_of(response)
     body = bytearray()
-    for piece in response.iter_raw():
+    for piece in cast(Iterable[bytes], response.stream):
         body += decoder.decode(piece, MAX_BODY_BYTES - len(body))
         if len(body) > MAX_BODY_BYTES:
             raise OpenCXResponseError(f"the service's response is over {MAX_BODY_BYTES >> 20} MiB and was not read.")

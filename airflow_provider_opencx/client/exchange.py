@@ -72,6 +72,7 @@ class Exchange:
         """Whether the request went out on a connection that an earlier exchange has used."""
         self.received = 0
         """Bytes of the response so far."""
+        self._connection: _LimitedStream | None = None
 
     @contextmanager
     def current(self) -> Generator[None]:
@@ -109,6 +110,15 @@ class Exchange:
             raise OpenCXResponseError(
                 f"the service's response is over {MAX_RECEIVED_BYTES >> 20} MiB as it arrives and was not read."
             )
+
+    def use(self, connection: _LimitedStream) -> None:
+        """Send the request, or a part of it, on a connection."""
+        self._connection = connection
+
+    def leave_connection(self) -> None:
+        """Let no other exchange use the connection of this one."""
+        if self._connection is not None:
+            self._connection.is_spent = True
 
     def may_use(self, used_at: float) -> bool:
         """Return whether a kept connection may be used that was used last at some time."""
@@ -157,6 +167,7 @@ class _LimitedStream(httpcore.NetworkStream):
         self._stream = stream
         self._used_at = time.monotonic()
         self._used_by: Exchange | None = None
+        self.is_spent = False
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         exchange = _current_exchange()
@@ -169,10 +180,11 @@ class _LimitedStream(httpcore.NetworkStream):
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         exchange = _current_exchange()
         if self._used_by not in (None, exchange):
-            if not exchange.may_use(self._used_at):
+            if self.is_spent or not exchange.may_use(self._used_at):
                 raise httpcore.ConnectionNotAvailable  # the pool then gives another one
             exchange.is_on_kept_connection = True
         self._used_by = exchange
+        exchange.use(self)
         for start in range(0, len(buffer), _WRITE_BYTES):
             with exchange.limited(timeout, httpcore.WriteTimeout) as seconds:
                 self._stream.write(buffer[start : start + _WRITE_BYTES], seconds)

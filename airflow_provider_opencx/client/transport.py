@@ -109,13 +109,17 @@ class RequestContext:
 
     @contextmanager
     def reading(self, response: httpx.Response) -> Generator[None]:
-        """End the attempt with the response, whose body is read within."""
+        """End the attempt with the response, whose body is read within, and which is closed after it."""
         try:
             with self.exchange.current():
                 yield
         except BaseException as error:
+            if isinstance(error, httpx.RequestError):
+                error.request = response.request
             self.end(_outcome_of(error, "broken_response"))
             raise
+        if _has_rest(response):
+            self.exchange.leave_connection()
         self.end(str(response.status_code))
 
     def use_new_connection(self, error: httpx.TransportError) -> bool:
@@ -157,6 +161,18 @@ class RequestContext:
     @property
     def _reason(self) -> str:
         return self._outcome.replace("_", " ")
+
+
+def _has_rest(response: httpx.Response) -> bool:
+    """Return whether bytes followed a response, which httpcore would take for the response to the next request.
+
+    No public attribute says so: where it cannot be told, the connection is not used again.
+    """
+    try:
+        received = response.stream._httpcore_stream._stream._connection._h11_state  # type: ignore[union-attr]
+        return bool(received.trailing_data[0])
+    except AttributeError:
+        return True
 
 
 def _outcome_of(error: BaseException, otherwise: str) -> str:

@@ -48,7 +48,7 @@ MARGIN = 2.0
 ABANDON_AFTER = 20.0
 """Seconds after which the server ends an example that does not end."""
 
-MOST_MEMORY = 160 * 1024 * 1024
+MOST_MEMORY = 256 * 1024 * 1024
 """Bytes by which an example may grow: a body of the largest size, as bytes, as text and decoded."""
 
 LONGEST_PAUSE = 1.0
@@ -59,6 +59,7 @@ LONGEST_SLEEP = 3600.0
 
 LONGEST_MESSAGE = 2000
 LONGEST_EVENT = 10_000
+LONGEST_ID = 1000
 
 MOST_FOLLOWING = 5
 """Requests that follow an example until one of them has a response."""
@@ -363,9 +364,14 @@ def _check_truth(outcome: Outcome, example: Example, service: Service, result: J
         if not is_shown(agent, shown):
             outcome.find("untrue result", f"{json_text(agent)[:300]} was not shown; {unreadable}")
     if ACTIONS[example.action].lists:
-        ids = {str(item.get("id")) if isinstance(item, dict) else None for item in shown}
+        ids = {item["id"] for item in shown if isinstance(item, dict) and _is_id(item.get("id"))}
         if unreadable or ids != {agent["id"] for agent in returned}:
             outcome.find("incomplete list", f"{unreadable or ids}; {json_text(returned)[:300]}")
+
+
+def _is_id(value: object) -> bool:
+    """Return whether an item with this id is among the agents; another is left out, with a warning."""
+    return isinstance(value, str) and 0 < len(value) <= LONGEST_ID
 
 
 def _flat(result: JsonValue) -> Sequence[JsonValue]:
