@@ -58,16 +58,13 @@ class Exchange:
     """One attempt to send a request and to receive its response.
 
     :param seconds: until its deadline.
-    :param longest_idle: seconds for which a connection may have been unused, to be used for it; 0 for a new connection.
-        Default: any.
+    :param needs_new_connection: whether it may use no connection that was kept. Default ``False``.
     """
 
-    def __init__(self, seconds: float, longest_idle: float = math.inf) -> None:
+    def __init__(self, seconds: float, needs_new_connection: bool = False) -> None:
         self._seconds = min(seconds, max(0.0, seconds_left()))
-        began_at = time.monotonic()
-        self._ends_at = began_at + self._seconds
-        # With other threads, a connection may have been used since this began, and is no new one.
-        self._used_since = began_at - longest_idle if longest_idle else math.inf
+        self._ends_at = time.monotonic() + self._seconds
+        self.needs_new_connection = needs_new_connection
         self.is_on_kept_connection = False
         """Whether the request went out on a connection that an earlier exchange has used."""
         self.received = 0
@@ -120,10 +117,6 @@ class Exchange:
         if self._connection is not None:
             self._connection.is_spent = True
 
-    def may_use(self, used_at: float) -> bool:
-        """Return whether a kept connection may be used that was used last at some time."""
-        return used_at >= self._used_since
-
 
 _exchange: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
 
@@ -165,7 +158,6 @@ class _LimitedStream(httpcore.NetworkStream):
 
     def __init__(self, stream: httpcore.NetworkStream) -> None:
         self._stream = stream
-        self._used_at = time.monotonic()
         self._used_by: Exchange | None = None
         self.is_spent = False
 
@@ -174,13 +166,12 @@ class _LimitedStream(httpcore.NetworkStream):
         with exchange.limited(timeout, httpcore.ReadTimeout) as seconds:
             data = self._stream.read(max_bytes, seconds)
         exchange.count(len(data))
-        self._used_at = time.monotonic()
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         exchange = _current_exchange()
         if self._used_by not in (None, exchange):
-            if self.is_spent or not exchange.may_use(self._used_at):
+            if self.is_spent or exchange.needs_new_connection:
                 raise httpcore.ConnectionNotAvailable  # the pool then gives another one
             exchange.is_on_kept_connection = True
         self._used_by = exchange
@@ -188,7 +179,6 @@ class _LimitedStream(httpcore.NetworkStream):
         for start in range(0, len(buffer), _WRITE_BYTES):
             with exchange.limited(timeout, httpcore.WriteTimeout) as seconds:
                 self._stream.write(buffer[start : start + _WRITE_BYTES], seconds)
-        self._used_at = time.monotonic()
 
     def close(self) -> None:
         self._stream.close()

@@ -75,7 +75,7 @@ class RequestContext:
         self._label = request.over(connection)
         self._observer = observer
         # Whether a kept connection still works, and holds no rest of an earlier response, shows only when it is used.
-        self._longest_idle = KEEP_ALIVE if self.is_repeatable else 0.0
+        self._needs_new_connection = not self.is_repeatable
         self._began: float | None = None
         self._attempts = 0
         self._retries = 0
@@ -95,7 +95,7 @@ class RequestContext:
     @contextmanager
     def attempt(self, request: httpx.Request) -> Generator[None]:
         """Begin an attempt, and end it if there is no response."""
-        self.exchange = Exchange(DEADLINE_FACTOR * request.extensions["timeout"]["read"], self._longest_idle)
+        self.exchange = Exchange(DEADLINE_FACTOR * request.extensions["timeout"]["read"], self._needs_new_connection)
         self._began = time.monotonic()
         self._attempts += 1
         try:
@@ -135,7 +135,7 @@ class RequestContext:
         is_forgotten = self.exchange.is_on_kept_connection and (is_rest or not self.exchange.received)
         if not (is_forgotten and self.is_repeatable and seconds_left() > 0):
             return False
-        self._longest_idle = 0.0
+        self._needs_new_connection = True
         log.info("%s: %s on a kept connection. Sent again on a new one.", self._label, self._reason)
         return True
 
