@@ -577,7 +577,7 @@ class FleetBaseOperator(BaseOpenCXOperator):
     def _check_arguments(self) -> None:
         """Check what can be checked while the Dag is parsed."""
         from airflow_provider_opencx.phone_agents.declarations import check_literal_declarations, parse_fleet
-        from airflow_provider_opencx.phone_agents.fleet_file import check_path
+        from airflow_provider_opencx.phone_agents.fleet_files.reader import check_path
 
         self._check_templates()
         check_boolean("allow_near_name", self.allow_near_name)
@@ -609,7 +609,7 @@ class FleetBaseOperator(BaseOpenCXOperator):
     def _declarations(self) -> object:
         if not isinstance(self.agents, str):
             return self.agents
-        from airflow_provider_opencx.phone_agents.fleet_file import fleet_file_path, read_fleet_file
+        from airflow_provider_opencx.phone_agents.fleet_files.reader import fleet_file_path, read_fleet_file
 
         has_dag = self.has_dag()  # type: ignore[no-untyped-call]  # Airflow does not annotate it
         return read_fleet_file(fleet_file_path(self.agents, self.dag if has_dag else None))

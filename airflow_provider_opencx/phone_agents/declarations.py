@@ -8,60 +8,22 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import TypeVar
 
 from pydantic import ValidationError
 
 from airflow_provider_opencx.exceptions import OpenCXArgumentError
+from airflow_provider_opencx.phone_agents.entry import FleetEntry
+from airflow_provider_opencx.phone_agents.fleet_files.places import MOST_PROBLEMS, FileDeclarations, Place, file_message
 from airflow_provider_opencx.resources.models import Problem, problems_of
-from airflow_provider_opencx.resources.phone_agents import PhoneAgentChanges, PhoneAgentSpec
+from airflow_provider_opencx.resources.phone_agents import PhoneAgentChanges
 from airflow_provider_opencx.secret import forgets_locals
 from airflow_provider_opencx.text import listed
-from airflow_provider_opencx.visible_text import in_quotes, visible
+from airflow_provider_opencx.visible_text import in_quotes
 
 _MOST_NAMED = 20
-_MOST_PROBLEMS = 1_000  # the rest is not checked before these are solved
-
-_LONGEST_PATH = 1000
 
 _Declared = TypeVar("_Declared", bound=PhoneAgentChanges)
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a value stands in a file, and how it is written there.
-
-    :param line: counted from 1.
-    :param column: counted from 1.
-    :param text: the value as it is written, in a form that can be shown; empty if nothing is written.
-    :param remedy: what to change in the file so that the value is read as meant; empty if nothing is known.
-    """
-
-    line: int
-    column: int
-    text: str = ""
-    remedy: str = ""
-
-
-class FileDeclarations(list[object]):
-    """The declarations in a file, which know where they stand in it.
-
-    :param declarations: the declarations.
-    :param path: the path of the file.
-    :param place_of: returns the place of the value at a path of keys and positions, such as ``(0, "name")``: of its
-        key, if the second argument is true. ``None`` if it is not known.
-    """
-
-    def __init__(
-        self,
-        declarations: Sequence[object],
-        path: str,
-        place_of: Callable[[Sequence[str | int], bool], Place | None],
-    ) -> None:
-        super().__init__(declarations)
-        self.path = path
-        self.place_of = place_of
 
 
 @dataclass(frozen=True)
@@ -73,14 +35,14 @@ class _Wrong:
 
 
 @forgets_locals
-def parse_fleet(declarations: object) -> list[PhoneAgentSpec]:
-    """Check the declarations of a fleet and return them as specs.
+def parse_fleet(declarations: object) -> list[FleetEntry]:
+    """Check the declarations of a fleet and return them as its entries.
 
     :param declarations: a sequence of declarations, each a mapping of an agent's fields, its name among them.
     :raises OpenCXArgumentError: naming each declaration that is wrong, with its line if it comes from a file, and each
         name that is declared twice.
     """
-    return _parsed(declarations, lambda fields: PhoneAgentSpec.model_validate(dict(fields)))
+    return _parsed(declarations, lambda fields: FleetEntry.model_validate(dict(fields)))
 
 
 def check_literal_declarations(declarations: Sequence[object], is_literal: Callable[[object], bool]) -> None:
@@ -94,13 +56,14 @@ def check_literal_declarations(declarations: Sequence[object], is_literal: Calla
     def check(fields: Mapping[str, object]) -> PhoneAgentChanges:
         literal = {field: value for field, value in fields.items() if is_literal(value)}
         has_templated_name = "name" in fields and "name" not in literal
-        return (PhoneAgentChanges if has_templated_name else PhoneAgentSpec).model_validate(literal)
+        return FleetEntry.model_validate({"name": _TEMPLATE, **literal} if has_templated_name else literal)
 
     known = [part if isinstance(part, Mapping) or is_literal(part) else _A_TEMPLATE for part in declarations]
     _parsed(known, check)
 
 
-_A_TEMPLATE: Mapping[str, object] = {"name": "{{ }}"}
+_TEMPLATE = "{{ }}"
+_A_TEMPLATE: Mapping[str, object] = {"name": _TEMPLATE}
 """Stands in for a declaration that is not known before its task runs."""
 
 
@@ -110,7 +73,7 @@ def _parsed(declarations: object, parse: Callable[[Mapping[str, object]], _Decla
     declared: dict[int, _Declared] = {}
     wrong: list[_Wrong] = []
     for index, declaration in enumerate(declarations):
-        if len(wrong) >= _MOST_PROBLEMS:
+        if len(wrong) >= MOST_PROBLEMS:
             break
         try:
             if isinstance(declaration, Mapping) and all(isinstance(field, str) for field in declaration):
@@ -119,7 +82,7 @@ def _parsed(declarations: object, parse: Callable[[Mapping[str, object]], _Decla
                 problem = Problem((), "must be a mapping of an agent's fields, whose names are text")
                 wrong.append(_Wrong(index, problem))
         except ValidationError as invalid:
-            wrong += [_Wrong(index, problem) for problem in problems_of(invalid, PhoneAgentSpec)]
+            wrong += [_Wrong(index, problem) for problem in problems_of(invalid, FleetEntry)]
     twice = _declared_twice(declared)
     if wrong or twice:
         raise OpenCXArgumentError(_message(declarations, wrong, twice))
@@ -130,7 +93,7 @@ def _declared_twice(declared: Mapping[int, PhoneAgentChanges]) -> dict[str, list
     """Return each name that is declared more than once, with the indexes of its declarations."""
     indexes: dict[str, list[int]] = defaultdict(list)
     for index, changes in declared.items():
-        if changes.name is not None:
+        if changes.name not in (None, _TEMPLATE):
             indexes[changes.name].append(index)
     return {name: where for name, where in indexes.items() if len(where) > 1}
 
@@ -175,32 +138,6 @@ def _lines_of_twice(
         lines = listed([str(place.line) for place in places if place is not None])
         where = f": in lines {lines}" if lines else ""
         yield places[-1], f"{in_quotes(name)} is declared {len(indexes)} times{where}"
-
-
-def file_message(path: str, problems: Sequence[tuple[Place | None, str]]) -> str:
-    """Return the message of an error about a file: each problem on a line of its own, with its place.
-
-    :param path: the path of the file.
-    :param problems: the place of each problem, if it is known, and a sentence about it.
-    """
-    ordered = sorted(problems, key=lambda item: (item[0].line, item[0].column) if item[0] else (0, 0))
-    if len(ordered) == 1:
-        [(place, sentence)] = ordered
-        return f"agents: {place_in(path, place)}: {sentence}"
-    lines = [f"{place_in(PurePath(path).name, place)}: {sentence}" for place, sentence in ordered]
-    text = listed(lines, _MOST_NAMED, separator="\n", more="\nand {} more")
-    number = str(len(lines)) if len(lines) < _MOST_PROBLEMS else f"{_MOST_PROBLEMS:,} or more"
-    return f"agents: {shown_path(path)} cannot be used, because of {number} problems:\n{text}"
-
-
-def shown_path(path: str | PurePath) -> str:
-    """Return the path of a file as messages show it."""
-    return visible(str(path), _LONGEST_PATH)
-
-
-def place_in(file: str, place: Place | None) -> str:
-    """Return the place in a file as messages show it."""
-    return f"{shown_path(file)}, line {place.line}, column {place.column}" if place else shown_path(file)
 
 
 def _named(declaration: object, form: str) -> str:

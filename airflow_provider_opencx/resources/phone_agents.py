@@ -278,6 +278,8 @@ class PhoneAgentChanges(CheckedModel):
     )
 
     other_words: ClassVar[Mapping[str, str]] = _OTHER_WORDS
+    not_sent: ClassVar[frozenset[str]] = frozenset({"additional_fields"})
+    """Fields that are no fields of an agent."""
 
     name: str | None = None
     type: Literal["inbound", "outbound"] | None = None
@@ -432,7 +434,7 @@ class PhoneAgentChanges(CheckedModel):
         own = {
             field: getattr(self, field)
             for field in type(self).model_fields
-            if field in self.model_fields_set and field != "additional_fields"
+            if field in self.model_fields_set and field not in self.not_sent
         }
         return {**own, **self.additional_fields}
 
@@ -450,7 +452,7 @@ class PhoneAgentChanges(CheckedModel):
 
     def body(self) -> dict[str, JsonValue]:
         """Return the request body: what was written, under the API's names."""
-        own = self.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude={"additional_fields"})
+        own = self.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude=set(self.not_sent))
         return {**own, **self.additional_fields}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_opencx.phone_agents.fleet_file import read_fleet_file
+from airflow_provider_opencx.phone_agents.fleet_files.reader import read_fleet_file
 from airflow_provider_opencx.simulator import Simulator
 
 AIRFLOW_THAT_HAS_IT = {"braces.py": "3.1", "no_worker.py": "3.3", "patient_retries.py": "3.3"}

@@ -106,7 +106,7 @@ MODULES_OF_A_SCRIPT = (
     "client.client",
     "connection.settings",
     "phone_agents.reconcile",
-    "phone_agents.fleet_file",
+    "phone_agents.fleet_files.reader",
     "phone_agents.waiting",
     "simulator",
 )

@@ -19,9 +19,9 @@ from airflow.sdk import DAG
 
 from airflow_provider_opencx.exceptions import OpenCXArgumentError
 from airflow_provider_opencx.kinds import Kind
-from airflow_provider_opencx.phone_agents import fleet_file
 from airflow_provider_opencx.phone_agents.declarations import parse_fleet
-from airflow_provider_opencx.phone_agents.fleet_file import fleet_file_path, read_fleet_file
+from airflow_provider_opencx.phone_agents.fleet_files import reader
+from airflow_provider_opencx.phone_agents.fleet_files.reader import fleet_file_path, read_fleet_file
 from airflow_provider_opencx.resources.phone_agents import PhoneAgentChanges, PhoneAgentSpec, field_kinds
 from airflow_provider_opencx.visible_text import identifier
 
@@ -330,7 +330,7 @@ def test_duplicate_key_of_a_large_object_is_found_fast(tmp_path: Path) -> None:
 
     pairs = [(Counted(f"k{number}"), 1) for number in range(3_000)]
     with pytest.raises(ValueError, match="duplicate key 'k0'"):
-        fleet_file._without_duplicate_keys([*pairs, (Counted("k0"), 2)])
+        reader._without_duplicate_keys([*pairs, (Counted("k0"), 2)])
     assert compared < 100_000
     assert "duplicate key 'k0'" in refusal(tmp_path, f'[{{{keys}, "k0": 2}}]', "json")
 

@@ -41,7 +41,7 @@ from airflow_provider_opencx.operators.phone_agent import (
 )
 from airflow_provider_opencx.phone_agents import creates, listing, progress, reconcile
 from airflow_provider_opencx.phone_agents.declarations import parse_fleet
-from airflow_provider_opencx.phone_agents.fleet_file import read_fleet_file
+from airflow_provider_opencx.phone_agents.fleet_files.reader import read_fleet_file
 from airflow_provider_opencx.phone_agents.plan import PhoneAgents
 from airflow_provider_opencx.resources.phone_agents import PhoneAgent, PhoneAgentChanges, PhoneAgentSpec
 from airflow_provider_opencx.secret import Secret

@@ -19,7 +19,7 @@ from yaml.reader import Reader
 
 from airflow_provider_opencx.exceptions import OpenCXArgumentError
 from airflow_provider_opencx.kinds import Kind
-from airflow_provider_opencx.phone_agents.declarations import Place
+from airflow_provider_opencx.phone_agents.fleet_files.places import Place
 from airflow_provider_opencx.resources.phone_agents import PhoneAgentChanges, field_kinds
 from airflow_provider_opencx.visible_text import in_quotes, visible, visible_repr
 

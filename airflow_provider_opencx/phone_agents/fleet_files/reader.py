@@ -19,14 +19,14 @@ from typing import IO, TYPE_CHECKING
 import yaml
 
 from airflow_provider_opencx.exceptions import OpenCXArgumentError
-from airflow_provider_opencx.phone_agents.declarations import (
+from airflow_provider_opencx.phone_agents.fleet_files.places import (
     FileDeclarations,
     Place,
     file_message,
     place_in,
     shown_path,
 )
-from airflow_provider_opencx.phone_agents.fleet_yaml import (
+from airflow_provider_opencx.phone_agents.fleet_files.yaml_document import (
     FleetYaml,
     check_number_of_values,
     json_as_yaml,

@@ -1,0 +1,63 @@
+"""An entry of a fleet: the declaration of an agent, and what says which agent it is where its name does not."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Self
+
+from pydantic import field_validator, model_validator
+
+from airflow_provider_opencx.resources.phone_agents import PhoneAgentSpec, normalize_name
+from airflow_provider_opencx.text import UNSTORABLE
+
+
+class FleetEntry(PhoneAgentSpec):
+    """The declaration of an agent in a fleet.
+
+    :param id: this agent, whatever its name is; where it has another name, it is renamed.
+    :param previous_name: the name that the agent had: where no agent has ``name`` and one has this, it is renamed.
+    :param voice: the name of a voice, in place of its ``voice_id``, which is another one in each organization.
+    """
+
+    not_sent: ClassVar[frozenset[str]] = PhoneAgentSpec.not_sent | {"id", "previous_name", "voice"}
+
+    id: str | None = None
+    previous_name: str | None = None
+    voice: str | None = None
+
+    @classmethod
+    def describe_unknown_field(cls, name: str) -> str:
+        """Return what is wrong with a name that no field has, and which field may be meant."""
+        if name.replace("_", "").lower() in ("agentid", "phoneagentid"):
+            return "is not a field of a declaration; did you mean id?"
+        return super().describe_unknown_field(name)
+
+    @field_validator("id", "previous_name", "voice")
+    @classmethod
+    def _is_not_empty(cls, value: str | None) -> str:
+        if value is None or not value.strip():
+            raise ValueError("must not be empty; leave it out instead")
+        if UNSTORABLE.search(value):
+            raise ValueError("holds a NUL, or half of a character (a lone surrogate), which cannot be stored")
+        return value.strip()
+
+    @field_validator("previous_name")
+    @classmethod
+    def _previous_name_is_normalized(cls, name: str | None) -> str | None:
+        return None if name is None else normalize_name(name)
+
+    @model_validator(mode="after")
+    def _is_said_once(self) -> Self:
+        if self.id is not None and self.previous_name is not None:
+            raise ValueError("id and previous_name both say which agent it is; write one of them")
+        if self.voice is not None and "voice_id" in self.model_fields_set:
+            raise ValueError("voice and voice_id both say which voice it is; write one of them")
+        return self
+
+    @classmethod
+    def of(cls, spec: PhoneAgentSpec) -> FleetEntry:
+        """Return a declaration as an entry of a fleet."""
+        if isinstance(spec, FleetEntry):
+            return spec
+        return cls.model_construct(
+            spec.model_fields_set, **{name: getattr(spec, name) for name in spec.model_fields_set}
+        )

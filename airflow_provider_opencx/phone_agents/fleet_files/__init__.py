@@ -1,0 +1,1 @@
+"""Fleets in files: reads the declarations of agents, and knows where each stands."""
