@@ -372,7 +372,7 @@ def test_what_is_no_file_is_refused(make: Callable[[Path], None], tmp_path: Path
 
 OTHER_SPELLINGS = [
     *(("firstMessage", "first_message"), ("voiceId", "voice_id"), ("prompt", "instructions")),
-    *(("languages", "language"), ("langauge", "language"), ("greeting", "first_message"), ("voice", "voice_id")),
+    *(("languages", "language"), ("langauge", "language"), ("greeting", "first_message")),
     *(("begin_message", "first_message"), ("transfer_number", "handoff_phone_number"), ("tools", "action_ids")),
     *(("transfer_phone_number", "handoff_phone_number"), ("System Prompt", "instructions"), ("Name", "name")),
     *(("webhook-url", "data_collection_webhook_url"), ("actionids", "action_ids"), ("interruptable", "interruptible")),
