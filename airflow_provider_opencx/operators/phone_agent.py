@@ -11,7 +11,6 @@ import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Unpack, cast
 
 from airflow.providers.common.compat.sdk import AirflowTaskTimeout, conf
@@ -577,14 +576,15 @@ class FleetBaseOperator(BaseOpenCXOperator):
     def _check_arguments(self) -> None:
         """Check what can be checked while the Dag is parsed."""
         from airflow_provider_opencx.phone_agents.declarations import check_literal_declarations, parse_fleet
-        from airflow_provider_opencx.phone_agents.fleet_files.reader import check_path
+        from airflow_provider_opencx.phone_agents.fleet_files.beside_dag import check_path
 
         self._check_templates()
         check_boolean("allow_near_name", self.allow_near_name)
         self._check_literal_conn_id()
-        if isinstance(self.agents, str):
-            if self._has_no_template(self.agents):
-                check_path(Path(self.agents))
+        paths = self._paths()
+        if paths is not None:
+            for path in filter(self._has_no_template, paths):
+                check_path(path)
         elif isinstance(self.agents, list | tuple):
             check_literal_declarations(self.agents, self._has_no_template)
         elif isinstance(self.agents, Mapping) or self._has_no_template(self.agents):
@@ -607,12 +607,24 @@ class FleetBaseOperator(BaseOpenCXOperator):
         return plan
 
     def _declarations(self) -> object:
-        if not isinstance(self.agents, str):
+        paths = self._paths()
+        if paths is None:
             return self.agents
-        from airflow_provider_opencx.phone_agents.fleet_files.reader import fleet_file_path, read_fleet_file
+        from airflow_provider_opencx.phone_agents.fleet_files.beside_dag import fleet_paths
+        from airflow_provider_opencx.phone_agents.fleet_files.reader import read_fleet
 
         has_dag = self.has_dag()  # type: ignore[no-untyped-call]  # Airflow does not annotate it
-        return read_fleet_file(fleet_file_path(self.agents, self.dag if has_dag else None))
+        found = fleet_paths(paths, self.dag if has_dag else None)
+        return read_fleet(found.paths, root=found.root)
+
+    def _paths(self) -> list[str] | None:
+        """Return the paths of the fleet's files, ``None`` if the agents are declared themselves."""
+        if isinstance(self.agents, str):
+            return [self.agents]
+        if not isinstance(self.agents, list | tuple) or not self.agents:
+            return None
+        paths = [os.fspath(path) for path in self.agents if isinstance(path, str | os.PathLike)]
+        return paths if len(paths) == len(self.agents) else None
 
 
 class OpenCXPlanPhoneAgentsOperator(FleetBaseOperator):
