@@ -38,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             generation=options.generation,
             page_size=options.page_size,
             requests_per_minute=options.requests_per_minute,
+            scopes=dict(options.scopes),
             host=options.host,
             port=options.port,
             remote_admin=options.allow_remote_admin,
@@ -88,6 +89,14 @@ def _parser(generations: Sequence[str]) -> argparse.ArgumentParser:
         help="an accepted key; repeat it for several, each of an organization of its own (default: demo-key)",
     )
     parser.add_argument(
+        "--scopes",
+        action="append",
+        type=_scopes,
+        metavar="KEY=SCOPE,...",
+        default=[],
+        help="the scopes of a key, such as demo-key=phone:read; what needs another one gets 403 (default: all)",
+    )
+    parser.add_argument(
         "--provision-after",
         default="5s",
         metavar="WHEN",
@@ -112,6 +121,13 @@ def _parser(generations: Sequence[str]) -> argparse.ArgumentParser:
     )
     parser.add_argument("--quiet", action="store_true", help="print no line for each request")
     return parser
+
+
+def _scopes(text: str) -> tuple[str, list[str]]:
+    api_key, separator, scopes = text.rpartition("=")
+    if not (separator and api_key):
+        raise argparse.ArgumentTypeError("it is not like KEY=phone:read,phone:write")
+    return api_key, [scope.strip() for scope in scopes.split(",") if scope.strip()]
 
 
 def _limit(text: str) -> int | None:
