@@ -20,7 +20,7 @@ COMMAND_MODULES = (
     "agents",
     "voices",
     # "doctor",
-    # "simulate",
+    "simulate",
 )
 """The modules in ``cli/commands``, each with one ``COMMAND``, in the order of ``--help``."""
 
