@@ -104,7 +104,8 @@ def _other_ways(conn_id: str) -> str:
     unread = " (which is set, and is no connection as JSON or as a URI)" if variable in os.environ else ""
     empty = " (which is set, and empty)" if API_KEY_VARIABLE in os.environ and not _api_key_is_set() else ""
     return (
-        f"There are four ways to give one: the environment variable {identifier(variable)}{unread}; a secrets backend of Airflow;"
-        f" Airflow's database (airflow connections add {identifier(conn_id)} --conn-type opencx --conn-password ...); or, without"
-        f" Airflow and without --conn-id, the key in the environment variable {API_KEY_VARIABLE}{empty}."
+        f"There are four ways to give one: the environment variable {identifier(variable)}{unread}; a secrets backend"
+        f" of Airflow; Airflow's database (airflow connections add {identifier(conn_id)} --conn-type opencx"
+        " --conn-password ...); or, without Airflow and without --conn-id, the key in the environment variable"
+        f" {API_KEY_VARIABLE}{empty}."
     )
