@@ -8,6 +8,13 @@ from collections.abc import Mapping
 from airflow_provider_opencx.simulator.generations import GENERATIONS
 
 
+def _scopes(text: str) -> tuple[str, list[str]]:
+    api_key, separator, scopes = text.rpartition("=")
+    if not (separator and api_key):
+        raise argparse.ArgumentTypeError("it is not like KEY=phone:read,phone:write")
+    return api_key, [scope.strip() for scope in scopes.split(",") if scope.strip()]
+
+
 def _limit(text: str) -> int | None:
     if text in ("0", "none"):
         return None
@@ -40,6 +47,13 @@ OPTIONS: Mapping[str, Mapping[str, object]] = {
         # argparse would append to a default; demo-key is what takes its place where no key is given.
         "default": argparse.SUPPRESS,
         "help": "an accepted key; repeat it for several, each of an organization of its own (default: demo-key)",
+    },
+    "--scopes": {
+        "action": "append",
+        "type": _scopes,
+        "metavar": "KEY=SCOPE,...",
+        "default": [],
+        "help": "the scopes of a key, such as demo-key=phone:read; what needs another one gets 403 (default: all)",
     },
     "--provision-after": {
         "default": "5s",
