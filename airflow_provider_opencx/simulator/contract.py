@@ -6,15 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any, Literal, get_args
+from typing import Any
 
 import yaml
 from jsonschema import Draft202012Validator
 
+from airflow_provider_opencx.simulator.generations import GENERATIONS, Generation
 from airflow_provider_opencx.simulator.json_values import Json
-
-Generation = Literal["2024", "2025", "2026"]
-GENERATIONS: tuple[Generation, ...] = get_args(Generation)
 
 # Messages quote values, which can be as long as the request.
 _LONGEST_MESSAGE = 300
