@@ -570,7 +570,7 @@ class FleetBaseOperator(BaseOpenCXOperator):
         "opencx_conn_id": Kind.TEXT,
     }
 
-    agents: Sequence[Mapping[str, object]] | str | XComArg
+    agents: Sequence[Mapping[str, object]] | Sequence[str | os.PathLike[str]] | str | XComArg
     allow_near_name: bool
 
     def _check_arguments(self) -> None:
@@ -653,7 +653,7 @@ class OpenCXPlanPhoneAgentsOperator(FleetBaseOperator):
     def __init__(
         self,
         *,
-        agents: Sequence[Mapping[str, object]] | str | os.PathLike[str] | XComArg,
+        agents: Sequence[Mapping[str, object]] | Sequence[str | os.PathLike[str]] | str | os.PathLike[str] | XComArg,
         allow_near_name: bool = False,
         fail_on_changes: bool | str | XComArg = False,
         opencx_conn_id: str | XComArg = DEFAULT_CONN_ID,
@@ -699,9 +699,9 @@ class OpenCXSyncPhoneAgentsOperator(FleetBaseOperator):
     is sent in this try.
 
     :param agents: the declarations, each a mapping of the fields that :class:`PhoneAgentBaseOperator` takes,
-        ``name`` among them; or the path of a YAML or JSON file that holds such a list, alone or under the key
-        ``agents``. A relative path begins at the folder of the Dag file. The file is read when the task runs;
-        no template in it is rendered. (templated)
+        ``name`` among them; or the path of a YAML or JSON file that holds them, of a folder of such files, a glob, or
+        a list of paths. A relative path begins at the folder of the Dag file. Files are read when the task runs;
+        no template in them is rendered. (templated)
     :param approved_plan: what :class:`OpenCXPlanPhoneAgentsOperator` returned and somebody approved, handed over as the
         output of that task. Nothing else is then done: if the agents or their declarations have changed since, or if
         there is no such output (``None``), the task refuses. Left out, nobody has to approve. (templated)
@@ -722,7 +722,7 @@ class OpenCXSyncPhoneAgentsOperator(FleetBaseOperator):
     def __init__(
         self,
         *,
-        agents: Sequence[Mapping[str, object]] | str | os.PathLike[str] | XComArg,
+        agents: Sequence[Mapping[str, object]] | Sequence[str | os.PathLike[str]] | str | os.PathLike[str] | XComArg,
         approved_plan: Mapping[str, JsonValue] | XComArg | LeftOut = LEFT_OUT,
         allow_near_name: bool = False,
         on_mismatch: Literal["fail", "warn"] = "fail",

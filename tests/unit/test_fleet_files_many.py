@@ -228,6 +228,8 @@ def test_link_in_folder_that_leads_out_is_refused(tmp_path: Path) -> None:
     write(tmp_path, outside_yaml="- name: X", fleets__a_yaml="- name: A")
     (tmp_path / "fleets" / "b.yaml").symlink_to("../outside.yaml")
     assert "b.yaml: is a link that leads out of the folder" in refusal(tmp_path / "fleets", root=tmp_path / "fleets")
+    (tmp_path / "fleets" / "a.yaml").unlink()
+    assert "b.yaml: is a link that leads out of the folder" in refusal(tmp_path / "fleets", root=tmp_path / "fleets")
 
 
 def test_text_never_leaves_the_zip_file(tmp_path: Path) -> None:

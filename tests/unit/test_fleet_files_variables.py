@@ -160,6 +160,15 @@ def test_filled_values_count_toward_the_limits(text: str, tmp_path: Path) -> Non
     assert "expands to more than 250,000 values, or 25,000,000 characters" in problem["message"]
 
 
+@pytest.mark.parametrize(
+    "flow", ["'" + "${B}" * 500_000 + "'", "[" + ", ".join(f"'${{B{number}}}'" for number in range(30_000)) + "]"]
+)
+def test_unknown_variables_without_end_are_bounded(flow: str, tmp_path: Path) -> None:
+    text = f"- {{name: A, flow: {flow}}}"
+    problems = problems_of(tmp_path, text, variables={f"A{number}": "x" for number in range(10_000)})
+    assert len(problems) in {20, 1_000}
+
+
 def test_defaults_count_for_each_agent(tmp_path: Path) -> None:
     agents = ", ".join(f"{{name: N{number}}}" for number in range(300))
     [problem] = problems_of(tmp_path, f"defaults: {{accent: {'x' * 100_000}}}\nagents: [{agents}]")
