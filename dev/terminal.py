@@ -101,7 +101,7 @@ def page_of(screen: str) -> str:
 
 
 _PAGE = (
-    "<style>body {{ margin: 0; }} main {{ display: inline-block; background: #0d1117; padding: 14px 18px; }}"
-    " pre {{ margin: 0; color: #c9d1d9; font: 13px/1.35 'DejaVu Sans Mono', monospace; }}</style>"
+    "<style>body {{ margin: 0; }} main {{ display: inline-block; background: #292929; padding: 14px 18px; }}"
+    " pre {{ margin: 0; color: #c5c8c6; font: 13px/1.35 'DejaVu Sans Mono', monospace; }}</style>"
     "<main><pre>{code}</pre></main>"
 )
