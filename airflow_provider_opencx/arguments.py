@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from enum import Enum
 from typing import Final
 
 from airflow_provider_opencx.exceptions import OpenCXArgumentError
+from airflow_provider_opencx.visible_text import identifier
 
 
 class LeftOut(Enum):
@@ -40,6 +42,49 @@ def check_boolean(argument: str, value: object) -> None:
     """Raise an ``OpenCXArgumentError`` if the value of an argument is not a boolean: text is true, whatever it says."""
     if not isinstance(value, bool):
         raise OpenCXArgumentError(f"{argument}: must be True or False")
+
+
+def texts(argument: str, value: object) -> list[str]:
+    """Return a list of texts; one text is a list of one.
+
+    :param argument: the name of the argument, for the message.
+    :param value: a text, a sequence of texts, or ``None``, which is an empty list.
+    :raises OpenCXArgumentError: if it is something else.
+    """
+    found = [] if value is None else [value] if isinstance(value, str) else value
+    if isinstance(found, Sequence) and all(isinstance(text, str) for text in found):
+        return [str(text) for text in found]
+    raise OpenCXArgumentError(f"{argument}: must be a text, or a list of texts")
+
+
+def texts_by_name(argument: str, value: object) -> dict[str, str]:
+    """Return a mapping of names to texts; a number is its text, true and false are ``"true"`` and ``"false"``.
+
+    :param argument: the name of the argument, for the message.
+    :param value: the mapping, or ``None``, which is an empty one.
+    :raises OpenCXArgumentError: if it is something else.
+    """
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
+        raise OpenCXArgumentError(f"{argument}: must be a mapping of names to texts")
+    wrong = [name for name, text in value.items() if not isinstance(text, str | int | float)]
+    if wrong:
+        raise OpenCXArgumentError(f"{argument}: {identifier(wrong[0])} must be text")
+    return {name: str(text).lower() if isinstance(text, bool) else str(text) for name, text in value.items()}
+
+
+def whole_number(argument: str, value: object) -> int | None:
+    """Return a whole number that is not negative, also where a template made text of it; ``None`` if it is ``None``.
+
+    :param argument: the name of the argument, for the message.
+    :raises OpenCXArgumentError: if it is something else.
+    """
+    if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
+        value = int(value)
+    if value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 0):
+        return value
+    raise OpenCXArgumentError(f"{argument}: must be a whole number, 0 or more")
 
 
 def seconds(argument: str, value: object) -> float:

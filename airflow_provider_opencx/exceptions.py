@@ -303,6 +303,10 @@ class OpenCXPlanChangedError(OpenCXPlanRefusedError):
     """
 
 
+class OpenCXGuardError(OpenCXPlanRefusedError):
+    """A plan would do more than a guard allows, or is for another organization than expected; nothing was sent."""
+
+
 class OpenCXAmbiguousNameError(OpenCXPlanRefusedError):
     """Several agents have the name; ``agent_ids`` names them. One may have been created just now, beside another."""
 
@@ -325,17 +329,25 @@ class OpenCXAgentNotFoundError(OpenCXPlanRefusedError):
 
 
 class OpenCXDriftError(OpenCXPermanentError):
-    """Agents of a fleet are not as declared, and ``fail_on_changes`` was given.
+    """Agents of a fleet are not as declared, or have lost their numbers, and ``fail_on_changes`` was given.
 
     Not retried: another try would find the same.
 
     :param message: which agents differ, and in which fields.
     :param changes: the name of each agent that differs, and the names of the fields that would be written.
+    :param lost_numbers: the id of each agent whose phone number is gone or another one, and the number that it had.
     """
 
-    def __init__(self, message: str = "", *, changes: Mapping[str, Sequence[str]] | None = None) -> None:
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        changes: Mapping[str, Sequence[str]] | None = None,
+        lost_numbers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(message)
         self.changes = {name: list(fields) for name, fields in (changes or {}).items()}
+        self.lost_numbers = dict(lost_numbers or {})
 
 
 class OpenCXPhoneNumberTimeoutError(OpenCXError):

@@ -13,5 +13,6 @@ class Kind(Enum):
     BOOLEAN = "true or false"
     NUMBER = "a number"
     JSON = "any JSON value"
+    TEXTS_BY_NAME = "a mapping of names to texts"
     DECLARATION = "a mapping of an agent's fields"
     DECLARATIONS = "a list of such mappings, or the path of a file"

@@ -100,14 +100,16 @@ class Rendering:
         return self._airflow_renders(value)
 
     def _part(self, value: object, kind: Kind, name: object, where: str) -> object:
+        if kind is Kind.TEXTS_BY_NAME:
+            return self.render(value, Kind.TEXT, f"{where}.{identifier(str(name))}")
         if kind is not Kind.DECLARATION:
             return self.render(value, Kind.JSON, f"{where}.{identifier(str(name))}")
         if self._is_data(value):
             return value
-        from airflow_provider_opencx.resources.phone_agents import field_kinds
+        from airflow_provider_opencx.phone_agents.entry import entry_kinds
 
         field = str(name)
-        return self.render(value, field_kinds().get(field, Kind.JSON), f"{where}{identifier(field)}")
+        return self.render(value, entry_kinds().get(field, Kind.JSON), f"{where}{identifier(field)}")
 
     def _is_data(self, value: object) -> bool:
         """Return whether a value is an argument that a row of another task's result holds."""
@@ -144,7 +146,7 @@ class Rendering:
             return value
         if kind in (Kind.TEXTS, Kind.DECLARATIONS) and _is_list(value):
             return list(value)
-        if kind is Kind.TEXTS and isinstance(value, Mapping):
+        if kind in (Kind.TEXTS, Kind.TEXTS_BY_NAME) and isinstance(value, Mapping):
             return value
         self._check_is_text(value, kind, where)
         return rendered

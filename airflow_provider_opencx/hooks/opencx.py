@@ -19,7 +19,9 @@ from airflow_provider_opencx.intents import IntentStore
 from airflow_provider_opencx.masking import mask_secrets
 from airflow_provider_opencx.phone_agents import reconcile
 from airflow_provider_opencx.phone_agents.fleet import FleetPlan
+from airflow_provider_opencx.phone_agents.guards import Guards
 from airflow_provider_opencx.phone_agents.plan import IfExists, PhoneAgents, find_agent
+from airflow_provider_opencx.phone_agents.progress import OnResult
 from airflow_provider_opencx.phone_agents.reconcile import OnMismatch
 from airflow_provider_opencx.resources.phone_agents import (
     PhoneAgent,
@@ -198,13 +200,19 @@ class OpenCXHook(BaseHook):
 
     @forgets_locals
     def plan_phone_agents(
-        self, specs: Sequence[PhoneAgentSpec], *, allow_near_name: bool = False, is_retry: bool = False
+        self,
+        specs: Sequence[PhoneAgentSpec],
+        *,
+        allow_near_name: bool = False,
+        ignore: Sequence[str] = (),
+        is_retry: bool = False,
     ) -> FleetPlan:
         """Return the plan for exactly one agent of each declared name, as declared; writes nothing.
 
         :param specs: the declarations of a fleet, no name twice.
         :param allow_near_name: whether an agent may be created beside another whose name differs only in letter case,
             blanks, invisible characters, dashes, quotes, or what a service may make of it. Default ``False``.
+        :param ignore: names, or globs such as ``"Test *"``, of agents that are not declared and need not be reported.
         :param is_retry: whether an earlier try may have sent creates and not received the responses. The list is
             then read for some 15 s while it does not show all agents.
         """
@@ -213,6 +221,7 @@ class OpenCXHook(BaseHook):
             specs,
             connection=self.opencx_conn_id,
             allow_near_name=allow_near_name,
+            ignore=ignore,
             is_retry=is_retry,
         )
 
@@ -221,8 +230,10 @@ class OpenCXHook(BaseHook):
         plan: FleetPlan,
         *,
         approved: Mapping[str, JsonValue] | None = None,
+        guards: Guards | None = None,
         on_mismatch: OnMismatch = "fail",
         intents: IntentStore | None = None,
+        on_result: OnResult | None = None,
     ) -> list[PhoneAgent]:
         """Apply the plan of a fleet, one write for each agent that differs, and return the agents as declared.
 
@@ -233,11 +244,13 @@ class OpenCXHook(BaseHook):
         :param plan: what :meth:`plan_phone_agents` returned. Where that was a while ago, the list is read again and the
             plan made anew from it. Before each create it is read again in any case.
         :param approved: a plan that somebody has approved, as JSON: nothing else is done.
+        :param guards: what the plan may do at most, and for which organization; ``None`` is no guard.
         :param on_mismatch: what to do if the service stores another value than declared: ``"fail"`` or ``"warn"``.
         :param intents: where creates are recorded before they are sent, so that another try knows of them; ``None``
             records nothing.
+        :param on_result: called after each write, with the number of writes that are done, and of all.
         :raises OpenCXPlanRefusedError: before the first write, if an agent cannot be brought to its declaration, or the
-            plan is not the approved one, or is for another organization.
+            plan is not the approved one, is for another organization, or does more than a guard allows.
         :raises OpenCXFleetError: naming each agent that failed, after the others were written.
         """
         return reconcile.apply_fleet(
@@ -245,8 +258,10 @@ class OpenCXHook(BaseHook):
             plan,
             connection=self.opencx_conn_id,
             approved=approved,
+            guards=guards,
             on_mismatch=on_mismatch,
             intents=intents,
+            on_result=on_result,
         )
 
     def list_voices(self) -> list[Voice]:

@@ -10,13 +10,24 @@ import os
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Unpack, cast
 
 from airflow.providers.common.compat.sdk import AirflowTaskTimeout, conf
 
-from airflow_provider_opencx.arguments import LEFT_OUT, LeftOut, check_boolean, check_choice, seconds, written
+from airflow_provider_opencx.arguments import (
+    LEFT_OUT,
+    LeftOut,
+    check_boolean,
+    check_choice,
+    seconds,
+    texts,
+    texts_by_name,
+    whole_number,
+    written,
+)
 from airflow_provider_opencx.connection.form import DEFAULT_CONN_ID
 from airflow_provider_opencx.deferral import deferral_timeout, ends_by_execution_timeout
 from airflow_provider_opencx.exceptions import (
@@ -33,7 +44,7 @@ from airflow_provider_opencx.task_state import intents_of
 from airflow_provider_opencx.templates import task_named
 from airflow_provider_opencx.text import parse_boolean
 from airflow_provider_opencx.visible_text import identifier, in_quotes
-from airflow_provider_opencx.xcoms import push_xcoms
+from airflow_provider_opencx.xcoms import pull_numbers, push_numbers, push_xcoms
 
 # The API's models and the hook are imported where they are used: parsing a Dag should not pay for them.
 if TYPE_CHECKING:
@@ -44,6 +55,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_opencx.airflow_arguments import BaseOperatorArguments, LimitedOperatorArguments
     from airflow_provider_opencx.phone_agents.fleet import FleetPlan
+    from airflow_provider_opencx.phone_agents.guards import Guards
     from airflow_provider_opencx.resources.phone_agents import PhoneAgent, PhoneAgentChanges, PhoneAgentSpec
 
 __all__ = [
@@ -563,15 +575,26 @@ class OpenCXUpdatePhoneAgentOperator(PhoneAgentBaseOperator):
 class FleetBaseOperator(BaseOpenCXOperator):
     """Base of the operators that are given the declarations of a fleet."""
 
-    template_fields_renderers: ClassVar[dict[str, str]] = {"agents": "json", "approved_plan": "json"}
+    template_fields_renderers: ClassVar[dict[str, str]] = {
+        "agents": "json",
+        "variables": "json",
+        "approved_plan": "json",
+    }
     kinds_of_fields: ClassVar[Mapping[str, Kind]] = {
         "agents": Kind.DECLARATIONS,
+        "variables": Kind.TEXTS_BY_NAME,
+        "ignore": Kind.TEXTS,
         "approved_plan": Kind.JSON,
         "fail_on_changes": Kind.BOOLEAN,
+        "max_creates": Kind.NUMBER,
+        "max_updates": Kind.NUMBER,
+        "expected_org_id": Kind.TEXT,
         "opencx_conn_id": Kind.TEXT,
     }
 
-    agents: Sequence[Mapping[str, object]] | str | XComArg
+    agents: Sequence[Mapping[str, object]] | Sequence[str] | str | XComArg
+    variables: Mapping[str, object] | str | XComArg | None
+    ignore: Sequence[str] | str | XComArg
     allow_near_name: bool
 
     def _check_arguments(self) -> None:
@@ -582,6 +605,10 @@ class FleetBaseOperator(BaseOpenCXOperator):
         self._check_templates()
         check_boolean("allow_near_name", self.allow_near_name)
         self._check_literal_conn_id()
+        if self._has_no_template(self.variables):
+            texts_by_name("variables", self.variables)
+        if self._has_no_template(self.ignore):
+            texts("ignore", self.ignore)
         if isinstance(self.agents, str):
             if self._has_no_template(self.agents):
                 check_path(Path(self.agents))
@@ -590,13 +617,20 @@ class FleetBaseOperator(BaseOpenCXOperator):
         elif isinstance(self.agents, Mapping) or self._has_no_template(self.agents):
             parse_fleet(self.agents)  # says what it must be
 
-    def _plan(self, *, is_retry: bool) -> FleetPlan:
-        """Return the plan for the fleet, after logging it."""
+    def _plan(self, context: Context, *, is_retry: bool) -> FleetPlan:
+        """Return the plan for the fleet, after logging it; keep the phone numbers for the next run of the task."""
         from airflow_provider_opencx.phone_agents.declarations import parse_fleet
 
+        declarations = self._declarations()
+        ignored_by_files: Sequence[str] = getattr(declarations, "ignore", ())
         plan = self.hook.plan_phone_agents(
-            parse_fleet(self._declarations()), allow_near_name=self.allow_near_name, is_retry=is_retry
+            parse_fleet(declarations),
+            allow_near_name=self.allow_near_name,
+            ignore=[*texts("ignore", self.ignore), *ignored_by_files],
+            is_retry=is_retry,
         )
+        plan = replace(plan, known_numbers=pull_numbers(self, context))
+        push_numbers(self, context, plan.numbers_seen)
         lines = plan.text.split("\n")
         if len(lines) > _MOST_LOGGED:
             lines = [
@@ -621,34 +655,45 @@ class OpenCXPlanPhoneAgentsOperator(FleetBaseOperator):
     The plan is logged in words, and returned: for a person to approve, and for a sync to carry out.
 
     With ``fail_on_changes=True`` it is an alarm: it fails where an agent is not as declared, because somebody changed
-    it, or deleted it. A declared ``None`` for which the service chose a value of its own is no such case.
+    it, or deleted it. A declared ``None`` for which the service chose a value of its own is no such case. It fails as
+    well where an agent that had a phone number has none, or another one: the numbers that a run sees are its XCom
+    ``phone_numbers``, with which the next run compares.
 
     :param agents: the declarations, as in :class:`OpenCXSyncPhoneAgentsOperator`. (templated)
+    :param variables: as in :class:`OpenCXSyncPhoneAgentsOperator`. (templated)
+    :param ignore: as in :class:`OpenCXSyncPhoneAgentsOperator`. (templated)
     :param allow_near_name: as in :class:`OpenCXSyncPhoneAgentsOperator`. Default ``False``.
     :param fail_on_changes: fail if an agent is not as declared. Default ``False``. (templated)
     :param opencx_conn_id: the connection. Default ``opencx_default``. (templated)
     :return: the plan: a dict of ``org_id``, ``connection`` (its id) and ``base_url``, ``agents`` (each with ``name``,
-        ``id``, ``action``, ``changes``, which have ``field``, ``actual`` and ``wanted``, ``near``, the agents of near
-        names beside which it is created, and ``declaration``, a digest), ``undeclared`` (each with ``id`` and
-        ``name``), ``changes`` (the number of writes), ``summary`` (a sentence) and ``markdown`` (what a person reads).
-    :raises OpenCXDriftError: with ``fail_on_changes``, if an agent is not as declared.
+        ``id``, ``phone_number``, ``action``, ``changes``, which have ``field``, ``actual`` and ``wanted``, ``near``,
+        the agents of near names beside which it is created, and ``declaration``, a digest), ``undeclared`` (each with
+        ``id`` and ``name``), ``ignored`` (their number), ``possible_renames`` (each with ``name``, which would be
+        created, and ``id`` and ``current_name`` of the undeclared agent that may be it), ``lost_numbers`` (each with
+        ``id``, ``name`` and ``phone_number``, which it had), ``changes`` (the number of writes), ``summary`` (a
+        sentence) and ``markdown`` (what a person reads).
+    :raises OpenCXDriftError: with ``fail_on_changes``, if an agent is not as declared, or has lost its number.
     :raises OpenCXPlanRefusedError: if an agent cannot be brought to its declaration.
     :raises OpenCXError: see :mod:`airflow_provider_opencx.exceptions`.
     """
 
-    template_fields: Sequence[str] = ("agents", "fail_on_changes", "opencx_conn_id")
+    template_fields: Sequence[str] = ("agents", "variables", "ignore", "fail_on_changes", "opencx_conn_id")
 
     def __init__(
         self,
         *,
-        agents: Sequence[Mapping[str, object]] | str | os.PathLike[str] | XComArg,
+        agents: Sequence[Mapping[str, object] | str | os.PathLike[str]] | str | os.PathLike[str] | XComArg,
+        variables: Mapping[str, str] | str | XComArg | None = None,
+        ignore: Sequence[str] | str | XComArg = (),
         allow_near_name: bool = False,
         fail_on_changes: bool | str | XComArg = False,
         opencx_conn_id: str | XComArg = DEFAULT_CONN_ID,
         **kwargs: Unpack[BaseOperatorArguments],
     ) -> None:
         super().__init__(**kwargs)
-        self.agents = os.fspath(agents) if isinstance(agents, os.PathLike) else agents
+        self.agents = _with_paths_as_texts(agents)
+        self.variables = variables
+        self.ignore = ignore
         self.allow_near_name = allow_near_name
         self.fail_on_changes = fail_on_changes
         self.opencx_conn_id = opencx_conn_id
@@ -660,7 +705,7 @@ class OpenCXPlanPhoneAgentsOperator(FleetBaseOperator):
     def execute(self, context: Context) -> dict[str, JsonValue]:
         """Plan, log the plan and return it, unless it is refused, or changes something and must not."""
         fails_on_changes = self._fails_on_changes()
-        plan = self._plan(is_retry=False)
+        plan = self._plan(context, is_retry=False)
         plan.check()
         if fails_on_changes:
             plan.check_drift()
@@ -686,13 +731,22 @@ class OpenCXSyncPhoneAgentsOperator(FleetBaseOperator):
     rejected key, a service that asks to wait, five failures in a row, also refusals for the same reason), nothing more
     is sent in this try.
 
-    :param agents: the declarations, each a mapping of the fields that :class:`PhoneAgentBaseOperator` takes,
-        ``name`` among them; or the path of a YAML or JSON file that holds such a list, alone or under the key
-        ``agents``. A relative path begins at the folder of the Dag file. The file is read when the task runs;
-        no template in it is rendered. (templated)
+    :param agents: the declarations, each a mapping of the fields that :class:`PhoneAgentBaseOperator` takes, ``name``
+        among them, and of ``id``, ``previous_name`` and ``voice``; or files that hold them: the path of a YAML or JSON
+        file, of a folder of such files, a glob, or a list of these. A relative path begins at the folder of the Dag
+        file. Files are read when the task runs; no template in them is rendered. (templated)
+    :param variables: what fills ``${NAME}`` in the files: names to texts, over those that the files give themselves.
+        (templated)
+    :param ignore: names, or globs such as ``"Test *"``, of agents that are not declared and need not be reported.
+        (templated)
     :param approved_plan: what :class:`OpenCXPlanPhoneAgentsOperator` returned and somebody approved, handed over as the
         output of that task. Nothing else is then done: if the agents or their declarations have changed since, or if
         there is no such output (``None``), the task refuses. Left out, nobody has to approve. (templated)
+    :param max_creates: the most agents that the plan may create; one that would create more is refused. Default
+        ``None``: any number. (templated)
+    :param max_updates: the most agents that the plan may update. Default ``None``: any number. (templated)
+    :param expected_org_id: the id of the organization, as its agents show it in ``org_id``: for another one, or one
+        without agents, the plan is refused. Default ``None``: any organization. (templated)
     :param allow_near_name: whether an agent may be created beside another, of the fleet or not, whose name is near:
         differs only in letter case, blanks, invisible characters, dashes, quotes, or what a service may make of a name.
         Default ``False``: the fleet is then refused.
@@ -705,13 +759,27 @@ class OpenCXSyncPhoneAgentsOperator(FleetBaseOperator):
     :raises OpenCXError: see :mod:`airflow_provider_opencx.exceptions`; ``OpenCXFleetError`` if some agents failed.
     """
 
-    template_fields: Sequence[str] = ("agents", "approved_plan", "opencx_conn_id")
+    template_fields: Sequence[str] = (
+        "agents",
+        "variables",
+        "ignore",
+        "approved_plan",
+        "max_creates",
+        "max_updates",
+        "expected_org_id",
+        "opencx_conn_id",
+    )
 
     def __init__(
         self,
         *,
-        agents: Sequence[Mapping[str, object]] | str | os.PathLike[str] | XComArg,
+        agents: Sequence[Mapping[str, object] | str | os.PathLike[str]] | str | os.PathLike[str] | XComArg,
+        variables: Mapping[str, str] | str | XComArg | None = None,
+        ignore: Sequence[str] | str | XComArg = (),
         approved_plan: Mapping[str, JsonValue] | XComArg | LeftOut = LEFT_OUT,
+        max_creates: int | str | XComArg | None = None,
+        max_updates: int | str | XComArg | None = None,
+        expected_org_id: str | XComArg | None = None,
         allow_near_name: bool = False,
         on_mismatch: Literal["fail", "warn"] = "fail",
         opencx_conn_id: str | XComArg = DEFAULT_CONN_ID,
@@ -719,10 +787,15 @@ class OpenCXSyncPhoneAgentsOperator(FleetBaseOperator):
         **kwargs: Unpack[LimitedOperatorArguments],
     ) -> None:
         super().__init__(max_active_tis_per_dag=max_active_tis_per_dag, **kwargs)
-        self.agents = os.fspath(agents) if isinstance(agents, os.PathLike) else agents
+        self.agents = _with_paths_as_texts(agents)
+        self.variables = variables
+        self.ignore = ignore
         self.approved_plan = None if isinstance(approved_plan, LeftOut) else approved_plan
         self.allow_near_name = allow_near_name
         self._needs_approval = not isinstance(approved_plan, LeftOut)
+        self.max_creates = max_creates
+        self.max_updates = max_updates
+        self.expected_org_id = expected_org_id
         self.on_mismatch = on_mismatch
         self.opencx_conn_id = opencx_conn_id
         with task_named(self.task_id):
@@ -730,6 +803,8 @@ class OpenCXSyncPhoneAgentsOperator(FleetBaseOperator):
             self._check_arguments()
             if self._has_no_template(self.approved_plan):
                 self._approved()
+            if all(map(self._has_no_template, (max_creates, max_updates, expected_org_id))):
+                self._guards()
 
     @classmethod
     def partial(cls, **kwargs: Any) -> OperatorPartial:
@@ -739,12 +814,24 @@ class OpenCXSyncPhoneAgentsOperator(FleetBaseOperator):
     def execute(self, context: Context) -> list[JsonValue]:
         """Plan, apply the plan, and return the agents."""
         approved = self._approved()
+        guards = self._guards()
         intents, is_retry = intents_of(context)
-        plan = self._plan(is_retry=is_retry)
+        plan = self._plan(context, is_retry=is_retry)
         if "ti" in context and self.do_xcom_push:
             context["ti"].xcom_push(key="plan", value=plan.as_dict())
-        agents = self.hook.apply_plan(plan, approved=approved, on_mismatch=self.on_mismatch, intents=intents)
+        agents = self.hook.apply_plan(
+            plan, approved=approved, guards=guards, on_mismatch=self.on_mismatch, intents=intents
+        )
         return [agent.as_dict() for agent in agents]
+
+    def _guards(self) -> Guards:
+        from airflow_provider_opencx.phone_agents.guards import Guards
+
+        return Guards(
+            whole_number("max_creates", self.max_creates),
+            whole_number("max_updates", self.max_updates),
+            cast("str | None", self.expected_org_id),
+        )
 
     def _approved(self) -> Mapping[str, JsonValue] | None:
         """Return the approved plan, ``None`` if nobody has to approve."""
@@ -758,6 +845,13 @@ class OpenCXSyncPhoneAgentsOperator(FleetBaseOperator):
         from airflow_provider_opencx.phone_agents.fleet import checked_plan
 
         return checked_plan(self.approved_plan)
+
+
+def _with_paths_as_texts(agents: object) -> Sequence[Mapping[str, object]] | Sequence[str] | str | XComArg:
+    """Return the argument ``agents`` with paths as texts, which can be template fields."""
+    if isinstance(agents, list | tuple):
+        return cast("Sequence[str]", [os.fspath(part) if isinstance(part, os.PathLike) else part for part in agents])
+    return cast("str | XComArg", os.fspath(agents) if isinstance(agents, os.PathLike) else agents)
 
 
 def _most_at_once(wait_for_phone_number: object) -> int | None:

@@ -12,7 +12,7 @@ from airflow_provider_opencx.exceptions import OpenCXError
 from airflow_provider_opencx.intents import IntentStore
 from airflow_provider_opencx.phone_agents.creates import CreateWriter
 from airflow_provider_opencx.phone_agents.plan import Create, PhoneAgents, Refuse, Update
-from airflow_provider_opencx.phone_agents.progress import Planned, Progress, Result
+from airflow_provider_opencx.phone_agents.progress import OnResult, Planned, Progress, Result
 from airflow_provider_opencx.phone_agents.writes import Outcome, update
 
 
@@ -34,7 +34,11 @@ def apply_plan(
 
 
 def apply_plans(
-    client: OpenCXClient, planned: Sequence[Planned], agents: PhoneAgents, intents: IntentStore | None = None
+    client: OpenCXClient,
+    planned: Sequence[Planned],
+    agents: PhoneAgents,
+    intents: IntentStore | None = None,
+    on_result: OnResult | None = None,
 ) -> list[Result]:
     """Apply plans, and return their results in the same order; an error of one does not hold up the others.
 
@@ -44,8 +48,9 @@ def apply_plans(
     :param planned: what is to be done for each agent.
     :param agents: the list from which it was planned.
     :param intents: where the intents of creates survive this process, beside the locks of their names.
+    :param on_result: called after each write, with the number of writes that are done, and of all.
     """
-    progress = Progress(client, planned, agents)
+    progress = Progress(client, planned, agents, on_result)
     CreateWriter(progress, intents).write()
     for index in progress.left():
         if not progress.is_stopped(index):

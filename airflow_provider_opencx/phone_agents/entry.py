@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Self
 
 from pydantic import field_validator, model_validator
 
-from airflow_provider_opencx.resources.phone_agents import PhoneAgentSpec, normalize_name
+from airflow_provider_opencx.kinds import Kind
+from airflow_provider_opencx.resources.phone_agents import PhoneAgentSpec, field_kinds, normalize_name
 from airflow_provider_opencx.text import UNSTORABLE
 
 
@@ -61,3 +63,8 @@ class FleetEntry(PhoneAgentSpec):
         return cls.model_construct(
             spec.model_fields_set, **{name: getattr(spec, name) for name in spec.model_fields_set}
         )
+
+
+def entry_kinds() -> Mapping[str, Kind]:
+    """Return what each field of an entry may hold, by its names in both spellings."""
+    return {**field_kinds(), **dict.fromkeys(("id", "previous_name", "voice"), Kind.TEXT)}

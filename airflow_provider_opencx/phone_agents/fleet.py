@@ -9,6 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from functools import cached_property
 from hashlib import sha256
 from typing import cast
@@ -24,7 +25,9 @@ from airflow_provider_opencx.exceptions import (
     OpenCXPlanRefusedError,
     OpenCXResponseError,
 )
+from airflow_provider_opencx.phone_agents.guards import Guards
 from airflow_provider_opencx.phone_agents.names import NearNames, difference_of
+from airflow_provider_opencx.phone_agents.numbers import LostNumber, lost_numbers, numbers_seen
 from airflow_provider_opencx.phone_agents.organization import Organization
 from airflow_provider_opencx.phone_agents.plan import (
     Create,
@@ -34,10 +37,13 @@ from airflow_provider_opencx.phone_agents.plan import (
     Unchanged,
     Update,
     comparable_form,
+    declared_id,
+    names_of,
     plan_upsert,
 )
 from airflow_provider_opencx.phone_agents.plan_document import Document, to_markdown, to_text
 from airflow_provider_opencx.phone_agents.plan_words import document_of
+from airflow_provider_opencx.phone_agents.renames import PossibleRename, possible_renames
 from airflow_provider_opencx.resources.phone_agents import (
     PhoneAgent,
     PhoneAgentSpec,
@@ -79,6 +85,7 @@ class Step:
         return {
             "name": self.spec.agent_name,
             "id": self.agent_id,
+            "phone_number": self.plan.agent.phone_number if isinstance(self.plan, Update | Unchanged) else None,
             "action": self.action,
             "changes": self._changes(),
             "near": self._near(),
@@ -151,6 +158,8 @@ class FleetPlan:
 
     :param steps: one for each declared agent, in the declared order.
     :param undeclared: agents that exist and are not declared: they are reported, and never touched.
+    :param ignored: the number of agents that are not declared, and need not be reported.
+    :param known_numbers: the phone numbers that were seen before, by the ids of their agents.
     :param organization: the organization for which it was made.
     :param agents: the list of agents from which it was made. Before a create, the list is read again.
     """
@@ -158,6 +167,8 @@ class FleetPlan:
     steps: tuple[Step, ...]
     undeclared: tuple[PhoneAgent, ...] = ()
     organization: Organization = field(default_factory=Organization)
+    ignored: int = 0
+    known_numbers: Mapping[str, str] = field(default_factory=dict)
     agents: PhoneAgents = field(default_factory=lambda: PhoneAgents([]), compare=False, repr=False)
 
     @property
@@ -175,10 +186,37 @@ class FleetPlan:
         """The plan in a sentence."""
         actions = Counter(step.action for step in self.steps)
         refused = f", {self.refused} refused" if self.refused else ""
+        ignored = f", {self.ignored} ignored" if self.ignored else ""
         return (
             f"{actions['create']} to create, {actions['update']} to update, {actions['unchanged']} unchanged{refused};"
-            f" {len(self.undeclared)} not declared and left alone."
+            f" {len(self.undeclared)} not declared and left alone{ignored}."
         )
+
+    @property
+    def changes(self) -> int:
+        """The number of writes."""
+        return sum(step.plan.writes for step in self.steps)
+
+    @cached_property
+    def possible_renames(self) -> tuple[PossibleRename, ...]:
+        """The agents that would be created, and may be undeclared ones under another name."""
+        created = [step.spec.agent_name for step in self.steps if isinstance(step.plan, Create)]
+        return possible_renames(created, self.undeclared)
+
+    @property
+    def declared_agents(self) -> list[PhoneAgent]:
+        """The agents of the fleet that exist, as they are."""
+        return [step.plan.agent for step in self.steps if isinstance(step.plan, Update | Unchanged)]
+
+    @property
+    def lost_numbers(self) -> tuple[LostNumber, ...]:
+        """The agents of the fleet that had a phone number before, and have none now, or another one."""
+        return lost_numbers(self.declared_agents, self.known_numbers)
+
+    @property
+    def numbers_seen(self) -> dict[str, str]:
+        """The phone numbers to compare with next time, by the ids of their agents."""
+        return numbers_seen(self.declared_agents, self.known_numbers)
 
     @cached_property
     def document(self) -> Document:
@@ -201,41 +239,69 @@ class FleetPlan:
             **self.organization.as_dict(),
             "agents": [step.as_dict() for step in self.steps],
             "undeclared": [{"id": agent.id, "name": agent.name} for agent in self.undeclared],
-            "changes": sum(step.plan.writes for step in self.steps),
+            "ignored": self.ignored,
+            "possible_renames": [
+                {"name": pair.name, "id": pair.agent.id, "current_name": pair.agent.name}
+                for pair in self.possible_renames
+            ],
+            "lost_numbers": [
+                {"id": lost.agent.id, "name": lost.agent.name, "phone_number": lost.number}
+                for lost in self.lost_numbers
+            ],
+            "changes": self.changes,
             "summary": self.summary,
             "markdown": self.markdown,
         }
 
     def check_drift(self) -> None:
-        """Check that every agent is as declared.
+        """Check that every agent is as declared, and has the phone number that it had.
 
-        :raises OpenCXDriftError: naming each agent that is not, and the fields.
+        :raises OpenCXDriftError: naming each agent that is not, and the fields; and each that has lost its number.
         :raises OpenCXResponseError: if of some that cannot be told, because something cannot be read.
         """
         drift = {step.spec.agent_name: step for step in self.steps if step.drift}
+        lost = self.lost_numbers
+        sentences = []
         if drift:
             differences = listed([*map(_drift_of, drift.values())], _MOST_NAMED, separator="; ", more="; and {} more")
-            raise OpenCXDriftError(
+            sentences.append(
                 f"{len(drift)} of {len(self.steps)} agents are not as declared: {differences}. The plan in the log has"
-                " the values; OpenCXSyncPhoneAgentsOperator brings the agents to the declarations.",
+                " the values; OpenCXSyncPhoneAgentsOperator brings the agents to the declarations."
+            )
+        if lost:
+            gone = listed([*map(str, lost)], _MOST_NAMED, separator="; ", more="; and {} more")
+            sentences.append(
+                f"{len(lost)} of {len(self.steps)} agents have lost their phone numbers: {gone}. No declaration brings"
+                " a number back: ask the support of OpenCX, and tell whoever calls it."
+            )
+        if sentences:
+            raise OpenCXDriftError(
+                " ".join(sentences),
                 changes={name: step.drift for name, step in drift.items()},
+                lost_numbers={each.agent.id: each.number for each in lost},
             )
         unknown = [str(step.plan.error) for step in self.steps if isinstance(step.plan, Refuse) and step.is_unreadable]
         if unknown:
             raise OpenCXResponseError(listed(unknown, _MOST_NAMED, separator=" ", more=" {} more cannot be read."))
 
-    def check(self, approved: Mapping[str, JsonValue] | None = None) -> None:
+    def check(self, approved: Mapping[str, JsonValue] | None = None, guards: Guards | None = None) -> None:
         """Check that the plan may be applied, before the first write.
 
         :param approved: a plan as JSON that somebody has approved; ``None`` if nobody was asked.
+        :param guards: what it may do at most, and for which organization.
+        :raises OpenCXGuardError: if it would do more, or is for another organization.
         :raises OpenCXPlanRefusedError: if an agent cannot be brought to its declaration.
         :raises OpenCXPlanChangedError: if something else is to be done than what was approved. What an earlier try has
             done already may be missing.
         """
+        if guards is not None:
+            self.check_guards(guards)
         refusals = self.refusals
         if refusals:
             ids = [agent_id for error in refusals for agent_id in getattr(error, "agent_ids", [])]
-            reasons = listed([*map(str, refusals)], _MOST_NAMED, separator=" ", more=" {} more are in the log.")
+            reasons = listed(
+                [*dict.fromkeys(map(str, refusals))], _MOST_NAMED, separator=" ", more=" {} more are in the log."
+            )
             raise OpenCXPlanRefusedError(
                 f"Nothing was sent for the fleet, because {len(refusals)} of its agents cannot be as declared."
                 f" {reasons}",
@@ -243,6 +309,13 @@ class FleetPlan:
             )
         if approved is not None:
             self._check_approved(approved)
+
+    def check_guards(self, guards: Guards) -> None:
+        """Check that the plan does no more than guards allow; raises ``OpenCXGuardError`` if it does."""
+        creates, updates = (
+            [step.spec.agent_name for step in self.steps if isinstance(step.plan, kind)] for kind in (Create, Update)
+        )
+        guards.check(creates, updates, self.organization)
 
     def _check_approved(self, plan: Mapping[str, JsonValue]) -> None:
         approved = _entries(plan)
@@ -287,6 +360,7 @@ def plan_fleet(
     organization: Organization | None = None,
     *,
     allow_near_name: bool = False,
+    ignore: Sequence[str] = (),
 ) -> FleetPlan:
     """Plan for exactly one agent of each declared name, as declared.
 
@@ -294,13 +368,55 @@ def plan_fleet(
     :param agents: all agents that exist.
     :param organization: the organization whose agents they are; its id is the one that they show.
     :param allow_near_name: whether an agent may be created beside another, of the fleet or not, whose name is near.
+    :param ignore: names, or globs such as ``"Test *"``, of undeclared agents that need not be reported.
     """
-    declared = {spec.agent_name for spec in specs}
+    steps = [_step(spec, agents, allow_near_name) for spec in specs]
+    undeclared = _undeclared(steps, agents)
+    reported = [agent for agent in undeclared if not _is_ignored(agent, ignore)]
     return FleetPlan(
-        steps=tuple(_with_near_declared([_step(spec, agents, allow_near_name) for spec in specs])),
-        undeclared=tuple(agent for agent in agents if normalize_name(agent.name or "") not in declared),
+        steps=tuple(_with_near_declared(_with_one_step_an_agent(steps))),
+        undeclared=tuple(reported),
         organization=replace(organization or Organization(), org_id=agents.org_id),
+        ignored=len(undeclared) - len(reported),
         agents=agents,
+    )
+
+
+def _undeclared(steps: Sequence[Step], agents: PhoneAgents) -> list[PhoneAgent]:
+    """Return the agents that no declaration is about, as far as that is known."""
+    ids = {step.agent_id or declared_id(step.spec) for step in steps}
+    names = {normalize_name(name) for step in steps if step.agent_id is None for name in names_of(step.spec)}
+    return [agent for agent in agents if agent.id not in ids and normalize_name(agent.name or "") not in names]
+
+
+def _is_ignored(agent: PhoneAgent, ignore: Sequence[str]) -> bool:
+    name = normalize_name(agent.name or "")
+    return any(name == normalize_name(pattern) or fnmatchcase(name, normalize_name(pattern)) for pattern in ignore)
+
+
+def _with_one_step_an_agent(steps: Sequence[Step]) -> list[Step]:
+    """Refuse the declarations that are about one and the same agent, by its id and by its name for example."""
+    steps_by_id: dict[str, list[Step]] = {}
+    for step in steps:
+        if step.agent_id is not None:
+            steps_by_id.setdefault(step.agent_id, []).append(step)
+    return [
+        step
+        if step.agent_id is None or len(steps_by_id[step.agent_id]) == 1
+        else replace(step, plan=_refuse_one_agent_declared_twice(step, steps_by_id[step.agent_id]))
+        for step in steps
+    ]
+
+
+def _refuse_one_agent_declared_twice(step: Step, steps: Sequence[Step]) -> Refuse:
+    names = listed([in_quotes(each.spec.agent_name) for each in steps], separator=" and ")
+    return Refuse(
+        OpenCXPlanRefusedError(
+            f"{names} are declarations of one agent, {identifier(step.agent_id or '')}: by its id, its name or its"
+            " previous name. Nothing was sent. Declare it once; to give its old name to another agent, rename it in one"
+            " run, and declare the other in the next.",
+            agent_ids=[step.agent_id or ""],
+        )
     )
 
 

@@ -26,6 +26,7 @@ from airflow_provider_opencx.exceptions import (
     OpenCXPlanRefusedError,
     OpenCXResponseError,
 )
+from airflow_provider_opencx.phone_agents.entry import FleetEntry
 from airflow_provider_opencx.phone_agents.names import NearNames, difference_of, tidied
 from airflow_provider_opencx.phone_agents.text_changes import common_ends
 from airflow_provider_opencx.phone_numbers import normalize_phone_number
@@ -559,13 +560,57 @@ FORMS: dict[str, Callable[[JsonValue], JsonValue]] = {
 
 
 def _the_agent_of(spec: PhoneAgentSpec, agents: PhoneAgents, allow_near_name: bool) -> PhoneAgent | Create | Refuse:
-    named = agents.named(spec.agent_name)
-    if named:
-        return _refuse_several(spec.agent_name, named) or named[0]
+    if (agent_id := declared_id(spec)) is not None:
+        return agents.with_id(agent_id) or _refuse_unknown_id(spec, agent_id, agents)
+    for name in names_of(spec):
+        if named := agents.named(name):
+            return _refuse_several(name, named) or named[0]
     if agents.of_unknown_name:
         return _refuse_unknown_names(spec.agent_name, agents)
     near = agents.near(spec.agent_name)
     return Create(spec, tuple(near)) if allow_near_name or not near else _refuse_near_name(spec, near)
+
+
+def declared_id(spec: PhoneAgentSpec) -> str | None:
+    """Return the id of the agent that a declaration is about; ``None`` if the agent is found by its name."""
+    return spec.id if isinstance(spec, FleetEntry) else None
+
+
+def names_of(spec: PhoneAgentSpec) -> list[str]:
+    """Return the names by which an agent is found, the declared one first; none where its id is declared."""
+    if declared_id(spec) is not None:
+        return []
+    previous = spec.previous_name if isinstance(spec, FleetEntry) else None
+    return [spec.agent_name] if previous is None else [spec.agent_name, previous]
+
+
+def is_shown(spec: PhoneAgentSpec, agents: PhoneAgents) -> bool:
+    """Return whether a list shows the agent of a declaration, or several that it may be about."""
+    if (agent_id := declared_id(spec)) is not None:
+        return agents.with_id(agent_id) is not None
+    return any(map(agents.named, names_of(spec)))
+
+
+def _refuse_unknown_id(spec: PhoneAgentSpec, agent_id: str, agents: PhoneAgents) -> Refuse:
+    if agents.unreadable:
+        unreadable = listed(agents.unreadable, _MOST_UNREADABLE, separator="; ")
+        return Refuse(
+            OpenCXResponseError(
+                f"Whether there is a phone agent {identifier(agent_id)}, declared as {in_quotes(spec.agent_name)},"
+                f" cannot be told, because the list holds what cannot be read: {unreadable}. Another try reads it"
+                " again."
+            )
+        )
+    named = agents.named(spec.agent_name)
+    hint = f" The agent of that name has the id {identifier(named[0].id)}." if len(named) == 1 else ""
+    return Refuse(
+        OpenCXAgentNotFoundError(
+            f"There is no phone agent {identifier(agent_id)} in this organization, declared as"
+            f" {in_quotes(spec.agent_name)}, and an agent with an id is not created.{hint} Has it been deleted, or is"
+            " this another organization? Correct its id; to create an agent, leave the id out.",
+            agent_ids=[agent_id],
+        )
+    )
 
 
 def _refuse_unreadable(fields: Collection[str], agent: PhoneAgent) -> Refuse | None:

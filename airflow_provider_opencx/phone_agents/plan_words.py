@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 
-from airflow_provider_opencx.phone_agents.plan import SERVICE_CHOOSES, Create, Difference, Refuse, Unchanged, Update
+from airflow_provider_opencx.phone_agents.plan import (
+    SERVICE_CHOOSES,
+    Create,
+    Difference,
+    Refuse,
+    Unchanged,
+    Update,
+    has_number,
+)
 from airflow_provider_opencx.phone_agents.plan_document import (
     Block,
     Document,
@@ -105,8 +113,10 @@ def document_of(plan: FleetPlan) -> Document:
         (
             Block(lines=tuple(_opening(plan, hidden, cut))),
             *blocks[:refused],
+            *_lost_numbers(plan),
             *_renamed_perhaps(plan),
             *blocks[refused:],
+            *_without_number(plan),
             *_undeclared(plan.undeclared),
             *_unchanged(sum(isinstance(step.plan, Unchanged) for step in plan.steps)),
         )
@@ -183,24 +193,64 @@ def _lines(step: Step) -> Iterator[Line]:
 
 def _renamed_perhaps(plan: FleetPlan) -> Iterator[Block]:
     created = sum(isinstance(step.plan, Create) for step in plan.steps)
-    if created and plan.undeclared:
-        yield Block(
-            ("Was an agent renamed?",),
+    if not (created and plan.undeclared):
+        return
+    pairs = plan.possible_renames
+    lines = [
+        Line(
             (
-                Line(
-                    (
-                        f"{_agents(created)} will be created, and {_agents(len(plan.undeclared))} outside this fleet"
-                        f" {'exists' if len(plan.undeclared) == 1 else 'exist'} already: see the end.",
-                    )
-                ),
-                Line(
-                    (
-                        "If it is the same agent under a new name, reject this plan: the new agent would get another"
-                        " phone number. Write the name that the agent has into the fleet, or rename the agent first.",
-                    )
-                ),
-            ),
+                f"{_agents(created)} will be created, and {_agents(len(plan.undeclared))} outside this fleet"
+                f" {'exists' if len(plan.undeclared) == 1 else 'exist'} already: see the end.",
+            )
+        ),
+        *(
+            Line((quoted(pair.name, _LONGEST_NAME), " may be the new name of ", *_agent(pair.agent)))
+            for pair in pairs[:_MOST_UNDECLARED]
+        ),
+    ]
+    if len(pairs) > _MOST_UNDECLARED:
+        lines.append(Line((f"and {len(pairs) - _MOST_UNDECLARED:,} more such pairs",)))
+    lines.append(
+        Line(
+            (
+                "If it is the same agent under a new name, reject this plan: the new agent would get another phone"
+                " number. Write the old name into its declaration as previous_name, or its id as id: then it is"
+                " renamed, and keeps its number.",
+            )
         )
+    )
+    yield Block(("Was an agent renamed?",), tuple(lines))
+
+
+def _lost_numbers(plan: FleetPlan) -> Iterator[Block]:
+    lost = plan.lost_numbers
+    if not lost:
+        return
+    lines = [
+        Line(
+            (
+                *_name_and_id(each.agent),
+                ", had the phone number ",
+                quoted(each.number),
+                *((", and has ", quoted(each.agent.phone_number or "")) if each.is_replaced else (", and has none",)),
+            )
+        )
+        for each in lost[:_MOST_UNDECLARED]
+    ]
+    if len(lost) > _MOST_UNDECLARED:
+        lines.append(Line((f"and {_agents(len(lost) - _MOST_UNDECLARED)} more",)))
+    yield Block((f"ATTENTION: {_agents(len(lost))} lost the phone number",), tuple(lines))
+
+
+def _without_number(plan: FleetPlan) -> Iterator[Block]:
+    lost = {each.agent.id for each in plan.lost_numbers}
+    agents = [agent for agent in plan.declared_agents if not has_number(agent) and agent.id not in lost]
+    if agents:
+        lines = [Line(_name_and_id(agent)) for agent in agents[:_MOST_UNDECLARED]]
+        if len(agents) > _MOST_UNDECLARED:
+            lines.append(Line((f"and {_agents(len(agents) - _MOST_UNDECLARED)} more",)))
+        has = "has" if len(agents) == 1 else "have"
+        yield Block((f"{_agents(len(agents))} of this fleet {has} no phone number yet",), tuple(lines))
 
 
 def _undeclared(agents: Sequence[PhoneAgent]) -> Iterator[Block]:
@@ -220,6 +270,11 @@ def _unchanged(number: int) -> Iterator[Block]:
 def _agent(agent: PhoneAgent) -> Words:
     name = "an agent without a name" if agent.name is None else quoted(agent.name, _LONGEST_NAME)
     return name, ": ", *_number_and_id(agent)
+
+
+def _name_and_id(agent: PhoneAgent) -> Words:
+    name = "an agent without a name" if agent.name is None else quoted(agent.name, _LONGEST_NAME)
+    return name, ", id ", quoted(agent.id)
 
 
 def _number_and_id(agent: PhoneAgent) -> Words:

@@ -25,6 +25,9 @@ CONFIRM_AFTER: Sequence[float] = (0, 1, 2, 4, 8, 15, 30)
 log = logging.getLogger(__name__)
 
 
+OnResult: TypeAlias = Callable[[int, int], None]
+"""Is called after each write, with the number of writes that are done, and of all."""
+
 Result: TypeAlias = Outcome | OpenCXError
 """What one plan of several resulted in: an error of one does not hold up the others."""
 
@@ -49,15 +52,22 @@ class Progress:
     :param client: reads the list.
     :param planned: what is to be done for each agent.
     :param agents: the list from which it was planned; then the newest one.
+    :param on_result: called after each write, with the number of writes that are done, and of all.
     """
 
-    def __init__(self, client: OpenCXClient, planned: Sequence[Planned], agents: PhoneAgents) -> None:
+    def __init__(
+        self,
+        client: OpenCXClient,
+        planned: Sequence[Planned],
+        agents: PhoneAgents,
+        on_result: OnResult | None = None,
+    ) -> None:
         self.client = client
         self.agents = agents
         self.language_form = LanguageForm()
         self._planned = list(planned)
         self._breaker = CircuitBreaker()
-        self._report = _Report(len(planned), sum(each.plan.writes for each in planned))
+        self._report = _Report(len(planned), sum(each.plan.writes for each in planned), on_result)
         self._pending: dict[int, Pending] = {}
         self._results: dict[int, Result] = {}
 
@@ -177,11 +187,13 @@ class _Report:
 
     :param agents: the number of agents.
     :param writes: how many of them are written.
+    :param on_result: called after each write, with the number of writes that are done, and of all.
     """
 
-    def __init__(self, agents: int, writes: int) -> None:
+    def __init__(self, agents: int, writes: int, on_result: OnResult | None) -> None:
         self._agents = agents
         self._writes = writes
+        self._on_result = on_result
         self._done = 0
 
     def decided(self, plan: Plan, outcome: Outcome) -> None:
@@ -213,11 +225,15 @@ class _Report:
         if isinstance(plan, Refuse):
             if self._agents > 1:
                 log.warning("Nothing was sent for an agent of the fleet: %s", error)
-        elif self._writes > 1:
-            log.warning("%s%s failed: %s", self._progress(), plan, error)
+            return
+        progress = self._progress()
+        if self._writes > 1:
+            log.warning("%s%s failed: %s", progress, plan, error)
 
     def _progress(self) -> str:
         self._done += 1
+        if self._on_result is not None:
+            self._on_result(self._done, self._writes)
         return f"{self._done} of {self._writes}: " if self._writes > 1 else ""
 
     def _level_of(self, plan: Plan) -> int:

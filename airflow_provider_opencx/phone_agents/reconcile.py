@@ -6,6 +6,7 @@ The hook and every other caller use these functions: what is a failure is decide
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -32,6 +33,7 @@ from airflow_provider_opencx.exceptions import (
 from airflow_provider_opencx.intents import IntentStore
 from airflow_provider_opencx.phone_agents import apply, fleet
 from airflow_provider_opencx.phone_agents.fleet import FleetPlan
+from airflow_provider_opencx.phone_agents.guards import Guards
 from airflow_provider_opencx.phone_agents.listing import is_stale, list_agents, list_until
 from airflow_provider_opencx.phone_agents.organization import Organization
 from airflow_provider_opencx.phone_agents.plan import (
@@ -40,7 +42,9 @@ from airflow_provider_opencx.phone_agents.plan import (
     PhoneAgents,
     Plan,
     Refuse,
+    declared_id,
     described,
+    is_shown,
     near_described,
     pick_agent,
     plan_create,
@@ -48,10 +52,12 @@ from airflow_provider_opencx.phone_agents.plan import (
     plan_upsert,
     require_agent,
 )
-from airflow_provider_opencx.phone_agents.progress import Planned, Result
+from airflow_provider_opencx.phone_agents.progress import OnResult, Planned, Result
 from airflow_provider_opencx.phone_agents.secrets import check_no_secret
+from airflow_provider_opencx.phone_agents.voice_names import Voices, names_of_voices, with_voice_ids
 from airflow_provider_opencx.phone_agents.writes import Outcome
 from airflow_provider_opencx.resources.phone_agents import PhoneAgent, PhoneAgentChanges, PhoneAgentSpec
+from airflow_provider_opencx.resources.voices import list_voices
 from airflow_provider_opencx.text import listed
 from airflow_provider_opencx.visible_text import in_quotes
 
@@ -155,18 +161,28 @@ def plan_fleet(
     *,
     connection: str = "",
     allow_near_name: bool = False,
+    ignore: Sequence[str] = (),
     is_retry: bool = False,
 ) -> FleetPlan:
     """Plan for exactly one agent of each declared name, as declared, from one read of the list.
 
+    The voices are read as well where a declaration names one. An id, or the name of a voice, that a list does not show
+    is looked for in two more, five seconds apart.
+
     :param connection: the id of the connection over which the plan is made.
     :param allow_near_name: whether an agent may be created beside another whose name is near.
+    :param ignore: names, or globs, of undeclared agents that need not be reported.
     :param is_retry: whether an earlier try may have sent creates: the list is then read for some 15 s.
     """
     check_no_secret(specs, client.settings)
+    specs = _with_voice_ids(client, specs)
     agents = _list_before_creating(client, specs, is_retry)
+    with_ids = [spec for spec in specs if declared_id(spec) is not None]
+    agents = list_until(
+        client, lambda agents: all(is_shown(spec, agents) for spec in with_ids), FIND_NAME_AFTER, agents
+    )
     organization = Organization(client.settings.base_url, connection)
-    plan = fleet.plan_fleet(specs, agents, organization, allow_near_name=allow_near_name)
+    plan = fleet.plan_fleet(specs, agents, organization, allow_near_name=allow_near_name, ignore=ignore)
     for step in plan.steps:
         _warn_of_near(step.plan)
     return plan
@@ -178,8 +194,10 @@ def apply_fleet(
     *,
     connection: str = "",
     approved: Mapping[str, JsonValue] | None = None,
+    guards: Guards | None = None,
     on_mismatch: OnMismatch = "fail",
     intents: IntentStore | None = None,
+    on_result: OnResult | None = None,
 ) -> list[PhoneAgent]:
     """Apply the plan of a fleet, and return the agents in the declared order.
 
@@ -187,20 +205,25 @@ def apply_fleet(
 
     :param connection: the id of the connection of the client.
     :param approved: a plan that somebody has approved, as JSON: nothing else is done.
+    :param guards: what the plan may do at most, and for which organization.
     :param intents: where the intents of creates survive this process.
+    :param on_result: called after each write, with the number of writes that are done, and of all.
     :raises OpenCXPlanRefusedError: before the first write, if an agent cannot be brought to its declaration, or the
-        plan is not the approved one, or is for another organization.
+        plan is not the approved one, is for another organization, or does more than a guard allows.
     :raises OpenCXFleetError: naming each agent that failed, after the others were written.
     """
     _check_on_mismatch(on_mismatch)
     metrics.count_decision(Refuse.decision, len(plan.refusals))
-    plan.check(approved)
+    plan.check(approved, guards)
     agents = _agents_now(client, plan, connection)
     planned = []
     for step in plan.steps:
         replan = partial(step.plan_again, approved=approved)
         planned.append(Planned(step.plan if agents is plan.agents else replan(agents), step.spec, replan))
-    return _agents_of(plan, apply.apply_plans(client, planned, agents, intents), on_mismatch)
+    if guards is not None:
+        steps = tuple(replace(step, plan=now.plan) for step, now in zip(plan.steps, planned, strict=True))
+        replace(plan, steps=steps, agents=agents).check_guards(guards)
+    return _agents_of(plan, apply.apply_plans(client, planned, agents, intents, on_result), on_mismatch)
 
 
 def _agents_now(client: OpenCXClient, plan: FleetPlan, connection: str) -> PhoneAgents:
@@ -268,9 +291,26 @@ def _list_before_creating(client: OpenCXClient, specs: Sequence[PhoneAgentSpec],
     The worker of an earlier try may have been killed with its create on the way, and the next try may begin at once.
     """
     pauses = RETRY_LOOKS_AFTER if is_retry else ()
-    return list_until(
-        client, lambda agents: all(agents.named(spec.agent_name) for spec in specs), pauses, list_agents(client)
-    )
+    return list_until(client, lambda agents: all(is_shown(spec, agents) for spec in specs), pauses, list_agents(client))
+
+
+def _with_voice_ids(client: OpenCXClient, specs: Sequence[PhoneAgentSpec]) -> Sequence[PhoneAgentSpec]:
+    """Return declarations with the ids of the voices that they name."""
+    names = names_of_voices(specs)
+    if not names:
+        return specs
+    voices = _list_voices(client)
+    for seconds in FIND_NAME_AFTER:
+        if all(map(voices.knows, names)):
+            break
+        time.sleep(seconds)
+        voices = _list_voices(client)
+    return with_voice_ids(specs, voices)
+
+
+def _list_voices(client: OpenCXClient) -> Voices:
+    listed_voices = list_voices(client)
+    return Voices(listed_voices, listed_voices.problems)
 
 
 def _checked(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import JsonValue
 
 from airflow_provider_opencx.client.operation import Operation
-from airflow_provider_opencx.client.pagination import list_items
+from airflow_provider_opencx.client.pagination import Listed, list_items
 from airflow_provider_opencx.resources.models import ResourceModel
 from airflow_provider_opencx.resources.odd_items import warn_of_odd_items
 from airflow_provider_opencx.visible_text import identifier
@@ -38,7 +38,7 @@ class Voice(ResourceModel):
     preview_url: JsonValue = None
 
 
-def list_voices(client: OpenCXClient) -> list[Voice]:
+def list_voices(client: OpenCXClient) -> Listed[Voice]:
     """List the voices that can be given as ``voice_id``: ``GET /phone/voices``.
 
     What cannot be read is left out: of a voice a field, see :attr:`Voice.unreadable`, of the list an item.

@@ -33,6 +33,7 @@ PERMANENT = {
     "OpenCXFleetPermanentError",
     "OpenCXAgentNotFoundError",
     "OpenCXNearNameError",
+    "OpenCXGuardError",
 }
 
 

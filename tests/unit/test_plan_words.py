@@ -72,7 +72,8 @@ def test_plan_reads_like_this() -> None:
         "Was an agent renamed?",
         "    1 agent will be created, and 1 agent outside this fleet exists already: see the end.",
         "    If it is the same agent under a new name, reject this plan: the new agent would get another phone number."
-        " Write the name that the agent has into the fleet, or rename the agent first.",
+        " Write the old name into its declaration as previous_name, or its id as id: then it is renamed, and keeps its"
+        " number.",
         "",
         "“new” will be created",
         "    kind: makes calls (outbound)",
@@ -86,6 +87,9 @@ def test_plan_reads_like_this() -> None:
         "    first message: from “Hey” to “Hello”",
         "    hands calls over to: from nobody to “+14155550100”",
         "    actions it may use: from every action to no action",
+        "",
+        "1 agent of this fleet has no phone number yet",
+        "    “as declared”, id “id of as declared”",
         "",
         "1 agent outside this fleet stays as it is",
         "    “of somebody else”: no phone number yet, id “id of of somebody else”",

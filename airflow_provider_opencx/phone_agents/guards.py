@@ -1,0 +1,75 @@
+"""Guards: what a plan for a fleet may do at most, and for which organization. Pure.
+
+A plan can be right in every step and still be a mistake: the key of another organization makes a fleet of forty
+agents forty creates. A guard says beforehand what is not expected.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from airflow_provider_opencx.arguments import whole_number
+from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXGuardError
+from airflow_provider_opencx.phone_agents.organization import Organization
+from airflow_provider_opencx.text import listed
+from airflow_provider_opencx.visible_text import in_quotes
+
+_MOST_NAMED = 20
+
+
+@dataclass(frozen=True)
+class Guards:
+    """What a plan may do at most, and for which organization; ``None`` is no guard.
+
+    :param max_creates: the most agents that may be created.
+    :param max_updates: the most agents that may be updated.
+    :param expected_org_id: the id of the organization, as its agents show it in ``org_id``. An organization without
+        agents shows no id, and is refused.
+    :raises OpenCXArgumentError: if one of them is something else.
+    """
+
+    max_creates: int | None = None
+    max_updates: int | None = None
+    expected_org_id: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("max_creates", "max_updates"):
+            object.__setattr__(self, name, whole_number(name, getattr(self, name)))
+        org_id = self.expected_org_id
+        if org_id is not None and (not isinstance(org_id, str) or not org_id.strip()):
+            raise OpenCXArgumentError("expected_org_id: must be the id of an organization, as text")
+
+    def check(self, creates: list[str], updates: list[str], organization: Organization) -> None:
+        """Check what is to be done.
+
+        :param creates: the names of the agents that would be created.
+        :param updates: the names of the agents that would be updated.
+        :param organization: where.
+        :raises OpenCXGuardError: saying what would have been done.
+        """
+        if self.expected_org_id is not None and organization.org_id != self.expected_org_id.strip():
+            shown = "shows no id (it has no agents, or they do not agree)" if organization.org_id is None else "is"
+            raise OpenCXGuardError(
+                f"Nothing was sent, because organization {in_quotes(self.expected_org_id)} is expected, and this"
+                f" {shown} {organization}. {_would(creates, updates)} Check which API key the connection has; for an"
+                " organization that is yet without agents, leave expected_org_id out once."
+            )
+        for most, names, verb, argument in (
+            (self.max_creates, creates, "create", "max_creates"),
+            (self.max_updates, updates, "update", "max_updates"),
+        ):
+            if most is not None and len(names) > most:
+                raise OpenCXGuardError(
+                    f"Nothing was sent, because the plan would {verb} {len(names)} agents in {organization}, and"
+                    f" {argument} allows {most}. {_would(creates, updates)} If that is meant, allow more; if not, check"
+                    " the declarations, and which API key the connection has."
+                )
+
+
+def _would(creates: list[str], updates: list[str]) -> str:
+    parts = [
+        f"{verb} {listed([*map(in_quotes, names)], _MOST_NAMED)}"
+        for verb, names in (("create", creates), ("update", updates))
+        if names
+    ]
+    return f"It would {' and '.join(parts)}." if parts else "It would write nothing."

@@ -1,0 +1,70 @@
+"""Which agents of a fleet that are yet to be created may be agents that exist under another name. Pure.
+
+A declaration that was renamed in its file looks like a new agent, and its agent like one that nobody declares. Nothing
+is decided here: the pairs are shown to whoever reads the plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+
+from airflow_provider_opencx.phone_agents.names import NearNames, near_form
+from airflow_provider_opencx.resources.phone_agents import PhoneAgent
+
+LEAST_SIMILAR = 0.6
+"""How much of two names must be the same, from 0 to 1, for one to be a rename of the other."""
+
+_MOST_COMPARED = 20_000
+_LONGEST_COMPARED = 100
+
+
+@dataclass(frozen=True)
+class PossibleRename:
+    """An agent that would be created, and one that exists and may be the same.
+
+    :param name: the declared name.
+    :param agent: the agent that is not declared.
+    """
+
+    name: str
+    agent: PhoneAgent
+
+
+def possible_renames(created: Sequence[str], undeclared: Sequence[PhoneAgent]) -> tuple[PossibleRename, ...]:
+    """Pair names that would be created with undeclared agents of similar names, each at most once, the best first.
+
+    Where there are more than 20,000 combinations, only
+    names that are near each other are paired.
+
+    :param created: the names, in the declared order.
+    :param undeclared: the agents.
+    :return: the pairs, in the order of the names.
+    """
+    pairs: dict[str, PhoneAgent] = {}
+    taken: set[str] = set()
+    for _, name, agent in sorted(_similar(created, undeclared), key=lambda found: -found[0]):
+        if name not in pairs and agent.id not in taken:
+            pairs[name] = agent
+            taken.add(agent.id)
+    return tuple(PossibleRename(name, pairs[name]) for name in created if name in pairs)
+
+
+def _similar(created: Sequence[str], undeclared: Sequence[PhoneAgent]) -> Iterator[tuple[float, str, PhoneAgent]]:
+    """Return which names are similar, and how much."""
+    near = NearNames((agent.name or "", agent) for agent in undeclared)
+    for name in created:
+        yield from ((1.0, name, agent) for agent in near.of(name))
+    if len(created) * len(undeclared) > _MOST_COMPARED:
+        return
+    forms = [(near_form((agent.name or "")[:_LONGEST_COMPARED]), agent) for agent in undeclared]
+    for name in created:
+        matcher = SequenceMatcher(autojunk=False)
+        matcher.set_seq2(near_form(name[:_LONGEST_COMPARED]))
+        for form, agent in forms:
+            matcher.set_seq1(form)
+            if min(matcher.real_quick_ratio(), matcher.quick_ratio()) >= LEAST_SIMILAR:
+                ratio = matcher.ratio()
+                if ratio >= LEAST_SIMILAR:
+                    yield ratio, name, agent
