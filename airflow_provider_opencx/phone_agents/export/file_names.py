@@ -47,9 +47,8 @@ def _slug(name: str) -> str:
     name = unicodedata.normalize("NFKC", name.casefold())
     kept = "".join(character if unicodedata.category(character)[0] in "LMN" else " " for character in name)
     slug = _cut("-".join(kept.split()))
-    if slug[:1] and unicodedata.category(slug[0])[0] == "M":
-        slug = f"agent-{slug}"
-    return f"{slug}-agent" if not slug or slug in _DEVICES else slug
+    has_no_beginning = not slug or unicodedata.category(slug[0])[0] == "M"
+    return f"agent-{slug}".rstrip("-") if has_no_beginning or slug in _DEVICES else slug
 
 
 def _cut(slug: str) -> str:

@@ -113,15 +113,20 @@ def _with_text_files(entry: Entry, slug: str) -> tuple[dict[str, JsonValue], dic
     for field, value in entry.fields.items():
         if field == "first_message" and isinstance(value, str) and _is_long(value) and _fits_file(value):
             name = f"{slug}.first_message.txt"
-            texts[name] = value
+            texts[name] = _file_text(value)
             fields["first_message_file"] = name
         elif field == "instructions" and isinstance(value, list) and _are_texts(value):
             names = [f"{slug}.instructions_{number}.txt" for number in range(1, len(value) + 1)]
-            texts |= dict(zip(names, map(str, value), strict=True))
+            texts |= dict(zip(names, map(_file_text, value), strict=True))
             fields["instructions_files"] = [*names]
         else:
             fields[field] = value
     return fields, texts
+
+
+def _file_text(text: JsonValue) -> str:
+    """Return what a text file holds: its last line break is no part of the text."""
+    return f"{_literal(text)}\n"
 
 
 def _are_texts(items: list[JsonValue]) -> bool:

@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXPermanentError
+from airflow_provider_opencx.phone_agents import fleet_files
 from airflow_provider_opencx.phone_agents.declarations import parse_fleet
 from airflow_provider_opencx.phone_agents.entry import FleetEntry
 from airflow_provider_opencx.phone_agents.export.declarable import Entry, Fleet, cut, fleet_of
 from airflow_provider_opencx.phone_agents.export.layouts import Files, Layout, as_yaml
 from airflow_provider_opencx.phone_agents.fleet import FleetPlan, Step, plan_fleet
-from airflow_provider_opencx.phone_agents import fleet_files
 from airflow_provider_opencx.phone_agents.fleet_files import reader
 from airflow_provider_opencx.phone_agents.plan import PhoneAgents, Refuse, Unchanged, described
 
