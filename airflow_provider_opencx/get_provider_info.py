@@ -34,6 +34,7 @@ def get_provider_info() -> dict[str, object]:
         "operators": modules("operators.phone_agent"),
         "sensors": modules("sensors.phone_number"),
         "triggers": modules("triggers.phone_number"),
+        "cli": ["airflow_provider_opencx.cli.airflow_commands.airflow_commands"],
         "connection-types": [
             {
                 "connection-type": form.CONN_TYPE,

@@ -37,6 +37,7 @@ class Command:
     :param example: lines that can be typed; shown by ``--help``.
     :param arguments: its arguments, those that all have left out.
     :param run: does it, and returns the exit code; what is heavy, it imports itself.
+    :param has_output: whether it takes ``-o``, the form of its results. Default ``True``.
     """
 
     name: str
@@ -44,3 +45,4 @@ class Command:
     example: str
     arguments: tuple[Argument, ...]
     run: Callable[[Namespace], ExitCode]
+    has_output: bool = True

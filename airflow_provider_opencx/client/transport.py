@@ -145,6 +145,7 @@ class RequestContext:
             return
         seconds = time.monotonic() - self._began
         self._began, self._outcome = None, outcome
+        log.debug("%s: %s after %.0f ms.", self._label, self._reason, 1000 * seconds)
         if self._observer is not None:
             self._observer(Attempt(self._operation, outcome, seconds, is_retry=self._attempts > 1))
 

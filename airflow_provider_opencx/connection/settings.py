@@ -1,11 +1,14 @@
 """Reads an Airflow connection of type ``opencx``. Pure: it asks neither Airflow nor the service.
 
+Without Airflow, the key and the base URL may stand in the environment.
+
 Password: the API key. Host: the base URL, empty for the service's own. Extras: see :mod:`.extras`.
 An error names the wrong field before any request is sent; the key is never part of a message.
 """
 
 from __future__ import annotations
 
+import os
 from typing import Protocol
 
 from airflow_provider_opencx.client.settings import ClientSettings
@@ -13,7 +16,7 @@ from airflow_provider_opencx.connection import form
 from airflow_provider_opencx.connection.addresses import base_url
 from airflow_provider_opencx.connection.extras import Extras
 from airflow_provider_opencx.exceptions import OpenCXConfigError
-from airflow_provider_opencx.secret import Secret
+from airflow_provider_opencx.secret import Secret, forgets_locals
 from airflow_provider_opencx.visible_text import in_quotes
 
 _TYPES = (form.CONN_TYPE, "generic", "")  # the last two are for nobody's service
@@ -59,6 +62,36 @@ def client_settings(connection: AirflowConnection, *, user_agent: str) -> Client
     except ValueError as wrong:
         problem = _without(connection.password, str(wrong))
         raise OpenCXConfigError(f"Connection {in_quotes(connection.conn_id)}: {problem}") from None
+
+
+@forgets_locals
+def settings_of_environment(key_variable: str, url_variable: str, *, user_agent: str) -> ClientSettings:
+    """Return the settings for an API key and a base URL in the environment: the defaults of a connection.
+
+    :param key_variable: the name of the environment variable that holds the key.
+    :param url_variable: the name of the one that holds the base URL. Plain http is taken to this machine only.
+    :param user_agent: the User-Agent header to send.
+    :raises OpenCXConfigError: naming the variable that is wrong.
+    """
+    key, url = (os.environ.get(variable, "") for variable in (key_variable, url_variable))
+    variable = url_variable
+    try:
+        address = base_url(url, schema="", port=None, allow_insecure_http=False)
+        variable = key_variable
+        extras = Extras()
+        return ClientSettings(
+            base_url=address,
+            api_key=_api_key(key),
+            timeout=extras.timeout,
+            max_retries=extras.max_retries,
+            requests_per_minute=extras.requests_per_minute,
+            user_agent=user_agent,
+            name=f"the key in {key_variable}",
+            coordination=extras.coordination,
+        )
+    except ValueError as wrong:
+        more = " An extra is part of a connection." if "extra" in str(wrong) else ""
+        raise OpenCXConfigError(f"{variable}: {_without(key, str(wrong))}{more}") from None
 
 
 def _check_type(conn_type: str, password: object) -> None:

@@ -1,0 +1,44 @@
+"""The commands for Airflow: ``airflow opencx COMMAND``, in Airflow 3.2 and later.
+
+Airflow calls :func:`airflow_commands` whenever ``airflow ...`` is started, so nothing heavy is imported here.
+"""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from collections.abc import Callable
+
+from airflow.cli.cli_config import ActionCommand, Arg, GroupCommand
+
+from airflow_provider_opencx.cli.command import Command
+from airflow_provider_opencx.cli.parser import PROGRAM, arguments_of, commands
+from airflow_provider_opencx.cli.session import run_command
+
+
+def airflow_commands() -> list[GroupCommand]:
+    """Return the group ``opencx`` of Airflow's command line."""
+    return [
+        GroupCommand(
+            name="opencx",
+            help="OpenCX phone agents: validate, plan and apply fleets, list agents and voices",
+            subcommands=[_action(command) for command in commands()],
+        )
+    ]
+
+
+def _action(command: Command) -> ActionCommand:
+    return ActionCommand(
+        name=command.name,
+        help=command.help,
+        func=_ending_with_exit_code(command),
+        args=[Arg(argument.flags, **argument.options) for argument in arguments_of(command)],
+        epilog=f"Example:\n{command.example.replace(PROGRAM, 'airflow opencx')}",
+    )
+
+
+def _ending_with_exit_code(command: Command) -> Callable[[Namespace], None]:
+    def run(options: Namespace) -> None:
+        sys.exit(run_command(command, options))
+
+    return run

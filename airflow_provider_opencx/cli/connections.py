@@ -1,0 +1,104 @@
+"""The connection of a command: one of Airflow, or an API key in the environment, which needs no Airflow."""
+
+from __future__ import annotations
+
+import os
+from argparse import Namespace
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from airflow_provider_opencx.cli.command import Argument
+from airflow_provider_opencx.cli.output import say
+from airflow_provider_opencx.connection.form import DEFAULT_BASE_URL, DEFAULT_CONN_ID
+
+if TYPE_CHECKING:
+    from airflow_provider_opencx.client.client import OpenCXClient
+
+API_KEY_VARIABLE = "OPENCX_API_KEY"
+"""The environment variable that holds an API key, which is used where no connection is named."""
+
+API_URL_VARIABLE = "OPENCX_API_URL"
+"""The environment variable that holds the base URL for that key."""
+
+CONNECTION_ARGUMENTS = (
+    Argument(
+        ("--conn-id",),
+        {
+            "metavar": "ID",
+            "help": f"the Airflow connection (AIRFLOW_CONN_..., a secrets backend, or Airflow's database). Default: the"
+            f" key in the environment variable {API_KEY_VARIABLE}, with the base URL in {API_URL_VARIABLE}"
+            f" ({DEFAULT_BASE_URL}); without it, {DEFAULT_CONN_ID}",
+        },
+    ),
+)
+"""The arguments of a command that needs the service; :func:`open_client` reads them."""
+
+
+@dataclass(frozen=True)
+class ConnectedClient:
+    """A client, and over which connection it sends.
+
+    :param client: the client.
+    :param connection: the id of the Airflow connection; empty where the key comes from the environment.
+    """
+
+    client: OpenCXClient
+    connection: str
+
+
+@contextmanager
+def open_client(options: Namespace) -> Generator[ConnectedClient]:
+    """Open the client that the options of a command name, and say on stderr which connection it has.
+
+    :param options: those of :data:`CONNECTION_ARGUMENTS`.
+    :raises OpenCXConnectionNotFoundError: if there is no such connection; the message names all ways to give one.
+    :raises OpenCXConfigError: if a field of it is wrong.
+    """
+    if options.conn_id is None and _api_key_is_set():
+        connected = _client_of_environment()
+    else:
+        connected = _client_of_airflow(options.conn_id or DEFAULT_CONN_ID)
+    with connected.client:
+        yield connected
+
+
+def _api_key_is_set() -> bool:
+    return bool(os.environ.get(API_KEY_VARIABLE, "").strip())
+
+
+def _client_of_environment() -> ConnectedClient:
+    from airflow_provider_opencx import __version__
+    from airflow_provider_opencx.cli.secrets import keep_out_of_output
+    from airflow_provider_opencx.client.client import OpenCXClient
+    from airflow_provider_opencx.connection.settings import settings_of_environment
+
+    settings = settings_of_environment(
+        API_KEY_VARIABLE, API_URL_VARIABLE, user_agent=f"airflow-provider-opencx/{__version__}"
+    )
+    keep_out_of_output(settings.secrets)
+    say(f"Using the key in {API_KEY_VARIABLE}, at {settings.base_url}.")
+    return ConnectedClient(OpenCXClient(settings), "")
+
+
+def _client_of_airflow(conn_id: str) -> ConnectedClient:
+    from airflow_provider_opencx.cli.airflow_connections import settings_of_connection
+    from airflow_provider_opencx.cli.secrets import keep_out_of_output
+    from airflow_provider_opencx.client.client import OpenCXClient
+
+    settings = settings_of_connection(conn_id, _other_ways(conn_id))
+    keep_out_of_output(settings.secrets)
+    say(f"Using {settings.name}, at {settings.base_url}.")
+    return ConnectedClient(OpenCXClient(settings), conn_id)
+
+
+def _other_ways(conn_id: str) -> str:
+    """Return how to give a connection, for the message that there is none."""
+    is_empty = API_KEY_VARIABLE in os.environ and not _api_key_is_set()
+    return (
+        f"There are four ways to give one: the environment variable AIRFLOW_CONN_{conn_id.upper()}; a secrets backend"
+        f" of Airflow; Airflow's database (airflow connections add {conn_id} --conn-type opencx --conn-password ...);"
+        f" or, without Airflow and without --conn-id, the key in the environment variable {API_KEY_VARIABLE}"
+        f"{' (which is set, and empty)' if is_empty else ''}."
+    )
