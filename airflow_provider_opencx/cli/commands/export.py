@@ -66,7 +66,7 @@ def _write(export: Export, options: Namespace) -> None:
     if others:
         say(
             f"Warning: {visible(options.split)} holds other fleet files as well: {listed([*map(visible, others)])}."
-            " Whoever reads the folder reads them, too; delete those of agents that are exported under another name now."
+            " They are read with the folder; delete those of agents that have another name now."
         )
 
 
