@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from airflow.cli.cli_config import ActionCommand, Arg, GroupCommand
 
-from airflow_provider_opencx.cli.command import Command
+from airflow_provider_opencx.cli.command import Argument, Command
 from airflow_provider_opencx.cli.parser import PROGRAM, arguments_of, commands
 from airflow_provider_opencx.cli.session import run_command
 
@@ -32,9 +32,13 @@ def _action(command: Command) -> ActionCommand:
         name=command.name,
         help=command.help,
         func=_ending_with_exit_code(command),
-        args=[Arg(argument.flags, **argument.options) for argument in arguments_of(command)],
+        args=[_argument(argument) for argument in arguments_of(command)],
         epilog=f"Example:\n{command.example.replace(PROGRAM, 'airflow opencx')}",
     )
+
+
+def _argument(argument: Argument) -> Arg:
+    return Arg(argument.flags, **argument.options)  # type: ignore[no-untyped-call]  # it has no types
 
 
 def _ending_with_exit_code(command: Command) -> Callable[[Namespace], None]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 from argparse import Namespace
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -83,11 +84,13 @@ def _client_of_environment() -> ConnectedClient:
 
 
 def _client_of_airflow(conn_id: str) -> ConnectedClient:
-    from airflow_provider_opencx.cli.airflow_connections import settings_of_connection
     from airflow_provider_opencx.cli.secrets import keep_out_of_output
     from airflow_provider_opencx.client.client import OpenCXClient
 
-    settings = settings_of_connection(conn_id, _other_ways(conn_id))
+    with redirect_stdout(sys.stderr):  # Airflow may log to stdout, which is for results
+        from airflow_provider_opencx.cli.airflow_connections import settings_of_connection
+
+        settings = settings_of_connection(conn_id, _other_ways(conn_id))
     keep_out_of_output(settings.secrets)
     say(f"Using {settings.name}, at {settings.base_url}.")
     return ConnectedClient(OpenCXClient(settings), conn_id)
@@ -95,10 +98,14 @@ def _client_of_airflow(conn_id: str) -> ConnectedClient:
 
 def _other_ways(conn_id: str) -> str:
     """Return how to give a connection, for the message that there is none."""
-    is_empty = API_KEY_VARIABLE in os.environ and not _api_key_is_set()
+    from airflow_provider_opencx.visible_text import identifier
+
+    variable = f"AIRFLOW_CONN_{conn_id.upper()}"
+    unread = " (which is set, and is no connection as JSON or as a URI)" if variable in os.environ else ""
+    empty = " (which is set, and empty)" if API_KEY_VARIABLE in os.environ and not _api_key_is_set() else ""
     return (
-        f"There are four ways to give one: the environment variable AIRFLOW_CONN_{conn_id.upper()}; a secrets backend"
-        f" of Airflow; Airflow's database (airflow connections add {conn_id} --conn-type opencx --conn-password ...);"
-        f" or, without Airflow and without --conn-id, the key in the environment variable {API_KEY_VARIABLE}"
-        f"{' (which is set, and empty)' if is_empty else ''}."
+        f"There are four ways to give one: the environment variable {identifier(variable)}{unread}; a secrets backend"
+        f" of Airflow; Airflow's database (airflow connections add {identifier(conn_id)} --conn-type opencx"
+        " --conn-password ...); or, without Airflow and without --conn-id, the key in the environment variable"
+        f" {API_KEY_VARIABLE}{empty}."
     )

@@ -13,14 +13,14 @@ PROGRAM = "python -m airflow_provider_opencx"
 """How the program is called in the examples of the commands."""
 
 COMMAND_MODULES = (
-    # "validate",
-    # "plan",
-    # "apply",
+    "validate",
+    "plan",
+    "apply",
     "export",
     "agents",
     "voices",
     # "doctor",
-    # "simulate",
+    "simulate",
 )
 """The modules in ``cli/commands``, each with one ``COMMAND``, in the order of ``--help``."""
 

@@ -16,8 +16,8 @@ from starlette.routing import Route
 
 from airflow_provider_opencx.simulator.admin_forms import Form, error_message, read_form
 from airflow_provider_opencx.simulator.clock import duration
-from airflow_provider_opencx.simulator.contract import Generation
 from airflow_provider_opencx.simulator.faults import FAULTS, Fault
+from airflow_provider_opencx.simulator.generations import Generation
 from airflow_provider_opencx.simulator.handler import AdminHandler, AdminRoutes
 from airflow_provider_opencx.simulator.json_values import Json, JsonObject, write_json
 from airflow_provider_opencx.simulator.loopback import is_loopback

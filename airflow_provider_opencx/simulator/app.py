@@ -12,8 +12,9 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from airflow_provider_opencx.simulator.call import Call
-from airflow_provider_opencx.simulator.contract import GENERATIONS, Contract, load_contract
+from airflow_provider_opencx.simulator.contract import Contract, load_contract
 from airflow_provider_opencx.simulator.delivery import DroppedConnection
+from airflow_provider_opencx.simulator.generations import GENERATIONS
 from airflow_provider_opencx.simulator.handler import Handlers
 from airflow_provider_opencx.simulator.journal import Record, without_secrets
 from airflow_provider_opencx.simulator.json_values import read_json

@@ -6,15 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any, Literal, get_args
+from typing import Any
 
 import yaml
 from jsonschema import Draft202012Validator
 
+from airflow_provider_opencx.simulator.generations import GENERATIONS, Generation
 from airflow_provider_opencx.simulator.json_values import Json
-
-Generation = Literal["2024", "2025", "2026"]
-GENERATIONS: tuple[Generation, ...] = get_args(Generation)
 
 # Messages quote values, which can be as long as the request.
 _LONGEST_MESSAGE = 300
@@ -32,6 +30,7 @@ class Operation:
     :param query: the validators of its query parameters
     :param body: the validator of the request's body; None if it has none
     :param responses: by status, the validator of the response's body; None if the body is empty
+    :param scopes: the scopes that the key must have
     """
 
     id: str
@@ -40,6 +39,7 @@ class Operation:
     query: Mapping[str, Draft202012Validator]
     body: Draft202012Validator | None
     responses: Mapping[int, Draft202012Validator | None]
+    scopes: frozenset[str] = frozenset()
 
     @property
     def success(self) -> int:
@@ -134,6 +134,9 @@ def _operation(method: str, path: str, details: Mapping[str, Any]) -> Operation:
         },
         body=_json_content(details.get("requestBody", {})),
         responses={int(status): _json_content(response) for status, response in details["responses"].items()},
+        scopes=frozenset(
+            scope for scheme in details.get("security", ()) for scopes in scheme.values() for scope in scopes
+        ),
     )
 
 

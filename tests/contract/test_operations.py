@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_opencx.resources import all_operations
-from airflow_provider_opencx.simulator.contract import GENERATIONS, load_contract, operation_ids
+from airflow_provider_opencx.simulator.contract import load_contract, operation_ids
+from airflow_provider_opencx.simulator.generations import GENERATIONS
 
 
 def test_operations_of_the_package_are_those_of_the_documents() -> None:

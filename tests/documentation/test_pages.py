@@ -13,7 +13,8 @@ import pytest
 
 from airflow_provider_opencx import exceptions
 from airflow_provider_opencx.resources.phone_agents import PhoneAgent
-from airflow_provider_opencx.simulator.contract import GENERATIONS, load_contract
+from airflow_provider_opencx.simulator.contract import load_contract
+from airflow_provider_opencx.simulator.generations import GENERATIONS
 
 PROJECT = Path(__file__).resolve().parents[2]
 DOCS = PROJECT / "docs"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import html
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,10 +12,17 @@ from typing import Any
 import pytest
 import yaml
 from airflow_standalone import EXAMPLE_DAGS
+from mail_server import mail_server
 
 from airflow_provider_opencx.simulator import Simulator
 
-ALL = {"opencx_outbound_agent", "opencx_weekly_campaign", "opencx_update_greeting", "opencx_approved_fleet"}
+ALL = {
+    "opencx_outbound_agent",
+    "opencx_weekly_campaign",
+    "opencx_update_greeting",
+    "opencx_approved_fleet",
+    "opencx_drift_alarm",
+}
 
 
 @pytest.fixture
@@ -85,6 +94,41 @@ def test_example_dags_change_only_greeting(examples: Any, run_dag: Callable[...,
     [write] = simulator.writes
     assert set(write.body) == {"first_message"}
     assert write.body["first_message"].startswith("Good ")
+
+
+def test_example_dags_alarm_tells_of_changes_and_of_lost_numbers_by_mail(
+    read_dags: Callable[[Path], Any], run_dag: Callable[..., Any], simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def state() -> str:
+        """Return how a run ends of the Dag as it is read anew, as in production: a notifier keeps what it rendered."""
+        dag = read_dags(EXAMPLE_DAGS).dags["opencx_drift_alarm"]
+        dag.task_dict["compare"].retries = 0
+        return str(run_dag(dag).state)
+
+    fleet = yaml.safe_load((EXAMPLE_DAGS / "campaign_fleet.yaml").read_text())["agents"]
+    first, second, *_ = (simulator.add_agent(**{"type": "outbound", **fields}) for fields in fleet)
+    with mail_server() as mailbox:
+        settings = {"conn_type": "smtp", "host": "127.0.0.1", "port": mailbox.port, "extra": {"disable_ssl": True}}
+        settings["extra"] |= {"disable_tls": True}
+        monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", json.dumps(settings))
+        assert state() == "success"
+        assert mailbox.messages == []
+
+        simulator.change_agent(str(second["id"]), first_message="Changed by hand.")
+        assert state() == "failed"
+        simulator.change_agent(str(second["id"]), first_message=second["first_message"])
+
+        simulator.take_number(str(first["id"]))
+        assert [state() for _ in range(2)] == ["failed"] * 2
+        simulator.give_number(str(first["id"]), str(first["phone_number"]))
+        assert state() == "success"
+    changed, *lost = [message.get_payload(0).get_payload(decode=True).decode() for message in mailbox.messages]
+    assert str(second["name"]) in changed
+    assert "(first_message)" in changed
+    assert len(lost) == 2
+    assert all("1 of 3 agents have lost their phone numbers" in html.unescape(each) for each in lost)
+    assert all(f"'{first['phone_number']}' is gone" in html.unescape(each) for each in lost)
+    assert not simulator.writes
 
 
 def test_readme_dag_does_what_it_says(run_dag: Callable[..., Any], simulator: Simulator) -> None:
