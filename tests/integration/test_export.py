@@ -13,7 +13,7 @@ from airflow_provider_opencx.__main__ import main
 from airflow_provider_opencx.hooks.opencx import OpenCXHook
 from airflow_provider_opencx.phone_agents.declarations import parse_fleet
 from airflow_provider_opencx.phone_agents.fleet import FleetPlan
-from airflow_provider_opencx.phone_agents.fleet_files.reader import read_fleet_file as read_fleet
+from airflow_provider_opencx.phone_agents.fleet_files.reader import read_fleet
 from airflow_provider_opencx.simulator import Simulator
 from airflow_provider_opencx.text import listed
 

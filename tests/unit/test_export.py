@@ -17,13 +17,14 @@ from hypothesis import strategies as st
 from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXResponseError
 from airflow_provider_opencx.hooks.opencx import OpenCXHook
 from airflow_provider_opencx.phone_agents.declarations import parse_fleet
+from airflow_provider_opencx.phone_agents.export.declarable import Fleet
 from airflow_provider_opencx.phone_agents.export.directory import write_files
 from airflow_provider_opencx.phone_agents.export.file_names import folded, unique_slugs
 from airflow_provider_opencx.phone_agents.export.layouts import Layout, as_json, as_split, as_yaml
 from airflow_provider_opencx.phone_agents.export.proof import Export, export_fleet
 from airflow_provider_opencx.phone_agents.export.reading import read_agents, read_voice_names
 from airflow_provider_opencx.phone_agents.fleet import FleetPlan, plan_fleet
-from airflow_provider_opencx.phone_agents.fleet_files.reader import read_fleet_file as read_fleet
+from airflow_provider_opencx.phone_agents.fleet_files.reader import read_fleet
 from airflow_provider_opencx.phone_agents.plan import PhoneAgents
 from airflow_provider_opencx.resources.phone_agents import PhoneAgent
 from airflow_provider_opencx.simulator import Respond, Simulator
@@ -221,7 +222,8 @@ def literal(value: Any) -> Any:
     [
         ({}, []),
         (dict.fromkeys(FIELDS.keys() - {"name", "type", "actionIds"}), []),
-        ({"first_message": "Hello?", "use_org_knowledgebase": False, "interruptible": True, "model": "oppie-vox"}, []),
+        ({"first_message": "Hello?", "use_org_knowledgebase": False, "interruptible": True}, []),
+        ({"model": "oppie-vox", "manual_mode": False}, []),
         ({"first_message": "", "instructions": [], "flow": {}, "data_collection_fields": [], "accent": ""}, []),
         ({"id": "pa_1", "org_id": "o", "phone_number": "+1", "created_at": "x", "provider_external_id": "x"}, []),
         ({"type": "inbound"}, ["type: inbound"]),
@@ -230,7 +232,7 @@ def literal(value: Any) -> Any:
         ({"language": ["en"]}, ["language: en"]),
         ({"language": "no"}, ['language: "no"']),
         ({"language": ["en", "es"]}, ["language: [en, es]"]),
-        ({"interruptible": False, "manual_mode": False}, ["interruptible: false", "manual_mode: false"]),
+        ({"interruptible": False, "manual_mode": True}, ["interruptible: false", "manual_mode: true"]),
         ({"model": "oppie-vox-2", "speed": 1.5}, ["speed: 1.5", "model: oppie-vox-2"]),
         ({"handoff_phone_number": "+1 (415) 555-0100"}, ['handoff_phone_number: "+14155550100"']),
         ({"first_message": "Hi {{ name }}, ${A}"}, ['first_message: "Hi {{ name }}, $${A}"']),
@@ -261,6 +263,7 @@ def test_only_what_means_something_is_declared(shown: dict[str, Any], lines: lis
         ({"speed": "1.5"}, "speed is left out: it would be changed (speed: '1.5' -> 1.5)."),
         ({"instructions": "Be nice"}, "instructions is left out: must be a list"),
         ({"flow": json.loads("[" * 150 + "]" * 150)}, "flow is left out: it is nested more than 100 levels deep."),
+        ({"flow": {"a": [1] * 10_001}}, "flow is left out: it holds more than 10,000 values."),
         ({"name": " Löwe"}, "Note: its name is stored as ' Löwe'; blanks at its ends"),
     ],
 )
@@ -465,3 +468,20 @@ def test_export_needs_no_voices(hook: OpenCXHook, connected: Simulator) -> None:
     assert read_voice_names(hook.get_conn())["voice_aria"] == "Aria"
     connected.fail("listPhoneVoices", Respond(404, {"message": "no"}), times=None)
     assert read_voice_names(hook.get_conn()) == {}
+
+
+@pytest.mark.parametrize(
+    ("written", "reason"),
+    [
+        ("Ho", "a plan of its file would change it (first_message: 'Hi' -> 'Ho')."),
+        ("Hi\n    voice: x", "its entry could not be read: agents: fleet.yaml"),
+    ],
+)
+def test_agent_whose_entry_would_change_it_is_taken_out(written: str, reason: str) -> None:
+    def layout(fleet: Fleet, voices: Mapping[str, str]) -> Mapping[str, str]:
+        return {name: text.replace("Hi", written) for name, text in as_yaml(fleet, voices).items()}
+
+    made = export({**AGENT, "first_message": "Hi"}, {**AGENT, "id": "pa_2", "name": "x"}, layout=layout)
+    assert [entry.agent.id for entry in made.fleet.entries] == ["pa_2"]
+    [sentence] = made.fleet.not_exported
+    assert sentence.startswith(f"phone agent 'Spring offer' (pa_1) is not exported: {reason}")

@@ -46,10 +46,16 @@ _OF_THE_SERVICE = frozenset(
 )
 """Fields that the service gives an agent, and its name."""
 
-_DEFAULTS: Mapping[str, JsonValue] = {**DOCUMENTED_DEFAULTS, "type": "outbound", "model": "oppie-vox"}
-"""Values that mean the same as no declaration: those of the API's pages, and the type that the provider sends."""
+_DEFAULTS: Mapping[str, JsonValue] = {
+    **DOCUMENTED_DEFAULTS,
+    "type": "outbound",
+    "model": "oppie-vox",
+    "manual_mode": False,
+}
+"""Values that need no declaration: those of the API's pages, the type that the provider sends, a switch that is off."""
 
 _DEEPEST = 100
+_MOST_VALUES = 10_000
 _MOST_NAMED = 20
 _LONGEST_REASON = 400
 
@@ -216,8 +222,7 @@ def _declared_value(field: str, agent: PhoneAgent) -> JsonValue:
     value = agent.field(field)
     if field == "type" and agent.type not in ("inbound", "outbound"):
         raise _UndeclarableError(f"{in_quotes(agent.type or '')} is neither inbound nor outbound")
-    if _is_too_deep(value):
-        raise _UndeclarableError(f"it is nested more than {_DEEPEST} levels deep")
+    _check_size(value)
     try:
         changes = PhoneAgentChanges.model_validate({field: value})
     except ValidationError as invalid:
@@ -229,9 +234,16 @@ def _declared_value(field: str, agent: PhoneAgent) -> JsonValue:
     return value if field == "speed" else changes.declared_fields[field]
 
 
-def _is_too_deep(value: JsonValue) -> bool:
-    level = [value]
+def _check_size(value: JsonValue) -> None:
+    """Check that a value has its place in a file that people read.
+
+    :raises _UndeclarableError: if it is nested too deeply, or holds too much.
+    """
+    level, number = [value], 0
     for _ in range(_DEEPEST):
+        number += len(level)
+        if number > _MOST_VALUES:
+            raise _UndeclarableError(f"it holds more than {_MOST_VALUES:,} values")
         level = [
             child
             for parent in level
@@ -239,8 +251,8 @@ def _is_too_deep(value: JsonValue) -> bool:
             for child in (parent.values() if isinstance(parent, dict) else parent)
         ]
         if not level:
-            return False
-    return True
+            return
+    raise _UndeclarableError(f"it is nested more than {_DEEPEST} levels deep")
 
 
 def _described(invalid: ValidationError) -> str:

@@ -72,7 +72,7 @@ def _write_all(files: Files, directory: int) -> None:
         for name, text in files.items():
             temporary = f".{secrets.token_hex(8)}.tmp"
             written.append((temporary, name))
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
             with open(os.open(temporary, flags, 0o666, dir_fd=directory), "wb") as file:
                 file.write(text.encode())
         for temporary, name in written:

@@ -16,7 +16,7 @@ from airflow_provider_opencx.phone_agents.entry import FleetEntry
 from airflow_provider_opencx.phone_agents.export.declarable import Entry, Fleet, cut, fleet_of
 from airflow_provider_opencx.phone_agents.export.layouts import Files, Layout, as_yaml
 from airflow_provider_opencx.phone_agents.fleet import FleetPlan, Step, plan_fleet
-from airflow_provider_opencx.phone_agents.fleet_files import reader
+from airflow_provider_opencx.phone_agents.fleet_files.reader import read_fleet
 from airflow_provider_opencx.phone_agents.plan import PhoneAgents, Refuse, Unchanged, described
 
 _MOST_ROUNDS = 5
@@ -118,14 +118,15 @@ def _planned(files: Files, agents: PhoneAgents) -> FleetPlan:
         for name, text in files.items():
             Path(folder, name).write_text(text, encoding="utf-8", newline="")
         try:
-            return plan_fleet(parse_fleet(_read(Path(folder), files)), agents)
+            return plan_fleet(parse_fleet(read_fleet(_path_of(files, Path(folder)), root=Path(folder))), agents)
         except OpenCXArgumentError as wrong:
             raise OpenCXArgumentError(str(wrong).replace(f"{folder}/", "").replace(folder, "")) from None
 
 
-def _read(folder: Path, files: Files) -> list[object]:
-    [*names] = files
-    return reader.read_fleet_file(folder / names[0]) if len(names) == 1 else []
+def _path_of(files: Files, folder: Path) -> Path:
+    """Return what a command is told to read: the one file, or the folder of several."""
+    [first, *others] = files
+    return folder if others else folder / first
 
 
 @contextmanager
