@@ -16,7 +16,7 @@ COMMAND_MODULES = (
     "validate",
     "plan",
     "apply",
-    # "export",
+    "export",
     "agents",
     "voices",
     # "doctor",
