@@ -30,6 +30,7 @@ class Operation:
     :param query: the validators of its query parameters
     :param body: the validator of the request's body; None if it has none
     :param responses: by status, the validator of the response's body; None if the body is empty
+    :param scopes: the scopes that the key must have
     """
 
     id: str
@@ -38,6 +39,7 @@ class Operation:
     query: Mapping[str, Draft202012Validator]
     body: Draft202012Validator | None
     responses: Mapping[int, Draft202012Validator | None]
+    scopes: frozenset[str] = frozenset()
 
     @property
     def success(self) -> int:
@@ -132,6 +134,9 @@ def _operation(method: str, path: str, details: Mapping[str, Any]) -> Operation:
         },
         body=_json_content(details.get("requestBody", {})),
         responses={int(status): _json_content(response) for status, response in details["responses"].items()},
+        scopes=frozenset(
+            scope for scheme in details.get("security", ()) for scopes in scheme.values() for scope in scopes
+        ),
     )
 
 

@@ -57,9 +57,12 @@ class Operations:
         return Response(text, operation.success, media_type="application/json" if text else None)
 
     def _accept(self, call: Call, contract: Contract) -> AcceptedRequest:
-        organization = self._service.organization_of(bearer_key(call.authorization))
+        api_key = bearer_key(call.authorization)
+        organization = self._service.organization_of(api_key)
         if organization is None:
             raise HTTPError(401, "Unauthorized")
+        if self._service.lacks_scope(api_key, contract.operations[call.operation].scopes):
+            raise HTTPError(403, "The API key does not have the scope of this operation")
         if seconds := self._service.rate_limit.accept(organization):
             raise HTTPError(429, "Too many requests in this minute", {"Retry-After": str(seconds)})
         operation = contract.operations[call.operation]

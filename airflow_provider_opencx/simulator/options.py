@@ -17,6 +17,13 @@ def _limit(text: str) -> int | None:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of requests, and not none") from None
 
 
+def _scopes(text: str) -> tuple[str, list[str]]:
+    api_key, separator, scopes = text.rpartition("=")
+    if not (separator and api_key):
+        raise argparse.ArgumentTypeError("it is not like KEY=phone:read,phone:write")
+    return api_key, [scope.strip() for scope in scopes.split(",") if scope.strip()]
+
+
 DESCRIPTION = (
     "A stand-in OpenCX API for trying out and testing. It keeps everything in memory, calls nobody, and is not the real"
     " service. Ctrl-C stops it."
@@ -40,6 +47,13 @@ OPTIONS: Mapping[str, Mapping[str, object]] = {
         # argparse would append to a default; demo-key is what takes its place where no key is given.
         "default": argparse.SUPPRESS,
         "help": "an accepted key; repeat it for several, each of an organization of its own (default: demo-key)",
+    },
+    "--scopes": {
+        "action": "append",
+        "type": _scopes,
+        "metavar": "KEY=SCOPE,...",
+        "default": argparse.SUPPRESS,
+        "help": "the scopes of a key, such as demo-key=phone:read; what needs another one gets 403 (default: all)",
     },
     "--provision-after": {
         "default": "5s",

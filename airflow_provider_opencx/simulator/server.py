@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -21,13 +21,14 @@ from airflow_provider_opencx.simulator.app import create_app
 from airflow_provider_opencx.simulator.request_lines import with_request_lines
 from airflow_provider_opencx.simulator.resources import load_handlers
 from airflow_provider_opencx.simulator.resources.phone_agents.controls import PhoneAgentControls
+from airflow_provider_opencx.simulator.resources.voices import VoiceControls
 from airflow_provider_opencx.simulator.service import Settings
 
 _SECONDS_TO_START = 15
 _SECONDS_TO_STOP = 5
 
 
-class Simulator(PhoneAgentControls):
+class Simulator(VoiceControls, PhoneAgentControls):
     """A stand-in OpenCX that listens on a port while its ``with`` block runs.
 
     It can also be started and stopped by hand, more than once: it comes back on the same port, with the agents that it
@@ -41,6 +42,8 @@ class Simulator(PhoneAgentControls):
     :param page_size: how many items a page of a list has, in the generations with pages
     :param requests_per_minute: the rate limit of each organization, past which it gets 429; None is no limit
     :param clock: returns seconds; a test passes its own so as not to wait
+    :param scopes: the scopes of a key, such as ``{"test-key": ["phone:read"]}``: an operation that needs another one
+        responds 403. A key that is not in it has all.
     :param host: the address to listen on
     :param port: the port to listen on; 0 is any free port
     :param remote_admin: whether other machines may control it under ``/_simulator/``; this machine always may
@@ -56,12 +59,13 @@ class Simulator(PhoneAgentControls):
         page_size: int = 100,
         requests_per_minute: int | None = 100,
         clock: Callable[[], float] = time.monotonic,
+        scopes: Mapping[str, Collection[str]] | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
         remote_admin: bool = False,
         on_request: Callable[[str], None] | None = None,
     ) -> None:
-        settings = Settings(generation, page_size, requests_per_minute, clock)
+        settings = Settings(generation, page_size, requests_per_minute, clock, dict(scopes or {}))
         super().__init__(api_keys, settings, provision_after=provision_after)
         self._handlers = load_handlers()
         self._host = host

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from threading import RLock
 from typing import TypeVar, cast
 
@@ -25,12 +25,14 @@ class Settings:
     :param page_size: how many items a page of a list has, in the generations with pages
     :param requests_per_minute: the rate limit of each organization; None is no limit
     :param clock: returns seconds
+    :param scopes: the scopes of a key; a key that is not in it has all
     """
 
     generation: str
     page_size: int
     requests_per_minute: int | None
     clock: Callable[[], float]
+    scopes: Mapping[str, Collection[str]] = field(default_factory=dict)
 
 
 class Service:
@@ -42,6 +44,10 @@ class Service:
     def __init__(self, api_keys: Sequence[str], settings: Settings) -> None:
         if isinstance(api_keys, str) or not api_keys or not all(api_keys):
             raise ValueError("api_keys are one or more keys, none of them empty.")
+        if not {*settings.scopes} <= {*api_keys}:
+            raise ValueError("scopes are those of keys that are among the api_keys.")
+        if any(isinstance(scopes, str) for scopes in settings.scopes.values()):
+            raise ValueError("scopes are a list for each key.")
         self.bugs: list[str] = []
         """Errors of the simulator itself; a ``with`` block in which there are any raises an AssertionError."""
         self._organizations = {key: f"org_{number:06d}" for number, key in enumerate(api_keys, start=1)}
@@ -88,6 +94,11 @@ class Service:
     def organization_of(self, api_key: str) -> str | None:
         """Return the id of the organization of a key, or None if the key is unknown."""
         return self._organizations.get(api_key)
+
+    def lacks_scope(self, api_key: str, scopes: Collection[str]) -> bool:
+        """Return whether a key lacks one of some scopes."""
+        held = self._settings.scopes.get(api_key)
+        return held is not None and not {*scopes} <= {*held}
 
     def state(self, factory: Callable[[Service], _State]) -> _State:
         """Return the state that a resource keeps in this service: made on first use, and anew after each ``reset()``.

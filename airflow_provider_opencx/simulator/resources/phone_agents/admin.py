@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from airflow_provider_opencx.simulator.admin_forms import Form, read_form
-from airflow_provider_opencx.simulator.call import bearer_key
+from airflow_provider_opencx.simulator.admin_keys import key_in
 from airflow_provider_opencx.simulator.contract import ContractError
 from airflow_provider_opencx.simulator.handler import AdminRoutes
 from airflow_provider_opencx.simulator.json_values import Json, JsonObject
@@ -49,12 +49,12 @@ class _NewAgentsForm(Form):
 
 async def read_agents(service: PhoneAgentControls, request: Request) -> Response:
     """Return the agents of an organization."""
-    return json_response({"agents": list[Json](service.agents(_api_key(service, request)))})
+    return json_response({"agents": list[Json](service.agents(key_in(service, request)))})
 
 
 async def add_agents(service: PhoneAgentControls, request: Request) -> Response:
     """Add all of the agents, or none if one of them is not valid."""
-    api_key, form = _api_key(service, request), await read_form(request, _NewAgentsForm)
+    api_key, form = key_in(service, request), await read_form(request, _NewAgentsForm)
     added: list[JsonObject] = []
     try:
         for agent in form.agents:
@@ -104,16 +104,6 @@ ADMIN_ROUTES: AdminRoutes[PhoneAgentControls] = [
     ("PATCH", "/agents/{agent_id}", change_agent),
     ("DELETE", "/agents/{agent_id}", remove_agent),
 ]
-
-
-def _api_key(service: PhoneAgentControls, request: Request) -> str | None:
-    """Return the key in the ``Authorization`` header, which chooses the organization; None is the first one."""
-    if "authorization" not in request.headers:
-        return None
-    api_key = bearer_key(request.headers["authorization"])
-    if service.organization_of(api_key) is None:
-        raise HTTPException(401, "The simulator has no such API key")
-    return api_key
 
 
 def _not_found(agent_id: str) -> HTTPException:

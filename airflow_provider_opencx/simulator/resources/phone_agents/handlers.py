@@ -9,8 +9,10 @@ from airflow_provider_opencx.simulator.json_values import Json, read_json, write
 from airflow_provider_opencx.simulator.list_view import History
 from airflow_provider_opencx.simulator.resources.phone_agents.serialization import agent_fields, agent_json
 from airflow_provider_opencx.simulator.resources.phone_agents.store import Agent, Store, UnknownAgentError
+from airflow_provider_opencx.simulator.resources.voices import Voices
 
 _CURSOR = "after-"
+_LONGEST_QUOTED = 100
 
 
 def list_phone_agents(request: AcceptedRequest) -> ValidatedJson:
@@ -22,6 +24,7 @@ def list_phone_agents(request: AcceptedRequest) -> ValidatedJson:
 
 def create_phone_agent(request: AcceptedRequest) -> Json:
     """Create an agent and return it."""
+    _check_voice(request)
     agent = request.service.state(Store).create(request.organization, request.body)
     return agent_fields(agent, request.contract)
 
@@ -33,6 +36,7 @@ def update_phone_agent(request: AcceptedRequest) -> Json:
     store, agent_id = request.service.state(Store), request.path_parameters["phone_agent_id"]
     try:
         store.find(agent_id, request.organization)
+        _check_voice(request)
         agent = store.change(agent_id, changes)
     except UnknownAgentError:
         raise HTTPError(404, f"There is no phone agent {agent_id}") from None
@@ -44,6 +48,12 @@ HANDLERS: Handlers = {
     "createPhoneAgent": create_phone_agent,
     "updatePhoneAgent": update_phone_agent,
 }
+
+
+def _check_voice(request: AcceptedRequest) -> None:
+    voice_id = request.body.get("voice_id")
+    if request.service.state(Voices).refuses(request.organization, voice_id):
+        raise HTTPError(400, f"voice_id: there is no voice {str(voice_id)[:_LONGEST_QUOTED]!r}")
 
 
 def _page(request: AcceptedRequest) -> ValidatedJson:

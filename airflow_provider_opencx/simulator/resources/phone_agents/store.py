@@ -12,7 +12,7 @@ from threading import RLock
 from airflow_provider_opencx.simulator.json_values import Json, JsonObject
 from airflow_provider_opencx.simulator.list_view import History
 from airflow_provider_opencx.simulator.resources.phone_agents.progression import Event, PendingSteps, Progression
-from airflow_provider_opencx.simulator.resources.voices import DEFAULT_VOICE
+from airflow_provider_opencx.simulator.resources.voices import DEFAULT_VOICE, Voices
 from airflow_provider_opencx.simulator.service import Service
 
 DEFAULTS: Mapping[str, Json] = {
@@ -91,6 +91,7 @@ class Store:
 
     def __init__(self, service: Service) -> None:
         self._clock = service.clock
+        self._voices = service.state(Voices)
         self._progression = Progression.parse("now")  # until PhoneAgentControls sets its own
         self._agents: dict[str, Agent] = {}
         self._histories: dict[str, History[Agent]] = {}  # also of removed agents
@@ -156,7 +157,7 @@ class Store:
                 id=f"pa_{sequence:06d}",
                 org_id=organization,
                 sequence=sequence,
-                fields={**DEFAULTS, **stored},
+                fields={**DEFAULTS, "voice_id": self._voices.default(organization), **stored},
                 phone_number=None if number is None else str(number),
                 created_at=now,
                 updated_at=now,
