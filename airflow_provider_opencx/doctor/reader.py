@@ -91,7 +91,10 @@ def _sent(client: OpenCXClient, probe: Probe, request: Request, attempts: list[A
     try:
         response = client.send_unchecked(request)
     except OpenCXError as error:
-        return Reading(probe, failure=_failure(error, attempts), seconds=_seconds(attempts), received_at=time.time())
+        failure = _failure(error, attempts)
+        # The base URL is in some reasons, and the key may have been put into it as well.
+        failure = replace(failure, reason=client.settings.api_key.masked(failure.reason))
+        return Reading(probe, failure=failure, seconds=_seconds(attempts), received_at=time.time())
     except Exception as error:  # a server can send what no library expects
         failure = Failure(FailureKind.UNREADABLE, f"it could not be handled ({type(error).__name__})")
         return Reading(probe, failure=failure, seconds=_seconds(attempts), received_at=time.time())
@@ -121,7 +124,8 @@ def _unreachable(error: OpenCXUnreachableError, message: str, outcome: str) -> F
     if outcome == "timeout":
         return Failure(FailureKind.TIMEOUT, "no response came in time")
     if not error.request_sent:
-        return Failure(FailureKind.UNREACHABLE, message)
+        reason = message.partition(": ")[2].partition(". Check the network")[0]
+        return Failure(FailureKind.UNREACHABLE, reason or message)
     if outcome == "broken_response":
         return Failure(FailureKind.BROKEN, "the response ended too soon")
     return Failure(FailureKind.BROKEN, "the connection was closed, or what came was no HTTP")

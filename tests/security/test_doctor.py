@@ -166,7 +166,8 @@ def test_key_in_what_is_no_http_is_in_no_output(
 
 
 def test_key_in_base_url_is_in_no_output(echo: Callable[..., Echo], printed: Callable[..., str]) -> None:
-    assert_without_key(printed(f"{echo().url}/{quote(KEY, safe='')}"))
+    for url in (echo().url, "http://127.0.0.1:1"):
+        assert_without_key(printed(f"{url}/{quote(KEY, safe='')}"))
 
 
 def test_unknown_certificate_gets_nothing(
