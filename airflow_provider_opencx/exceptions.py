@@ -128,6 +128,20 @@ class OpenCXArgumentError(OpenCXPermanentError, ValueError):
     """An argument is wrong; the message names it, and the task where there is one."""
 
 
+class OpenCXFleetFileError(OpenCXArgumentError):
+    """Files that declare a fleet hold what cannot be used; the message names each problem with its place.
+
+    :param message: the problems, each on a line of its own.
+    :param problems: the same as data, at most 1,000: ``file``, ``line``, ``column``, ``agent`` (its name), ``entry``
+        (its position in the fleet), ``field``, ``message``, ``read`` (the value as it is written) and ``remedy``. What
+        is not known is null or empty.
+    """
+
+    def __init__(self, message: str = "", *, problems: Sequence[Mapping[str, object]] = ()) -> None:
+        super().__init__(message)
+        self.problems = [dict(problem) for problem in problems]
+
+
 class OpenCXAPIError(OpenCXError):
     """The API returned an error response.
 

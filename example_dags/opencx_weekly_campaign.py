@@ -25,9 +25,9 @@ FLEET = Path(__file__).with_name("campaign_fleet.yaml")
 @task
 def read_fleet() -> list[object]:
     """Read the declarations when the task runs, so that parsing the Dag reads no other file."""
-    from airflow_provider_opencx.phone_agents.fleet_files.reader import read_fleet_file
+    from airflow_provider_opencx.phone_agents.fleet_files import reader
 
-    return read_fleet_file(FLEET)
+    return reader.read_fleet(FLEET)
 
 
 @task

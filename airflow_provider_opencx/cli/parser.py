@@ -13,9 +13,9 @@ PROGRAM = "python -m airflow_provider_opencx"
 """How the program is called in the examples of the commands."""
 
 COMMAND_MODULES = (
-    # "validate",
-    # "plan",
-    # "apply",
+    "validate",
+    "plan",
+    "apply",
     # "export",
     "agents",
     "voices",

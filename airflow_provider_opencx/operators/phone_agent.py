@@ -12,7 +12,6 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Unpack, cast
 
 from airflow.providers.common.compat.sdk import AirflowTaskTimeout, conf
@@ -600,7 +599,7 @@ class FleetBaseOperator(BaseOpenCXOperator):
     def _check_arguments(self) -> None:
         """Check what can be checked while the Dag is parsed."""
         from airflow_provider_opencx.phone_agents.declarations import check_literal_declarations, parse_fleet
-        from airflow_provider_opencx.phone_agents.fleet_files.reader import check_path
+        from airflow_provider_opencx.phone_agents.fleet_files.beside_dag import check_path
 
         self._check_templates()
         check_boolean("allow_near_name", self.allow_near_name)
@@ -609,9 +608,15 @@ class FleetBaseOperator(BaseOpenCXOperator):
             texts_by_name("variables", self.variables)
         if self._has_no_template(self.ignore):
             texts("ignore", self.ignore)
-        if isinstance(self.agents, str):
-            if self._has_no_template(self.agents):
-                check_path(Path(self.agents))
+        paths = self._paths()
+        if paths is not None:
+            for path in filter(self._has_no_template, paths):
+                check_path(path)
+        elif isinstance(self.agents, list | tuple) and self.variables:
+            raise OpenCXArgumentError(
+                "variables: fill ${NAME} in files, and the agents are declared in the Dag itself; write the values"
+                " there"
+            )
         elif isinstance(self.agents, list | tuple):
             check_literal_declarations(self.agents, self._has_no_template)
         elif isinstance(self.agents, Mapping) or self._has_no_template(self.agents):
@@ -620,9 +625,10 @@ class FleetBaseOperator(BaseOpenCXOperator):
     def _plan(self, context: Context, *, is_retry: bool) -> FleetPlan:
         """Return the plan for the fleet, after logging it; keep the phone numbers for the next run of the task."""
         from airflow_provider_opencx.phone_agents.declarations import parse_fleet
+        from airflow_provider_opencx.phone_agents.fleet_files.places import FleetDeclarations
 
         declarations = self._declarations()
-        ignored_by_files: Sequence[str] = getattr(declarations, "ignore", ())
+        ignored_by_files = declarations.ignore if isinstance(declarations, FleetDeclarations) else ()
         plan = self.hook.plan_phone_agents(
             parse_fleet(declarations),
             allow_near_name=self.allow_near_name,
@@ -641,12 +647,24 @@ class FleetBaseOperator(BaseOpenCXOperator):
         return plan
 
     def _declarations(self) -> object:
-        if not isinstance(self.agents, str):
+        paths = self._paths()
+        if paths is None:
             return self.agents
-        from airflow_provider_opencx.phone_agents.fleet_files.reader import fleet_file_path, read_fleet_file
+        from airflow_provider_opencx.phone_agents.fleet_files.beside_dag import fleet_paths
+        from airflow_provider_opencx.phone_agents.fleet_files.reader import read_fleet
 
         has_dag = self.has_dag()  # type: ignore[no-untyped-call]  # Airflow does not annotate it
-        return read_fleet_file(fleet_file_path(self.agents, self.dag if has_dag else None))
+        found = fleet_paths(paths, self.dag if has_dag else None)
+        return read_fleet(found.paths, variables=texts_by_name("variables", self.variables), root=found.root)
+
+    def _paths(self) -> list[str] | None:
+        """Return the paths of the fleet's files, ``None`` if the agents are declared themselves."""
+        if isinstance(self.agents, str):
+            return [self.agents]
+        if not isinstance(self.agents, list | tuple) or not self.agents:
+            return None
+        paths = [os.fspath(path) for path in self.agents if isinstance(path, str | os.PathLike)]
+        return paths if len(paths) == len(self.agents) else None
 
 
 class OpenCXPlanPhoneAgentsOperator(FleetBaseOperator):

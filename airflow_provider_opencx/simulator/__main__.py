@@ -54,7 +54,7 @@ def serve(options: argparse.Namespace) -> int:
         generation=options.generation,
         page_size=options.page_size,
         requests_per_minute=options.requests_per_minute,
-        scopes=dict(getattr(options, "scopes", [])),
+        scopes=dict(options.scopes),
         host=options.host,
         port=options.port,
         remote_admin=options.allow_remote_admin,

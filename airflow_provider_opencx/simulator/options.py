@@ -8,6 +8,13 @@ from collections.abc import Mapping
 from airflow_provider_opencx.simulator.generations import GENERATIONS
 
 
+def _scopes(text: str) -> tuple[str, list[str]]:
+    api_key, separator, scopes = text.rpartition("=")
+    if not (separator and api_key):
+        raise argparse.ArgumentTypeError("it is not like KEY=phone:read,phone:write")
+    return api_key, [scope.strip() for scope in scopes.split(",") if scope.strip()]
+
+
 def _limit(text: str) -> int | None:
     if text in ("0", "none"):
         return None
@@ -15,13 +22,6 @@ def _limit(text: str) -> int | None:
         return int(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of requests, and not none") from None
-
-
-def _scopes(text: str) -> tuple[str, list[str]]:
-    api_key, separator, scopes = text.rpartition("=")
-    if not (separator and api_key):
-        raise argparse.ArgumentTypeError("it is not like KEY=phone:read,phone:write")
-    return api_key, [scope.strip() for scope in scopes.split(",") if scope.strip()]
 
 
 DESCRIPTION = (
@@ -52,7 +52,7 @@ OPTIONS: Mapping[str, Mapping[str, object]] = {
         "action": "append",
         "type": _scopes,
         "metavar": "KEY=SCOPE,...",
-        "default": argparse.SUPPRESS,
+        "default": [],
         "help": "the scopes of a key, such as demo-key=phone:read; what needs another one gets 403 (default: all)",
     },
     "--provision-after": {

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_opencx.phone_agents.fleet_files.reader import read_fleet_file
+from airflow_provider_opencx.phone_agents.fleet_files.reader import read_fleet
 from airflow_provider_opencx.simulator import Simulator
 
 AIRFLOW_THAT_HAS_IT = {"braces.py": "3.1", "no_worker.py": "3.3", "patient_retries.py": "3.3"}
@@ -114,4 +114,4 @@ def test_docs_drift_alarm_goes_off_where_agent_was_changed(
 
 def test_docs_fleet_is_same_in_yaml_and_json(docs: Path) -> None:
     dags = docs / "examples" / "dags"
-    assert read_fleet_file(dags / "fleet.yaml") == read_fleet_file(dags / "fleet.json")
+    assert read_fleet(dags / "fleet.yaml") == read_fleet(dags / "fleet.json")

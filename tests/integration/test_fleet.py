@@ -527,7 +527,7 @@ def test_fleet_file_path_is_relative_to_dag_file(sync: Fleet, simulator: Simulat
         ("- {name: a}\n- {name: ' a '}", "'a' is declared 2 times"),
         ("agents: [{name: a}]\nagents: [{name: b}]", "duplicate key 'agents'"),
         ("- {name: a, first_message: Hi, name: b}", "duplicate key 'name'"),
-        ("- {name: !!timestamp soon}", "line 1, column 10: the tag !!timestamp has no meaning here"),
+        ("- {name: !!timestamp soon}", "line 1, column 10: number 1: name: the tag !!timestamp has no meaning here"),
     ],
 )
 def test_fleet_file_with_error_sends_no_request(
@@ -548,7 +548,13 @@ def test_fleet_file_with_error_sends_no_request(
         ([{"name": "a"}, {"name": "a"}], "'a' is declared 2 times"),
         ([{"name": "a"}, {"name": "b", "language": ["tr", "en"]}], "number 2 ('b'): language: 'tr' must be the only"),
         ([{"name": "{{ name }}", "handoff_phone_number": "911"}], "handoff_phone_number: '911' must begin with +"),
-        (["a"], "number 1: must be a mapping"),
+        ([5], "number 1: must be a mapping"),
+        ([{"name": "a"}, "b.yaml"], "number 2: must be a mapping"),
+        (["a.yaml", "fleet.txt"], "'fleet.txt' is not the path of a .yaml, .yml or .json file"),
+        (
+            [{"name": "a", "first_message_file": "a.md"}],
+            "first_message_file: is a key of fleet files; in a Dag, give the",
+        ),
         ([{"first_message": "Hi"}], "number 1: name: is required"),
         ({"agents": []}, "must be a list of declarations"),
         ({"agents": ["{{ fine }}"]}, "must be a list of declarations"),

@@ -18,6 +18,7 @@ PERMANENT = {
     "OpenCXPermanentError",
     "OpenCXConfigError",
     "OpenCXArgumentError",
+    "OpenCXFleetFileError",
     "OpenCXAuthenticationPermanentError",
     "OpenCXPermissionPermanentError",
     "OpenCXNotFoundPermanentError",

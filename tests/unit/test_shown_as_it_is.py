@@ -41,7 +41,7 @@ from airflow_provider_opencx.operators.phone_agent import (
 )
 from airflow_provider_opencx.phone_agents import creates, listing, progress, reconcile
 from airflow_provider_opencx.phone_agents.declarations import parse_fleet
-from airflow_provider_opencx.phone_agents.fleet_files.reader import read_fleet_file
+from airflow_provider_opencx.phone_agents.fleet_files.reader import read_fleet
 from airflow_provider_opencx.phone_agents.plan import PhoneAgents
 from airflow_provider_opencx.resources.phone_agents import PhoneAgent, PhoneAgentChanges, PhoneAgentSpec
 from airflow_provider_opencx.secret import Secret
@@ -338,10 +338,10 @@ def fleet_files(text: str, seen: Collector, folder: Path) -> None:
         file = folder / f"{number}.{suffix}"
         file.write_text(content)
         with seen.raised():
-            seen.messages.append(str(parse_fleet(read_fleet_file(file)))[:0])
+            seen.messages.append(str(parse_fleet(read_fleet(file)))[:0])
     for path in (f"{text}.yaml", f"{text}.txt"):
         with seen.raised(), suppress(ValueError):
-            read_fleet_file(Path(path))
+            read_fleet(Path(path))
 
 
 SCENARIOS = {

@@ -1,78 +1,89 @@
-"""Where the values of a fleet stand in its files, and how messages name the places."""
+"""The declarations of a fleet that stand in files, and where each of their values stands."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import Path
 
-from airflow_provider_opencx.text import listed
-from airflow_provider_opencx.visible_text import visible
-
-MOST_PROBLEMS = 1_000
-"""Problems of a fleet that are named; the rest is not checked before these are solved."""
-
-_MOST_NAMED = 20
-_LONGEST_PATH = 1000
+from airflow_provider_opencx.phone_agents.fleet_files.problems import FileProblem
 
 
 @dataclass(frozen=True)
 class Place:
     """Where a value stands in a file, and how it is written there.
 
+    :param file: the path of the file.
     :param line: counted from 1.
     :param column: counted from 1.
     :param text: the value as it is written, in a form that can be shown; empty if nothing is written.
     :param remedy: what to change in the file so that the value is read as meant; empty if nothing is known.
     """
 
+    file: str
     line: int
     column: int
     text: str = ""
     remedy: str = ""
 
 
-class FileDeclarations(list[object]):
-    """The declarations in a file, which know where they stand in it.
+PlaceOf = Callable[[Sequence[str | int], bool], Place]
+"""Returns the place of the value at a path of keys and positions: of its key, if the second argument is true."""
 
-    :param declarations: the declarations.
-    :param path: the path of the file.
-    :param place_of: returns the place of the value at a path of keys and positions, such as ``(0, "name")``: of its
-        key, if the second argument is true. ``None`` if it is not known.
+
+@dataclass(frozen=True)
+class PlacedEntry:
+    """What is declared for one agent, or the defaults of a file, and where it stands.
+
+    :param declaration: the declaration: a mapping of fields, or what stands in its place.
+    :param place_of: returns the place of a value in it; the path ``()`` is the whole.
+    :param defaults: the fields that it has from the defaults of its file.
+    :param unreadable: the fields of which a problem was found already, and the value is not known.
+    """
+
+    declaration: object
+    place_of: PlaceOf
+    defaults: frozenset[str] = frozenset()
+    unreadable: frozenset[str] = frozenset()
+
+
+class FleetDeclarations(list[object]):
+    """The declarations of a fleet from its files: plain mappings, which know where they stand.
+
+    :param entries: the declarations, with their places.
+    :param defaults: the defaults of each file that has some.
+    :param ignore: names or globs of agents that exist and are not declared, and are not reported.
+    :param warnings: what is right, and probably not meant.
+    :param files: the files that declare agents, in their order; files of texts are not among them.
+    :param unused_variables: names of the caller's variables that no file uses.
     """
 
     def __init__(
         self,
-        declarations: Sequence[object],
-        path: str,
-        place_of: Callable[[Sequence[str | int], bool], Place | None],
+        entries: Sequence[PlacedEntry],
+        *,
+        defaults: Sequence[PlacedEntry] = (),
+        ignore: Sequence[str] = (),
+        warnings: Sequence[FileProblem] = (),
+        files: Sequence[Path] = (),
+        unused_variables: Sequence[str] = (),
     ) -> None:
-        super().__init__(declarations)
-        self.path = path
-        self.place_of = place_of
+        super().__init__(entry.declaration for entry in entries)
+        self.entries = tuple(entries)
+        self.defaults = tuple(defaults)
+        self.ignore = tuple(ignore)
+        self.warnings = tuple(warnings)
+        self.files = tuple(files)
+        self.unused_variables = tuple(unused_variables)
 
+    def place_of(self, path: Sequence[str | int], is_of_key: bool = False) -> Place | None:
+        """Return the place of a value, or of the innermost mapping or list around it that is found.
 
-def file_message(path: str, problems: Sequence[tuple[Place | None, str]]) -> str:
-    """Return the message of an error about a file: each problem on a line of its own, with its place.
-
-    :param path: the path of the file.
-    :param problems: the place of each problem, if it is known, and a sentence about it.
-    """
-    ordered = sorted(problems, key=lambda item: (item[0].line, item[0].column) if item[0] else (0, 0))
-    if len(ordered) == 1:
-        [(place, sentence)] = ordered
-        return f"agents: {place_in(path, place)}: {sentence}"
-    lines = [f"{place_in(PurePath(path).name, place)}: {sentence}" for place, sentence in ordered]
-    text = listed(lines, _MOST_NAMED, separator="\n", more="\nand {} more")
-    number = str(len(lines)) if len(lines) < MOST_PROBLEMS else f"{MOST_PROBLEMS:,} or more"
-    return f"agents: {shown_path(path)} cannot be used, because of {number} problems:\n{text}"
-
-
-def shown_path(path: str | PurePath) -> str:
-    """Return the path of a file as messages show it."""
-    return visible(str(path), _LONGEST_PATH)
-
-
-def place_in(file: str, place: Place | None) -> str:
-    """Return the place in a file as messages show it."""
-    return f"{shown_path(file)}, line {place.line}, column {place.column}" if place else shown_path(file)
+        :param path: the position of the agent, then keys and positions in lists, such as ``(0, "name")``.
+        :param is_of_key: return the place of the key instead.
+        :return: the place; ``None`` if there is no such agent.
+        """
+        index, *rest = path
+        if not isinstance(index, int) or not 0 <= index < len(self.entries):
+            return None
+        return self.entries[index].place_of(rest, is_of_key)
