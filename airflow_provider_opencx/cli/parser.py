@@ -19,7 +19,7 @@ COMMAND_MODULES = (
     "export",
     "agents",
     "voices",
-    # "doctor",
+    "doctor",
     "simulate",
 )
 """The modules in ``cli/commands``, each with one ``COMMAND``, in the order of ``--help``."""
