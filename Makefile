@@ -3,6 +3,7 @@
 # make ui      Airflow's UI with the simulator, a connection and the examples; prints the address
 # make check   format, lint, types, documentation
 # make docs    the documentation, in docs/_build/html; a warning is an error
+# make schema  the JSON schema of fleet files, made anew from the models
 # make matrix  the tests that depend on Airflow and Python, on every supported pair of them; ARGS="--list" names the pairs
 # make screenshots   the pictures in docs/images, taken by the browser tests
 # make dist    the wheel and the sdist, checked
@@ -18,7 +19,7 @@ PYTHON ?= $(firstword $(foreach python,python3.11 python3.12 python3.13 python3,
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test ui check lint docs matrix screenshots dist faults fuzz soak audit format bench bench-import clean
+.PHONY: demo test ui check lint docs schema matrix screenshots dist faults fuzz soak audit format bench bench-import clean
 
 demo: $(INSTALLED)
 	$(BIN)/python dev/demo.py
@@ -39,6 +40,9 @@ lint: $(INSTALLED)
 
 docs: $(INSTALLED)
 	$(BIN)/sphinx-build --quiet --fresh-env --fail-on-warning --keep-going --builder html docs docs/_build/html
+
+schema: $(INSTALLED)
+	$(BIN)/python -m airflow_provider_opencx.phone_agents.fleet_files.schema
 
 matrix: $(INSTALLED)
 	$(BIN)/nox $(ARGS)

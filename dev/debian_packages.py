@@ -1,4 +1,4 @@
-"""The programs that some tests drive, a browser, curl and two databases: where they are, and how to get them.
+"""The programs that some tests drive, such as a browser and two databases: where they are, and how to get them.
 
 They come from Debian's packages. ``python dev/debian_packages.py`` installs what is missing where it may, as root on
 a Debian machine; elsewhere it says what to do, and the tests that need a program are skipped.
@@ -13,7 +13,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 # The package that brings each program.
-PACKAGES = {"chromium": "chromium", "curl": "curl", "redis-server": "redis-server", "postgres": "postgresql"}
+PACKAGES = {
+    "chromium": "chromium",
+    "curl": "curl",
+    "redis-server": "redis-server",
+    "postgres": "postgresql",
+    "tmux": "tmux",
+}
 
 # Debian keeps the servers of PostgreSQL, of which several versions may be there, out of the PATH.
 _OFF_THE_PATH = {"postgres": ("/usr/lib/postgresql", "*/bin/postgres")}

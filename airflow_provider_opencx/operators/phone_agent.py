@@ -700,7 +700,7 @@ class OpenCXPlanPhoneAgentsOperator(FleetBaseOperator):
     def __init__(
         self,
         *,
-        agents: Sequence[Mapping[str, object] | str | os.PathLike[str]] | str | os.PathLike[str] | XComArg,
+        agents: Sequence[Mapping[str, object]] | Sequence[str | os.PathLike[str]] | str | os.PathLike[str] | XComArg,
         variables: Mapping[str, str] | str | XComArg | None = None,
         ignore: Sequence[str] | str | XComArg = (),
         allow_near_name: bool = False,
@@ -791,7 +791,7 @@ class OpenCXSyncPhoneAgentsOperator(FleetBaseOperator):
     def __init__(
         self,
         *,
-        agents: Sequence[Mapping[str, object] | str | os.PathLike[str]] | str | os.PathLike[str] | XComArg,
+        agents: Sequence[Mapping[str, object]] | Sequence[str | os.PathLike[str]] | str | os.PathLike[str] | XComArg,
         variables: Mapping[str, str] | str | XComArg | None = None,
         ignore: Sequence[str] | str | XComArg = (),
         approved_plan: Mapping[str, JsonValue] | XComArg | LeftOut = LEFT_OUT,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow_standalone import connection_json
 
 from airflow_provider_opencx.phone_agents.fleet_files.reader import read_fleet
 from airflow_provider_opencx.simulator import Simulator
@@ -95,8 +96,63 @@ def test_docs_dag_leaves_agents_as_declared(
 
 
 def test_docs_dags_are_all_tested(docs: Path) -> None:
-    tested = LEFT_BEHIND.keys() | {"drift_alarm"}
+    tested = LEFT_BEHIND.keys() | {"drift_alarm", "environments", "guarded_fleet"}
     assert {file.stem for file in (docs / "examples" / "dags").glob("*.py")} == tested
+
+
+KEYS = {"staging": "key-of-staging", "production": "key-of-production"}
+
+
+def test_docs_environments_are_two_organizations_and_one_file(
+    load: Callable[[str], Any], run_dag: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def state_in(environment: str) -> str:
+        """Return how a run ends of the Dag as it is read anew, as in production: it keeps what was rendered."""
+        return str(run_dag(load("environments"), environment=environment).state)
+
+    with Simulator(api_keys=[*KEYS.values()], requests_per_minute=None) as simulator:
+        for environment, key in KEYS.items():
+            simulator.set_voices([{"voice_id": f"voice of {environment}", "name": "Bruno"}], api_key=key)
+            org_id = simulator.add_agent("Front desk", api_key=key)["org_id"]
+            handoff = {"staging": "+14155550100", "production": "+4930555010"}[environment]
+            monkeypatch.setenv(f"AIRFLOW_CONN_OPENCX_{environment.upper()}", connection_json(simulator.url, key))
+            monkeypatch.setenv(f"AIRFLOW_VAR_OPENCX_HANDOFF_{environment.upper()}", handoff)
+            monkeypatch.setenv(f"AIRFLOW_VAR_OPENCX_ORG_ID_{environment.upper()}", str(org_id))
+        for _ in range(2):
+            for environment in KEYS:
+                assert state_in(environment) == "success"
+        fields = ("name", "voice_id", "handoff_phone_number", "language")
+        assert {
+            environment: [[agent[field] for field in fields] for agent in simulator.agents(key)[1:]]
+            for environment, key in KEYS.items()
+        } == {
+            "staging": [
+                ["Test: Renewal", "voice of staging", "+14155550100", ["en"]],
+                ["Test: Reminder", "voice of staging", "+14155550100", ["en"]],
+            ],
+            "production": [
+                ["Renewal", "voice of production", "+4930555010", ["en"]],
+                ["Reminder", "voice of production", "+4930555010", ["en"]],
+            ],
+        }
+        assert len(simulator.writes) == 4
+        monkeypatch.setenv(
+            "AIRFLOW_CONN_OPENCX_PRODUCTION", connection_json(simulator.url, KEYS["staging"])
+        )  # the key of the other organization
+        assert state_in("production") == "failed"
+        assert len(simulator.writes) == 4
+
+
+def test_docs_guarded_fleet_is_refused_in_another_organization(
+    load: Callable[[str], Any], run_dag: Callable[..., Any], opencx_default: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    org_id = opencx_default.add_agent("Front desk")["org_id"]
+    monkeypatch.setenv("AIRFLOW_VAR_OPENCX_ORG_ID", "another")
+    assert str(run_dag(load("guarded_fleet")).state) == "failed"
+    assert not opencx_default.writes
+    monkeypatch.setenv("AIRFLOW_VAR_OPENCX_ORG_ID", str(org_id))
+    assert str(run_dag(load("guarded_fleet")).state) == "success"
+    assert len(opencx_default.writes) == 2
 
 
 def test_docs_drift_alarm_goes_off_where_agent_was_changed(

@@ -504,6 +504,22 @@ def test_fleet_file_is_read_at_run_time(
     assert simulator.agents()[1]["first_message"] == "Hello {{ caller }}"
 
 
+@pytest.mark.parametrize("agents", ["fleets", "fleets/*", ["fleets/a.yaml", "{{ 'fleets' }}/b.json"]])
+def test_fleet_of_several_files_is_one_fleet(agents: Any, sync: Fleet, simulator: Simulator, tmp_path: Path) -> None:
+    (tmp_path / "fleets").mkdir()
+    (tmp_path / "greeting.md").write_text("Hello {{ caller }}\n")
+    (tmp_path / "fleets" / "a.yaml").write_text("name: a\nfirst_message_file: ../greeting.md\n")
+    (tmp_path / "fleets" / "b.json").write_text('[{"name": "b"}]')
+    paths = [str(tmp_path / path) for path in agents] if isinstance(agents, list) else str(tmp_path / agents)
+    run = sync(paths)
+    assert run.state == "failed"  # the text stands outside of the folder of the fleet file
+    assert "leads out of" in str(sync.errors[0])
+    (tmp_path / "fleets" / "a.yaml").write_text("name: a\nfirst_message_file: greeting.md\n")
+    (tmp_path / "greeting.md").rename(tmp_path / "fleets" / "greeting.md")
+    assert sync(paths).state == "success"
+    assert [agent["first_message"] for agent in simulator.agents()] == ["Hello {{ caller }}", None]
+
+
 def test_fleet_file_path_is_relative_to_dag_file(sync: Fleet, simulator: Simulator) -> None:
     beside = Path(__file__).with_name("fleet_of_the_test.yaml")
     beside.write_text("[{name: a}]")

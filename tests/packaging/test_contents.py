@@ -41,7 +41,8 @@ def test_wheel_contains_only_package(published: set[str], built: tuple[Path, Pat
         f"{DIST_INFO}/{name}" for name in ("METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE")
     }
     assert names_in(built[0]) == package | information
-    assert {PurePosixPath(name).suffix for name in package} == {".py", ".typed", ".yaml"}
+    assert {PurePosixPath(name).suffix for name in package} == {".json", ".py", ".typed", ".yaml"}
+    assert {name for name in package if name.endswith(".json")} == {"airflow_provider_opencx/fleet.schema.json"}
     documents = {name for name in package if name.endswith(".yaml")}
     assert documents == {f"airflow_provider_opencx/simulator/openapi/{year}.yaml" for year in (2024, 2025, 2026)}
     assert "airflow_provider_opencx/py.typed" in package

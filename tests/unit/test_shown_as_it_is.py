@@ -333,13 +333,20 @@ def fleet_files(text: str, seen: Collector, folder: Path) -> None:
             (f'[{{"name": {quoted}, "name": {quoted}, {quoted}: 1}}]', "json"),
             (f'[{{"name": {quoted}, "speed": {quoted}, "action_ids": null}}]', "json"),
             (f"[{text}", "json"),
+            (f"{quoted}: 1\nagents: []\nvariables: {{{quoted}: a}}\nignore: {{a: {quoted}}}", "yaml"),
+            (f"defaults: {{{quoted}: 1, speed: {quoted}}}\nagents: [{{name: {quoted}}}]", "yaml"),
+            (f"- name: {quoted}\n  accent: {json.dumps('${' + text)}\n  speed: ${{A}}", "yaml"),
+            (f"- name: {quoted}\n  first_message_file: {quoted}\n  instructions_files: {{{quoted}: 1}}", "yaml"),
+            (f"- {{name: {quoted}, id: {quoted}}}\n- {{name: b, id: {quoted}}}", "yaml"),
+            (f"- {{name: {quoted}}}\n- {{name: b, previous_name: {quoted}}}", "yaml"),
+            (f"- {{name: b, previous_name: {quoted}}}\n- {{name: c, previous_name: {quoted}}}", "yaml"),
         ]
     ):
         file = folder / f"{number}.{suffix}"
         file.write_text(content)
         with seen.raised():
-            seen.messages.append(str(parse_fleet(read_fleet(file)))[:0])
-    for path in (f"{text}.yaml", f"{text}.txt"):
+            seen.messages.append(str(parse_fleet(read_fleet(file, variables={"A": text})))[:0])
+    for path in (f"{text}.yaml", f"{text}.txt", f"{text}/*.yaml", text):
         with seen.raised(), suppress(ValueError):
             read_fleet(Path(path))
 

@@ -51,7 +51,7 @@ _OTHER_WORDS = {
 @cache
 def entry_kinds() -> Mapping[str, Kind]:
     """Return what each key of an entry may hold."""
-    own = FleetEntry.model_fields.keys() - PhoneAgentChanges.model_fields.keys()
+    own = [name for name in FleetEntry.model_fields if name not in PhoneAgentChanges.model_fields]
     texts = {"first_message_file": Kind.TEXT, "instructions_files": Kind.TEXTS}
     return {**field_kinds(), **dict.fromkeys(own, Kind.TEXT), **texts}
 

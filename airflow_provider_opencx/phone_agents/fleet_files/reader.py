@@ -102,7 +102,7 @@ class _Reading:
                 same = identity(file)
                 if same in named:
                     self._refuse(str(file), _named_twice(named[same], path))
-                elif len(found) > 1 and not is_inside(file, root_of(file, self._root)):
+                elif file != Path(path) and not is_inside(file, root_of(file, self._root)):
                     self._refuse(str(file), "is a link that leads out of the folder; put the file into the folder")
                 else:
                     self._paths.append(file)

@@ -23,7 +23,14 @@ from airflow_provider_opencx.phone_agents.fleet_files.documents import (
 )
 from airflow_provider_opencx.phone_agents.fleet_files.limits import SIZE_OF_VALUE, Budget
 from airflow_provider_opencx.phone_agents.fleet_files.places import Place
-from airflow_provider_opencx.phone_agents.fleet_files.variables import MARK, VariableProblem, fill, places_of_marks
+from airflow_provider_opencx.phone_agents.fleet_files.problems import MOST_PROBLEMS
+from airflow_provider_opencx.phone_agents.fleet_files.variables import (
+    MARK,
+    MOST_PROBLEMS_OF_TEXT,
+    VariableProblem,
+    fill,
+    places_of_marks,
+)
 from airflow_provider_opencx.visible_text import in_quotes, visible
 
 _TYPED = {f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float")} | {TYPED}
@@ -176,7 +183,8 @@ class Values:
         text: str = node.value
         if MARK not in text:
             return text
-        filled = fill(text, self.variables, self._budget.spend)
+        most = MOST_PROBLEMS_OF_TEXT if len(self._issues) < MOST_PROBLEMS else 0
+        filled = fill(text, self.variables, self._budget.spend, most)
         self.used_variables |= filled.names
         self._filled[id(node)] = filled.text
         self._issues += [self._issue_of_variable(node, problem) for problem in filled.problems]

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import islice
 
 from airflow_provider_opencx.exceptions import OpenCXArgumentError
 from airflow_provider_opencx.text import listed
@@ -18,6 +19,10 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _VARIABLE = re.compile(r"\$\$\{|\$\{(?:(?P<name>[A-Za-z_][A-Za-z0-9_]*)\})?")
 _LONGEST_NAME = 100
 _LONGEST_SHOWN = 30
+MOST_PROBLEMS_OF_TEXT = 20
+"""Variables of a text that are named if they cannot be filled."""
+
+_MOST_COMPARED = 100
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,7 @@ class Filled:
 
     :param text: the text; a variable that cannot be filled stays as it is written.
     :param names: the names of the variables that it holds.
-    :param problems: what cannot be filled.
+    :param problems: what cannot be filled; the first of it, where it is much.
     """
 
     text: str
@@ -48,7 +53,12 @@ class Filled:
     problems: tuple[VariableProblem, ...]
 
 
-def fill(text: str, variables: Mapping[str, str], spend: Callable[[int], None]) -> Filled:
+def fill(
+    text: str,
+    variables: Mapping[str, str],
+    spend: Callable[[int], None],
+    most_problems: int = MOST_PROBLEMS_OF_TEXT,
+) -> Filled:
     """Return a text with its variables filled. What is filled in is not looked at again.
 
     ``$${`` becomes ``${``. Every other ``$`` stays as it is.
@@ -56,6 +66,7 @@ def fill(text: str, variables: Mapping[str, str], spend: Callable[[int], None]) 
     :param text: the text.
     :param variables: the values by their names.
     :param spend: is told the characters that are filled in, before they are put together.
+    :param most_problems: how many problems are named. Default 20.
     """
     parts: list[str] = []
     names: set[str] = set()
@@ -75,8 +86,9 @@ def fill(text: str, variables: Mapping[str, str], spend: Callable[[int], None]) 
             parts.append(variables[name])
         else:
             parts.append(found[0])
-            message = _malformed(text[found.start() :]) if name is None else _unknown(name, variables)
-            problems.append(VariableProblem(found.start(), number, message))
+            if len(problems) < most_problems:
+                message = _malformed(text, found.start()) if name is None else _unknown(name, variables)
+                problems.append(VariableProblem(found.start(), number, message))
     parts.append(text[end:])
     return Filled("".join(parts), frozenset(names), tuple(problems))
 
@@ -114,8 +126,9 @@ def problem_of_name(name: str) -> str:
 
 
 def _unknown(name: str, variables: Mapping[str, str]) -> str:
-    meant = get_close_matches(name[:_LONGEST_NAME], variables, n=1)
-    known = f"known are {listed(sorted(variables))}" if variables else "no variable is known"
+    compared = list(islice(variables, _MOST_COMPARED))
+    meant = get_close_matches(name[:_LONGEST_NAME], compared, n=1)
+    known = f"known are {listed(compared)}" if variables else "no variable is known"
     return (
         f"there is no variable {identifier(name)}"
         + (f"; did you mean {meant[0]}?" if meant else ";")
@@ -124,8 +137,10 @@ def _unknown(name: str, variables: Mapping[str, str]) -> str:
     )
 
 
-def _malformed(text: str) -> str:
-    written = text[: text.find("}") + 1] or text.partition("\n")[0]
+def _malformed(text: str, start: int) -> str:
+    """Return what is wrong with the variable that begins at a position of a text."""
+    beginning = text[start : start + _LONGEST_NAME]
+    written = beginning[: beginning.find("}") + 1] or beginning.partition("\n")[0]
     return (
         f"{visible(written, _LONGEST_SHOWN)} is not a variable, which is written {MARK}NAME}}; write ${MARK} for"
         f" {MARK} itself"

@@ -31,7 +31,7 @@ else:
 _LONGEST_SHOWN = 60
 _NEEDS_QUOTES = (
     "text needs quotes if it begins with one of { [ * & ! % @ ` | > or a quote, or if it holds a colon and a blank,"
-    " or a blank and #"
+    " or a blank and #; and ${NAME} needs them within [ ] and { }"
 )
 
 

@@ -1,0 +1,101 @@
+"""The command line in a real terminal: a plan in colours, a question, a progress bar; and its picture for the docs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser
+from terminal import Terminal, page_of
+
+from airflow_provider_opencx.simulator import Simulator, SlowResponse
+
+API_KEY = "ocx_live_typed-in-a-terminal"
+FLEET = """\
+defaults:
+  language: en
+  handoff_phone_number: "+14155550100"
+agents:
+  - name: Renewal, English
+    previous_name: Renewal EN
+    first_message: |
+      Hello! This is your gym.
+      Your contract ends in May. Until Easter, you get 20 % off a new one.
+  - name: Reminder
+    first_message: Hello! You have an appointment tomorrow.
+  - name: Survey
+    first_message: Hello! May I ask two questions about your visit?
+"""
+OLD_GREETING = "Hello! This is your gym.\nYour contract ends in March. Until Easter, you get 20 % off a new one.\n"
+
+
+@pytest.fixture
+def simulator() -> Iterator[Simulator]:
+    with Simulator(api_keys=(API_KEY,), requests_per_minute=None) as running:
+        yield running
+
+
+@pytest.fixture
+def terminal(simulator: Simulator, tmp_path: Path, program: Callable[[str], Path]) -> Iterator[Terminal]:
+    """A terminal in a folder with a fleet file, whose environment has a key and no Airflow."""
+    program("tmux")
+    (tmp_path / "fleet.yaml").write_text(FLEET)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    (tmp_path / "bin" / "python").chmod(0o755)
+    environment = {
+        "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}",
+        "HOME": str(tmp_path),
+        "TMPDIR": os.environ["TMPDIR"],
+        "OPENCX_API_KEY": API_KEY,
+        "OPENCX_API_URL": simulator.url,
+    }
+    with Terminal(tmp_path, environment, columns=118, rows=52) as running:
+        yield running
+
+
+def test_fleet_is_planned_and_applied_in_a_terminal(
+    terminal: Terminal, simulator: Simulator, chromium: Browser
+) -> None:
+    agent = simulator.add_agent("Renewal EN", type="outbound", language=["en"], first_message=OLD_GREETING)
+    simulator.fail("createPhoneAgent", SlowResponse(1), times=None)
+
+    terminal.type("python -m airflow_provider_opencx apply fleet.yaml")
+    asking = terminal.wait_for("Apply these 3 changes? Type yes:")
+    assert "- Your contract ends in March" in asking.replace("“", "")
+    assert "+ Your contract ends in May" in asking.replace("“", "")
+    assert not simulator.writes
+
+    terminal.type("yes")
+    terminal.wait_for("/3")  # the progress bar
+    terminal.wait_for("writes a minute, at most")
+    applied = terminal.wait_for_prompt()
+    assert [write.method for write in simulator.writes] == ["POST", "POST", "PATCH"]
+    renamed = next(each for each in simulator.agents() if each["id"] == agent["id"])
+    assert (renamed["name"], renamed["phone_number"]) == ("Renewal, English", agent["phone_number"])
+    assert all(str(each["id"]) in applied for each in simulator.agents())
+
+    terminal.type("python -m airflow_provider_opencx plan fleet.yaml --detailed-exitcode; echo exit code $?")
+    screen = terminal.wait_for("exit code 0")
+    assert API_KEY not in screen
+    assert "\x1b[" in terminal.screen(with_colours=True)
+    if pictures := os.environ.get("SCREENSHOTS"):
+        page = chromium.new_page(viewport={"width": 1100, "height": 800}, device_scale_factor=1.5)
+        page.set_content(page_of(terminal.screen(with_colours=True)))
+        page.locator("main").screenshot(path=Path(pictures) / "command-line.png")
+
+
+def test_answer_that_is_not_yes_sends_nothing(terminal: Terminal, simulator: Simulator) -> None:
+    terminal.type("python -m airflow_provider_opencx apply fleet.yaml; echo exit code $?")
+    terminal.wait_for("Type yes:")
+    terminal.type("y")
+    terminal.wait_for("exit code 1")
+    terminal.clear()
+    terminal.type("python -m airflow_provider_opencx apply fleet.yaml; echo interrupted: $?")
+    terminal.wait_for("Type yes:")
+    terminal.press("C-c")
+    terminal.wait_for("interrupted: 130")
+    assert not simulator.writes
