@@ -5,9 +5,9 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import TYPE_CHECKING, cast
 
-from airflow_provider_opencx.cli.command import Command, ExitCode
+from airflow_provider_opencx.cli.command import Argument, Command, ExitCode
 from airflow_provider_opencx.cli.fleet import FILES, VARIABLE_ARGUMENTS, read_declarations
-from airflow_provider_opencx.cli.output import say, write
+from airflow_provider_opencx.cli.output import say, write, write_value
 
 if TYPE_CHECKING:
     from airflow_provider_opencx.cli.output import Row
@@ -25,7 +25,17 @@ _COLUMNS = {
 
 
 def run(options: Namespace) -> ExitCode:
-    """Check the files."""
+    """Check the files, or print the schema for editors."""
+    if options.schema:
+        return _print_schema(options.output)
+    if not options.files:
+        from airflow_provider_opencx.exceptions import OpenCXArgumentError
+
+        raise OpenCXArgumentError("validate: needs a FILE, or --schema.")
+    return _validate(options)
+
+
+def _validate(options: Namespace) -> ExitCode:
     from airflow_provider_opencx.exceptions import OpenCXFleetFileError
     from airflow_provider_opencx.phone_agents.declarations import parse_fleet
 
@@ -50,14 +60,23 @@ def _counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def _print_schema(output: str) -> ExitCode:
+    from airflow_provider_opencx.phone_agents.fleet_files.schema import fleet_schema
+
+    write_value(fleet_schema(), output)
+    return ExitCode.DONE
+
+
 COMMAND = Command(
     name="validate",
     help="Check fleet files without network: all problems, each with its file, line, column and remedy.",
     example="python -m airflow_provider_opencx validate fleet.yaml\n"
-    "python -m airflow_provider_opencx validate fleets/ --vars-file staging.env -o json",
+    "python -m airflow_provider_opencx validate fleets/ --vars-file staging.env -o json\n"
+    "python -m airflow_provider_opencx validate --schema > fleet.schema.json",
     arguments=(
-        FILES,
+        Argument(FILES.flags, {**FILES.options, "nargs": "*"}),
         *VARIABLE_ARGUMENTS,
+        Argument(("--schema",), {"action": "store_true", "help": "print the JSON schema of a fleet file, for editors"}),
     ),
     run=run,
 )

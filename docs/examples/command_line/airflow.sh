@@ -1,0 +1,1 @@
+airflow opencx plan fleet.yaml --conn-id opencx_default
