@@ -16,10 +16,10 @@ COMMAND_MODULES = (
     "validate",
     "plan",
     "apply",
-    # "export",
+    "export",
     "agents",
     "voices",
-    # "doctor",
+    "doctor",
     "simulate",
 )
 """The modules in ``cli/commands``, each with one ``COMMAND``, in the order of ``--help``."""

@@ -81,7 +81,7 @@ def _check_schema(schema: str) -> None:
 
 def _refuse_plain_http(url: SplitResult) -> None:
     hostname = url.hostname or ""
-    if url.scheme == "http" and not _is_loopback(hostname):
+    if url.scheme == "http" and not is_loopback(hostname):
         raise ValueError(
             f"the Base URL (host) is plain http to {hostname}, where the API key would travel unencrypted."
             " Use https, or set the extra allow_insecure_http to true if that is meant."
@@ -112,7 +112,8 @@ def _is_hostname(hostname: str) -> bool:
     return bool(_HOSTNAME.fullmatch(hostname)) or _ip_address(hostname) is not None
 
 
-def _is_loopback(hostname: str) -> bool:
+def is_loopback(hostname: str) -> bool:
+    """Return whether a host is this machine, by its name or its address."""
     address = _ip_address(hostname)
     return hostname == "localhost" if address is None else address.is_loopback
 

@@ -494,7 +494,7 @@ SERVICE_CHOOSES = frozenset(
 )
 """Fields for which the service replaces null with a value of its own."""
 
-_DOCUMENTED_DEFAULTS: dict[str, JsonValue] = {
+DOCUMENTED_DEFAULTS: dict[str, JsonValue] = {
     "first_message": "Hello?",
     "use_org_knowledgebase": False,
     "interruptible": True,
@@ -505,7 +505,7 @@ _DOCUMENTED_DEFAULTS: dict[str, JsonValue] = {
 def _means_the_same(field: str, wanted: JsonValue, actual: JsonValue) -> bool:
     if _equal(comparable_form(field, wanted), comparable_form(field, actual)):
         return True
-    return wanted is None and field in _DOCUMENTED_DEFAULTS and actual == _DOCUMENTED_DEFAULTS[field]
+    return wanted is None and field in DOCUMENTED_DEFAULTS and actual == DOCUMENTED_DEFAULTS[field]
 
 
 def _equal(one: JsonValue, other: JsonValue) -> bool:

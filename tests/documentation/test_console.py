@@ -75,5 +75,6 @@ def test_docs_pool_has_one_slot(airflow_database: None) -> None:
 
 def test_docs_console_examples_are_all_tested() -> None:
     elsewhere = {"drive_simulator.sh", "test_dags.sh"}  # in test_simulator_page.py
+    elsewhere |= {"doctor.sh"}  # in tests/integration/test_doctor.py
     here = {"install.sh", "install_simulator.sh", "make.sh", "pool.sh", "run_dag.sh", "simulator.sh"}
     assert {file.name for file in CONSOLE.iterdir()} == here | elsewhere

@@ -9,7 +9,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -239,3 +239,11 @@ def fresh_tls(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     network.tls_context.cache_clear()
     yield
     network.tls_context.cache_clear()
+
+
+@pytest.fixture
+def odd_server() -> Callable[[bytes], AbstractContextManager[Any]]:
+    """Runs a server that sends the same bytes to everybody."""
+    from tests.unit.odd_servers import odd_server
+
+    return odd_server
