@@ -125,7 +125,7 @@ def test_validate_lists_every_problem_with_its_place(run: Callable[[str], Ended]
 
 
 def test_validate_lists_warnings_for_programs(run: Callable[[str], Ended], tmp_path: Path) -> None:
-    (tmp_path / "null.yaml").write_text("agents:\n  - name: A\n    speed: null\n")
+    (tmp_path / "null.yaml").write_text("agents:\n  - name: A\n    speed:\n")
     ended = run("validate null.yaml -o json")
     assert ended.code == 0
     assert [(each["severity"], each["line"]) for each in json.loads(ended.out)] == [("warning", 3)]
