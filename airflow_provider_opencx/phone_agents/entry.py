@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import ClassVar, Self
 
 from pydantic import field_validator, model_validator
@@ -65,6 +66,8 @@ class FleetEntry(PhoneAgentSpec):
         )
 
 
+@cache
 def entry_kinds() -> Mapping[str, Kind]:
     """Return what each field of an entry may hold, by its names in both spellings."""
-    return {**field_kinds(), **dict.fromkeys(("id", "previous_name", "voice"), Kind.TEXT)}
+    own = [name for name in FleetEntry.model_fields if name not in PhoneAgentSpec.model_fields]
+    return {**field_kinds(), **dict.fromkeys(own, Kind.TEXT)}

@@ -12,7 +12,7 @@ import pytest
 from airflow_provider_opencx.exceptions import OpenCXError, OpenCXFleetFileError
 from airflow_provider_opencx.phone_agents.declarations import parse_fleet
 from airflow_provider_opencx.phone_agents.entry import FleetEntry
-from airflow_provider_opencx.phone_agents.fleet_files.keys import entry_kinds
+from airflow_provider_opencx.phone_agents.fleet_files.keys import key_kinds
 from airflow_provider_opencx.phone_agents.fleet_files.reader import read_fleet
 
 Read = Callable[..., list[dict[str, Any]]]
@@ -44,7 +44,7 @@ def problems(read: Read) -> Callable[..., list[str]]:
 
 
 def test_every_key_of_entry_has_a_kind() -> None:
-    assert entry_kinds().keys() == {*FleetEntry.model_fields, "actionIds", "first_message_file", "instructions_files"}
+    assert key_kinds().keys() == {*FleetEntry.model_fields, "actionIds", "first_message_file", "instructions_files"}
 
 
 def test_ids_are_text_as_written(read: Read) -> None:

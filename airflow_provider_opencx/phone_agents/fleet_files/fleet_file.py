@@ -18,8 +18,8 @@ from airflow_provider_opencx.phone_agents.fleet_files.keys import (
     KEYS_OF_ONE_AGENT,
     NOT_IN_DEFAULTS,
     TEXT_FILES,
-    entry_kinds,
     is_free,
+    key_kinds,
     meant_key,
     python_spelling,
     with_alternatives,
@@ -181,7 +181,7 @@ class _Reading:
                 self._refuse(None, _NO_LIST, _About())
 
     def _is_one_agent(self) -> bool:
-        return "agents" not in self._keys and bool(self._keys.keys() & entry_kinds().keys())
+        return "agents" not in self._keys and bool(self._keys.keys() & key_kinds().keys())
 
     def _refuse_unknown_keys(self) -> bool:
         """Refuse the keys that a file does not have; return whether one of them shows what is meant."""
@@ -189,7 +189,7 @@ class _Reading:
         for key, known in meant.items():
             if known is not None:
                 remedy = f"; did you mean {known}?"
-            elif python_spelling(key) in entry_kinds():
+            elif python_spelling(key) in key_kinds():
                 remedy = "; a field of all agents stands under defaults, one of an agent under agents"
             else:
                 remedy = (
@@ -276,7 +276,7 @@ class _Reading:
         read: dict[str, _ReadField] = {}
         for written, (key, value) in self._one_of_each(node, fields, about).items():
             name = python_spelling(written)
-            kind = entry_kinds().get(name, Kind.JSON)
+            kind = key_kinds().get(name, Kind.JSON)
             found = self.values.read(value, kind)
             self._add(found.issues, about, written)
             self.found.warnings += [self._problem(issue, about, written) for issue in found.warnings]

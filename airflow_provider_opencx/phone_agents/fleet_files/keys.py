@@ -7,8 +7,8 @@ from difflib import get_close_matches
 from functools import cache
 
 from airflow_provider_opencx.kinds import Kind
-from airflow_provider_opencx.phone_agents.entry import FleetEntry
-from airflow_provider_opencx.resources.phone_agents import PhoneAgentChanges, field_kinds
+from airflow_provider_opencx.phone_agents.entry import entry_kinds
+from airflow_provider_opencx.resources.phone_agents import PhoneAgentChanges
 
 FILE_KEYS = ("agents", "defaults", "variables", "ignore")
 """Keys of a file."""
@@ -49,11 +49,9 @@ _OTHER_WORDS = {
 
 
 @cache
-def entry_kinds() -> Mapping[str, Kind]:
-    """Return what each key of an entry may hold."""
-    own = [name for name in FleetEntry.model_fields if name not in PhoneAgentChanges.model_fields]
-    texts = {"first_message_file": Kind.TEXT, "instructions_files": Kind.TEXTS}
-    return {**field_kinds(), **dict.fromkeys(own, Kind.TEXT), **texts}
+def key_kinds() -> Mapping[str, Kind]:
+    """Return what each key of an entry in a file may hold: its fields, and the keys that name files of texts."""
+    return {**entry_kinds(), "first_message_file": Kind.TEXT, "instructions_files": Kind.TEXTS}
 
 
 def python_spelling(name: str) -> str:

@@ -20,7 +20,7 @@ from airflow_provider_opencx.phone_agents.fleet_files.keys import (
     FILE_KEYS,
     NOT_IN_DEFAULTS,
     SCHEMA_KEY,
-    entry_kinds,
+    key_kinds,
     python_spelling,
 )
 from airflow_provider_opencx.phone_agents.fleet_files.variables import MARK
@@ -114,7 +114,7 @@ def _mapping(fields: Schema) -> Schema:
 def _fields() -> Schema:
     described = {**_described(PhoneAgentChanges), **_described(FleetEntry), **_DESCRIPTIONS}
     fields: Schema = {}
-    for name, kind in entry_kinds().items():
+    for name, kind in key_kinds().items():
         allowed = [_allowed(name, kind)]
         if name not in _NEVER_NULL:
             allowed.append({"type": "null"})
