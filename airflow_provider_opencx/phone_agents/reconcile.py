@@ -24,6 +24,7 @@ from airflow_provider_opencx.exceptions import (
     OpenCXError,
     OpenCXFleetError,
     OpenCXFleetPermanentError,
+    OpenCXGuardError,
     OpenCXMismatchError,
     OpenCXNameMismatchError,
     OpenCXPlanChangedError,
@@ -33,7 +34,7 @@ from airflow_provider_opencx.exceptions import (
 from airflow_provider_opencx.intents import IntentStore
 from airflow_provider_opencx.phone_agents import apply, fleet
 from airflow_provider_opencx.phone_agents.fleet import FleetPlan
-from airflow_provider_opencx.phone_agents.guards import Guards
+from airflow_provider_opencx.phone_agents.guards import Guards, LateUpdates
 from airflow_provider_opencx.phone_agents.listing import is_stale, list_agents, list_until
 from airflow_provider_opencx.phone_agents.organization import Organization
 from airflow_provider_opencx.phone_agents.plan import (
@@ -42,6 +43,7 @@ from airflow_provider_opencx.phone_agents.plan import (
     PhoneAgents,
     Plan,
     Refuse,
+    Update,
     declared_id,
     described,
     is_shown,
@@ -223,7 +225,20 @@ def apply_fleet(
     if guards is not None:
         steps = tuple(replace(step, plan=now.plan) for step, now in zip(plan.steps, planned, strict=True))
         replace(plan, steps=steps, agents=agents).check_guards(guards)
+    late = LateUpdates(guards, [each.declared.name or "" for each in planned if isinstance(each.plan, Update)])
+    planned = [replace(each, replan=partial(_guarded, each, late)) for each in planned]
     return _agents_of(plan, apply.apply_plans(client, planned, agents, intents, on_result), on_mismatch)
+
+
+def _guarded(planned: Planned, late: LateUpdates, agents: PhoneAgents) -> Plan:
+    """Return the plan for an agent from another list of the agents; a refusal, if a guard does not allow it."""
+    plan = planned.replan(agents)
+    try:
+        if isinstance(plan, Update):
+            late.check(planned.declared.name or "")
+    except OpenCXGuardError as over:
+        return Refuse(over)
+    return plan
 
 
 def _agents_now(client: OpenCXClient, plan: FleetPlan, connection: str) -> PhoneAgents:
