@@ -217,6 +217,11 @@ class Update:
     changes: PhoneAgentChanges
     differences: tuple[Difference, ...]
 
+    @property
+    def new_name(self) -> str | None:
+        """The name that the agent gets; ``None`` if it keeps its own."""
+        return next((str(each.wanted) for each in self.differences if each.field == "name"), None)
+
     def __str__(self) -> str:
         return f"update {self.agent.label}, {listed([identifier(difference.field) for difference in self.differences])}"
 
