@@ -154,6 +154,15 @@ def test_update_by_id_gives_no_name_that_one_list_does_not_show(connected: Simul
     assert not connected.writes
 
 
+def test_previous_name_that_is_near_that_of_an_agent_creates_none(connected: Simulator, hook: OpenCXHook) -> None:
+    connected.add_agent("Old  one", type="outbound")
+    entry = {"name": "New", "previous_name": "old one"}
+    with pytest.raises(OpenCXPlanRefusedError, match="write its name as it is as previous_name; if another"):
+        apply(hook, entry)
+    assert apply(hook, {**entry, "previous_name": "Old  one"}) == ["New"]
+    assert len(connected.agents()) == 1
+
+
 def test_approved_rename_is_applied_and_nothing_else(connected: Simulator, hook: OpenCXHook) -> None:
     connected.add_agent("Old", type="outbound")
     specs = parse_fleet([{"name": "New", "previous_name": "Old"}])
