@@ -75,13 +75,14 @@ def show_plan(plan: FleetPlan, *, on_stderr: bool = False) -> None:
 
     :param on_stderr: whether stdout is for something else. Default ``False``.
     """
+    text = f"{plan.text}\n\nPlan: {plan.summary}"
     stream = sys.stderr if on_stderr else sys.stdout
     if not is_plain(stream):
-        _show_in_colours(plan.text, on_stderr)
+        _show_in_colours(text, on_stderr)
     elif on_stderr:
-        say(plan.text)
+        say(text)
     else:
-        write_text(plan.text)
+        write_text(text)
 
 
 def _show_in_colours(text: str, on_stderr: bool) -> None:

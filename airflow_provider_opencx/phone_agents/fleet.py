@@ -323,15 +323,15 @@ class FleetPlan:
         if not organization.is_still(self.organization):
             raise OpenCXPlanChangedError(
                 f"Nothing was sent, because the plan was approved for {organization}, and this is {self.organization}."
-                " Apply it over the connection over which it was made, or start a new Dag run, and have its plan"
-                " approved."
+                " Apply it over the connection over which it was made, or make a new plan (in Airflow: start a new Dag"
+                " run), and have it approved."
             )
         strangers = {agent.id for agent in self.undeclared} - _ids_in(plan.get("undeclared"))
         if organization.org_id is None and strangers:
             raise OpenCXPlanChangedError(
                 f"Nothing was sent, because the plan was approved for {organization}, and there"
-                " are agents outside the fleet now that were not there then: this may be another organization. Start a"
-                " new Dag run, and have its plan approved.",
+                " are agents outside the fleet now that were not there then: this may be another organization. Make a"
+                " new plan (in Airflow: start a new Dag run), and have it approved.",
                 agent_ids=sorted(strangers),
             )
         changed = [
@@ -349,7 +349,8 @@ def _not_approved(unsent: str, changed: Sequence[Step], names: Sequence[str]) ->
     named = listed([in_quotes(name) for name in names], _MOST_NAMED)
     return OpenCXPlanChangedError(
         f"{unsent}, because the agents or their declarations changed since the plan was approved: {named}. What"
-        " would be done now is in the log. Start a new Dag run, and have its plan approved.",
+        " would be done now was shown, or is in the log. Make a new plan (in Airflow: start a new Dag run), and have it"
+        " approved.",
         agent_ids=[step.agent_id for step in changed if step.agent_id],
     )
 

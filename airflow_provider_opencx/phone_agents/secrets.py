@@ -24,7 +24,8 @@ def check_no_secret(declared: Iterable[PhoneAgentChanges], settings: ClientSetti
     """
     secrets = settings.secrets
     for changes in declared:
-        for field, value in changes.declared_fields.items():
+        not_sent = changes.model_dump(include=set(changes.not_sent), exclude_unset=True)  # shown in plans and messages
+        for field, value in {**not_sent, **changes.declared_fields}.items():
             if _holds([field, value], secrets):
                 name = _without(changes.name or "", secrets)
                 of_agent = f" of phone agent {in_quotes(name)}" if name else ""

@@ -516,7 +516,7 @@ def test_fleet_of_several_files_is_one_fleet(agents: Any, sync: Fleet, simulator
     assert "leads out of" in str(sync.errors[0])
     (tmp_path / "fleets" / "a.yaml").write_text("name: a\nfirst_message_file: greeting.md\n")
     (tmp_path / "greeting.md").rename(tmp_path / "fleets" / "greeting.md")
-    assert sync(paths).state == "success"
+    assert sync.again().state == "success"
     assert [agent["first_message"] for agent in simulator.agents()] == ["Hello {{ caller }}", None]
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from airflow_standalone import connection_json
 
 from airflow_provider_opencx.__main__ import main
 from airflow_provider_opencx.cli.parser import PROGRAM, commands
@@ -75,7 +76,12 @@ def run(simulator: Simulator, capsys: pytest.CaptureFixture[str]) -> Callable[[s
 
 
 @pytest.mark.parametrize("line", EXAMPLES.values(), ids=EXAMPLES.keys())
-def test_example_of_help_runs(line: str, simulator: Simulator, tmp_path: Path, run: Callable[[str], Ended]) -> None:
+def test_example_of_help_runs(
+    line: str, simulator: Simulator, tmp_path: Path, run: Callable[[str], Ended], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("Spring sale", "Autumn sale"):
+        simulator.add_agent(name=name)
+    monkeypatch.setenv("AIRFLOW_CONN_OPENCX_STAGING", connection_json(simulator.url, "test-key"))
     (tmp_path / "fleets").mkdir()
     (tmp_path / "fleets" / "one.yaml").write_text("agents:\n  - name: ${NAME}\n")
     (tmp_path / "staging.env").write_text("# of staging\nNAME='Winter offer'\n")
@@ -119,7 +125,7 @@ def test_validate_lists_every_problem_with_its_place(run: Callable[[str], Ended]
 
 
 def test_validate_lists_warnings_for_programs(run: Callable[[str], Ended], tmp_path: Path) -> None:
-    (tmp_path / "null.yaml").write_text("agents:\n  - name: A\n    speed: null\n")
+    (tmp_path / "null.yaml").write_text("agents:\n  - name: A\n    speed:\n")
     ended = run("validate null.yaml -o json")
     assert ended.code == 0
     assert [(each["severity"], each["line"]) for each in json.loads(ended.out)] == [("warning", 3)]

@@ -111,19 +111,24 @@ def test_field_decides_what_value_is(field: str, written: str, value: object, tm
 
 @pytest.mark.parametrize("null", ["", "~", "null", "Null", "NULL"])
 @pytest.mark.parametrize("field", sorted(KINDS.keys() - {"name", "type", "actionIds", "additional_fields"}))
-def test_null_is_null_and_warned_of(field: str, null: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_null_is_null_and_warned_of_where_nothing_is_written(
+    field: str, null: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     assert declared(tmp_path, entry(field, null))[0][field] is None
+    if null:
+        assert caplog.messages == []
+        return
     [warning] = caplog.messages
     assert warning.startswith("fleet.yaml, line 2, column ")
     assert f"agent 'A': {field} is null, " in warning
     assert ("every action" in warning) == (field == "action_ids")
 
 
-def test_null_in_json_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    declared(tmp_path, '[{"name": "A",\n  "voice_id": null}]', "json")
+def test_list_whose_lines_are_commented_out_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    declared(tmp_path, "- name: A\n  action_ids:  # for now\n    # - act_1\n")
     assert caplog.messages == [
-        "fleet.json, line 2, column 15: agent 'A': voice_id is null, and is sent as null: the service's own default."
-        " To leave the field as it is, leave it out."
+        "fleet.yaml, line 2, column 14: agent 'A': action_ids is null, which means every action; for no action, write"
+        " []. To leave the field as it is, leave it out."
     ]
 
 

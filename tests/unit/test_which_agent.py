@@ -198,3 +198,11 @@ def test_nothing_that_says_which_agent_is_sent() -> None:
     assert entry.body() == entry.declared_fields == {"name": "A"}
     assert {"id", "previous_name", "voice"} <= own
     assert FleetEntry.of(entry) is entry
+
+
+@pytest.mark.parametrize("field", ["id", "previous_name", "voice"])
+def test_key_that_says_which_agent_is_refused_and_not_shown(field: str, connected: Simulator, hook: OpenCXHook) -> None:
+    with pytest.raises(OpenCXArgumentError, match=f"{field} of phone agent 'A': holds a secret") as raised:
+        hook.plan_phone_agents(parse_fleet([{"name": "A", field: "this is test-key"}]))
+    assert "test-key" not in str(raised.value)
+    assert not connected.requests

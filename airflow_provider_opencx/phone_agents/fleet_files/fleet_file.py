@@ -333,8 +333,10 @@ class _Reading:
         return None if text.issues else text.text
 
     def _warn_of_null(self, name: str, written: str, read: _ReadField, about: _About) -> None:
-        """Warn of a null: most come from a list whose lines were commented out."""
+        """Warn of a value that is not written: most come from a list whose lines were commented out."""
         if read.value is not None or not read.is_readable or name not in PhoneAgentChanges.model_fields:
+            return
+        if self.values.written(read.node):  # null, as it is meant
             return
         if name not in {"name", "type"}:
             meaning = _MEANINGS_OF_NULL.get(name, "and is sent as null: the service's own default")
