@@ -31,6 +31,7 @@ def write(rows: Sequence[Row], columns: Mapping[str, str], output: str) -> None:
     :param columns: the headings of a table, by the keys that it shows.
     :param output: ``"table"``, ``"json"`` or ``"yaml"``.
     """
+    rows = [{key: _without_secrets_in(value) for key, value in row.items()} for row in rows]
     if output != "table":
         write_value([dict(row) for row in rows], output)
     elif is_plain(sys.stdout):
@@ -45,19 +46,18 @@ def write_value(value: JsonValue, output: str) -> None:
     :param value: the value.
     :param output: ``"yaml"``; anything else is JSON.
     """
+    value = _without_secrets_in(value)  # before it is YAML, in which *** is no text
     write_text(_yaml(value) if output == "yaml" else _json(value))
 
 
 def write_text(text: str) -> None:
     """Write lines of text to stdout."""
-    print(text, file=sys.stdout)
+    print(_without_secrets(text), file=sys.stdout)
 
 
 def say(text: str) -> None:
     """Write a message to stderr."""
-    from airflow_provider_opencx.cli.secrets import without_secrets
-
-    print(without_secrets(text), file=sys.stderr, flush=True)
+    print(_without_secrets(text), file=sys.stderr, flush=True)
 
 
 def is_plain(stream: TextIO) -> bool:
@@ -70,6 +70,20 @@ def progress_console() -> Console:
     from rich.console import Console
 
     return Console(stderr=True, highlight=False, no_color=is_plain(sys.stderr) or None)
+
+
+def _without_secrets(text: str) -> str:
+    from airflow_provider_opencx.cli.secrets import without_secrets
+
+    return without_secrets(text)
+
+
+def _without_secrets_in(value: JsonValue) -> JsonValue:
+    if isinstance(value, str):
+        return _without_secrets(value)
+    if isinstance(value, dict):
+        return {_without_secrets(key): _without_secrets_in(each) for key, each in value.items()}
+    return [*map(_without_secrets_in, value)] if isinstance(value, list) else value
 
 
 def _plain_table(rows: Sequence[Row], columns: Mapping[str, str]) -> str:

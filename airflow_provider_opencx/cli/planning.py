@@ -89,9 +89,11 @@ def _show_in_colours(text: str, on_stderr: bool) -> None:
     from rich.console import Console
     from rich.text import Text
 
+    from airflow_provider_opencx.cli.secrets import without_secrets
+
     console = Console(stderr=on_stderr, highlight=False)
     for line in text.splitlines():
-        console.print(Text(*_styled(line)), soft_wrap=True)
+        console.print(Text(*_styled(without_secrets(line))), soft_wrap=True)
 
 
 def _styled(line: str) -> tuple[str, str]:

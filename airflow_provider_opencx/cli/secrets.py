@@ -16,10 +16,14 @@ def keep_out_of_output(secrets: Iterable[Secret]) -> None:
 
 
 def without_secrets(text: str) -> str:
-    """Return a text without the secrets that this process knows, and without the API key in the environment."""
+    """Return a text without the secrets that this process knows, and without the API key in the environment.
+
+    A secret of less than eight characters stays: it is in a text by chance.
+    """
     from airflow_provider_opencx.cli.connections import API_KEY_VARIABLE
 
     in_environment = os.environ.get(API_KEY_VARIABLE, "").strip()
     for secret in {*_secrets, *([Secret(in_environment)] if in_environment else [])}:
-        text = secret.masked(text)
+        if secret.is_in(text):
+            text = secret.masked(text)
     return text

@@ -27,6 +27,7 @@ def run_command(command: Command, options: Namespace) -> int:
     :param command: the command.
     :param options: its parsed options.
     """
+    _open_closed_streams()
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
     with _logs_on_stderr(options.debug):
@@ -43,6 +44,13 @@ def run_command(command: Command, options: Namespace) -> int:
             _report(error, options.debug)
             return ExitCode.ERROR
     return code
+
+
+def _open_closed_streams() -> None:
+    """Let a stream that the shell has closed (``<&-``, ``>&-``, ``2>&-``) be an empty one, which nobody reads."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115  # open until the process ends
 
 
 def _report(error: Exception, debug: bool) -> None:

@@ -6,6 +6,7 @@ agents forty creates. A guard says beforehand what is not expected.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from airflow_provider_opencx.arguments import whole_number
@@ -64,6 +65,32 @@ class Guards:
                     f" {argument} allows {most}. {_would(creates, updates)} If that is meant, allow more; if not, check"
                     " the declarations, and which API key the connection has."
                 )
+
+
+class LateUpdates:
+    """The updates that come to a plan after its check: what was to be created, and exists by now.
+
+    :param guards: what the plan may do at most; ``None`` is no guard.
+    :param updates: the names of the agents that are updated by the plan that was checked.
+    """
+
+    def __init__(self, guards: Guards | None, updates: Iterable[str]) -> None:
+        self._most = None if guards is None else guards.max_updates
+        self._names = set(updates)
+
+    def check(self, name: str) -> None:
+        """Check the update of an agent.
+
+        :param name: its declared name.
+        :raises OpenCXGuardError: if it is one more than the guard allows.
+        """
+        self._names.add(name)
+        if self._most is not None and len(self._names) > self._most:
+            self._names.remove(name)
+            raise OpenCXGuardError(
+                f"Nothing was sent for {in_quotes(name)}: it was to be created, and exists by now, and to update it is"
+                f" more than max_updates, {self._most}, allows. If that is meant, allow more."
+            )
 
 
 def _would(creates: list[str], updates: list[str]) -> str:

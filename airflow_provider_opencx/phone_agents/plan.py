@@ -217,6 +217,11 @@ class Update:
     changes: PhoneAgentChanges
     differences: tuple[Difference, ...]
 
+    @property
+    def new_name(self) -> str | None:
+        """The name that the agent gets; ``None`` if it keeps its own."""
+        return next((str(each.wanted) for each in self.differences if each.field == "name"), None)
+
     def __str__(self) -> str:
         return f"update {self.agent.label}, {listed([identifier(difference.field) for difference in self.differences])}"
 
@@ -567,8 +572,11 @@ def _the_agent_of(spec: PhoneAgentSpec, agents: PhoneAgents, allow_near_name: bo
             return _refuse_several(name, named) or named[0]
     if agents.of_unknown_name:
         return _refuse_unknown_names(spec.agent_name, agents)
-    near = agents.near(spec.agent_name)
-    return Create(spec, tuple(near)) if allow_near_name or not near else _refuse_near_name(spec, near)
+    if not allow_near_name:
+        for name in names_of(spec):
+            if near := agents.near(name):
+                return _refuse_near_name(spec, name, near)
+    return Create(spec, tuple(agents.near(spec.agent_name)))
 
 
 def declared_id(spec: PhoneAgentSpec) -> str | None:
@@ -630,12 +638,21 @@ def _refuse_unknown_names(name: str, agents: PhoneAgents) -> Refuse:
     )
 
 
-def _refuse_near_name(spec: PhoneAgentSpec, near: Sequence[PhoneAgent]) -> Refuse:
+def _refuse_near_name(spec: PhoneAgentSpec, name: str, near: Sequence[PhoneAgent]) -> Refuse:
+    """Refuse to create an agent.
+
+    :param name: the declared name, or the previous one, that the names of some agents are near.
+    """
+    remedy = (
+        "If the same agent is meant, declare its name as it is; if another one is, set allow_near_name=True."
+        if name == spec.agent_name
+        else f"If it is the agent to be renamed to {in_quotes(spec.agent_name)}, write its name as it is as"
+        " previous_name; if another one is meant, leave previous_name out."
+    )
     return Refuse(
         OpenCXNearNameError(
-            f"No agent is named {in_quotes(spec.agent_name)}, and there is"
-            f" {near_described(spec.agent_name, near)}. So none is created. If the same agent is meant, declare its"
-            " name as it is; if another one is, set allow_near_name=True.",
+            f"No agent is named {in_quotes(name)}, and there is"
+            f" {near_described(name, near)}. So none is created. {remedy}",
             agent_ids=[agent.id for agent in near],
         )
     )

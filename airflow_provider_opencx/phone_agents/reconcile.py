@@ -24,6 +24,7 @@ from airflow_provider_opencx.exceptions import (
     OpenCXError,
     OpenCXFleetError,
     OpenCXFleetPermanentError,
+    OpenCXGuardError,
     OpenCXMismatchError,
     OpenCXNameMismatchError,
     OpenCXPlanChangedError,
@@ -33,8 +34,8 @@ from airflow_provider_opencx.exceptions import (
 from airflow_provider_opencx.intents import IntentStore
 from airflow_provider_opencx.phone_agents import apply, fleet
 from airflow_provider_opencx.phone_agents.fleet import FleetPlan
-from airflow_provider_opencx.phone_agents.guards import Guards
-from airflow_provider_opencx.phone_agents.listing import is_stale, list_agents, list_until
+from airflow_provider_opencx.phone_agents.guards import Guards, LateUpdates
+from airflow_provider_opencx.phone_agents.listing import is_stale, list_again, list_agents, list_until
 from airflow_provider_opencx.phone_agents.organization import Organization
 from airflow_provider_opencx.phone_agents.plan import (
     Create,
@@ -42,6 +43,7 @@ from airflow_provider_opencx.phone_agents.plan import (
     PhoneAgents,
     Plan,
     Refuse,
+    Update,
     declared_id,
     described,
     is_shown,
@@ -146,6 +148,7 @@ def update(
     replan = partial(_plan_update, changes, agent_id, agent_name)
     pauses = FIND_NAME_AFTER if agent_id is None else FIND_ID_AFTER
     agents = list_until(client, lambda agents: _is_there(replan(agents)), pauses, list_agents(client))
+    agents = _agents_before_renaming(client, agents, [replan(agents)])
     return _checked(apply.apply_plan(client, _planned(changes, replan, agents), agents), on_mismatch)
 
 
@@ -223,11 +226,24 @@ def apply_fleet(
     if guards is not None:
         steps = tuple(replace(step, plan=now.plan) for step, now in zip(plan.steps, planned, strict=True))
         replace(plan, steps=steps, agents=agents).check_guards(guards)
+    late = LateUpdates(guards, [each.declared.name or "" for each in planned if isinstance(each.plan, Update)])
+    planned = [replace(each, replan=partial(_guarded, each, late)) for each in planned]
     return _agents_of(plan, apply.apply_plans(client, planned, agents, intents, on_result), on_mismatch)
 
 
+def _guarded(planned: Planned, late: LateUpdates, agents: PhoneAgents) -> Plan:
+    """Return the plan for an agent from another list of the agents; a refusal, if a guard does not allow it."""
+    plan = planned.replan(agents)
+    try:
+        if isinstance(plan, Update):
+            late.check(planned.declared.name or "")
+    except OpenCXGuardError as over:
+        return Refuse(over)
+    return plan
+
+
 def _agents_now(client: OpenCXClient, plan: FleetPlan, connection: str) -> PhoneAgents:
-    """Return the agents of a plan, listed again unless it was just made, over this connection.
+    """Return the agents of a plan, listed again unless it was just made, over this connection, and renames none.
 
     An agent that the plan knows and the new list does not show stays among them: one list may be incomplete.
 
@@ -237,7 +253,7 @@ def _agents_now(client: OpenCXClient, plan: FleetPlan, connection: str) -> Phone
     planned = plan.organization
     here = Organization(client.settings.base_url, connection, planned.org_id)
     if here == planned and not is_stale(plan.agents):
-        return plan.agents
+        return _agents_before_renaming(client, plan.agents, [step.plan for step in plan.steps])
     agents = plan.agents
     if here.base_url == planned.base_url:
         agents = list_agents(client)
@@ -248,6 +264,17 @@ def _agents_now(client: OpenCXClient, plan: FleetPlan, connection: str) -> Phone
             " over which it was made, or make a new plan."
         )
     return agents.with_those_of(plan.agents)
+
+
+def _agents_before_renaming(client: OpenCXClient, agents: PhoneAgents, plans: Sequence[Plan]) -> PhoneAgents:
+    """Return the agents, listed again if a plan renames one, and those that only the first list shows.
+
+    A list that lacks the agent of the new name would make another agent, which has the old one by now, a second of it.
+
+    :param agents: the list from which the plans were made.
+    """
+    names = [plan.new_name for plan in plans if isinstance(plan, Update) and plan.new_name is not None]
+    return list_again(client, agents, names).with_those_of(agents) if names else agents
 
 
 def _planned(declared: PhoneAgentChanges, replan: Callable[[PhoneAgents], Plan], agents: PhoneAgents) -> Planned:

@@ -131,6 +131,44 @@ def test_validate_lists_warnings_for_programs(run: Callable[[str], Ended], tmp_p
     assert [(each["severity"], each["line"]) for each in json.loads(ended.out)] == [("warning", 3)]
 
 
+@pytest.mark.parametrize("output", ["table", "json", "yaml"])
+def test_key_in_a_fleet_file_is_not_shown(
+    output: str, run: Callable[[str], Ended], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = "a-key-of-production"
+    monkeypatch.setenv("OPENCX_API_KEY", key)
+    (tmp_path / "key.yaml").write_text(f"agents:\n  - name: ${{KEY}}\n    speed: ${{KEY}}\n    {key}: en\n")
+    ended = run(f"validate key.yaml --var KEY={key} -o {output}")
+    assert ended.code == 1
+    assert key not in ended.out + ended.err
+    problems = [] if output == "table" else yaml.safe_load(ended.out)
+    assert [each["field"] for each in problems] == ([] if output == "table" else ["speed", "***"])
+
+
+@pytest.mark.parametrize(
+    ("typed", "code"),
+    [
+        ("plan fleet.yaml --detailed-exitcode >&-", 2),
+        ("plan fleet.yaml --detailed-exitcode -o json 2>&-", 2),
+        ("apply fleet.yaml <&-", 1),
+        ("apply fleet.yaml --yes <&- >&- 2>&-", 0),
+    ],
+)
+def test_closed_streams_change_no_exit_code(typed: str, code: int, simulator: Simulator) -> None:
+    ended = subprocess.run(
+        f"{shlex.quote(sys.executable)} -m airflow_provider_opencx {typed}",
+        shell=True,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (ended.returncode, len(simulator.agents())) == (code, 0 if code else 2)
+    assert "AttributeError" not in ended.stderr
+    if "json" in typed:
+        assert json.loads(ended.stdout)["changes"] == 2
+
+
 VARIABLES = {
     "--var": ("", "--var NAME=Typed", "Typed"),
     "a value with an equals sign": ("", "--var NAME=a=b", "a=b"),

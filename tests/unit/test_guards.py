@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 
-from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXGuardError
+from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXFleetPermanentError, OpenCXGuardError
 from airflow_provider_opencx.hooks.opencx import OpenCXHook
 from airflow_provider_opencx.phone_agents import listing
 from airflow_provider_opencx.phone_agents.declarations import parse_fleet
 from airflow_provider_opencx.phone_agents.guards import Guards
-from airflow_provider_opencx.simulator import Simulator
+from airflow_provider_opencx.simulator import EmptyList, Simulator
 
 FLEET = parse_fleet([{"name": name, "first_message": "Hello."} for name in ("new", "newer", "there")])
 
@@ -60,6 +62,20 @@ def test_guard_holds_for_a_plan_that_is_made_anew(
     with pytest.raises(OpenCXGuardError, match="would update 2 agents"):
         hook.apply_plan(plan, guards=Guards(max_updates=1))
     assert not connected.writes
+
+
+@pytest.mark.parametrize(("most", "updated"), [(0, 0), (1, 1), (None, 2)])
+def test_guard_holds_for_what_was_to_be_created_and_exists(
+    most: int | None, updated: int, connected: Simulator, hook: OpenCXHook
+) -> None:
+    for name in ("new", "newer"):
+        connected.add_agent(name, type="outbound", first_message="Hi.")
+    connected.fail("listPhoneAgents", EmptyList())
+    plan = hook.plan_phone_agents(FLEET[:2])
+    assert [step.action for step in plan.steps] == ["create", "create"]
+    with nullcontext() if most is None else pytest.raises(OpenCXFleetPermanentError, match="more than max_updates"):
+        hook.apply_plan(plan, guards=Guards(max_updates=most))
+    assert [record.method for record in connected.writes] == ["PATCH"] * updated
 
 
 @pytest.mark.parametrize("wrong", [{"max_creates": -1}, {"max_updates": True}, {"max_creates": "many"}])

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
 import pytest
 
-from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXPlanRefusedError, OpenCXResponseError
+from airflow_provider_opencx.exceptions import (
+    OpenCXArgumentError,
+    OpenCXFleetPermanentError,
+    OpenCXPlanRefusedError,
+    OpenCXResponseError,
+)
 from airflow_provider_opencx.hooks.opencx import OpenCXHook
 from airflow_provider_opencx.phone_agents.declarations import parse_fleet
 from airflow_provider_opencx.phone_agents.entry import FleetEntry, entry_kinds
-from airflow_provider_opencx.simulator import AlterItems, EmptyList, Simulator
+from airflow_provider_opencx.resources.phone_agents import PhoneAgentChanges
+from airflow_provider_opencx.simulator import AlterItems, EmptyList, IncompleteList, Simulator
 
 Entry = Mapping[str, object]
 
@@ -117,6 +124,43 @@ def test_two_entries_about_one_agent_are_refused(
     with pytest.raises(OpenCXPlanRefusedError, match=f"are declarations of one agent, {agent_id}:"):
         hook.apply_plan(plan)
     assert not connected.writes
+
+
+TO_RENAME: dict[str, Callable[[str], Entry]] = {
+    "by its id": lambda agent_id: {"name": "New", "id": agent_id},
+    "by its previous name": lambda agent_id: {"name": "New", "previous_name": "Old"},
+}
+
+
+@pytest.mark.parametrize("entry_of", TO_RENAME.values(), ids=TO_RENAME)
+def test_list_that_lacks_the_agent_of_the_new_name_makes_no_second_one(
+    entry_of: Callable[[str], Entry], connected: Simulator, hook: OpenCXHook
+) -> None:
+    old, *_ = (connected.add_agent(name, type="outbound") for name in ("Old", "Another", "New"))
+    before = connected.agents()
+    connected.fail("listPhoneAgents", IncompleteList())
+    plan = hook.plan_phone_agents(parse_fleet([entry_of(str(old["id"]))]))
+    assert [step.action for step in plan.steps] == ["update"]
+    with suppress(OpenCXFleetPermanentError):
+        assert [agent.id for agent in hook.apply_plan(plan)] == [before[-1]["id"]]
+    assert (connected.agents(), connected.writes) == (before, [])
+
+
+def test_update_by_id_gives_no_name_that_one_list_does_not_show(connected: Simulator, hook: OpenCXHook) -> None:
+    old, *_ = (connected.add_agent(name, type="outbound") for name in ("Old", "Another", "New"))
+    connected.fail("listPhoneAgents", IncompleteList())
+    with pytest.raises(OpenCXPlanRefusedError, match="cannot be renamed to 'New'"):
+        hook.update_phone_agent(agent_id=str(old["id"]), changes=PhoneAgentChanges(name="New"))
+    assert not connected.writes
+
+
+def test_previous_name_that_is_near_that_of_an_agent_creates_none(connected: Simulator, hook: OpenCXHook) -> None:
+    connected.add_agent("Old  one", type="outbound")
+    entry = {"name": "New", "previous_name": "old one"}
+    with pytest.raises(OpenCXPlanRefusedError, match="write its name as it is as previous_name; if another"):
+        apply(hook, entry)
+    assert apply(hook, {**entry, "previous_name": "Old  one"}) == ["New"]
+    assert len(connected.agents()) == 1
 
 
 def test_approved_rename_is_applied_and_nothing_else(connected: Simulator, hook: OpenCXHook) -> None:
