@@ -263,6 +263,12 @@ def test_agents_are_chosen_by_a_glob(run: Callable[[str], Ended]) -> None:
     assert json.loads(run("agents -o json --names 'spr*'").out) == []
 
 
+def test_agents_are_chosen_by_several_globs(run: Callable[[str], Ended]) -> None:
+    run("apply fleet.yaml --yes")
+    chosen = json.loads(run("agents -o json --names 'Spr*' --names Autumn --names 'Winter *'").out)
+    assert [each["name"] for each in chosen] == ["Spring emea", "Autumn"]
+
+
 class KillTheProgram(Fault):
     """Create the agent, and kill the program before it reads of it."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from airflow_provider_opencx.cli.command import Argument, Command, ExitCode
@@ -25,9 +26,13 @@ def run(options: Namespace) -> ExitCode:
 
     with open_client(options) as connected:
         agents = list_phone_agents(connected.client)
-    chosen = [agent for agent in agents if fnmatchcase(agent.name or "", options.names)]
+    chosen = [agent for agent in agents if _is_chosen(agent.name or "", options.names)]
     write([agent.as_dict() for agent in chosen], _COLUMNS, options.output)
     return ExitCode.DONE
+
+
+def _is_chosen(name: str, globs: Sequence[str] | None) -> bool:
+    return globs is None or any(fnmatchcase(name, glob) for glob in globs)
 
 
 COMMAND = Command(
@@ -41,8 +46,8 @@ COMMAND = Command(
             ("--names",),
             {
                 "metavar": "GLOB",
-                "default": "*",
-                "help": "only agents whose name fits, such as 'Spring *'. Default: all",
+                "action": "append",
+                "help": "only agents whose name fits, such as 'Spring *'; may be given several times. Default: all",
             },
         ),
     ),
