@@ -635,7 +635,7 @@ def _refuse_near_name(spec: PhoneAgentSpec, near: Sequence[PhoneAgent]) -> Refus
         OpenCXNearNameError(
             f"No agent is named {in_quotes(spec.agent_name)}, and there is"
             f" {near_described(spec.agent_name, near)}. So none is created. If the same agent is meant, declare its"
-            " name as it is; if another one is, set allow_near_name=True.",
+            " name as it is; if another one is, allow it with allow_near_name.",
             agent_ids=[agent.id for agent in near],
         )
     )
