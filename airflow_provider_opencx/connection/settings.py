@@ -100,7 +100,7 @@ def _check_type(conn_type: str, password: object) -> None:
         raise ValueError(
             f"it is of type {in_quotes(_without(password, conn_type))}, and its password may be that of another"
             f" service. Give it the type {form.CONN_TYPE!r} if it is for OpenCX; otherwise name a connection of that"
-            " type in opencx_conn_id."
+            " type."
         )
 
 

@@ -52,6 +52,7 @@ from airflow_provider_opencx.text import listed
 from airflow_provider_opencx.visible_text import identifier, in_quotes
 
 _MOST_NAMED = 20
+_PLAN_ANEW = "Make a new plan, and have it approved; in a Dag, start a new run for that."
 
 
 @dataclass(frozen=True)
@@ -327,15 +328,14 @@ class FleetPlan:
         if not organization.is_still(self.organization):
             raise OpenCXPlanChangedError(
                 f"Nothing was sent, because the plan was approved for {organization}, and this is {self.organization}."
-                " Apply it over the connection over which it was made, or make a new plan (in Airflow: start a new Dag"
-                " run), and have it approved."
+                f" Apply it over the connection over which it was made. {_PLAN_ANEW}"
             )
         strangers = {agent.id for agent in self.undeclared} - _ids_in(plan.get("undeclared"))
         if organization.org_id is None and strangers:
             raise OpenCXPlanChangedError(
                 f"Nothing was sent, because the plan was approved for {organization}, and there"
-                " are agents outside the fleet now that were not there then: this may be another organization. Make a"
-                " new plan (in Airflow: start a new Dag run), and have it approved.",
+                " are agents outside the fleet now that were not there then: this may be another organization."
+                f" {_PLAN_ANEW}",
                 agent_ids=sorted(strangers),
             )
         changed = [
@@ -353,8 +353,7 @@ def _not_approved(unsent: str, changed: Sequence[Step], names: Sequence[str]) ->
     named = listed([in_quotes(name) for name in names], _MOST_NAMED)
     return OpenCXPlanChangedError(
         f"{unsent}, because the agents or their declarations changed since the plan was approved: {named}. What"
-        " would be done now was shown, or is in the log. Make a new plan (in Airflow: start a new Dag run), and have it"
-        " approved.",
+        f" would be done now was shown, or is in the log. {_PLAN_ANEW}",
         agent_ids=[step.agent_id for step in changed if step.agent_id],
     )
 
@@ -440,7 +439,7 @@ def _refuse_near_declaration(name: str, other: str) -> Refuse:
         OpenCXNearNameError(
             f"{in_quotes(name)} and {in_quotes(other)} are both declared, and differ only in"
             f" {difference_of(name, other)}. So neither is created. If they are one agent, declare it once; if they are"
-            " two, set allow_near_name=True."
+            " two, allow it with allow_near_name."
         )
     )
 

@@ -45,4 +45,5 @@ class Organization:
 
     def __str__(self) -> str:
         org_id = "an organization of unknown id" if self.org_id is None else f"organization {in_quotes(self.org_id)}"
-        return f"{org_id} (connection {in_quotes(self.connection)}, {self.base_url})"
+        connection = f"connection {in_quotes(self.connection)}, " if self.connection else ""
+        return f"{org_id} ({connection}{self.base_url})"

@@ -644,7 +644,7 @@ def _refuse_near_name(spec: PhoneAgentSpec, name: str, near: Sequence[PhoneAgent
     :param name: the declared name, or the previous one, that the names of some agents are near.
     """
     remedy = (
-        "If the same agent is meant, declare its name as it is; if another one is, set allow_near_name=True."
+        "If the same agent is meant, declare its name as it is; if another one is, allow it with allow_near_name."
         if name == spec.agent_name
         else f"If it is the agent to be renamed to {in_quotes(spec.agent_name)}, write its name as it is as"
         " previous_name; if another one is meant, leave previous_name out."

@@ -45,7 +45,9 @@ class Service:
         if isinstance(api_keys, str) or not api_keys or not all(api_keys):
             raise ValueError("api_keys are one or more keys, none of them empty.")
         if not {*settings.scopes} <= {*api_keys}:
-            raise ValueError("scopes are those of keys that are among the api_keys.")
+            raise ValueError(
+                "scopes are of a key that is not accepted: its keys must be among the api_keys (--api-key)."
+            )
         if any(isinstance(scopes, str) for scopes in settings.scopes.values()):
             raise ValueError("scopes are a list for each key.")
         self.bugs: list[str] = []

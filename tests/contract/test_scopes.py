@@ -54,7 +54,7 @@ def test_operations_need_the_scopes_that_the_provider_names(generation: str) -> 
 
 @pytest.mark.parametrize(
     ("scopes", "problem"),
-    [({"other": ["phone:read"]}, "keys that are among the api_keys"), ({"test-key": "phone:read"}, "are a list")],
+    [({"other": ["phone:read"]}, "of a key that is not accepted"), ({"test-key": "phone:read"}, "are a list")],
 )
 def test_simulator_refuses_scopes_that_mean_nothing(scopes: dict[str, list[str]], problem: str) -> None:
     with pytest.raises(ValueError, match=problem):

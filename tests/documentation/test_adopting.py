@@ -72,6 +72,14 @@ def test_docs_steps_adopt_the_agents(run: Run, dashboard: Simulator, tmp_path: P
     assert run("plan.sh").returncode == 0
 
 
+def test_docs_steps_in_short_change_nothing(run: Run, dashboard: Simulator) -> None:
+    done = run("in_short.sh")
+    assert done.returncode == 0, done.stderr
+    assert "OpenCX doctor" in done.stdout
+    assert "2 agents of this fleet stay as they are" in done.stdout
+    assert dashboard.writes == []
+
+
 def test_docs_agents_are_adopted_with_a_file_each(run: Run, tmp_path: Path) -> None:
     done = run("split.sh")
     assert done.returncode == 0, done.stderr
@@ -90,5 +98,5 @@ def test_docs_part_of_the_agents_is_exported(run: Run, tmp_path: Path) -> None:
 
 
 def test_docs_adopting_examples_are_all_tested() -> None:
-    tested = {"agents.sh", "apply.sh", "export.sh", "names.sh", "plan.sh", "split.sh", "fleet.yaml"}
+    tested = {"agents.sh", "apply.sh", "export.sh", "in_short.sh", "names.sh", "plan.sh", "split.sh", "fleet.yaml"}
     assert {file.name for file in EXAMPLES.iterdir()} == tested

@@ -259,6 +259,24 @@ def test_apply_of_a_plan_does_what_was_approved_and_nothing_else(
     assert len(simulator.writes) == 2
 
 
+def test_refusals_speak_of_the_key_and_not_of_a_connection_or_a_dag(
+    run: Callable[[str], Ended], simulator: Simulator, tmp_path: Path
+) -> None:
+    agent = simulator.add_agent("autumn")
+    near = run("plan fleet.yaml")
+    simulator.remove_agent(str(agent["id"]))
+    guarded = run("plan fleet.yaml --max-creates 1")
+    simulator.add_agent("Other")
+    assert run("plan fleet.yaml --out plan.json").code == 0
+    (tmp_path / "fleet.yaml").write_text(FLEET.replace("Ann", "Eve"))
+    changed = run("apply fleet.yaml --plan plan.json")
+    assert [ended.code for ended in (near, guarded, changed)] == [1, 1, 1]
+    assert "if another one is, allow it with allow_near_name." in near.err
+    assert f"in an organization of unknown id ({simulator.url})" in guarded.err
+    assert "Make a new plan, and have it approved" in changed.err
+    assert simulator.writes == []
+
+
 @pytest.mark.parametrize("text", [None, "", "[1]", '{"agents": 1}'], ids=repr)
 def test_file_that_is_no_plan_is_refused(
     text: str | None, run: Callable[[str], Ended], simulator: Simulator, tmp_path: Path
@@ -300,6 +318,12 @@ def test_agents_are_chosen_by_a_glob(run: Callable[[str], Ended]) -> None:
     assert [each["name"] for each in json.loads(run("agents -o json --names 'Spr*'").out)] == ["Spring emea"]
     assert json.loads(run("agents -o json --names ' Spring emea '").out)  # as in ignore: and in export
     assert json.loads(run("agents -o json --names 'spr*'").out) == []
+
+
+def test_agents_are_chosen_by_several_globs(run: Callable[[str], Ended]) -> None:
+    run("apply fleet.yaml --yes")
+    chosen = json.loads(run("agents -o json --names 'Spr*' --names Autumn --names 'Winter *'").out)
+    assert [each["name"] for each in chosen] == ["Spring emea", "Autumn"]
 
 
 class KillTheProgram(Fault):

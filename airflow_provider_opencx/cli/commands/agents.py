@@ -25,7 +25,7 @@ def run(options: Namespace) -> ExitCode:
 
     with open_client(options) as connected:
         agents = list_phone_agents(connected.client)
-    chosen = [agent for agent in agents if name_fits(agent.name, [options.names])]
+    chosen = [agent for agent in agents if options.names is None or name_fits(agent.name, options.names)]
     write([agent.as_dict() for agent in chosen], _COLUMNS, options.output)
     return ExitCode.DONE
 
@@ -41,8 +41,8 @@ COMMAND = Command(
             ("--names",),
             {
                 "metavar": "GLOB",
-                "default": "*",
-                "help": "only agents whose name fits, such as 'Spring *'. Default: all",
+                "action": "append",
+                "help": "only agents whose name fits, such as 'Spring *'; may be given several times. Default: all",
             },
         ),
     ),
