@@ -83,6 +83,7 @@ def test_wheel_metadata_names_runtime_requirements(built: tuple[Path, Path]) -> 
         "pydantic",
         "pyrate-limiter",
         "pyyaml",
+        "rich",
     }
     assert {"Framework :: Apache Airflow", "Framework :: Apache Airflow :: Provider"} <= set(told.get_all("Classifier"))
     assert {"airflow-provider", "integration", "opencx"} <= set(told["Keywords"].split(","))
