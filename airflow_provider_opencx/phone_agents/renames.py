@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
+from itertools import pairwise
 
 from airflow_provider_opencx.phone_agents.names import NearNames, near_form
 from airflow_provider_opencx.resources.phone_agents import PhoneAgent
 
-LEAST_SIMILAR = 0.6
-"""How much of two names must be the same, from 0 to 1, for one to be a rename of the other."""
+LEAST_SIMILAR = 0.5
+"""How many pairs of neighbouring characters two names must share, from 0 to 1, for one to be a rename of the other."""
 
-_MOST_COMPARED = 20_000
+_MOST_COMPARED = 100_000
 _LONGEST_COMPARED = 100
 
 
@@ -35,8 +35,7 @@ class PossibleRename:
 def possible_renames(created: Sequence[str], undeclared: Sequence[PhoneAgent]) -> tuple[PossibleRename, ...]:
     """Pair names that would be created with undeclared agents of similar names, each at most once, the best first.
 
-    Where there are more than 20,000 combinations, only
-    names that are near each other are paired.
+    Where there are more than 100,000 combinations, only names that are near each other are paired.
 
     :param created: the names, in the declared order.
     :param undeclared: the agents.
@@ -58,13 +57,16 @@ def _similar(created: Sequence[str], undeclared: Sequence[PhoneAgent]) -> Iterat
         yield from ((1.0, name, agent) for agent in near.of(name))
     if len(created) * len(undeclared) > _MOST_COMPARED:
         return
-    forms = [(near_form((agent.name or "")[:_LONGEST_COMPARED]), agent) for agent in undeclared]
+    pairs_of_agents = [(_pairs(agent.name or ""), agent) for agent in undeclared]
     for name in created:
-        matcher = SequenceMatcher(autojunk=False)
-        matcher.set_seq2(near_form(name[:_LONGEST_COMPARED]))
-        for form, agent in forms:
-            matcher.set_seq1(form)
-            if min(matcher.real_quick_ratio(), matcher.quick_ratio()) >= LEAST_SIMILAR:
-                ratio = matcher.ratio()
-                if ratio >= LEAST_SIMILAR:
-                    yield ratio, name, agent
+        pairs = _pairs(name)
+        for others, agent in pairs_of_agents:
+            similarity = 2 * len(pairs & others) / (len(pairs) + len(others))
+            if similarity >= LEAST_SIMILAR:
+                yield similarity, name, agent
+
+
+def _pairs(name: str) -> frozenset[str]:
+    """Return the pairs of neighbouring characters of a name, its ends among them: they compare fast, and in order."""
+    form = f" {near_form(name[:_LONGEST_COMPARED])} "
+    return frozenset(map("".join, pairwise(form)))

@@ -46,6 +46,7 @@ def test_agents_that_are_ignored_are_counted_and_not_listed(ignore: list[str], r
             ["Renewal (DE)", "Renewal (EN)", "Front desk"],
             {"Renewal EN": "Renewal (EN)", "Renewal DE": "Renewal (DE)"},
         ),
+        (["Summer offer"], ["Front desk", "Spring offer"], {"Summer offer": "Spring offer"}),
         (["Front desk"], ["Night line"], {}),
         (["A"], [], {}),
     ],
