@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from airflow_provider_opencx.phone_agents.declarations import parse_fleet
-from airflow_provider_opencx.phone_agents.fleet_files.keys import entry_kinds
+from airflow_provider_opencx.phone_agents.fleet_files.keys import key_kinds
 from airflow_provider_opencx.phone_agents.fleet_files.reader import read_fleet
 from airflow_provider_opencx.phone_agents.fleet_files.schema import SCHEMA_FILE, fleet_schema, schema_text
 
@@ -44,14 +44,14 @@ def test_published_schema_is_what_the_models_make_of_it() -> None:
 def test_every_field_is_described() -> None:
     definitions: Any = fleet_schema()["$defs"]
     fields = definitions["agent"]["properties"]
-    assert fields.keys() == entry_kinds().keys()
+    assert fields.keys() == key_kinds().keys()
     assert all(len(field["description"]) > 10 for field in fields.values())
 
 
 @pytest.mark.parametrize("path", SHOWN, ids=lambda path: str(path.relative_to(PROJECT)))
 def test_shown_fleet_is_valid(path: Path) -> None:
     validator().validate(yaml.safe_load(path.read_text()))
-    assert parse_fleet(read_fleet(path))
+    assert parse_fleet(read_fleet(path, variables={"HANDOFF": "+14155550100"}))  # what one of them leaves open
 
 
 RIGHT = [
