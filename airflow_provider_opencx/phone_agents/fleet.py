@@ -9,7 +9,6 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
 from functools import cached_property
 from hashlib import sha256
 from typing import cast
@@ -26,7 +25,7 @@ from airflow_provider_opencx.exceptions import (
     OpenCXResponseError,
 )
 from airflow_provider_opencx.phone_agents.guards import Guards
-from airflow_provider_opencx.phone_agents.names import NearNames, difference_of
+from airflow_provider_opencx.phone_agents.names import NearNames, difference_of, name_fits
 from airflow_provider_opencx.phone_agents.numbers import LostNumber, lost_numbers, numbers_seen
 from airflow_provider_opencx.phone_agents.organization import Organization
 from airflow_provider_opencx.phone_agents.plan import (
@@ -372,7 +371,7 @@ def plan_fleet(
     """
     steps = [_step(spec, agents, allow_near_name) for spec in specs]
     undeclared = _undeclared(steps, agents)
-    reported = [agent for agent in undeclared if not _is_ignored(agent, ignore)]
+    reported = [agent for agent in undeclared if not name_fits(agent.name, ignore)]
     return FleetPlan(
         steps=tuple(_with_near_declared(_with_one_step_an_agent(steps))),
         undeclared=tuple(reported),
@@ -387,11 +386,6 @@ def _undeclared(steps: Sequence[Step], agents: PhoneAgents) -> list[PhoneAgent]:
     ids = {step.agent_id or declared_id(step.spec) for step in steps}
     names = {normalize_name(name) for step in steps if step.agent_id is None for name in names_of(step.spec)}
     return [agent for agent in agents if agent.id not in ids and normalize_name(agent.name or "") not in names]
-
-
-def _is_ignored(agent: PhoneAgent, ignore: Sequence[str]) -> bool:
-    name = normalize_name(agent.name or "")
-    return any(name == normalize_name(pattern) or fnmatchcase(name, normalize_name(pattern)) for pattern in ignore)
 
 
 def _with_one_step_an_agent(steps: Sequence[Step]) -> list[Step]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import html
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Mapping
+from fnmatch import fnmatchcase
 from functools import partial
 from typing import Generic, TypeVar
 
@@ -103,6 +104,16 @@ def near_form(name: str) -> str:
     """
     # A step may leave work for an earlier one, such as the quotes that NFKC has taken apart.
     return _form(name[:_LONGEST_COMPARED], _STEPS, rounds=2)
+
+
+def name_fits(name: str | None, patterns: Iterable[str]) -> bool:
+    """Return whether a name is one of some names, or fits one of some globs such as ``"Test *"``.
+
+    :param name: the name; ``None``, of an agent without a name, is read as an empty one.
+    :param patterns: the names and globs. Blanks at the ends, and the composition of characters, make no difference.
+    """
+    normal = normalize_name(name or "")
+    return any(normal == pattern or fnmatchcase(normal, pattern) for pattern in map(normalize_name, patterns))
 
 
 class NearNames(Generic[_Named]):

@@ -254,6 +254,7 @@ def test_agents_are_chosen_by_a_glob(run: Callable[[str], Ended]) -> None:
     run("apply fleet.yaml --yes")
     assert [each["name"] for each in json.loads(run("agents -o json").out)] == ["Spring emea", "Autumn"]
     assert [each["name"] for each in json.loads(run("agents -o json --names 'Spr*'").out)] == ["Spring emea"]
+    assert json.loads(run("agents -o json --names ' Spring emea '").out)  # as in ignore: and in export
     assert json.loads(run("agents -o json --names 'spr*'").out) == []
 
 

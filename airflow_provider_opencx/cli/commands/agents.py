@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from fnmatch import fnmatchcase
 
 from airflow_provider_opencx.cli.command import Argument, Command, ExitCode
 from airflow_provider_opencx.cli.connections import CONNECTION_ARGUMENTS, open_client
@@ -21,11 +20,12 @@ _COLUMNS = {
 
 def run(options: Namespace) -> ExitCode:
     """List the agents."""
+    from airflow_provider_opencx.phone_agents.names import name_fits
     from airflow_provider_opencx.resources.phone_agents import list_phone_agents
 
     with open_client(options) as connected:
         agents = list_phone_agents(connected.client)
-    chosen = [agent for agent in agents if fnmatchcase(agent.name or "", options.names)]
+    chosen = [agent for agent in agents if name_fits(agent.name, [options.names])]
     write([agent.as_dict() for agent in chosen], _COLUMNS, options.output)
     return ExitCode.DONE
 

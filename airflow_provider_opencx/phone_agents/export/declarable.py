@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 
 from pydantic import JsonValue, ValidationError
 
 from airflow_provider_opencx.phone_agents.entry import FleetEntry
+from airflow_provider_opencx.phone_agents.names import name_fits
 from airflow_provider_opencx.phone_agents.plan import (
     DOCUMENTED_DEFAULTS,
     PhoneAgents,
@@ -137,10 +137,7 @@ def fleet_of(agents: PhoneAgents, names: Sequence[str] = ()) -> Fleet:
 
 def _is_wanted(agent: PhoneAgent, patterns: Sequence[str]) -> bool:
     """Return whether an agent is asked for; where names are, none without a name is."""
-    if not patterns or agent.name is None:
-        return not patterns
-    name = normalize_name(agent.name)
-    return any(name == pattern or fnmatchcase(name, pattern) for pattern in map(normalize_name, patterns))
+    return not patterns or (agent.name is not None and name_fits(agent.name, patterns))
 
 
 def _of_one_name(agents: Sequence[PhoneAgent]) -> str:
