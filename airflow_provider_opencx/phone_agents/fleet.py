@@ -214,8 +214,13 @@ class FleetPlan:
 
     @property
     def numbers_seen(self) -> dict[str, str]:
-        """The phone numbers to compare with next time, by the ids of their agents."""
-        return numbers_seen(self.declared_agents, self.known_numbers)
+        """The phone numbers to compare with next time, by the ids of their agents.
+
+        Those of agents that are refused in this plan are among them: one that cannot be read now may be read next time.
+        """
+        declared = {agent.id for agent in self.declared_agents}
+        agents = [agent for agent in self.agents if agent.id in declared or agent.id in self.known_numbers]
+        return numbers_seen(agents, self.known_numbers)
 
     @cached_property
     def document(self) -> Document:

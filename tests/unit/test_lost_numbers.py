@@ -51,3 +51,10 @@ def test_number_that_is_there_still_or_was_never_seen_is_no_drift(now: str | Non
     plan.check_drift()
     assert plan.numbers_seen == ({} if now is None else {"1": now})
     assert ("has no phone number yet" in plan.text) is (now is None)
+
+
+def test_number_of_an_agent_that_is_refused_today_is_known_tomorrow() -> None:
+    agents = [PhoneAgent(id=agent_id, name="A", phone_number=None) for agent_id in ("1", "2")]
+    plan = replace(plan_fleet([PhoneAgentSpec(name="A")], PhoneAgents(agents)), known_numbers={"1": HAD})
+    assert [step.action for step in plan.steps] == ["refuse"]
+    assert plan.numbers_seen == {"1": HAD}
