@@ -167,7 +167,7 @@ class RequestContext:
 def _has_rest(response: httpx.Response) -> bool:
     """Return whether bytes followed a response, which httpcore would take for the response to the next request.
 
-    No public attribute says so: where it cannot be told, the connection is not used again.
+    No public attribute says so: where it is not known, the connection is not used again.
     """
     try:
         received = response.stream._httpcore_stream._stream._connection._h11_state  # type: ignore[union-attr]

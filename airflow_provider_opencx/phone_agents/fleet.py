@@ -262,7 +262,7 @@ class FleetPlan:
         """Check that every agent is as declared, and has the phone number that it had.
 
         :raises OpenCXDriftError: naming each agent that is not, and the fields; and each that has lost its number.
-        :raises OpenCXResponseError: if of some that cannot be told, because something cannot be read.
+        :raises OpenCXResponseError: if that is not known of some, because something cannot be read.
         """
         drift = {step.spec.agent_name: step for step in self.steps if step.drift}
         lost = self.lost_numbers

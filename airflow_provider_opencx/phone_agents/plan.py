@@ -360,7 +360,7 @@ def find_agent(agents: PhoneAgents, *, agent_id: str | None = None, agent_name: 
     agent = pick_agent(agents, agent_id=agent_id, agent_name=agent_name)
     if agent is None and (unreadable := agents.of_unknown_name if agent_id is None else agents.unreadable):
         raise OpenCXResponseError(
-            f"Whether there is a {describe_selector(agent_id, agent_name)} cannot be told, because the list holds what"
+            f"Whether there is a {describe_selector(agent_id, agent_name)} is not known, because the list holds what"
             f" cannot be read: {listed(unreadable, _MOST_UNREADABLE, separator='; ')}. Another try reads it again."
         )
     return agent
@@ -605,7 +605,7 @@ def _refuse_unknown_id(spec: PhoneAgentSpec, agent_id: str, agents: PhoneAgents)
         return Refuse(
             OpenCXResponseError(
                 f"Whether there is a phone agent {identifier(agent_id)}, declared as {in_quotes(spec.agent_name)},"
-                f" cannot be told, because the list holds what cannot be read: {unreadable}. Another try reads it"
+                f" is not known, because the list holds what cannot be read: {unreadable}. Another try reads it"
                 " again."
             )
         )
@@ -631,7 +631,7 @@ def _refuse_unknown_names(name: str, agents: PhoneAgents) -> Refuse:
     unreadable = listed(agents.of_unknown_name, _MOST_UNREADABLE, separator="; ")
     return Refuse(
         OpenCXResponseError(
-            f"Whether an agent is named {in_quotes(name)} cannot be told, because the list holds what cannot be read:"
+            f"Whether an agent is named {in_quotes(name)} is not known, because the list holds what cannot be read:"
             f" {unreadable}. So no agent gets this name. Another try reads the list again; if this stays, correct or"
             " delete that agent in the OpenCX dashboard."
         )

@@ -53,7 +53,7 @@ class Voices:
             )
         if not self._ids or not self._is_whole:
             raise OpenCXResponseError(
-                f"Whether there is a voice named {in_quotes(name)} cannot be told, because the list of voices is empty,"
+                f"Whether there is a voice named {in_quotes(name)} is not known, because the list of voices is empty,"
                 " or holds what cannot be read. Another try reads it again; voice_id needs no list."
             )
         similar = get_close_matches(_form(name), self._ids, n=_MOST_NAMED, cutoff=_LEAST_SIMILAR)
@@ -72,7 +72,7 @@ def with_voice_ids(specs: Iterable[PhoneAgentSpec], voices: Voices) -> list[Phon
     """Return declarations with the ids of their voices.
 
     :raises OpenCXPlanRefusedError: naming each declaration whose voice is missing or ambiguous.
-    :raises OpenCXResponseError: if that cannot be told of one, and the others are right.
+    :raises OpenCXResponseError: if that is not known of one, and the others are right.
     """
     resolved: list[PhoneAgentSpec] = []
     refusals: list[str] = []

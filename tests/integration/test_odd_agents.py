@@ -76,5 +76,5 @@ def test_no_agent_is_created_beside_what_may_be_it(
     assert run_dag(dag).state == "failed"
     assert [type(error) for error in errors] == [OpenCXResponseError] * 2
     assert all(isinstance(error, OpenCXError) and not error.is_permanent for error in errors)
-    assert "Whether an agent is named 'new' cannot be told" in str(errors[0])
+    assert "Whether an agent is named 'new' is not known" in str(errors[0])
     assert simulator.writes == []

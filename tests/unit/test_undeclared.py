@@ -66,4 +66,4 @@ def test_pairing_a_large_fleet_takes_no_minute() -> None:
     existing = [f"Old agent of the campaign number {number}" for number in range(3000)]
     started = time.process_time()
     assert plan_of(declared, existing).possible_renames == ()
-    assert time.process_time() - started < 20
+    assert time.process_time() - started < 5

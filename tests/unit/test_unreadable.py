@@ -60,7 +60,7 @@ UNREADABLE = [
 """A key of an agent, a value that it cannot have, and how what is wrong with it begins."""
 
 NO_AGENT = [None, "text", 7, [], {}, {"id": None}, {"id": 7}, {"id": ""}, {"id": "x" * 10_000_000}, {"name": "new"}]
-"""Items of a list that cannot be told from an agent of any name."""
+"""Items of a list that may be an agent of any name."""
 
 
 @pytest.fixture(autouse=True)
@@ -198,12 +198,12 @@ def test_type_that_cannot_be_read_is_not_taken_for_outbound() -> None:
 def test_nothing_is_created_beside_what_may_be_the_agent(item: object) -> None:
     service = Service(GOOD, item)
     for declare in (reconcile.upsert, reconcile.create):
-        with pytest.raises(OpenCXResponseError, match="Whether an agent is named 'new' cannot be told") as error:
+        with pytest.raises(OpenCXResponseError, match="Whether an agent is named 'new' is not known") as error:
             declare(service.client, PhoneAgentSpec(name="new"))
         assert not error.value.is_permanent
         assert len(str(error.value)) < 1000
         assert ".." not in str(error.value)
-    with pytest.raises(OpenCXResponseError, match="Whether an agent is named 'new' cannot be told"):
+    with pytest.raises(OpenCXResponseError, match="Whether an agent is named 'new' is not known"):
         reconcile.update(service.client, PhoneAgentChanges(name="new"), agent_id="1")
     assert service.writes == []
     reconcile.update(service.client, PhoneAgentChanges(first_message="Hi"), agent_name="good")
@@ -214,9 +214,9 @@ def test_nothing_is_created_beside_what_may_be_the_agent(item: object) -> None:
 def test_agent_is_not_said_to_be_missing_beside_what_may_be_it(item: object) -> None:
     agents = list_agents(Service(GOOD, item).client)
     for selector in ({"agent_id": "3"}, {"agent_name": "third"}):
-        with pytest.raises(OpenCXResponseError, match="cannot be told, because the list holds what cannot be read"):
+        with pytest.raises(OpenCXResponseError, match="is not known, because the list holds what cannot be read"):
             require_agent(agents, **selector)
-        with pytest.raises(OpenCXResponseError, match="cannot be told, because the list holds what cannot be read"):
+        with pytest.raises(OpenCXResponseError, match="is not known, because the list holds what cannot be read"):
             find_agent(agents, **selector)
     assert find_agent(agents, agent_name="good") is not None
     assert find_agent(list_agents(Service(GOOD).client), agent_name="third") is None
@@ -287,7 +287,7 @@ def test_intent_outlives_an_item_that_cannot_be_read() -> None:
 
     service, intents = Service(GOOD), Intents()
     service.then = [GOOD, None]
-    with pytest.raises(OpenCXResponseError, match="cannot be told"):
+    with pytest.raises(OpenCXResponseError, match="is not known"):
         reconcile.upsert(service.client, PhoneAgentSpec(name="new"), intents=intents)
     assert service.writes == []
     assert [*intents.kept] == ["new"]
@@ -297,7 +297,7 @@ def test_intent_outlives_an_item_that_cannot_be_read() -> None:
 def test_fleet_creates_nothing_beside_what_may_be_the_agent(item: object) -> None:
     service = Service(GOOD, item)
     specs = [PhoneAgentSpec(name="good", first_message="Hi"), PhoneAgentSpec(name="new")]
-    with pytest.raises(OpenCXFleetError, match="'new': Whether an agent is named 'new' cannot be told") as error:
+    with pytest.raises(OpenCXFleetError, match="'new': Whether an agent is named 'new' is not known") as error:
         reconcile.apply_fleet(service.client, reconcile.plan_fleet(service.client, specs))
     assert not error.value.is_permanent
     assert service.writes == [("PATCH /phone/1", {"first_message": "Hi"})]
@@ -323,7 +323,7 @@ def test_approved_create_is_tried_again_after_an_item_that_cannot_be_read() -> N
     specs = [PhoneAgentSpec(name="new")]
     plan = reconcile.plan_fleet(service.client, specs)
     service.items = [GOOD, None]
-    with pytest.raises(OpenCXFleetError, match="Whether an agent is named 'new' cannot be told") as error:
+    with pytest.raises(OpenCXFleetError, match="Whether an agent is named 'new' is not known") as error:
         reconcile.apply_fleet(service.client, plan, approved=plan.as_dict())
     assert not error.value.is_permanent
     assert service.writes == []
@@ -402,7 +402,7 @@ def test_list_of_which_nothing_can_be_read_is_an_error() -> None:
 
 def test_agent_that_is_listed_twice_and_cannot_be_read_once_is_not_created() -> None:
     service = Service(GOOD, ODD, {**ODD, "name": 5})
-    with pytest.raises(OpenCXResponseError, match="Whether an agent is named 'odd' cannot be told"):
+    with pytest.raises(OpenCXResponseError, match="Whether an agent is named 'odd' is not known"):
         reconcile.upsert(service.client, PhoneAgentSpec(name="odd"))
     assert service.writes == []
 

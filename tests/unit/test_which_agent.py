@@ -101,7 +101,7 @@ def test_id_that_may_be_one_which_cannot_be_read_is_looked_for_again(connected: 
     plan = hook.plan_phone_agents(parse_fleet([{"name": "A", "id": agent["id"]}]))
     [step] = plan.steps
     assert step.is_unreadable
-    with pytest.raises(OpenCXResponseError, match="cannot be told"):
+    with pytest.raises(OpenCXResponseError, match="is not known"):
         plan.check_drift()
 
 

@@ -25,9 +25,6 @@ Files: TypeAlias = Mapping[str, str]
 Layout: TypeAlias = Callable[[Fleet, Mapping[str, str]], Files]
 """Lays a fleet out as files; takes the names of the voices by their ids."""
 
-FIRST_LINE = ""
-"""A comment for editors at the beginning of each YAML file; none if it is empty."""
-
 REPORT = "EXPORT.txt"
 """The file beside those of the agents that says what is not exported."""
 
@@ -41,7 +38,7 @@ _LONGEST_IN_LINE = 200
 
 def as_yaml(fleet: Fleet, voices: Mapping[str, str]) -> Files:
     """Return a fleet as one YAML file, with comments for what is not in it."""
-    lines = [*_first_line(), *(line for sentence in fleet.remarks for line in comment_lines(sentence))]
+    lines = [*(line for sentence in fleet.remarks for line in comment_lines(sentence))]
     lines += ["agents:" if fleet.entries else "agents: []"]
     for sentence in fleet.not_exported:
         lines += comment_lines(sentence, 2)
@@ -68,7 +65,7 @@ def as_split(fleet: Fleet, voices: Mapping[str, str]) -> Files:
     ):
         fields, texts = _with_text_files(entry, slug)
         notes = [line for note in entry.notes for line in comment_lines(f"Note: {note}")]
-        files |= {f"{slug}.yaml": _text([*_first_line(), *notes, *_entry_lines(entry, fields, voices, 0)]), **texts}
+        files |= {f"{slug}.yaml": _text([*notes, *_entry_lines(entry, fields, voices, 0)]), **texts}
     if sentences := [*fleet.remarks, *fleet.not_exported]:
         files[REPORT] = _text([*map(visible_repr, sentences)])
     return files
@@ -142,10 +139,6 @@ def _is_long(text: str) -> bool:
 def _fits_file(text: str) -> bool:
     """Return whether a text file holds a text exactly, and a person sees all of it there."""
     return bool(text) and all(visible(line.replace("\\", "/")) == line.replace("\\", "/") for line in text.split("\n"))
-
-
-def _first_line() -> list[str]:
-    return [FIRST_LINE] if FIRST_LINE else []
 
 
 def _text(lines: list[str]) -> str:

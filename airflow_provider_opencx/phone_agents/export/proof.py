@@ -124,7 +124,7 @@ def _planned(files: Files, agents: PhoneAgents) -> FleetPlan:
 
 
 def _path_of(files: Files, folder: Path) -> Path:
-    """Return what a command is told to read: the one file, or the folder of several."""
+    """Return what a command is given to read: the one file, or the folder of several."""
     [first, *others] = files
     return folder if others else folder / first
 

@@ -47,7 +47,7 @@ def check_path(path: str) -> None:
 def fleet_paths(agents: str | Sequence[str], dag: DAG | None) -> FleetPaths:
     """Return where the files of a fleet are: a relative path begins at the folder of the Dag file, in a zip file too.
 
-    The Dag file is the one that holds the Dag, as in a worker. ``dag.test()`` in a script is not told which that is,
+    The Dag file is the one that holds the Dag, as in a worker. ``dag.test()`` in a script does not say which that is,
     and a Dag that a function of another module makes names the file of that function: then the module that holds the
     Dag is looked for.
 

@@ -65,7 +65,7 @@ def fill(
 
     :param text: the text.
     :param variables: the values by their names.
-    :param spend: is told the characters that are filled in, before they are put together.
+    :param spend: is called with the number of characters that are filled in, before they are put together.
     :param most_problems: how many problems are named. Default 20.
     """
     parts: list[str] = []
