@@ -52,16 +52,12 @@ def lost_numbers(agents: Iterable[PhoneAgent], known: Mapping[str, str]) -> tupl
 def numbers_seen(agents: Iterable[PhoneAgent], known: Mapping[str, str]) -> dict[str, str]:
     """Return the numbers to keep for the next comparison: as they are, and of lost ones as they were.
 
+    That of an agent that is not among the agents is kept: a list may lack it once, or the plan refuse it.
+
     :param agents: the agents as they are.
     :param known: the numbers that were seen before, by the ids of their agents.
     """
-    seen = {}
-    for agent in agents:
-        if has_number(agent):
-            seen[agent.id] = agent.phone_number or ""
-        elif agent.id in known:
-            seen[agent.id] = known[agent.id]
-    return seen
+    return {**known, **{agent.id: agent.phone_number or "" for agent in agents if has_number(agent)}}
 
 
 def _is_still(agent: PhoneAgent, number: str) -> bool:

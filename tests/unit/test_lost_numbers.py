@@ -49,7 +49,7 @@ def test_number_that_is_gone_is_drift(now: str | None, says: str, seen: str) -> 
 def test_number_that_is_there_still_or_was_never_seen_is_no_drift(now: str | None, known: dict[str, str]) -> None:
     plan = plan_with(now, known)
     plan.check_drift()
-    assert plan.numbers_seen == ({} if now is None else {"1": now})
+    assert plan.numbers_seen == known | ({} if now is None else {"1": now})
     assert ("has no phone number yet" in plan.text) is (now is None)
 
 
@@ -58,3 +58,10 @@ def test_number_of_an_agent_that_is_refused_today_is_known_tomorrow() -> None:
     plan = replace(plan_fleet([PhoneAgentSpec(name="A")], PhoneAgents(agents)), known_numbers={"1": HAD})
     assert [step.action for step in plan.steps] == ["refuse"]
     assert plan.numbers_seen == {"1": HAD}
+
+
+def test_number_is_remembered_while_a_list_lacks_its_agent() -> None:
+    plan = plan_fleet([PhoneAgentSpec(name="A")], PhoneAgents([]))
+    seen = replace(plan, known_numbers={"1": HAD}).numbers_seen
+    with pytest.raises(OpenCXDriftError, match=f"'\\{HAD}' is gone"):
+        plan_with(None, seen).check_drift()
