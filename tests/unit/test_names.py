@@ -6,7 +6,7 @@ import html
 from collections.abc import Callable
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_opencx.exceptions import OpenCXAgentNotFoundError, OpenCXNearNameError
@@ -156,6 +156,7 @@ NAMES = st.text(
 STORES: list[Callable[[str], str]] = [tidied, html.escape, str.upper, str.casefold, lambda name: f"{name}\u200b"]
 
 
+@settings(deadline=None)
 @given(NAMES, st.sampled_from(STORES))
 def test_agent_that_a_service_stored_otherwise_is_near(name: str, stores: Callable[[str], str]) -> None:
     assume(near_form(name) and normalize_name(stores(name)) != normalize_name(name))
@@ -164,6 +165,7 @@ def test_agent_that_a_service_stored_otherwise_is_near(name: str, stores: Callab
     assert difference_of(name, stores(name))
 
 
+@settings(deadline=None)
 @given(NAMES, NAMES)
 def test_nearness_goes_both_ways(name: str, other: str) -> None:
     assert bool(agents(name).near(other)) == bool(agents(other).near(name))
