@@ -23,6 +23,8 @@ API_KEY_VARIABLE = "OPENCX_API_KEY"
 API_URL_VARIABLE = "OPENCX_API_URL"
 """The environment variable that holds the base URL for that key."""
 
+_FINGERPRINT = 8  # characters
+
 CONNECTION_ARGUMENTS = (
     Argument(
         ("--conn-id",),
@@ -42,11 +44,14 @@ class ConnectedClient:
     """A client, and over which connection it sends.
 
     :param client: the client.
-    :param connection: the id of the Airflow connection; empty where the key comes from the environment.
+    :param connection: the id of the Airflow connection; of a key from the environment, the variable and a fingerprint
+        of the key, which tells two keys apart and does not show either.
+    :param key_from: where the key comes from, in words.
     """
 
     client: OpenCXClient
     connection: str
+    key_from: str
 
 
 @contextmanager
@@ -73,6 +78,7 @@ def _client_of_environment() -> ConnectedClient:
     from airflow_provider_opencx import __version__
     from airflow_provider_opencx.cli.secrets import keep_out_of_output
     from airflow_provider_opencx.client.client import OpenCXClient
+    from airflow_provider_opencx.client.coordination import digest
     from airflow_provider_opencx.connection.settings import settings_of_environment
 
     settings = settings_of_environment(
@@ -80,7 +86,11 @@ def _client_of_environment() -> ConnectedClient:
     )
     keep_out_of_output(settings.secrets)
     say(f"Using the key in {API_KEY_VARIABLE}, at {settings.base_url}.")
-    return ConnectedClient(OpenCXClient(settings), "")
+    # A plan for an organization that has no agents, and so no id, is applied with the key of that organization alone.
+    fingerprint = digest("connection", settings.base_url, settings.api_key.reveal())[:_FINGERPRINT]
+    return ConnectedClient(
+        OpenCXClient(settings), f"{API_KEY_VARIABLE} {fingerprint}", f"environment variable {API_KEY_VARIABLE}"
+    )
 
 
 def _client_of_airflow(conn_id: str) -> ConnectedClient:
@@ -90,10 +100,12 @@ def _client_of_airflow(conn_id: str) -> ConnectedClient:
     with redirect_stdout(sys.stderr):  # Airflow may log to stdout, which is for results
         from airflow_provider_opencx.cli.airflow_connections import settings_of_connection
 
-        settings = settings_of_connection(conn_id, _other_ways(conn_id))
+    from airflow_provider_opencx.visible_text import in_quotes
+
+    settings = settings_of_connection(conn_id, _other_ways(conn_id))
     keep_out_of_output(settings.secrets)
     say(f"Using {settings.name}, at {settings.base_url}.")
-    return ConnectedClient(OpenCXClient(settings), conn_id)
+    return ConnectedClient(OpenCXClient(settings), conn_id, f"connection {in_quotes(conn_id)}")
 
 
 def _other_ways(conn_id: str) -> str:

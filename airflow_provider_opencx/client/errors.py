@@ -168,8 +168,8 @@ _FOREIGN = (
 _KINDS: Mapping[int, _Kind] = {
     401: _Kind(
         OpenCXAuthenticationError,
-        "The API key was rejected: check the connection's password.",
-        "Check the connection's Base URL and password.",
+        "The API key was rejected: check it. In Airflow, it is the connection's password.",
+        "Check the Base URL and the API key. In Airflow, the key is the connection's password.",
     ),
     403: _Kind(
         OpenCXPermissionError,

@@ -48,7 +48,11 @@ def test_form_shows_fields_defaults_and_help(pages: AirflowPages) -> None:
     ("key", "title", "sentence"),
     [
         (API_KEY, "Test Connection Successful", "OpenCX accepted the API key, and its phone agents can be read."),
-        (REVOKED_KEY, "Test Connection Failed", "The API key was rejected: check the connection's password."),
+        (
+            REVOKED_KEY,
+            "Test Connection Failed",
+            "The API key was rejected: check it. In Airflow, it is the connection's password.",
+        ),
     ],
     ids=["accepted", "rejected"],
 )

@@ -75,7 +75,7 @@ def test_log_names_fix_for_rejected_key(
 
     pages.open_task("rejected_key", "revoked-key", "appointment_reminder")
     error = pages.page.get_by_text("OpenCXAuthenticationPermanentError")
-    expect(error).to_contain_text("The API key was rejected: check the connection's password.")
+    expect(error).to_contain_text("The API key was rejected: check it. In Airflow, it is the connection's password.")
     assert API_KEY not in pages.page.content()
     assert [request.status for request in simulator.requests] == [401, 401, 401]
     error.click()  # folds the traceback up

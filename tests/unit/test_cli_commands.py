@@ -455,3 +455,19 @@ def test_plan_on_a_terminal_has_lines_in_green_and_red(
     assert terminal.end() == 0
     assert "\x1b[31m      - “This is Ann.”\x1b[0m" in terminal.shown
     assert "\x1b[32m      + “This is Eve.”\x1b[0m" in terminal.shown
+
+
+def test_plan_for_an_organization_without_agents_is_applied_with_its_key_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Callable[[str], Ended]
+) -> None:
+    with Simulator(api_keys=["key-of-one", "key-of-another"], requests_per_minute=None) as two:
+        monkeypatch.setenv("OPENCX_API_URL", two.url)
+        monkeypatch.setenv("OPENCX_API_KEY", "key-of-one")
+        assert run("plan fleet.yaml --out plan.json").code == 0
+        assert "key-of" not in (tmp_path / "plan.json").read_text()
+        monkeypatch.setenv("OPENCX_API_KEY", "key-of-another")
+        refused = run("apply fleet.yaml --plan plan.json")
+        assert (refused.code, "the plan was approved for" in refused.err, two.writes) == (1, True, [])
+        monkeypatch.setenv("OPENCX_API_KEY", "key-of-one")
+        assert run("apply fleet.yaml --plan plan.json").code == 0
+        assert len(two.agents("key-of-one")) == 2

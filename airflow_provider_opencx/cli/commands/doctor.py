@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from airflow_provider_opencx.cli.command import Argument, Command, ExitCode
-from airflow_provider_opencx.cli.connections import API_KEY_VARIABLE, CONNECTION_ARGUMENTS, open_client
+from airflow_provider_opencx.cli.connections import CONNECTION_ARGUMENTS, open_client
 from airflow_provider_opencx.cli.output import is_plain, progress_console, write_text, write_value
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def run(options: Namespace) -> ExitCode:
         settings = connected.client.settings
         at = datetime.now(UTC)
         readings = _read(settings, options.time_limit)
-        surroundings = _surroundings(settings, connected.connection)
+        surroundings = _surroundings(settings, connected.key_from)
     diagnosis = diagnose(Findings(surroundings, readings, ShownNames(settings.api_key), at))
     if options.output == "table":
         _write_lines(report_lines(diagnosis, at))
@@ -54,17 +54,17 @@ def _read(settings: ClientSettings, seconds: float) -> Readings:
         return read_service(settings, seconds, lambda done, of: status.update(f"Reading the service: {done} of {of}"))
 
 
-def _surroundings(settings: ClientSettings, connection: str) -> Surroundings:
+def _surroundings(settings: ClientSettings, key_from: str) -> Surroundings:
     from urllib.parse import urlsplit
 
     from airflow_provider_opencx.client.network import proxy_for
     from airflow_provider_opencx.connection.addresses import is_loopback
     from airflow_provider_opencx.doctor.findings import Surroundings
-    from airflow_provider_opencx.visible_text import in_quotes, visible
+    from airflow_provider_opencx.visible_text import visible
 
     return Surroundings(
         base_url=visible(settings.api_key.masked(settings.base_url)),
-        key_from=f"connection {in_quotes(connection)}" if connection else f"environment variable {API_KEY_VARIABLE}",
+        key_from=key_from,
         is_encrypted=settings.base_url.startswith("https:"),
         is_on_this_machine=is_loopback(urlsplit(settings.base_url).hostname or ""),
         has_proxy=proxy_for(settings.base_url) is not None,
