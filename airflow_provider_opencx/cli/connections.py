@@ -96,13 +96,12 @@ def _client_of_environment() -> ConnectedClient:
 def _client_of_airflow(conn_id: str) -> ConnectedClient:
     from airflow_provider_opencx.cli.secrets import keep_out_of_output
     from airflow_provider_opencx.client.client import OpenCXClient
+    from airflow_provider_opencx.visible_text import in_quotes
 
     with redirect_stdout(sys.stderr):  # Airflow may log to stdout, which is for results
         from airflow_provider_opencx.cli.airflow_connections import settings_of_connection
 
-    from airflow_provider_opencx.visible_text import in_quotes
-
-    settings = settings_of_connection(conn_id, _other_ways(conn_id))
+        settings = settings_of_connection(conn_id, _other_ways(conn_id))
     keep_out_of_output(settings.secrets)
     say(f"Using {settings.name}, at {settings.base_url}.")
     return ConnectedClient(OpenCXClient(settings), conn_id, f"connection {in_quotes(conn_id)}")
