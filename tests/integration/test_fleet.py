@@ -517,7 +517,7 @@ def test_fleet_of_several_files_is_one_fleet(agents: Any, sync: Fleet, simulator
     (tmp_path / "fleets" / "a.yaml").write_text("name: a\nfirst_message_file: greeting.md\n")
     (tmp_path / "greeting.md").rename(tmp_path / "fleets" / "greeting.md")
     assert sync.again().state == "success"
-    assert [agent["first_message"] for agent in simulator.agents()] == ["Hello {{ caller }}", None]
+    assert [agent["first_message"] for agent in simulator.agents()] == ["Hello {{ caller }}", "Hello?"]
 
 
 def test_fleet_file_path_is_relative_to_dag_file(sync: Fleet, simulator: Simulator) -> None:
