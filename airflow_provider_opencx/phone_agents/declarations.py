@@ -263,13 +263,15 @@ def _problem_in_file(entry: PlacedEntry, problem: Problem, index: int | None = N
     """
     place = entry.place_of(problem.field, problem.is_of_name)
     path = identifier(".".join(map(str, problem.field))) if problem.field else ""
+    message, _, remedy = problem.message.partition("; ") if problem.is_of_name else (problem.message, "", place.remedy)
+    is_about_what_is_written = problem.is_of_name or problem.is_of_value
     return FileProblem(
         *(place.file, place.line, place.column),
         agent=_name(entry.declaration),
         field=".".join(filter(None, ["defaults" if index is None else "", path])),
-        message=problem.message,
-        read=place.text if problem.is_of_value else None,
-        remedy=place.remedy if problem.is_of_value else "",
+        message=message,
+        read=place.text if is_about_what_is_written else None,
+        remedy=remedy if is_about_what_is_written else "",
         entry=None if index is None else index + 1,
     )
 

@@ -471,3 +471,13 @@ def test_plan_for_an_organization_without_agents_is_applied_with_its_key_alone(
         monkeypatch.setenv("OPENCX_API_KEY", "key-of-one")
         assert run("apply fleet.yaml --plan plan.json").code == 0
         assert len(two.agents("key-of-one")) == 2
+
+
+def test_validate_says_for_programs_what_was_read_and_the_remedy(run: Callable[[str], Ended], tmp_path: Path) -> None:
+    (tmp_path / "wrong.yaml").write_text("agents:\n  - name: A\n    frist_message: Hi\ndry_run: true\n")
+    field, key = json.loads(run("validate wrong.yaml -o json").out)
+    assert (field["line"], field["column"], field["agent"], field["field"]) == (3, 5, "A", "frist_message")
+    assert (field["message"], field["read"]) == ("is not a field of a declaration", "frist_message")
+    assert field["remedy"].startswith("did you mean first_message?")
+    assert (key["line"], key["message"]) == (4, "dry_run is not a key of a fleet file")
+    assert key["remedy"].startswith("a file has agents, defaults, variables, ignore")

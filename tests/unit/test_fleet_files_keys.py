@@ -38,7 +38,11 @@ def problems(read: Read) -> Callable[..., list[str]]:
     def problems(text: str, **options: Any) -> list[str]:
         with pytest.raises(OpenCXFleetFileError) as error:
             read(text, **options)
-        return [f"{each['line']}:{each['column']} {each['field']}: {each['message']}" for each in error.value.problems]
+        said = [filter(None, (each["message"], each["remedy"])) for each in error.value.problems]
+        return [
+            f"{each['line']}:{each['column']} {each['field']}: {'; '.join(words)}"
+            for each, words in zip(error.value.problems, said, strict=True)
+        ]
 
     return problems
 

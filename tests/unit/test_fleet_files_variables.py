@@ -101,7 +101,7 @@ def test_variable_that_cannot_be_filled_is_named_with_its_place(
 ) -> None:
     [problem] = problems_of(tmp_path, f"- name: A\n  {line}\n", variables={"CITY": "Berlin"})
     assert (problem["line"], problem["column"]) == (place if isinstance(place, tuple) else (2, place))
-    assert says in problem["message"]
+    assert says in f"{problem['message']}; {problem['remedy']}"
     assert problem["agent"] == "A"
 
 

@@ -24,6 +24,8 @@ _LONGEST_PATH = 1000
 class FileProblem:
     """One problem in the files of a fleet. All texts can be shown as they are, but for ``file`` and ``agent``.
 
+    A message of two parts, ``what is wrong; what to do``, is taken apart where nothing was read and no remedy is given.
+
     :param file: the path of the file.
     :param line: counted from 1; ``None`` where the problem is of the file as a whole.
     :param column: counted from 1.
@@ -31,7 +33,7 @@ class FileProblem:
     :param field: the field, such as ``instructions.0``; empty where it is not about a field.
     :param message: what is wrong.
     :param read: the value as it is written in the file; ``None`` where it says nothing about the problem.
-    :param remedy: what to change in the file; empty if the message says it, or nothing is known.
+    :param remedy: what to change in the file; empty if nothing is known.
     :param entry: the position of the agent in the fleet, counted from 1; ``None`` where it is not about an agent.
     """
 
@@ -45,6 +47,12 @@ class FileProblem:
     remedy: str = ""
     entry: int | None = None
 
+    def __post_init__(self) -> None:
+        message, _, remedy = self.message.partition("; ")
+        if remedy and self.read is None and not self.remedy:
+            object.__setattr__(self, "message", message)
+            object.__setattr__(self, "remedy", remedy)
+
     @property
     def sentence(self) -> str:
         """The problem without its place."""
@@ -54,7 +62,7 @@ class FileProblem:
             named = "" if self.entry is None else f"number {self.entry}: "
         field = f"{self.field}: " if self.field else ""
         sentence = f"{named}{field}{self.message}"
-        if self.read is not None:
+        if self.read is not None and not self.field.endswith(self.read or "\n"):  # a wrong key is said already
             sentence += f"{'' if sentence.endswith('?') else ';'} read {self.read or 'nothing'}"
         return f"{sentence}; {self.remedy}" if self.remedy else sentence
 
