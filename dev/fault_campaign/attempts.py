@@ -221,7 +221,7 @@ def _execute(
         try_number=attempt.number,
         map_index=-1,
         xcom_push=lambda key, value: xcoms.update({key: value}),
-        xcom_pull=lambda *, task_ids, key, map_indexes: xcoms.get(key),
+        xcom_pull=lambda *, task_ids, key, map_indexes, include_prior_dates=False: xcoms.get(key),
     )
     context: Context = {"ti": instance}  # type: ignore[typeddict-item]  # as much of it as is asked for
     if state_store is not None:
