@@ -622,6 +622,7 @@ class FleetBaseOperator(BaseOpenCXOperator):
         elif isinstance(self.agents, Mapping) or self._has_no_template(self.agents):
             parse_fleet(self.agents)  # says what it must be
 
+    @forgets_locals
     def _plan(self, context: Context, *, is_retry: bool) -> FleetPlan:
         """Return the plan for the fleet, after logging it; keep the phone numbers for the next run of the task."""
         from airflow_provider_opencx.phone_agents.declarations import parse_fleet
@@ -646,6 +647,7 @@ class FleetBaseOperator(BaseOpenCXOperator):
         self.log.info("\n".join([f"Plan: {plan.summary}", *lines]))
         return plan
 
+    @forgets_locals
     def _declarations(self) -> object:
         paths = self._paths()
         if paths is None:

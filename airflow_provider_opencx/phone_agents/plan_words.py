@@ -244,7 +244,8 @@ def _lost_numbers(plan: FleetPlan) -> Iterator[Block]:
 
 def _without_number(plan: FleetPlan) -> Iterator[Block]:
     lost = {each.agent.id for each in plan.lost_numbers}
-    agents = [agent for agent in plan.declared_agents if not has_number(agent) and agent.id not in lost]
+    unchanged = [step.plan.agent for step in plan.steps if isinstance(step.plan, Unchanged)]
+    agents = [agent for agent in unchanged if not has_number(agent) and agent.id not in lost]
     if agents:
         lines = [Line(_name_and_id(agent)) for agent in agents[:_MOST_UNDECLARED]]
         if len(agents) > _MOST_UNDECLARED:

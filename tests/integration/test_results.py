@@ -87,7 +87,7 @@ def test_result_of_several_agents_is_the_list_alone(
         fleet = OpenCXSyncPhoneAgentsOperator(task_id="fleet", agents=[{"name": "a"}])
         OpenCXPhoneNumberSensor(task_id="numbers", agent_id=fleet.output, poke_interval=0)
     run = run_dag(dag)
-    assert run.pushed("fleet").keys() == {"return_value", "plan"}
+    assert run.pushed("fleet").keys() == {"return_value", "plan", "phone_numbers"}
     assert run.pushed("numbers") == {"return_value": simulator.agents()}
 
 

@@ -40,7 +40,7 @@ Organization “org_000001”, connection “opencx_default”, service “{url}
 Was an agent renamed?
     1 agent will be created, and 1 agent outside this fleet exists already: see the end.
     If it is the same agent under a new name, reject this plan: the new agent would get another phone number. \
-Write the name that the agent has into the fleet, or rename the agent first.
+Write the old name into its declaration as previous_name, or its id as id: then it is renamed, and keeps its number.
 
 “newest” will be created
     kind: makes calls (outbound)

@@ -30,6 +30,7 @@ from airflow_provider_opencx.phone_agents.fleet_files.problems import (
 from airflow_provider_opencx.phone_agents.fleet_files.texts import Texts
 from airflow_provider_opencx.phone_agents.fleet_files.variables import checked_variables
 from airflow_provider_opencx.phone_agents.fleet_files.yaml_document import yaml_document
+from airflow_provider_opencx.secret import forgets_locals
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ FleetPath = str | os.PathLike[str]
 _MOST_WARNINGS = 20
 
 
+@forgets_locals
 def read_fleet(
     agents: FleetPath | Sequence[FleetPath],
     *,
