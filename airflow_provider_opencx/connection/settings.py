@@ -44,21 +44,14 @@ def client_settings(connection: AirflowConnection, *, user_agent: str) -> Client
     try:
         _check_type(_text("type", connection.conn_type), connection.password)
         extras = Extras.parse(_text("extra", connection.extra))
-        return ClientSettings(
-            base_url=base_url(
-                _text("Base URL (host)", connection.host),
-                schema=_text("schema", connection.schema),
-                port=connection.port,
-                allow_insecure_http=extras.allow_insecure_http,
-            ),
-            api_key=_api_key(_text("API key (password)", connection.password)),
-            timeout=extras.timeout,
-            max_retries=extras.max_retries,
-            requests_per_minute=extras.requests_per_minute,
-            user_agent=user_agent,
-            name=f"connection {in_quotes(connection.conn_id)}",
-            coordination=extras.coordination,
+        address = base_url(
+            _text("Base URL (host)", connection.host),
+            schema=_text("schema", connection.schema),
+            port=connection.port,
+            allow_insecure_http=extras.allow_insecure_http,
         )
+        api_key = _api_key(_text("API key (password)", connection.password))
+        return _settings(address, api_key, extras, user_agent, f"connection {in_quotes(connection.conn_id)}")
     except ValueError as wrong:
         problem = _without(connection.password, str(wrong))
         raise OpenCXConfigError(f"Connection {in_quotes(connection.conn_id)}: {problem}") from None
@@ -78,20 +71,23 @@ def settings_of_environment(key_variable: str, url_variable: str, *, user_agent:
     try:
         address = base_url(url, schema="", port=None, allow_insecure_http=False)
         variable = key_variable
-        extras = Extras()
-        return ClientSettings(
-            base_url=address,
-            api_key=_api_key(key),
-            timeout=extras.timeout,
-            max_retries=extras.max_retries,
-            requests_per_minute=extras.requests_per_minute,
-            user_agent=user_agent,
-            name=f"the key in {key_variable}",
-            coordination=extras.coordination,
-        )
+        return _settings(address, _api_key(key), Extras(), user_agent, f"the key in {key_variable}")
     except ValueError as wrong:
         more = " An extra is part of a connection." if "extra" in str(wrong) else ""
         raise OpenCXConfigError(f"{variable}: {_without(key, str(wrong))}{more}") from None
+
+
+def _settings(address: str, api_key: Secret, extras: Extras, user_agent: str, name: str) -> ClientSettings:
+    return ClientSettings(
+        base_url=address,
+        api_key=api_key,
+        timeout=extras.timeout,
+        max_retries=extras.max_retries,
+        requests_per_minute=extras.requests_per_minute,
+        user_agent=user_agent,
+        name=name,
+        coordination=extras.coordination,
+    )
 
 
 def _check_type(conn_type: str, password: object) -> None:

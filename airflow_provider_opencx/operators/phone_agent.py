@@ -24,7 +24,6 @@ from airflow_provider_opencx.arguments import (
     seconds,
     texts,
     texts_by_name,
-    whole_number,
     written,
 )
 from airflow_provider_opencx.connection.form import DEFAULT_CONN_ID
@@ -848,8 +847,8 @@ class OpenCXSyncPhoneAgentsOperator(FleetBaseOperator):
         from airflow_provider_opencx.phone_agents.guards import Guards
 
         return Guards(
-            whole_number("max_creates", self.max_creates),
-            whole_number("max_updates", self.max_updates),
+            cast("int | None", self.max_creates),
+            cast("int | None", self.max_updates),
             cast("str | None", self.expected_org_id),
         )
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from airflow_provider_opencx.cli.command import Argument, Command, ExitCode
+from airflow_provider_opencx.cli.command import Command, ExitCode
 from airflow_provider_opencx.cli.connections import CONNECTION_ARGUMENTS, open_client
+from airflow_provider_opencx.cli.names import NAMES
 from airflow_provider_opencx.cli.output import write
 
 _COLUMNS = {
@@ -37,14 +38,7 @@ COMMAND = Command(
     "python -m airflow_provider_opencx agents -o json",
     arguments=(
         *CONNECTION_ARGUMENTS,
-        Argument(
-            ("--names",),
-            {
-                "metavar": "GLOB",
-                "action": "append",
-                "help": "only agents whose name fits, such as 'Spring *'; may be given several times. Default: all",
-            },
-        ),
+        NAMES,
     ),
     run=run,
 )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_opencx.cli.command import Argument, Command, ExitCode
 from airflow_provider_opencx.cli.connections import CONNECTION_ARGUMENTS, open_client
+from airflow_provider_opencx.cli.names import NAMES
 from airflow_provider_opencx.cli.output import say, write_text
 from airflow_provider_opencx.visible_text import in_quotes, visible, visible_repr
 
@@ -77,14 +78,7 @@ COMMAND = Command(
     "python -m airflow_provider_opencx export --names 'Spring *' --names 'Autumn *' --split fleet/",
     arguments=(
         *CONNECTION_ARGUMENTS,
-        Argument(
-            ("--names",),
-            {
-                "metavar": "GLOB",
-                "action": "append",
-                "help": "only agents whose name fits, such as 'Spring *'; may be given several times. Default: all",
-            },
-        ),
+        NAMES,
         Argument(
             ("--split",),
             {
