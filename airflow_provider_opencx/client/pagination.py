@@ -1,4 +1,4 @@
-"""Reads lists: a plain array, or pages with a cursor, followed to their end within limits.
+"""Reads lists: a plain array, or pages with a cursor or an offset, followed to their end within limits.
 
 An item that cannot be read does not hold up the others.
 """
@@ -6,7 +6,7 @@ An item that cannot be read does not hold up the others.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -93,9 +93,9 @@ def list_items(client: OpenCXClient, request: Request, read: Callable[[JsonValue
                 raise OpenCXResponseError(
                     f"the service's list is too large, or does not end: over {MAX_LIST_BYTES >> 20} MiB."
                 )
-            page, cursor = _page(response)
+            page, following = _page(response, request)
             items.read(page)
-            if cursor is None:
+            if following is None:
                 return items.checked()
             values += decoding.number_of_values(response.body)
             if values > decoding.MAX_VALUES:
@@ -107,10 +107,11 @@ def list_items(client: OpenCXClient, request: Request, read: Callable[[JsonValue
                 raise OpenCXResponseError(f"the service's list does not end: {empty} pages in a row are empty.")
             if time.monotonic() - started > MAX_LIST_SECONDS:
                 raise OpenCXResponseError(f"the service's list does not end: over {MAX_LIST_SECONDS:.0f} s.")
-            if cursor in seen:
+            place = "&".join(following.values())
+            if place in seen:
                 raise OpenCXResponseError("the service's list does not end: it repeats a cursor.")
-        seen.add(cursor)
-        request = replace(request, query={**request.query, "cursor": cursor})
+        seen.add(place)
+        request = replace(request, query={**request.query, **following})
     raise OpenCXResponseError(f"{request}: the service's list is too large, or does not end: over {MAX_PAGES} pages.")
 
 
@@ -122,17 +123,27 @@ def first_page(client: OpenCXClient, request: Request) -> list[JsonValue]:
     """
     response = checked(request, client.send_unchecked(request))
     with response.named():
-        return _page(response)[0]
+        return _page(response, request)[0]
 
 
-def _page(response: Response) -> tuple[list[JsonValue], str | None]:
-    """Return the items of a page and the cursor of the next one, ``None`` if it is the last."""
+def _page(response: Response, request: Request) -> tuple[list[JsonValue], Mapping[str, str] | None]:
+    """Return the items of a page, and what the query for the next one says; ``None`` if it is the last."""
     decoded = response.decoded()
     if isinstance(decoded, list):
         return decoded, None
     if isinstance(decoded, dict) and isinstance(items := decoded.get("items"), list):
-        return items, _cursor(decoded.get("next"))
+        if decoded.get("has_more") is True:
+            return items, _offset_after(items, request)
+        cursor = _cursor(decoded.get("next"))
+        return items, None if cursor is None else {"cursor": cursor}
     raise OpenCXResponseError("the service's response is neither a list nor a page of one.")
+
+
+def _offset_after(items: list[JsonValue], request: Request) -> Mapping[str, str]:
+    """Return the query for the page after one with these items, of a list that is read by offsets."""
+    if not items:
+        raise OpenCXResponseError("the service's list does not end: an empty page says that there is more.")
+    return {"offset": str(int(request.query.get("offset", "0")) + len(items))}
 
 
 def _cursor(value: JsonValue) -> str | None:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, JsonValue, PrivateAttr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, PrivateAttr, ValidationError
 
 from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXResponseError
 from airflow_provider_opencx.secret import forgets_locals
-from airflow_provider_opencx.text import listed
+from airflow_provider_opencx.text import UNSTORABLE, listed
 from airflow_provider_opencx.visible_text import identifier
+
+LONGEST_ID = 1000
+"""Characters that the id of an object may have."""
+
+Texts: TypeAlias = Annotated[list[str], Field(fail_fast=True)]
+"""A list of texts; of a million wrong ones, the first is named."""
 
 _LONGEST_FIELD = 100
 _MOST_PROBLEMS = 5
@@ -174,3 +181,21 @@ def describe_problems(invalid: ValidationError, model: type[CheckedModel]) -> st
 def _plain(name: str) -> str:
     """Return a field's name without what spellings differ in: capitals and the characters between words."""
     return "".join(filter(str.isalnum, name)).lower()
+
+
+def unsendable(value: JsonValue) -> str | None:
+    """Return why a value cannot be sent as JSON, or not be stored by the databases on the way; ``None`` if it can."""
+    if isinstance(value, str):
+        if UNSTORABLE.search(value):
+            return "holds a NUL, or half of a character (a lone surrogate), which cannot be stored"
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            return "holds a number that is not finite, which JSON does not have"
+    elif isinstance(value, int):
+        if not -(2**63) <= value < 2**64:
+            return "holds a whole number of more than 64 bits, which cannot be stored"
+    elif isinstance(value, list):
+        return next(filter(None, map(unsendable, value)), None)
+    elif isinstance(value, dict):
+        return unsendable([*value, *value.values()])
+    return None

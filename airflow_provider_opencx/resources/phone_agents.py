@@ -7,11 +7,10 @@ strict: what can be checked without the service is checked before anything is se
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from functools import cache
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self, TypeAlias, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self, get_args, get_origin
 
 from pydantic import (
     AliasChoices,
@@ -37,10 +36,10 @@ from airflow_provider_opencx.kinds import Kind
 from airflow_provider_opencx.normalization import normalized
 from airflow_provider_opencx.phone_numbers import e164
 from airflow_provider_opencx.resources.languages import COMBINABLE_LANGUAGES, checked_code, language_codes
-from airflow_provider_opencx.resources.models import CheckedModel, ResourceModel
+from airflow_provider_opencx.resources.models import LONGEST_ID, CheckedModel, ResourceModel, Texts, unsendable
 from airflow_provider_opencx.resources.odd_items import warn_of_odd_items
 from airflow_provider_opencx.secret import forgets_locals
-from airflow_provider_opencx.text import UNSTORABLE, is_rendered_list, without_invisible
+from airflow_provider_opencx.text import is_rendered_list, without_invisible
 from airflow_provider_opencx.visible_text import identifier, in_quotes
 
 if TYPE_CHECKING:
@@ -118,8 +117,6 @@ _NOT_DECLARED = {
     "number": _OWN_NUMBER,
 }
 
-_LONGEST_ID = 1000
-
 MAX_FIELDS = 200
 """Fields of a declaration that are checked one by one."""
 
@@ -135,9 +132,6 @@ _INSTRUCTIONS = (
     " or in YAML on the line below, after '- ' (a text of several lines after '- |')"
 )
 _HTTP_URL = TypeAdapter(HttpUrl)
-
-Texts: TypeAlias = Annotated[list[str], Field(fail_fast=True)]
-"""A list of texts; of a million wrong ones, the first is named."""
 
 
 def normalize_name(name: str) -> str:
@@ -174,7 +168,7 @@ class PhoneAgent(ResourceModel):
     noun: ClassVar[str] = "an agent"
     _language_is_text: bool | None = PrivateAttr(default=None)
 
-    id: Annotated[str, Field(min_length=1, max_length=_LONGEST_ID)]
+    id: Annotated[str, Field(min_length=1, max_length=LONGEST_ID)]
     org_id: JsonValue = None
     phone_number: str | None = None
     name: str | None = None
@@ -423,7 +417,7 @@ class PhoneAgentChanges(CheckedModel):
     @model_validator(mode="after")
     def _can_be_sent_and_stored(self) -> Self:
         for field, value in self.declared_fields.items():
-            problem = _unsendable([field, value])
+            problem = unsendable([field, value])
             if problem:
                 raise ValueError(f"{identifier(field)}: {problem}")
         return self
@@ -580,21 +574,3 @@ def _no_json_values(value: object) -> Iterator[object]:
                 yield from (name for name in value if isinstance(value, dict) and not isinstance(name, str))
         elif not isinstance(value, str | int | float | None):
             yield value
-
-
-def _unsendable(value: JsonValue) -> str | None:
-    """Return why a value cannot be sent as JSON, or not be stored by the databases on the way; ``None`` if it can."""
-    if isinstance(value, str):
-        if UNSTORABLE.search(value):
-            return "holds a NUL, or half of a character (a lone surrogate), which cannot be stored"
-    elif isinstance(value, float):
-        if not math.isfinite(value):
-            return "holds a number that is not finite, which JSON does not have"
-    elif isinstance(value, int):
-        if not -(2**63) <= value < 2**64:
-            return "holds a whole number of more than 64 bits, which cannot be stored"
-    elif isinstance(value, list):
-        return next(filter(None, map(_unsendable, value)), None)
-    elif isinstance(value, dict):
-        return _unsendable([*value, *value.values()])
-    return None
