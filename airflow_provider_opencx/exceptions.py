@@ -291,11 +291,19 @@ class OpenCXCreateMismatchError(OpenCXMismatchError, OpenCXPermanentError):
     """
 
 
-class OpenCXNameMismatchError(OpenCXMismatchError, OpenCXPermanentError):
-    """The API stored a new agent under another name than the declared one.
+class OpenCXNotFoundAgainError(OpenCXMismatchError, OpenCXPermanentError):
+    """The API stored what was created without that by which it is found.
 
-    Not retried: an agent that is not found by its name would be created once more by every try.
+    Not retried: what is not found again would be created once more by every try.
     """
+
+
+class OpenCXNameMismatchError(OpenCXNotFoundAgainError):
+    """The API stored a new agent under another name than the declared one, by which it is found."""
+
+
+class OpenCXKeyMismatchError(OpenCXNotFoundAgainError):
+    """The API does not show the metadata of a new training scenario, with the key by which it is found."""
 
 
 class OpenCXPlanRefusedError(OpenCXPermanentError):

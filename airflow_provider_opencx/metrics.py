@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 Decision: TypeAlias = Literal["created", "updated", "adopted", "unchanged", "refused", "failed"]
 
+_DECIDED = {"phone agent": "opencx.agents", "training scenario": "opencx.training_scenarios"}
+"""The metric of what was decided, by what it was decided for."""
+
 log = logging.getLogger(__name__)
 
 
@@ -40,10 +43,13 @@ def count_attempt(attempt: Attempt) -> None:
     _time("opencx.request_duration", attempt.seconds, operation=attempt.operation)
 
 
-def count_decision(decision: Decision, agents: int = 1) -> None:
-    """Count what was decided for an agent, or for several."""
-    if agents:
-        _count("opencx.agents", agents, decision=decision)
+def count_decision(decision: Decision, items: int = 1, *, noun: str) -> None:
+    """Count what was decided for an agent or another item, or for several.
+
+    :param noun: what messages call such an item.
+    """
+    if items:
+        _count(_DECIDED[noun], items, decision=decision)
 
 
 def time_to_number(seconds: float) -> None:

@@ -74,7 +74,7 @@ class TaskStateIntents:
         except Exception as error:
             names = ", ".join(in_quotes(name) for name in intents)
             raise OpenCXCoordinationError(
-                f"Airflow's task state store did not record that phone agent {names} is about to be created, so nothing"
+                f"Airflow's task state store did not record that {names} is about to be created, so nothing"
                 " was sent. The next try begins again."
             ) from error
         self._recorded = recorded

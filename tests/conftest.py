@@ -145,7 +145,8 @@ def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
     """Puts a base URL and a key behind the default connection, with waits short enough for a test."""
 
     def connect(base_url: str, api_key: str) -> None:
-        from airflow_provider_opencx.phone_agents import creates, listing, progress, reconcile
+        from airflow_provider_opencx.phone_agents import reconcile
+        from airflow_provider_opencx.reconciliation import creates, listing, progress
 
         connection = connection_json(base_url, api_key, timeout=5, requests_per_minute=100_000)
         monkeypatch.setenv("AIRFLOW_CONN_OPENCX_DEFAULT", connection)

@@ -13,7 +13,7 @@ from airflow_provider_opencx.cli.output import is_plain, say, write_text
 if TYPE_CHECKING:
     from airflow_provider_opencx.cli.connections import ConnectedClient
     from airflow_provider_opencx.phone_agents.fleet import FleetPlan
-    from airflow_provider_opencx.phone_agents.guards import Guards
+    from airflow_provider_opencx.reconciliation.guards import Guards
 
 _ADDED = "        added: "
 _REMOVED = "        removed: "
@@ -65,7 +65,7 @@ def make_plan(options: Namespace, connected: ConnectedClient) -> FleetPlan:
 
 def guards_of(options: Namespace) -> Guards:
     """Return the limits that the options set for a plan."""
-    from airflow_provider_opencx.phone_agents.guards import Guards
+    from airflow_provider_opencx.reconciliation.guards import Guards
 
     return Guards(options.max_creates, options.max_updates, options.expected_org_id)
 

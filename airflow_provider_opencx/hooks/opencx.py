@@ -19,10 +19,10 @@ from airflow_provider_opencx.intents import IntentStore
 from airflow_provider_opencx.masking import mask_secrets
 from airflow_provider_opencx.phone_agents import reconcile
 from airflow_provider_opencx.phone_agents.fleet import FleetPlan
-from airflow_provider_opencx.phone_agents.guards import Guards
 from airflow_provider_opencx.phone_agents.plan import IfExists, PhoneAgents, find_agent
-from airflow_provider_opencx.phone_agents.progress import OnResult
 from airflow_provider_opencx.phone_agents.reconcile import OnMismatch
+from airflow_provider_opencx.reconciliation.guards import Guards
+from airflow_provider_opencx.reconciliation.progress import OnResult
 from airflow_provider_opencx.resources.phone_agents import (
     PhoneAgent,
     PhoneAgentChanges,

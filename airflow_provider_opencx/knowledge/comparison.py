@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from pydantic import JsonValue
 
-from airflow_provider_opencx.phone_agents.plan import Difference
+from airflow_provider_opencx.reconciliation.plans import Difference
 from airflow_provider_opencx.resources.training import ScenarioSpec, TrainingScenario, normalize_title
 
 

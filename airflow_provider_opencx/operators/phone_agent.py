@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_opencx.airflow_arguments import BaseOperatorArguments, LimitedOperatorArguments
     from airflow_provider_opencx.phone_agents.fleet import FleetPlan
-    from airflow_provider_opencx.phone_agents.guards import Guards
+    from airflow_provider_opencx.reconciliation.guards import Guards
     from airflow_provider_opencx.resources.phone_agents import PhoneAgent, PhoneAgentChanges, PhoneAgentSpec
 
 __all__ = [
@@ -844,7 +844,7 @@ class OpenCXSyncPhoneAgentsOperator(FleetBaseOperator):
         return [agent.as_dict() for agent in agents]
 
     def _guards(self) -> Guards:
-        from airflow_provider_opencx.phone_agents.guards import Guards
+        from airflow_provider_opencx.reconciliation.guards import Guards
 
         return Guards(
             cast("int | None", self.max_creates),

@@ -24,25 +24,22 @@ from airflow_provider_opencx.exceptions import (
     OpenCXPlanRefusedError,
     OpenCXResponseError,
 )
-from airflow_provider_opencx.phone_agents.guards import Guards
 from airflow_provider_opencx.phone_agents.names import NearNames, difference_of, name_fits
 from airflow_provider_opencx.phone_agents.numbers import LostNumber, lost_numbers, numbers_seen
-from airflow_provider_opencx.phone_agents.organization import Organization
 from airflow_provider_opencx.phone_agents.plan import (
-    Create,
     PhoneAgents,
     Plan,
-    Refuse,
-    Unchanged,
-    Update,
     comparable_form,
     declared_id,
     names_of,
     plan_upsert,
 )
-from airflow_provider_opencx.phone_agents.plan_document import Document, to_markdown, to_text
 from airflow_provider_opencx.phone_agents.plan_words import document_of
 from airflow_provider_opencx.phone_agents.renames import PossibleRename, possible_renames
+from airflow_provider_opencx.reconciliation.guards import Guards
+from airflow_provider_opencx.reconciliation.organization import Organization
+from airflow_provider_opencx.reconciliation.plan_document import Document, to_markdown, to_text
+from airflow_provider_opencx.reconciliation.plans import Create, Refuse, Unchanged, Update
 from airflow_provider_opencx.resources.phone_agents import (
     PhoneAgent,
     PhoneAgentSpec,
@@ -73,7 +70,7 @@ class Step:
     @property
     def agent_id(self) -> str | None:
         """The id of the agent, ``None`` if it is yet to be created."""
-        return self.plan.agent.id if isinstance(self.plan, Update | Unchanged) else None
+        return self.plan.item.id if isinstance(self.plan, Update | Unchanged) else None
 
     @property
     def action(self) -> str:
@@ -85,7 +82,7 @@ class Step:
         return {
             "name": self.spec.agent_name,
             "id": self.agent_id,
-            "phone_number": self.plan.agent.phone_number if isinstance(self.plan, Update | Unchanged) else None,
+            "phone_number": self.plan.item.phone_number if isinstance(self.plan, Update | Unchanged) else None,
             "action": self.action,
             "changes": self._changes(),
             "near": self._near(),
@@ -206,7 +203,7 @@ class FleetPlan:
     @property
     def declared_agents(self) -> list[PhoneAgent]:
         """The agents of the fleet that exist, as they are."""
-        return [step.plan.agent for step in self.steps if isinstance(step.plan, Update | Unchanged)]
+        return [step.plan.item for step in self.steps if isinstance(step.plan, Update | Unchanged)]
 
     @property
     def lost_numbers(self) -> tuple[LostNumber, ...]:

@@ -7,29 +7,28 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from pydantic import JsonValue
 
-from airflow_provider_opencx.client.pagination import Listed
 from airflow_provider_opencx.exceptions import (
     OpenCXAgentExistsError,
     OpenCXAgentNotFoundError,
     OpenCXAmbiguousNameError,
     OpenCXArgumentError,
-    OpenCXError,
     OpenCXNearNameError,
     OpenCXPlanRefusedError,
     OpenCXResponseError,
 )
 from airflow_provider_opencx.phone_agents.entry import FleetEntry
 from airflow_provider_opencx.phone_agents.names import NearNames, difference_of, tidied
-from airflow_provider_opencx.phone_agents.text_changes import common_ends
 from airflow_provider_opencx.phone_numbers import normalize_phone_number
+from airflow_provider_opencx.reconciliation import plans
+from airflow_provider_opencx.reconciliation.items import ItemList
+from airflow_provider_opencx.reconciliation.plans import Adopt, Create, Difference, Refuse, Unchanged, Update
 from airflow_provider_opencx.resources.languages import language_codes
 from airflow_provider_opencx.resources.phone_agents import (
     PhoneAgent,
@@ -38,15 +37,9 @@ from airflow_provider_opencx.resources.phone_agents import (
     normalize_name,
 )
 from airflow_provider_opencx.text import UNSTORABLE, listed
-from airflow_provider_opencx.visible_text import identifier, in_quotes, visible_repr
+from airflow_provider_opencx.visible_text import identifier, in_quotes
 
-if TYPE_CHECKING:
-    from airflow_provider_opencx.metrics import Decision
-
-_MOST_SHOWN = 80
-_AROUND = 30
 _MOST_NEAR = 3
-_MOST_DIFFERENCES = 20
 _MOST_UNREADABLE = 3
 _LONGEST_NUMBER = 100
 _TELEPHONE_NUMBER = re.compile(r"\+?(?!0+\Z)[0-9]{7,15}")
@@ -54,7 +47,7 @@ _TELEPHONE_NUMBER = re.compile(r"\+?(?!0+\Z)[0-9]{7,15}")
 IfExists: TypeAlias = Literal["adopt", "fail"]
 
 
-class PhoneAgents:
+class PhoneAgents(ItemList[PhoneAgent]):
     """All agents of an organization, indexed by id and by name.
 
     A thousand waiting tasks search one list of thousands of agents, so a search must cost next to nothing.
@@ -73,25 +66,15 @@ class PhoneAgents:
         listed_at: float | None = None,
         unreadable: Sequence[str] | None = None,
     ) -> None:
-        if unreadable is None:
-            unreadable = agents.problems if isinstance(agents, Listed) else ()
-        self.unreadable = tuple(unreadable)
-        self.listed_at = time.monotonic() if listed_at is None else listed_at
-        self._by_id = {agent.id: agent for agent in agents}
+        super().__init__(agents, listed_at, unreadable)
         self._by_name: dict[str, list[PhoneAgent]] = {}
-        for agent in self._by_id.values():
+        for agent in self:
             if agent.name is not None:
                 self._by_name.setdefault(normalize_name(agent.name), []).append(agent)
 
-    def __iter__(self) -> Iterator[PhoneAgent]:
-        return iter(self._by_id.values())
-
-    def __len__(self) -> int:
-        return len(self._by_id)
-
-    def with_id(self, agent_id: str) -> PhoneAgent | None:
-        """Return the agent of an id, ``None`` if there is none."""
-        return self._by_id.get(agent_id)
+    def shows(self, identity: str) -> bool:
+        """Return whether an agent has a name."""
+        return bool(self.named(identity))
 
     def named(self, name: str) -> list[PhoneAgent]:
         """Return the agents of a name; nothing says that the service keeps names unique."""
@@ -122,18 +105,6 @@ class PhoneAgents:
         shown = {agent.org_id if isinstance(agent.org_id, str) else None for agent in self}
         return shown.pop() if len(shown) == 1 else None
 
-    def lacks_most_of(self, other: PhoneAgents) -> bool:
-        """Return whether more than half of the agents of another list are not in this one."""
-        return sum(agent.id not in self._by_id for agent in other) > len(other) / 2
-
-    def with_those_of(self, earlier: PhoneAgents) -> PhoneAgents:
-        """Return this list, and the agents that an earlier read shows and this one does not."""
-        missing = [agent for agent in earlier if agent.id not in self._by_id]
-        unreadable = tuple(dict.fromkeys((*self.unreadable, *earlier.unreadable)))
-        if not missing and unreadable == self.unreadable:
-            return self
-        return PhoneAgents([*self, *missing], self.listed_at, unreadable)
-
     @cached_property
     def of_unknown_name(self) -> Sequence[str]:
         """What is listed and may have any name: items that cannot be read, and agents whose names are not shown."""
@@ -154,124 +125,13 @@ def has_number(agent: PhoneAgent) -> bool:
     return len(number) <= _LONGEST_NUMBER and bool(_TELEPHONE_NUMBER.fullmatch(normalize_phone_number(number)))
 
 
-@dataclass(frozen=True)
-class Difference:
-    """One field that differs from the declaration.
-
-    :param field: the name of the field, in Python spelling.
-    :param actual: the value that the agent has.
-    :param wanted: the declared value.
-    """
-
-    field: str
-    actual: JsonValue
-    wanted: JsonValue
-
-    @property
-    def is_left_to_the_service(self) -> bool:
-        """Whether null was declared for a field for which the service then chooses a value of its own."""
-        return self.wanted is None and self.field in SERVICE_CHOOSES
-
-    def __str__(self) -> str:
-        """Return the field and both values; of long ones only the part where they differ, and how long they are."""
-        actual, wanted = repr(self.actual), repr(self.wanted)
-        start, end = (0, 0) if max(len(actual), len(wanted)) <= _MOST_SHOWN else common_ends(actual, wanted)
-        return f"{identifier(self.field)}: {_part(actual, start, end)} -> {_part(wanted, start, end)}"
-
-
-@dataclass(frozen=True)
-class Create:
-    """No agent has the name: create one.
-
-    :param spec: the declaration.
-    :param near: the agents whose names are near this one, which somebody has allowed.
-    """
-
-    action: ClassVar[str] = "create"
-    decision: ClassVar[Decision] = "created"
-    writes: ClassVar[bool] = True
-
-    spec: PhoneAgentSpec
-    near: tuple[PhoneAgent, ...] = ()
-
-    def __str__(self) -> str:
-        return f"create phone agent {in_quotes(self.spec.agent_name)}"
-
-    @property
-    def differences(self) -> tuple[Difference, ...]:
-        """The fields that the new agent gets."""
-        return tuple(
-            Difference(field, None, value) for field, value in self.spec.for_creation().declared_fields.items()
-        )
-
-
-@dataclass(frozen=True)
-class Update:
-    """The agent exists and differs: send the fields that differ."""
-
-    action: ClassVar[str] = "update"
-    decision: ClassVar[Decision] = "updated"
-    writes: ClassVar[bool] = True
-
-    agent: PhoneAgent
-    changes: PhoneAgentChanges
-    differences: tuple[Difference, ...]
-
-    @property
-    def new_name(self) -> str | None:
-        """The name that the agent gets; ``None`` if it keeps its own."""
-        return next((str(each.wanted) for each in self.differences if each.field == "name"), None)
-
-    def __str__(self) -> str:
-        return f"update {self.agent.label}, {listed([identifier(difference.field) for difference in self.differences])}"
-
-
-@dataclass(frozen=True)
-class Unchanged:
-    """The agent is as it should be: send nothing."""
-
-    action: ClassVar[str] = "unchanged"
-    decision: ClassVar[Decision] = "unchanged"
-    writes: ClassVar[bool] = False
-    differences: ClassVar[tuple[Difference, ...]] = ()
-
-    agent: PhoneAgent
-
-
-@dataclass(frozen=True)
-class Adopt:
-    """The agent is taken as it is: send nothing.
-
-    :param agent: the agent.
-    :param differences: where it is not as declared.
-    """
-
-    action: ClassVar[str] = "adopt"
-    decision: ClassVar[Decision] = "adopted"
-    writes: ClassVar[bool] = False
-
-    agent: PhoneAgent
-    differences: tuple[Difference, ...]
-
-
-@dataclass(frozen=True)
-class Refuse:
-    """The declaration conflicts with an existing agent: send nothing, raise the error."""
-
-    action: ClassVar[str] = "refuse"
-    decision: ClassVar[Decision] = "refused"
-    writes: ClassVar[bool] = False
-    differences: ClassVar[tuple[Difference, ...]] = ()
-
-    error: OpenCXError
-
-
-Plan: TypeAlias = Create | Update | Unchanged | Adopt | Refuse
+Plan: TypeAlias = plans.Plan[PhoneAgentSpec, PhoneAgent, PhoneAgentChanges]
+"""What is to be done for one agent."""
 
 
 def plan_create(
     spec: PhoneAgentSpec, agents: PhoneAgents, if_exists: IfExists, *, allow_near_name: bool = False
-) -> Create | Adopt | Refuse:
+) -> Create[PhoneAgentSpec, PhoneAgent] | Adopt[PhoneAgent] | Refuse:
     """Plan for exactly one agent of the declared name, left as it is if it exists.
 
     :param allow_near_name: whether one may be created beside another whose name is near.
@@ -292,9 +152,7 @@ def plan_create(
     return _refuse_another_type(spec, agent) or Adopt(agent, find_differences(spec, agent))
 
 
-def plan_upsert(
-    spec: PhoneAgentSpec, agents: PhoneAgents, *, allow_near_name: bool = False
-) -> Create | Update | Unchanged | Refuse:
+def plan_upsert(spec: PhoneAgentSpec, agents: PhoneAgents, *, allow_near_name: bool = False) -> Plan:
     """Plan for exactly one agent of the declared name, as declared.
 
     :param allow_near_name: whether one may be created beside another whose name is near.
@@ -309,7 +167,7 @@ def plan_upsert(
     return plan_update(spec, agent, agents)
 
 
-def plan_update(changes: PhoneAgentChanges, agent: PhoneAgent, agents: PhoneAgents) -> Update | Unchanged | Refuse:
+def plan_update(changes: PhoneAgentChanges, agent: PhoneAgent, agents: PhoneAgents) -> Plan:
     """Plan to bring one existing agent to the declared fields, by sending only those that differ.
 
     :param agents: all agents, so that a new name does not make a second agent of that name.
@@ -465,15 +323,10 @@ def describe_selector(agent_id: str | None, agent_name: str | None) -> str:
 def find_differences(declared: PhoneAgentChanges, agent: PhoneAgent) -> tuple[Difference, ...]:
     """Return the declared fields in which the agent differs, compared by meaning."""
     return tuple(
-        Difference(field, agent.field(field), wanted)
-        for field, wanted in declared.declared_fields.items()
-        if not _means_the_same(field, wanted, agent.field(field))
+        replace(difference, is_left_to_the_service=difference.wanted is None and difference.field in SERVICE_CHOOSES)
+        for difference in plans.find_differences(declared.declared_fields, agent.field, comparable_form)
+        if not _is_documented_default(difference)
     )
-
-
-def described(differences: Sequence[Difference]) -> str:
-    """Return differences in one line, for messages."""
-    return listed([*map(str, differences)], _MOST_DIFFERENCES, separator="; ", more="; and {} more")
 
 
 def is_comparable(difference: Difference) -> bool:
@@ -507,21 +360,11 @@ DOCUMENTED_DEFAULTS: dict[str, JsonValue] = {
 """Values that the API's pages give for null, so that a declared ``None`` is reached once and then left alone."""
 
 
-def _means_the_same(field: str, wanted: JsonValue, actual: JsonValue) -> bool:
-    if _equal(comparable_form(field, wanted), comparable_form(field, actual)):
-        return True
-    return wanted is None and field in DOCUMENTED_DEFAULTS and actual == DOCUMENTED_DEFAULTS[field]
-
-
-def _equal(one: JsonValue, other: JsonValue) -> bool:
-    """Return whether two JSON values are equal; to Python, ``True`` is 1."""
-    if isinstance(one, bool) or isinstance(other, bool):
-        return one is other
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(_equal(value, other[name]) for name, value in one.items())
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(_equal, one, other))
-    return one == other
+def _is_documented_default(difference: Difference) -> bool:
+    field = difference.field
+    return (
+        difference.wanted is None and field in DOCUMENTED_DEFAULTS and difference.actual == DOCUMENTED_DEFAULTS[field]
+    )
 
 
 def comparable_form(field: str, value: JsonValue) -> JsonValue:
@@ -564,7 +407,9 @@ FORMS: dict[str, Callable[[JsonValue], JsonValue]] = {
 """The form in which two values of a field are compared, where it is not the value itself."""
 
 
-def _the_agent_of(spec: PhoneAgentSpec, agents: PhoneAgents, allow_near_name: bool) -> PhoneAgent | Create | Refuse:
+def _the_agent_of(
+    spec: PhoneAgentSpec, agents: PhoneAgents, allow_near_name: bool
+) -> PhoneAgent | Create[PhoneAgentSpec, PhoneAgent] | Refuse:
     if (agent_id := declared_id(spec)) is not None:
         return agents.with_id(agent_id) or _refuse_unknown_id(spec, agent_id, agents)
     for name in names_of(spec):
@@ -697,17 +542,3 @@ def _refuse_another_type(spec: PhoneAgentSpec, agent: PhoneAgent) -> Refuse | No
             agent_ids=[agent.id],
         )
     )
-
-
-def _part(text: str, start: int, end: int) -> str:
-    """Return a text; of a long one a part, from a few characters before it differs from another, and its length.
-
-    :param start: how many characters the two have in common at their beginnings.
-    :param end: how many they have in common at their ends.
-    """
-    if len(text) <= _MOST_SHOWN:
-        return visible_repr(text)
-    before = max(0, start - _AROUND)
-    after = min(len(text), len(text) - end + _AROUND, before + _MOST_SHOWN)
-    dots = "..." * (before > 0), "..." * (after < len(text))
-    return f"{dots[0]}{visible_repr(text[before:after])}{dots[1]} (of {len(text):,} characters)"

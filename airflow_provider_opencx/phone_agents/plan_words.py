@@ -14,16 +14,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 
-from airflow_provider_opencx.phone_agents.plan import (
-    SERVICE_CHOOSES,
-    Create,
-    Difference,
-    Refuse,
-    Unchanged,
-    Update,
-    has_number,
-)
-from airflow_provider_opencx.phone_agents.plan_document import (
+from airflow_provider_opencx.phone_agents.plan import SERVICE_CHOOSES, has_number
+from airflow_provider_opencx.reconciliation.plan_document import (
     Block,
     Document,
     ExcerptLine,
@@ -34,11 +26,12 @@ from airflow_provider_opencx.phone_agents.plan_document import (
     Words,
     quoted,
 )
-from airflow_provider_opencx.phone_agents.text_changes import LONG, TextChange, text_changes
+from airflow_provider_opencx.reconciliation.plans import Create, Difference, Refuse, Unchanged, Update
+from airflow_provider_opencx.reconciliation.text_changes import LONG, TextChange, text_changes
 
 if TYPE_CHECKING:
     from airflow_provider_opencx.phone_agents.fleet import FleetPlan, Step
-    from airflow_provider_opencx.phone_agents.organization import Organization
+    from airflow_provider_opencx.reconciliation.organization import Organization
     from airflow_provider_opencx.resources.phone_agents import PhoneAgent
 
 LONGEST_DOCUMENT = 200_000
@@ -183,7 +176,7 @@ def _lines(step: Step) -> Iterator[Line]:
         for name in step.near_declared:
             yield Line(("ATTENTION: this fleet has another one with nearly the same name, ", quoted(name)))
     if isinstance(step.plan, Update):
-        yield Line(_number_and_id(step.plan.agent))
+        yield Line(_number_and_id(step.plan.item))
     for difference in step.plan.differences:
         # A new agent has its name in the heading, unless it is too long for one.
         is_in_heading = isinstance(step.plan, Create) and len(step.spec.agent_name) <= _LONGEST_NAME
@@ -244,7 +237,7 @@ def _lost_numbers(plan: FleetPlan) -> Iterator[Block]:
 
 def _without_number(plan: FleetPlan) -> Iterator[Block]:
     lost = {each.agent.id for each in plan.lost_numbers}
-    unchanged = [step.plan.agent for step in plan.steps if isinstance(step.plan, Unchanged)]
+    unchanged = [step.plan.item for step in plan.steps if isinstance(step.plan, Unchanged)]
     agents = [agent for agent in unchanged if not has_number(agent) and agent.id not in lost]
     if agents:
         lines = [Line(_name_and_id(agent)) for agent in agents[:_MOST_UNDECLARED]]

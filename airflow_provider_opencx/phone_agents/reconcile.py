@@ -32,20 +32,14 @@ from airflow_provider_opencx.exceptions import (
     OpenCXResponseError,
 )
 from airflow_provider_opencx.intents import IntentStore
-from airflow_provider_opencx.phone_agents import apply, fleet
+from airflow_provider_opencx.phone_agents import fleet
 from airflow_provider_opencx.phone_agents.fleet import FleetPlan
-from airflow_provider_opencx.phone_agents.guards import Guards, LateUpdates
-from airflow_provider_opencx.phone_agents.listing import is_stale, list_again, list_agents, list_until
-from airflow_provider_opencx.phone_agents.organization import Organization
+from airflow_provider_opencx.phone_agents.listing import list_agents
 from airflow_provider_opencx.phone_agents.plan import (
-    Create,
     IfExists,
     PhoneAgents,
     Plan,
-    Refuse,
-    Update,
     declared_id,
-    described,
     is_shown,
     near_described,
     pick_agent,
@@ -54,10 +48,16 @@ from airflow_provider_opencx.phone_agents.plan import (
     plan_upsert,
     require_agent,
 )
-from airflow_provider_opencx.phone_agents.progress import OnResult, Planned, Result
 from airflow_provider_opencx.phone_agents.secrets import check_no_secret
 from airflow_provider_opencx.phone_agents.voice_names import Voices, names_of_voices, with_voice_ids
-from airflow_provider_opencx.phone_agents.writes import Outcome
+from airflow_provider_opencx.phone_agents.writes import PhoneAgentResource
+from airflow_provider_opencx.reconciliation import apply
+from airflow_provider_opencx.reconciliation.guards import Guards, LateUpdates
+from airflow_provider_opencx.reconciliation.listing import is_stale, list_again, list_until
+from airflow_provider_opencx.reconciliation.organization import Organization
+from airflow_provider_opencx.reconciliation.plans import Create, Refuse, Update, described
+from airflow_provider_opencx.reconciliation.progress import OnResult, Planned, Result
+from airflow_provider_opencx.reconciliation.resource import Outcome
 from airflow_provider_opencx.resources.phone_agents import PhoneAgent, PhoneAgentChanges, PhoneAgentSpec
 from airflow_provider_opencx.resources.voices import list_voices
 from airflow_provider_opencx.text import listed
@@ -65,6 +65,8 @@ from airflow_provider_opencx.visible_text import in_quotes
 
 OnMismatch: TypeAlias = Literal["fail", "warn"]
 """What to do if the service stores another value than declared."""
+
+AgentPlanned: TypeAlias = Planned[PhoneAgentSpec, PhoneAgentChanges, PhoneAgent, PhoneAgents]
 
 RETRY_LOOKS_AFTER: Sequence[float] = (1, 2, 4, 8)
 """Seconds before each further read of the list in a retry that does not know what an earlier try has sent."""
@@ -104,7 +106,11 @@ def create(
     replan = partial(plan_create, spec, if_exists=if_exists, allow_near_name=allow_near_name)
     planned = _planned(spec, replan, agents)
     _warn_of_near(planned.plan)
-    return _checked(apply.apply_plan(client, planned, agents, intents), on_mismatch, OpenCXCreateMismatchError)
+    return _checked(
+        apply.apply_plan(client, PhoneAgentResource(client), planned, agents, intents),
+        on_mismatch,
+        OpenCXCreateMismatchError,
+    )
 
 
 def upsert(
@@ -127,7 +133,7 @@ def upsert(
     agents = _list_before_creating(client, [spec], is_retry)
     planned = _planned(spec, partial(plan_upsert, spec, allow_near_name=allow_near_name), agents)
     _warn_of_near(planned.plan)
-    return _checked(apply.apply_plan(client, planned, agents, intents), on_mismatch)
+    return _checked(_applied(client, planned, agents, intents), on_mismatch)
 
 
 def update(
@@ -147,14 +153,16 @@ def update(
     check_no_secret([changes], client.settings)
     replan = partial(_plan_update, changes, agent_id, agent_name)
     pauses = FIND_NAME_AFTER if agent_id is None else FIND_ID_AFTER
-    agents = list_until(client, lambda agents: _is_there(replan(agents)), pauses, list_agents(client))
+    agents = _list_until(client, lambda agents: _is_there(replan(agents)), pauses, list_agents(client))
     agents = _agents_before_renaming(client, agents, [replan(agents)])
-    return _checked(apply.apply_plan(client, _planned(changes, replan, agents), agents), on_mismatch)
+    return _checked(
+        apply.apply_plan(client, PhoneAgentResource(client), _planned(changes, replan, agents), agents), on_mismatch
+    )
 
 
 def find_by_id(client: OpenCXClient, agent_id: str) -> PhoneAgent:
     """Return the agent of an id; raises ``OpenCXAgentNotFoundError`` if three reads of the list do not show it."""
-    agents = list_until(client, lambda agents: agents.with_id(agent_id), FIND_NAME_AFTER, list_agents(client))
+    agents = _list_until(client, lambda agents: agents.with_id(agent_id), FIND_NAME_AFTER, list_agents(client))
     return require_agent(agents, agent_id=agent_id)
 
 
@@ -182,7 +190,10 @@ def plan_fleet(
     agents = _list_before_creating(client, specs, is_retry)
     with_ids = [spec for spec in specs if declared_id(spec) is not None]
     agents = list_until(
-        client, lambda agents: all(is_shown(spec, agents) for spec in with_ids), FIND_NAME_AFTER, agents
+        partial(list_agents, client),
+        lambda agents: all(is_shown(spec, agents) for spec in with_ids),
+        FIND_NAME_AFTER,
+        agents,
     )
     organization = Organization(client.settings.base_url, connection)
     plan = fleet.plan_fleet(specs, agents, organization, allow_near_name=allow_near_name, ignore=ignore)
@@ -216,7 +227,7 @@ def apply_fleet(
     :raises OpenCXFleetError: naming each agent that failed, after the others were written.
     """
     _check_on_mismatch(on_mismatch)
-    metrics.count_decision(Refuse.decision, len(plan.refusals))
+    metrics.count_decision(Refuse.decision, len(plan.refusals), noun=PhoneAgentResource.noun)
     plan.check(approved, guards)
     agents = _agents_now(client, plan, connection)
     planned = []
@@ -228,10 +239,12 @@ def apply_fleet(
         replace(plan, steps=steps, agents=agents).check_guards(guards)
     late = LateUpdates(guards, [each.declared.name or "" for each in planned if isinstance(each.plan, Update)])
     planned = [replace(each, replan=partial(_guarded, each, late)) for each in planned]
-    return _agents_of(plan, apply.apply_plans(client, planned, agents, intents, on_result), on_mismatch)
+    resource = PhoneAgentResource(client)
+    results = apply.apply_plans(client, resource, planned, agents, intents=intents, on_result=on_result)
+    return _agents_of(plan, results, on_mismatch)
 
 
-def _guarded(planned: Planned, late: LateUpdates, agents: PhoneAgents) -> Plan:
+def _guarded(planned: AgentPlanned, late: LateUpdates, agents: PhoneAgents) -> Plan:
     """Return the plan for an agent from another list of the agents; a refusal, if a guard does not allow it."""
     plan = planned.replan(agents)
     try:
@@ -274,10 +287,25 @@ def _agents_before_renaming(client: OpenCXClient, agents: PhoneAgents, plans: Se
     :param agents: the list from which the plans were made.
     """
     names = [plan.new_name for plan in plans if isinstance(plan, Update) and plan.new_name is not None]
-    return list_again(client, agents, names).with_those_of(agents) if names else agents
+    if not names:
+        return agents
+    again = list_again(partial(list_agents, client), agents, lambda found: all(map(found.shows, names)))
+    return again.with_those_of(agents)
 
 
-def _planned(declared: PhoneAgentChanges, replan: Callable[[PhoneAgents], Plan], agents: PhoneAgents) -> Planned:
+def _applied(
+    client: OpenCXClient, planned: AgentPlanned, agents: PhoneAgents, intents: IntentStore | None = None
+) -> Outcome[PhoneAgent]:
+    return apply.apply_plan(client, PhoneAgentResource(client), planned, agents, intents)
+
+
+def _list_until(
+    client: OpenCXClient, found: Callable[[PhoneAgents], object], pauses: Sequence[float], agents: PhoneAgents
+) -> PhoneAgents:
+    return list_until(partial(list_agents, client), found, pauses, agents)
+
+
+def _planned(declared: PhoneAgentChanges, replan: Callable[[PhoneAgents], Plan], agents: PhoneAgents) -> AgentPlanned:
     return Planned(replan(agents), declared, replan)
 
 
@@ -318,7 +346,12 @@ def _list_before_creating(client: OpenCXClient, specs: Sequence[PhoneAgentSpec],
     The worker of an earlier try may have been killed with its create on the way, and the next try may begin at once.
     """
     pauses = RETRY_LOOKS_AFTER if is_retry else ()
-    return list_until(client, lambda agents: all(is_shown(spec, agents) for spec in specs), pauses, list_agents(client))
+    return list_until(
+        partial(list_agents, client),
+        lambda agents: all(is_shown(spec, agents) for spec in specs),
+        pauses,
+        list_agents(client),
+    )
 
 
 def _with_voice_ids(client: OpenCXClient, specs: Sequence[PhoneAgentSpec]) -> Sequence[PhoneAgentSpec]:
@@ -341,24 +374,26 @@ def _list_voices(client: OpenCXClient) -> Voices:
 
 
 def _checked(
-    outcome: Outcome, on_mismatch: OnMismatch, mismatch_error: type[OpenCXMismatchError] = OpenCXMismatchError
+    outcome: Outcome[PhoneAgent],
+    on_mismatch: OnMismatch,
+    mismatch_error: type[OpenCXMismatchError] = OpenCXMismatchError,
 ) -> PhoneAgent:
     """Return the agent of an outcome, if the service has stored it as declared or a warning is enough."""
     if not outcome.mismatches:
-        return outcome.agent
+        return outcome.item
     message = (
-        f"OpenCX {outcome.decision} {outcome.agent.label}, but not as declared:"
+        f"OpenCX {outcome.decision} {outcome.item.label}, but not as declared:"
         f" {described(outcome.mismatches)}. The service may not know the field, or not accept the value; with"
         " on_mismatch='warn' this is only logged."
     )
     if on_mismatch == "fail":
         fields = [mismatch.field for mismatch in outcome.mismatches]
-        raise mismatch_error(message, agent_id=outcome.agent.id, fields=fields)
+        raise mismatch_error(message, agent_id=outcome.item.id, fields=fields)
     log.warning(message)
-    return outcome.agent
+    return outcome.item
 
 
-def _agents_of(plan: FleetPlan, results: Sequence[Result], on_mismatch: OnMismatch) -> list[PhoneAgent]:
+def _agents_of(plan: FleetPlan, results: Sequence[Result[PhoneAgent]], on_mismatch: OnMismatch) -> list[PhoneAgent]:
     agents: list[PhoneAgent] = []
     failures: dict[str, OpenCXError] = {}
     for step, result in zip(plan.steps, results, strict=True):

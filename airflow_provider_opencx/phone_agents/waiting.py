@@ -13,7 +13,6 @@ from airflow_provider_opencx.exceptions import (
     OpenCXError,
     OpenCXRateLimitError,
 )
-from airflow_provider_opencx.phone_agents.listing import LAGS_FOR
 from airflow_provider_opencx.phone_agents.plan import (
     PhoneAgents,
     agent_named,
@@ -24,6 +23,7 @@ from airflow_provider_opencx.phone_agents.plan import (
     not_found,
 )
 from airflow_provider_opencx.phone_numbers import normalize_phone_number
+from airflow_provider_opencx.reconciliation.listing import LAGS_FOR
 from airflow_provider_opencx.resources.phone_agents import PhoneAgent, agent_label
 from airflow_provider_opencx.text import listed
 from airflow_provider_opencx.visible_text import identifier, in_quotes

@@ -217,6 +217,11 @@ class PhoneAgent(ResourceModel):
         """The agent's name and id, for messages and logs; its id alone where its name is not known."""
         return agent_label(self.name, self.id)
 
+    @property
+    def texts_in_messages(self) -> list[str]:
+        """The texts by which a message of the service may call the agent."""
+        return [self.id, self.name or ""]
+
     def field(self, name: str) -> JsonValue:
         """Return the value of a field, in Python spelling or unknown to this version; ``None`` if not sent.
 
@@ -437,6 +442,11 @@ class PhoneAgentChanges(CheckedModel):
         """The declared language if it is one, which was a string before 2026 and is a list since."""
         return self.language[0] if self.language is not None and len(self.language) == 1 else None
 
+    @property
+    def texts_in_messages(self) -> list[str]:
+        """The texts by which a message of the service may call the agent."""
+        return [] if self.name is None else [self.name]
+
     def only(self, fields: set[str]) -> PhoneAgentChanges:
         """Return the part of this declaration that writes just these fields."""
         kept = {field: value for field, value in self.declared_fields.items() if field in fields}
@@ -459,6 +469,21 @@ class PhoneAgentSpec(PhoneAgentChanges):
     def agent_name(self) -> str:
         """The declared name, in the form in which names are compared."""
         return self.name or ""
+
+    @property
+    def identity(self) -> str:
+        """By what the agent is found: its name."""
+        return self.agent_name
+
+    @property
+    def label(self) -> str:
+        """What messages call the agent before it exists."""
+        return f"phone agent {in_quotes(self.agent_name)}"
+
+    @property
+    def fields_of_new(self) -> dict[str, JsonValue]:
+        """The fields with which the agent is created."""
+        return self.for_creation().declared_fields
 
     def for_creation(self) -> PhoneAgentSpec:
         """Return the spec to create with: ``type``, left out, is ``"outbound"`` (the service's own is inbound)."""

@@ -14,9 +14,9 @@ from airflow.sdk.exceptions import AirflowSensorTimeout
 from airflow_provider_opencx import exceptions
 from airflow_provider_opencx.client.client import REFUSALS_TO_BELIEVE
 from airflow_provider_opencx.client.operation import Operation
-from airflow_provider_opencx.phone_agents.creates import READ_AFTER_REFUSAL
-from airflow_provider_opencx.phone_agents.progress import CONFIRM_AFTER
 from airflow_provider_opencx.phone_agents.reconcile import FIND_NAME_AFTER, RETRY_LOOKS_AFTER
+from airflow_provider_opencx.phone_agents.writes import READ_AFTER_REFUSAL
+from airflow_provider_opencx.reconciliation.progress import CONFIRM_AFTER
 from airflow_provider_opencx.resources.phone_agents import (
     CREATE_PHONE_AGENT,
     LIST_PHONE_AGENTS,

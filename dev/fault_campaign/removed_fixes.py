@@ -11,9 +11,10 @@ from unittest.mock import patch
 from airflow_provider_opencx.client.client import OpenCXClient
 from airflow_provider_opencx.exceptions import OpenCXConfigError
 from airflow_provider_opencx.intents import Intent
-from airflow_provider_opencx.phone_agents import listing, progress
+from airflow_provider_opencx.phone_agents import listing
 from airflow_provider_opencx.phone_agents.plan import PhoneAgents
-from airflow_provider_opencx.phone_agents.writes import Outcome, Pending
+from airflow_provider_opencx.reconciliation import progress
+from airflow_provider_opencx.reconciliation.resource import Outcome, Pending
 from airflow_provider_opencx.resources.phone_agents import PhoneAgent
 from fault_campaign.checks import Promise
 
@@ -67,11 +68,11 @@ def _no_list(*_: object) -> PhoneAgents:
     return PhoneAgents([])
 
 
-def _one_list(client: OpenCXClient, *_: object) -> PhoneAgents:
-    return listing.list_agents(client)
+def _one_list(list_items: Callable[[], PhoneAgents], *_: object) -> PhoneAgents:
+    return list_items()
 
 
-def _first_list(client: OpenCXClient, before: PhoneAgents, *_: object) -> PhoneAgents:
+def _first_list(list_items: object, before: PhoneAgents, *_: object) -> PhoneAgents:
     return before
 
 
@@ -109,7 +110,7 @@ def _believed(
     sent: Callable[[progress.Progress, int, Pending], None] = progress.Progress.sent,
 ) -> None:
     """Settle a write from its response, where the response shows an agent."""
-    returned = getattr(pending, "returned", None) or pending.agent
+    returned = getattr(pending, "returned", None) or pending.item
     if pending.failure is None and returned is not None:
         this.settle(index, Outcome(returned, this.plan_of(index).decision))
     else:
@@ -138,12 +139,12 @@ _NO_PAUSES: Sequence[float] = ()
 REMOVED_FIXES: Mapping[str, RemovedFix] = {
     "list before a create": RemovedFix(
         "duplicates",
-        {"phone_agents.reconcile._list_before_creating": _no_list, "phone_agents.creates.list_again": _first_list},
+        {"phone_agents.reconcile._list_before_creating": _no_list, "reconciliation.creates.list_again": _first_list},
     ),
-    "second list before a create": RemovedFix("duplicates", {"phone_agents.creates.list_again": _first_list}),
-    "third list before a create": RemovedFix("duplicates", {"phone_agents.creates.list_again": _one_list}),
+    "second list before a create": RemovedFix("duplicates", {"reconciliation.creates.list_again": _first_list}),
+    "third list before a create": RemovedFix("duplicates", {"reconciliation.creates.list_again": _one_list}),
     "locks": RemovedFix("duplicates", {"client.client.OpenCXClient.lock": _no_lock}),
-    "intents": RemovedFix("duplicates", {"phone_agents.creates._read": _no_intents}),
+    "intents": RemovedFix("duplicates", {"reconciliation.creates._read": _no_intents}),
     "names that the service tidied": RemovedFix(
         "duplicates",
         {
@@ -152,9 +153,9 @@ REMOVED_FIXES: Mapping[str, RemovedFix] = {
         },
     ),
     "creates of unknown outcome": RemovedFix(
-        "duplicates", {"phone_agents.writes._may_have_been_handled": _never_handled}
+        "duplicates", {"reconciliation.confirmation.may_have_been_handled": _never_handled}
     ),
-    "list after a write": RemovedFix("untrue results", {"phone_agents.progress.Progress.sent": _believed}),
+    "list after a write": RemovedFix("untrue results", {"reconciliation.progress.Progress.sent": _believed}),
     "comparison after a write": RemovedFix("lost writes", {"phone_agents.writes.find_mismatches": _nothing}),
     "numbers that are none": RemovedFix("untrue results", {"phone_agents.waiting.has_number": _any_text}),
     "refusals that are read again": RemovedFix("untrue results", {"client.client.REFUSALS_TO_BELIEVE": 1}),

@@ -26,8 +26,8 @@ from airflow_provider_opencx.operators.phone_agent import (
     OpenCXPlanPhoneAgentsOperator,
     OpenCXSyncPhoneAgentsOperator,
 )
-from airflow_provider_opencx.phone_agents import listing
-from airflow_provider_opencx.phone_agents.circuit_breaker import FAILURES_IN_A_ROW
+from airflow_provider_opencx.reconciliation import listing
+from airflow_provider_opencx.reconciliation.circuit_breaker import FAILURES_IN_A_ROW
 from airflow_provider_opencx.simulator import (
     EmptyResponse,
     IgnoreFields,

@@ -271,7 +271,8 @@ def event_of(trigger: OpenCXPhoneNumberTrigger) -> None:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch, fresh_tls: None) -> None:
     """No pause where a read is repeated, and few of the polls of a trigger that does not give up at once."""
-    from airflow_provider_opencx.phone_agents import creates, listing, progress, waiting
+    from airflow_provider_opencx.phone_agents import waiting
+    from airflow_provider_opencx.reconciliation import creates, listing, progress
 
     class NoPauses(ModuleType):
         def __getattr__(self, name: str) -> Any:

@@ -21,11 +21,14 @@ from airflow_provider_opencx.exceptions import (
     OpenCXUnknownOutcomeError,
 )
 from airflow_provider_opencx.intents import Intent, IntentStore
-from airflow_provider_opencx.phone_agents import creates, listing, progress
-from airflow_provider_opencx.phone_agents.apply import apply_plan, apply_plans
+from airflow_provider_opencx.phone_agents import listing as agents_listing
+from airflow_provider_opencx.phone_agents.listing import list_agents
 from airflow_provider_opencx.phone_agents.plan import Create, PhoneAgents, Plan, Update, plan_upsert
-from airflow_provider_opencx.phone_agents.progress import Planned
-from airflow_provider_opencx.phone_agents.writes import Outcome
+from airflow_provider_opencx.phone_agents.writes import PhoneAgentResource
+from airflow_provider_opencx.reconciliation import creates, listing, progress
+from airflow_provider_opencx.reconciliation.apply import apply_plan, apply_plans
+from airflow_provider_opencx.reconciliation.progress import Planned
+from airflow_provider_opencx.reconciliation.resource import Outcome
 from airflow_provider_opencx.resources.phone_agents import PhoneAgent, PhoneAgentSpec
 
 from .replies import Replies
@@ -41,7 +44,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """The time as it is for what is applied: it passes where the provider sleeps, or a test says so."""
     clock = SimpleNamespace(now=1_000.0, monotonic=lambda: clock.now, time=lambda: clock.now)
     clock.sleep = lambda seconds: setattr(clock, "now", clock.now + seconds)
-    for module in (creates, listing, progress):
+    for module in (creates, listing, progress, agents_listing):
         monkeypatch.setattr(module, "time", clock)
     monkeypatch.setattr(locks, "_intents", {})
     return clock
@@ -56,7 +59,8 @@ def outcome_of(plan: Plan, *bodies: object, spec: PhoneAgentSpec = SPEC) -> Outc
 
     agents = PhoneAgents([PhoneAgent.from_response(OTHER)])
     planned = Planned(plan, spec, lambda agents: plan_upsert(spec, agents))
-    outcome = apply_plan(Replies(respond), planned, agents)
+    client = Replies(respond)
+    outcome = apply_plan(client, PhoneAgentResource(client), planned, agents)
     assert len(left) == 1
     return outcome
 
@@ -67,7 +71,7 @@ def response_with(body: object, status: int = 200) -> Response:
 
 def test_created_agent_may_appear_late(clock: SimpleNamespace) -> None:
     outcome = outcome_of(Create(SPEC), [OTHER], SPARSE, [OTHER], [OTHER], [OTHER, STORED])
-    assert (outcome.decision, outcome.agent.name, outcome.mismatches) == ("created", "a", ())
+    assert (outcome.decision, outcome.item.name, outcome.mismatches) == ("created", "a", ())
 
 
 @pytest.mark.parametrize("response", [STORED, SPARSE, {**STORED, "first_message": "Hello"}, {**STORED, "id": "pa_9"}])
@@ -84,7 +88,7 @@ def test_updated_agent_that_no_list_shows_updated_is_no_success(clock: SimpleNam
     plan = plan_upsert(SPEC, PhoneAgents([before]))
     with pytest.raises(OpenCXUnconfirmedError, match="the list still shows it as it was before"):
         outcome_of(plan, STORED, [before.as_dict()])
-    assert outcome_of(plan, STORED, [before.as_dict()], [before.as_dict()], [STORED]).agent.first_message == "Hi"
+    assert outcome_of(plan, STORED, [before.as_dict()], [before.as_dict()], [STORED]).item.first_message == "Hi"
 
 
 def test_mismatch_is_believed_where_list_and_response_agree(clock: SimpleNamespace) -> None:
@@ -138,13 +142,13 @@ class Service:
     def upsert(
         self, *names: str, intents: IntentStore | None = None, allow_near_name: bool = False
     ) -> list[Outcome | OpenCXError]:
-        agents = listing.list_agents(self.client)
+        agents = list_agents(self.client)
         planned = []
         for name in names:
             spec = PhoneAgentSpec(name=name)
             replan = partial(plan_upsert, spec, allow_near_name=allow_near_name)
             planned.append(Planned(replan(agents), spec, replan))
-        return apply_plans(self.client, planned, agents, intents)
+        return apply_plans(self.client, PhoneAgentResource(self.client), planned, agents, intents=intents)
 
 
 def test_list_that_was_empty_once_makes_no_second_agent(clock: SimpleNamespace) -> None:
@@ -212,7 +216,7 @@ def test_allowed_near_name_does_not_stand_in_for_agent_that_list_does_not_show_y
         [result] = service.upsert(name, intents=recorded, allow_near_name=True)
     assert [agent["name"] for agent in service.stored] == [existing, name]
     assert isinstance(result, Outcome)
-    assert result.agent.name == name
+    assert result.item.name == name
 
 
 def respond_with(*statuses: int, **headers: str) -> list[Response]:
@@ -263,7 +267,7 @@ def test_circuit_breaker_stops_at_what_every_agent_meets(responses: list[Respons
         return replace(response, body=json.dumps({**agent.as_dict(), "first_message": "Hi"}).encode())
 
     client = Replies(respond)
-    results = apply_plans(client, planned, existing)
+    results = apply_plans(client, PhoneAgentResource(client), planned, existing)
     written = [request.path for request in client.sent if request.operation.method == "PATCH"]
     assert written == [f"/phone/pa_{number}" for number in range(sent)]
     unsent = [result for result in results if "Not sent, because others failed" in str(result)]
@@ -314,11 +318,11 @@ def test_refusals_that_differ_in_the_agent_alone_are_equal(
 
 
 def apply_specs(client: Replies, specs: list[PhoneAgentSpec]) -> list[Outcome | OpenCXError]:
-    agents = listing.list_agents(client)
+    agents = list_agents(client)
     planned = [
         Planned(plan_upsert(spec, agents), spec, lambda agents, spec=spec: plan_upsert(spec, agents)) for spec in specs
     ]
-    return apply_plans(client, planned, agents)
+    return apply_plans(client, PhoneAgentResource(client), planned, agents)
 
 
 def test_form_of_language_that_worked_is_kept_for_updates(clock: SimpleNamespace) -> None:
@@ -409,7 +413,7 @@ def test_agent_of_earlier_try_is_adopted_when_list_shows_it(clock: SimpleNamespa
     recorded = Recorded(a=Intent(clock.now))
     [result] = service.upsert("a", intents=recorded)
     assert isinstance(result, Outcome)
-    assert (result.decision, result.agent.id, recorded.intents) == ("unchanged", "pa_1", {})
+    assert (result.decision, result.item.id, recorded.intents) == ("unchanged", "pa_1", {})
     assert service.sent.count("POST") == 0
 
 
@@ -449,9 +453,9 @@ def test_create_that_was_stored_and_then_refused_is_not_sent_in_another_form(clo
     service.client = Replies(refuse_after_handling)
     spec = PhoneAgentSpec(name="a", language=["de"])
     planned = Planned(Create(spec), spec, lambda agents: plan_upsert(spec, agents))
-    [result] = apply_plans(service.client, [planned], listing.list_agents(service.client))
+    [result] = apply_plans(service.client, PhoneAgentResource(service.client), [planned], list_agents(service.client))
     assert isinstance(result, Outcome)
-    assert (result.decision, result.agent.name) == ("unchanged", "a")
+    assert (result.decision, result.item.name) == ("unchanged", "a")
     assert service.sent.count("POST") == 1
 
 
@@ -471,9 +475,10 @@ def test_form_of_language_is_learned_from_the_list_and_then_kept(
 
     service.client = Replies(takes_text_alone)
     specs = [PhoneAgentSpec(name=name, language=["de"]) for name in "abc"]
-    existing = listing.list_agents(service.client)
+    existing = list_agents(service.client)
     planned = [Planned(Create(spec), spec, lambda agents, spec=spec: plan_upsert(spec, agents)) for spec in specs]
-    assert {type(result) for result in apply_plans(service.client, planned, existing)} == {Outcome}
+    results = apply_plans(service.client, PhoneAgentResource(service.client), planned, existing)
+    assert {type(result) for result in results} == {Outcome}
     assert sent == [*forms, str, str]
 
 
@@ -486,7 +491,7 @@ def test_stale_list_after_confirmed_create_makes_no_second_agent(clock: SimpleNa
     [found] = service.upsert("a")
     assert isinstance(created, Outcome)
     assert isinstance(found, Outcome)
-    assert (found.agent.id, service.sent.count("POST")) == (created.agent.id, 1)
+    assert (found.item.id, service.sent.count("POST")) == (created.item.id, 1)
 
 
 def test_agent_that_was_deleted_is_created_again_after_a_look(clock: SimpleNamespace) -> None:

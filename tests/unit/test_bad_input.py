@@ -43,7 +43,8 @@ from airflow_provider_opencx.operators.phone_agent import (
     OpenCXUpdatePhoneAgentOperator,
     OpenCXUpsertPhoneAgentOperator,
 )
-from airflow_provider_opencx.phone_agents import creates, listing, progress, reconcile
+from airflow_provider_opencx.phone_agents import reconcile
+from airflow_provider_opencx.reconciliation import creates, listing, progress
 from airflow_provider_opencx.resources.phone_agents import (
     PhoneAgent,
     PhoneAgentChanges,

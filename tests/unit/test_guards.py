@@ -8,9 +8,9 @@ import pytest
 
 from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXFleetPermanentError, OpenCXGuardError
 from airflow_provider_opencx.hooks.opencx import OpenCXHook
-from airflow_provider_opencx.phone_agents import listing
 from airflow_provider_opencx.phone_agents.declarations import parse_fleet
-from airflow_provider_opencx.phone_agents.guards import Guards
+from airflow_provider_opencx.reconciliation import listing
+from airflow_provider_opencx.reconciliation.guards import Guards
 from airflow_provider_opencx.simulator import EmptyList, Simulator
 
 FLEET = parse_fleet([{"name": name, "first_message": "Hello."} for name in ("new", "newer", "there")])

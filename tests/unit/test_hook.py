@@ -32,7 +32,7 @@ from airflow_provider_opencx.exceptions import (
     OpenCXUnknownOutcomeError,
 )
 from airflow_provider_opencx.hooks.opencx import OpenCXHook
-from airflow_provider_opencx.phone_agents import creates
+from airflow_provider_opencx.reconciliation import creates
 from airflow_provider_opencx.resources.phone_agents import PhoneAgentChanges, PhoneAgentSpec
 from airflow_provider_opencx.simulator import (
     CloseBeforeHandling,

@@ -8,7 +8,7 @@ import pytest
 
 from airflow_provider_opencx.exceptions import OpenCXError, OpenCXFleetPermanentError
 from airflow_provider_opencx.hooks.opencx import OpenCXHook
-from airflow_provider_opencx.phone_agents import listing
+from airflow_provider_opencx.reconciliation import listing
 from airflow_provider_opencx.resources.phone_agents import PhoneAgentSpec
 from airflow_provider_opencx.simulator import Simulator
 

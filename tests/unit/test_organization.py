@@ -11,8 +11,8 @@ from airflow_standalone import connection_json
 
 from airflow_provider_opencx.exceptions import OpenCXPlanChangedError
 from airflow_provider_opencx.hooks.opencx import OpenCXHook
-from airflow_provider_opencx.phone_agents import listing
-from airflow_provider_opencx.phone_agents.organization import Organization
+from airflow_provider_opencx.reconciliation import listing
+from airflow_provider_opencx.reconciliation.organization import Organization
 from airflow_provider_opencx.resources.phone_agents import PhoneAgentSpec
 from airflow_provider_opencx.simulator import Simulator
 

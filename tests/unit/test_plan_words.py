@@ -16,11 +16,11 @@ from pydantic import JsonValue
 
 from airflow_provider_opencx.phone_agents import plan_words
 from airflow_provider_opencx.phone_agents.fleet import FleetPlan, Step, plan_fleet
-from airflow_provider_opencx.phone_agents.organization import Organization
 from airflow_provider_opencx.phone_agents.plan import SERVICE_CHOOSES, Create, PhoneAgents
-from airflow_provider_opencx.phone_agents.plan_document import Block, Document, Line, Quoted, to_markdown, to_text
 from airflow_provider_opencx.phone_agents.plan_words import FIELD_WORDS
-from airflow_provider_opencx.phone_agents.text_changes import text_changes
+from airflow_provider_opencx.reconciliation.organization import Organization
+from airflow_provider_opencx.reconciliation.plan_document import Block, Document, Line, Quoted, to_markdown, to_text
+from airflow_provider_opencx.reconciliation.text_changes import text_changes
 from airflow_provider_opencx.resources.phone_agents import PhoneAgent, PhoneAgentChanges, PhoneAgentSpec
 from airflow_provider_opencx.text import without_invisible
 from airflow_provider_opencx.visible_text import in_quotes, visible

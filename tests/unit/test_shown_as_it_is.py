@@ -39,10 +39,11 @@ from airflow_provider_opencx.operators.phone_agent import (
     OpenCXUpdatePhoneAgentOperator,
     OpenCXUpsertPhoneAgentOperator,
 )
-from airflow_provider_opencx.phone_agents import creates, listing, progress, reconcile
+from airflow_provider_opencx.phone_agents import reconcile
 from airflow_provider_opencx.phone_agents.declarations import parse_fleet
 from airflow_provider_opencx.phone_agents.fleet_files.reader import read_fleet
 from airflow_provider_opencx.phone_agents.plan import PhoneAgents
+from airflow_provider_opencx.reconciliation import creates, listing, progress
 from airflow_provider_opencx.resources.phone_agents import PhoneAgent, PhoneAgentChanges, PhoneAgentSpec
 from airflow_provider_opencx.secret import Secret
 from airflow_provider_opencx.sensors.phone_number import OpenCXPhoneNumberSensor

@@ -19,7 +19,7 @@ from airflow_provider_opencx.exceptions import (
     OpenCXResponseError,
 )
 from airflow_provider_opencx.intents import Intent
-from airflow_provider_opencx.phone_agents import reconcile, writes
+from airflow_provider_opencx.phone_agents import reconcile
 from airflow_provider_opencx.phone_agents.listing import list_agents
 from airflow_provider_opencx.phone_agents.plan import (
     PhoneAgents,
@@ -31,6 +31,7 @@ from airflow_provider_opencx.phone_agents.plan import (
     require_agent,
 )
 from airflow_provider_opencx.phone_agents.waiting import Wait, success
+from airflow_provider_opencx.phone_agents.writes import PhoneAgentResource
 from airflow_provider_opencx.resources import odd_items
 from airflow_provider_opencx.resources.phone_agents import (
     PhoneAgent,
@@ -252,7 +253,7 @@ def test_fleet_applies_the_others_and_retries(caplog: pytest.LogCaptureFixture) 
     with pytest.raises(OpenCXFleetError, match="1 of 3 agents are not as declared; the others are") as error:
         reconcile.apply_fleet(service.client, plan)
     assert [*error.value.failures] == ["odd"]
-    assert "Nothing was sent for an agent of the fleet: The phone agent 'odd' (2) has a handoff_pho" in caplog.text
+    assert "Nothing was sent for a phone agent: The phone agent 'odd' (2) has a handoff_pho" in caplog.text
     assert not error.value.is_permanent
     assert [body["name"] for sent, body in service.writes if sent.startswith("POST")] == ["new"]
     assert len(service.writes) == 2
@@ -333,7 +334,9 @@ def test_approved_create_is_tried_again_after_an_item_that_cannot_be_read() -> N
 def test_create_that_was_handled_is_pending_whatever_its_response_holds(field: str) -> None:
     stored = Response(200, body=json.dumps({**ODD, "name": "new", field: DEEP}).encode())
     spec = PhoneAgentSpec(name="new", language="en", type="outbound", voice_id="v")
-    assert writes.create(Replies(lambda request: stored), spec, PhoneAgents([]), language_as_text=False).agent
+    pending = PhoneAgentResource(Replies(lambda request: stored)).create(spec, PhoneAgents([]), lambda pauses: False)
+    assert pending is not None
+    assert pending.item
 
 
 def test_drift_alarm_is_no_success_where_something_cannot_be_read() -> None:

@@ -33,7 +33,7 @@ def run(options: Namespace) -> ExitCode:
 
 def _check(plan: FleetPlan, options: Namespace) -> None:
     """Check that the plan could be applied, and that all that it needs could be read."""
-    from airflow_provider_opencx.phone_agents.plan import Refuse
+    from airflow_provider_opencx.reconciliation.plans import Refuse
 
     plan.check(None, guards_of(options))
     for step in plan.steps:

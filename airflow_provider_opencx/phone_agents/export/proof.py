@@ -17,7 +17,8 @@ from airflow_provider_opencx.phone_agents.export.declarable import Entry, Fleet,
 from airflow_provider_opencx.phone_agents.export.layouts import Files, Layout, as_yaml
 from airflow_provider_opencx.phone_agents.fleet import FleetPlan, Step, plan_fleet
 from airflow_provider_opencx.phone_agents.fleet_files.reader import read_fleet
-from airflow_provider_opencx.phone_agents.plan import PhoneAgents, Refuse, Unchanged, described
+from airflow_provider_opencx.phone_agents.plan import PhoneAgents
+from airflow_provider_opencx.reconciliation.plans import Refuse, Unchanged, described
 
 _MOST_ROUNDS = 5
 """Times that a fleet is laid out, each time without the agents that would be changed."""

@@ -6,8 +6,9 @@ import time
 from typing import TYPE_CHECKING
 
 from airflow_provider_opencx.exceptions import OpenCXError, OpenCXResponseError
-from airflow_provider_opencx.phone_agents.listing import READ_AGAIN_AFTER, list_agents
+from airflow_provider_opencx.phone_agents.listing import list_agents
 from airflow_provider_opencx.phone_agents.plan import PhoneAgents
+from airflow_provider_opencx.reconciliation.listing import READ_AGAIN_AFTER
 from airflow_provider_opencx.resources.phone_agents import PhoneAgent
 from airflow_provider_opencx.resources.voices import list_voices
 

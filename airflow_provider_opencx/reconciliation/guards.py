@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from airflow_provider_opencx.arguments import whole_number
 from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXGuardError
-from airflow_provider_opencx.phone_agents.organization import Organization
+from airflow_provider_opencx.reconciliation.organization import Organization
 from airflow_provider_opencx.text import listed
 from airflow_provider_opencx.visible_text import in_quotes
 

@@ -1,4 +1,4 @@
-"""Stops the writes of a fleet where one failure says that the others would fail as well."""
+"""Stops the writes of many items where one failure says that the others would fail as well."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from airflow_provider_opencx.exceptions import (
     OpenCXAuthenticationError,
     OpenCXConfigError,
     OpenCXError,
-    OpenCXNameMismatchError,
+    OpenCXNotFoundAgainError,
     OpenCXPermissionError,
     OpenCXRedirectError,
 )
-from airflow_provider_opencx.phone_agents.plan import Create, Plan, Update
+from airflow_provider_opencx.reconciliation.items import ItemT
+from airflow_provider_opencx.reconciliation.plans import ChangesT, Create, Plan, SpecT
 from airflow_provider_opencx.visible_text import identifier, in_quotes, visible
 
 FAILURES_IN_A_ROW = 5
@@ -27,10 +28,10 @@ FAILURES_IN_A_ROW = 5
 
 @dataclass
 class CircuitBreaker:
-    """Stops a fleet when failures affect every agent, or every new one.
+    """Stops the writes when failures affect every item, or every new one.
 
     :param error: the failure that stops every write; ``None`` while writes go on.
-    :param error_of_creates: the failure that stops the creates alone: the service stores names otherwise than declared.
+    :param error_of_creates: the failure that stops the creates alone: what it stores is not found again.
     """
 
     error: OpenCXError | None = None
@@ -39,45 +40,38 @@ class CircuitBreaker:
     _equal_in_a_row: int = field(default=0, init=False)
     _last: object = field(default=None, init=False)
 
-    def stopping(self, plan: Plan) -> OpenCXError | None:
-        """Return the error of an agent whose write must not be sent any more, ``None`` if it may be."""
+    def stopping(self, plan: Plan[SpecT, ItemT, ChangesT]) -> OpenCXError | None:
+        """Return the error of an item whose write must not be sent any more, ``None`` if it may be."""
         error = self.error or (self.error_of_creates if isinstance(plan, Create) else None)
         if error is None or not plan.writes:
             return None
         return error.with_message(f"Not sent, because others failed: {error}")
 
-    def record(self, plan: Plan, error: OpenCXError | None) -> None:
+    def record(self, plan: Plan[SpecT, ItemT, ChangesT], error: OpenCXError | None) -> None:
         """Record the result of a write: ``None`` if the service accepted it."""
-        if isinstance(error, OpenCXNameMismatchError):
+        if isinstance(error, OpenCXNotFoundAgainError):
             self.error_of_creates = error
-        # A permanent error is about one agent, unless it is in the list below, or each agent meets the same.
+        # A permanent error is about one item, unless it is in the list below, or each item meets the same.
         self._in_a_row = 0 if error is None or error.is_permanent else self._in_a_row + 1
-        last, self._last = self._last, _meaning_of(error, plan)
+        last, self._last = self._last, _meaning_of(error, plan.texts_in_messages)
         self._equal_in_a_row = 0 if self._last is None else self._equal_in_a_row + 1 if self._last == last else 1
         affects_all = isinstance(error, _ABOUT_THE_CONNECTION) or RetryAfter.too_long(error) is not None
         if affects_all or max(self._in_a_row, self._equal_in_a_row) >= FAILURES_IN_A_ROW:
             self.error = error
 
 
-def _meaning_of(error: OpenCXError | None, plan: Plan) -> object:
-    """Return what two error responses that mean the same for two agents have in common; ``None`` for another error."""
+def _meaning_of(error: OpenCXError | None, names: Sequence[str]) -> object:
+    """Return what two error responses that mean the same for two items have in common; ``None`` for another error.
+
+    :param names: how the service may call the item.
+    """
     if not isinstance(error, OpenCXAPIError):
         return None
     message = str(error)
-    for text in sorted(_names_of(plan), key=len, reverse=True):
+    texts = {form(name) for name in filter(None, names) for form in _FORMS}
+    for text in sorted(texts, key=len, reverse=True):
         message = re.sub(rf"(?<!\w){re.escape(text)}(?!\w)", "", message)
     return type(error), error.status_code, message
-
-
-def _names_of(plan: Plan) -> set[str]:
-    """Return how messages call the agent of a write: its name and id, in quotes, without, and in a path."""
-    if isinstance(plan, Create):
-        texts = [plan.spec.agent_name]
-    elif isinstance(plan, Update):
-        texts = [plan.agent.id, plan.agent.name or "", plan.changes.name or ""]
-    else:
-        texts = []
-    return {form(text) for text in filter(None, texts) for form in _FORMS}
 
 
 _FORMS: Sequence[Callable[[str], str]] = (
@@ -96,4 +90,4 @@ _ABOUT_THE_CONNECTION = (
     OpenCXRedirectError,
     OpenCXConfigError,
 )
-"""Errors that are not about one agent: the next write would meet the same."""
+"""Errors that are not about one item: the next write would meet the same."""
