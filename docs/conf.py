@@ -20,7 +20,7 @@ from sphinx.util.docutils import SphinxDirective  # noqa: E402
 from airflow_provider_opencx import __version__  # noqa: E402
 from airflow_provider_opencx.connection.form import DEFAULT_CONN_ID  # noqa: E402
 from airflow_provider_opencx.exceptions import OpenCXError  # noqa: E402
-from airflow_provider_opencx.phone_agents.reconcile import OnMismatch  # noqa: E402
+from airflow_provider_opencx.reconciliation.sync import OnMismatch  # noqa: E402
 from airflow_provider_opencx.resources import all_operations  # noqa: E402
 
 project = "airflow-provider-opencx"

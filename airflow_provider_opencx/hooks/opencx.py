@@ -20,9 +20,9 @@ from airflow_provider_opencx.masking import mask_secrets
 from airflow_provider_opencx.phone_agents import reconcile
 from airflow_provider_opencx.phone_agents.fleet import FleetPlan
 from airflow_provider_opencx.phone_agents.plan import IfExists, PhoneAgents, find_agent
-from airflow_provider_opencx.phone_agents.reconcile import OnMismatch
 from airflow_provider_opencx.reconciliation.guards import Guards
 from airflow_provider_opencx.reconciliation.progress import OnResult
+from airflow_provider_opencx.reconciliation.sync import OnMismatch
 from airflow_provider_opencx.resources.phone_agents import (
     PhoneAgent,
     PhoneAgentChanges,

@@ -861,9 +861,9 @@ class OpenCXSyncPhoneAgentsOperator(FleetBaseOperator):
                 "approved_plan: is missing. The task that should have returned it was skipped, or marked as success, or"
                 " does not push its result; nothing was sent. Leave the argument out where nobody has to approve."
             )
-        from airflow_provider_opencx.phone_agents.fleet import checked_plan
+        from airflow_provider_opencx.phone_agents.fleet import FleetPlan
 
-        return checked_plan(self.approved_plan)
+        return FleetPlan.checked_plan(self.approved_plan)
 
 
 def _with_paths_as_texts(agents: object) -> Sequence[Mapping[str, object]] | Sequence[str] | str | XComArg:

@@ -30,7 +30,7 @@ from airflow_provider_opencx.reconciliation.plans import Create, Difference, Ref
 from airflow_provider_opencx.reconciliation.text_changes import LONG, TextChange, text_changes
 
 if TYPE_CHECKING:
-    from airflow_provider_opencx.phone_agents.fleet import FleetPlan, Step
+    from airflow_provider_opencx.phone_agents.fleet import FleetPlan, FleetStep
     from airflow_provider_opencx.reconciliation.organization import Organization
     from airflow_provider_opencx.resources.phone_agents import PhoneAgent
 
@@ -119,7 +119,7 @@ def document_of(plan: FleetPlan) -> Document:
 _HIDDEN = ": values not shown"
 
 
-def _urgency(step: Step) -> int:
+def _urgency(step: FleetStep) -> int:
     """Return where a step stands: refusals first, then creates that may be a mistake, other creates, updates."""
     if isinstance(step.plan, Create):
         return 1 if step.plan.near or step.near_declared else 2
@@ -160,14 +160,14 @@ def _place(organization: Organization) -> Words:
     return tuple(word for number, part in enumerate(known) for word in ((", ", *part) if number else part))
 
 
-def _heading(step: Step) -> Words:
+def _heading(step: FleetStep) -> Words:
     name = quoted(step.spec.agent_name, _LONGEST_NAME)
     if isinstance(step.plan, Refuse):
         return name, " cannot be created or changed"
     return name, " will be created" if isinstance(step.plan, Create) else " will be changed"
 
 
-def _lines(step: Step) -> Iterator[Line]:
+def _lines(step: FleetStep) -> Iterator[Line]:
     if isinstance(step.plan, Refuse):
         yield Line(("reason: ", Quoted(str(step.plan.error))))  # what others wrote is visible in it already
     if isinstance(step.plan, Create):

@@ -8,26 +8,16 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
-from typing import Literal, TypeAlias, get_args
+from typing import TypeAlias, get_args
 
 from pydantic import JsonValue
 
-from airflow_provider_opencx import metrics
 from airflow_provider_opencx.arguments import check_choice
 from airflow_provider_opencx.client.client import OpenCXClient
-from airflow_provider_opencx.client.retry_after import RetryAfter
 from airflow_provider_opencx.exceptions import (
     OpenCXAgentNotFoundError,
     OpenCXCreateMismatchError,
-    OpenCXError,
-    OpenCXFleetError,
-    OpenCXFleetPermanentError,
-    OpenCXGuardError,
-    OpenCXMismatchError,
-    OpenCXNameMismatchError,
-    OpenCXPlanChangedError,
     OpenCXPlanRefusedError,
     OpenCXResponseError,
 )
@@ -52,19 +42,22 @@ from airflow_provider_opencx.phone_agents.secrets import check_no_secret
 from airflow_provider_opencx.phone_agents.voice_names import Voices, names_of_voices, with_voice_ids
 from airflow_provider_opencx.phone_agents.writes import PhoneAgentResource
 from airflow_provider_opencx.reconciliation import apply
-from airflow_provider_opencx.reconciliation.guards import Guards, LateUpdates
-from airflow_provider_opencx.reconciliation.listing import is_stale, list_again, list_until
+from airflow_provider_opencx.reconciliation.guards import Guards
+from airflow_provider_opencx.reconciliation.listing import list_again, list_until
 from airflow_provider_opencx.reconciliation.organization import Organization
-from airflow_provider_opencx.reconciliation.plans import Create, Refuse, Update, described
-from airflow_provider_opencx.reconciliation.progress import OnResult, Planned, Result
+from airflow_provider_opencx.reconciliation.plans import Create, Refuse, Update
+from airflow_provider_opencx.reconciliation.progress import OnResult, Planned
 from airflow_provider_opencx.reconciliation.resource import Outcome
+from airflow_provider_opencx.reconciliation.sync import (
+    OnMismatch,
+    apply_sync_plan,
+    check_on_mismatch,
+    checked,
+    items_now,
+)
 from airflow_provider_opencx.resources.phone_agents import PhoneAgent, PhoneAgentChanges, PhoneAgentSpec
 from airflow_provider_opencx.resources.voices import list_voices
-from airflow_provider_opencx.text import listed
 from airflow_provider_opencx.visible_text import in_quotes
-
-OnMismatch: TypeAlias = Literal["fail", "warn"]
-"""What to do if the service stores another value than declared."""
 
 AgentPlanned: TypeAlias = Planned[PhoneAgentSpec, PhoneAgentChanges, PhoneAgent, PhoneAgents]
 
@@ -76,9 +69,6 @@ FIND_ID_AFTER: Sequence[float] = (1, 2, 4, 8, 15, 30, 60, 60, 60, 60)
 
 FIND_NAME_AFTER: Sequence[float] = (5, 5)
 """Seconds before each further read of the list for an agent that is not expected to be new."""
-
-_MOST_REASONS = 20
-_MOST_NAMED = 200
 
 log = logging.getLogger(__name__)
 
@@ -100,13 +90,13 @@ def create(
     :param intents: where the intent of a create survives this process.
     """
     check_choice("if_exists", if_exists, get_args(IfExists))
-    _check_on_mismatch(on_mismatch)
+    check_on_mismatch(on_mismatch)
     check_no_secret([spec], client.settings)
     agents = _list_before_creating(client, [spec], is_retry)
     replan = partial(plan_create, spec, if_exists=if_exists, allow_near_name=allow_near_name)
     planned = _planned(spec, replan, agents)
     _warn_of_near(planned.plan)
-    return _checked(
+    return checked(
         apply.apply_plan(client, PhoneAgentResource(client), planned, agents, intents),
         on_mismatch,
         OpenCXCreateMismatchError,
@@ -128,12 +118,12 @@ def upsert(
     :param is_retry: whether an earlier try may have sent a create: the list is then read for some 15 s.
     :param intents: where the intent of a create survives this process.
     """
-    _check_on_mismatch(on_mismatch)
+    check_on_mismatch(on_mismatch)
     check_no_secret([spec], client.settings)
     agents = _list_before_creating(client, [spec], is_retry)
     planned = _planned(spec, partial(plan_upsert, spec, allow_near_name=allow_near_name), agents)
     _warn_of_near(planned.plan)
-    return _checked(_applied(client, planned, agents, intents), on_mismatch)
+    return checked(_applied(client, planned, agents, intents), on_mismatch)
 
 
 def update(
@@ -149,13 +139,13 @@ def update(
     The list is read for minutes before an id is taken for that of no agent: it may lag behind the task that returned
     the id.
     """
-    _check_on_mismatch(on_mismatch)
+    check_on_mismatch(on_mismatch)
     check_no_secret([changes], client.settings)
     replan = partial(_plan_update, changes, agent_id, agent_name)
     pauses = FIND_NAME_AFTER if agent_id is None else FIND_ID_AFTER
     agents = _list_until(client, lambda agents: _is_there(replan(agents)), pauses, list_agents(client))
     agents = _agents_before_renaming(client, agents, [replan(agents)])
-    return _checked(
+    return checked(
         apply.apply_plan(client, PhoneAgentResource(client), _planned(changes, replan, agents), agents), on_mismatch
     )
 
@@ -226,33 +216,18 @@ def apply_fleet(
         plan is not the approved one, is for another organization, or does more than a guard allows.
     :raises OpenCXFleetError: naming each agent that failed, after the others were written.
     """
-    _check_on_mismatch(on_mismatch)
-    metrics.count_decision(Refuse.decision, len(plan.refusals), noun=PhoneAgentResource.noun)
-    plan.check(approved, guards)
-    agents = _agents_now(client, plan, connection)
-    planned = []
-    for step in plan.steps:
-        replan = partial(step.plan_again, approved=approved)
-        planned.append(Planned(step.plan if agents is plan.agents else replan(agents), step.spec, replan))
-    if guards is not None:
-        steps = tuple(replace(step, plan=now.plan) for step, now in zip(plan.steps, planned, strict=True))
-        replace(plan, steps=steps, agents=agents).check_guards(guards)
-    late = LateUpdates(guards, [each.declared.name or "" for each in planned if isinstance(each.plan, Update)])
-    planned = [replace(each, replan=partial(_guarded, each, late)) for each in planned]
-    resource = PhoneAgentResource(client)
-    results = apply.apply_plans(client, resource, planned, agents, intents=intents, on_result=on_result)
-    return _agents_of(plan, results, on_mismatch)
-
-
-def _guarded(planned: AgentPlanned, late: LateUpdates, agents: PhoneAgents) -> Plan:
-    """Return the plan for an agent from another list of the agents; a refusal, if a guard does not allow it."""
-    plan = planned.replan(agents)
-    try:
-        if isinstance(plan, Update):
-            late.check(planned.declared.name or "")
-    except OpenCXGuardError as over:
-        return Refuse(over)
-    return plan
+    return apply_sync_plan(
+        client,
+        PhoneAgentResource(client),
+        plan,
+        partial(_agents_now, client, plan, connection),
+        lambda spec: spec,
+        approved=approved,
+        guards=guards,
+        on_mismatch=on_mismatch,
+        intents=intents,
+        on_result=on_result,
+    )
 
 
 def _agents_now(client: OpenCXClient, plan: FleetPlan, connection: str) -> PhoneAgents:
@@ -263,20 +238,11 @@ def _agents_now(client: OpenCXClient, plan: FleetPlan, connection: str) -> Phone
     :param connection: the id of the connection of the client.
     :raises OpenCXPlanChangedError: if the plan is for another organization than that of the client.
     """
-    planned = plan.organization
-    here = Organization(client.settings.base_url, connection, planned.org_id)
-    if here == planned and not is_stale(plan.agents):
-        return _agents_before_renaming(client, plan.agents, [step.plan for step in plan.steps])
-    agents = plan.agents
-    if here.base_url == planned.base_url:
-        agents = list_agents(client)
-        here = replace(here, org_id=agents.org_id)
-    if not planned.is_still(here):
-        raise OpenCXPlanChangedError(
-            f"Nothing was sent, because the plan is for {planned}, and this is {here}. Apply it over the connection"
-            " over which it was made, or make a new plan."
-        )
-    return agents.with_those_of(plan.agents)
+    here = Organization(client.settings.base_url, connection)
+    agents = items_now(plan, here, partial(list_agents, client), lambda agents: agents.org_id)
+    return (
+        _agents_before_renaming(client, agents, [step.plan for step in plan.steps]) if agents is plan.items else agents
+    )
 
 
 def _agents_before_renaming(client: OpenCXClient, agents: PhoneAgents, plans: Sequence[Plan]) -> PhoneAgents:
@@ -336,10 +302,6 @@ def _is_there(plan: Plan) -> bool:
     return not (isinstance(plan, Refuse) and isinstance(plan.error, OpenCXAgentNotFoundError))
 
 
-def _check_on_mismatch(on_mismatch: OnMismatch) -> None:
-    check_choice("on_mismatch", on_mismatch, get_args(OnMismatch))
-
-
 def _list_before_creating(client: OpenCXClient, specs: Sequence[PhoneAgentSpec], is_retry: bool) -> PhoneAgents:
     """List the agents; in a retry again and again, while one of these names may be about to appear.
 
@@ -371,66 +333,3 @@ def _with_voice_ids(client: OpenCXClient, specs: Sequence[PhoneAgentSpec]) -> Se
 def _list_voices(client: OpenCXClient) -> Voices:
     listed_voices = list_voices(client)
     return Voices(listed_voices, listed_voices.problems)
-
-
-def _checked(
-    outcome: Outcome[PhoneAgent],
-    on_mismatch: OnMismatch,
-    mismatch_error: type[OpenCXMismatchError] = OpenCXMismatchError,
-) -> PhoneAgent:
-    """Return the agent of an outcome, if the service has stored it as declared or a warning is enough."""
-    if not outcome.mismatches:
-        return outcome.item
-    message = (
-        f"OpenCX {outcome.decision} {outcome.item.label}, but not as declared:"
-        f" {described(outcome.mismatches)}. The service may not know the field, or not accept the value; with"
-        " on_mismatch='warn' this is only logged."
-    )
-    if on_mismatch == "fail":
-        fields = [mismatch.field for mismatch in outcome.mismatches]
-        raise mismatch_error(message, agent_id=outcome.item.id, fields=fields)
-    log.warning(message)
-    return outcome.item
-
-
-def _agents_of(plan: FleetPlan, results: Sequence[Result[PhoneAgent]], on_mismatch: OnMismatch) -> list[PhoneAgent]:
-    agents: list[PhoneAgent] = []
-    failures: dict[str, OpenCXError] = {}
-    for step, result in zip(plan.steps, results, strict=True):
-        try:
-            if isinstance(result, OpenCXError):
-                raise result
-            agents.append(_checked(result, on_mismatch))
-        except OpenCXError as error:
-            failures[step.spec.agent_name] = error
-    if failures:
-        raise _fleet_error(failures, len(plan.steps))
-    return agents
-
-
-def _fleet_error(failures: Mapping[str, OpenCXError], declared: int) -> OpenCXFleetError:
-    """Return the error that names each agent which failed; it is retried only where that can help."""
-    others = "; the others are" if len(failures) < declared else ""
-    message = f"{len(failures)} of {declared} agents are not as declared{others}. {_reasons(failures)}"
-    # An agent under another name than declared is not found again: another try would create one more.
-    created_otherwise = any(isinstance(error, OpenCXNameMismatchError) for error in failures.values())
-    is_permanent = created_otherwise or all(error.is_permanent for error in failures.values())
-    waits = [asked.seconds for error in failures.values() if (asked := RetryAfter.too_long(error))]
-    return (OpenCXFleetPermanentError if is_permanent else OpenCXFleetError)(
-        message,
-        failures={name: str(error) for name, error in failures.items()},
-        retry_after=max(waits, default=None),
-    )
-
-
-def _reasons(failures: Mapping[str, OpenCXError]) -> str:
-    """Return why agents failed, each reason once, with the names of those that it is about, as far as that is short."""
-    names_by_reason: dict[str, list[str]] = {}
-    for name, error in failures.items():
-        names_by_reason.setdefault(str(error), []).append(in_quotes(name))
-    texts, named = [], 0
-    for reason, names in [*names_by_reason.items()][:_MOST_REASONS]:
-        texts.append(f"{listed(names, max(1, _MOST_NAMED - named))}: {reason}")
-        named += len(names)
-    others = [name for names in [*names_by_reason.values()][_MOST_REASONS:] for name in names]
-    return " ".join([*texts, listed(others, max(1, _MOST_NAMED - named))]).rstrip()

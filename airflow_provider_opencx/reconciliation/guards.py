@@ -1,4 +1,4 @@
-"""Guards: what a plan for a fleet may do at most, and for which organization. Pure.
+"""Guards: what a plan may do at most, and for which organization. Pure.
 
 A plan can be right in every step and still be a mistake: the key of another organization makes a fleet of forty
 agents forty creates. A guard says beforehand what is not expected.
@@ -22,8 +22,8 @@ _MOST_NAMED = 20
 class Guards:
     """What a plan may do at most, and for which organization; ``None`` is no guard.
 
-    :param max_creates: the most agents that may be created.
-    :param max_updates: the most agents that may be updated.
+    :param max_creates: the most that may be created.
+    :param max_updates: the most that may be updated.
     :param expected_org_id: the id of the organization, as its agents show it in ``org_id``. An organization without
         agents shows no id, and is refused.
     :raises OpenCXArgumentError: if one of them is something else.
@@ -40,12 +40,13 @@ class Guards:
         if org_id is not None and (not isinstance(org_id, str) or not org_id.strip()):
             raise OpenCXArgumentError("expected_org_id: must be the id of an organization, as text")
 
-    def check(self, creates: list[str], updates: list[str], organization: Organization) -> None:
+    def check(self, creates: list[str], updates: list[str], organization: Organization, *, item: str = "agent") -> None:
         """Check what is to be done.
 
-        :param creates: the names of the agents that would be created.
-        :param updates: the names of the agents that would be updated.
+        :param creates: the names of what would be created.
+        :param updates: the names of what would be updated.
         :param organization: where.
+        :param item: what messages call one of them.
         :raises OpenCXGuardError: saying what would have been done.
         """
         if self.expected_org_id is not None and organization.org_id != self.expected_org_id.strip():
@@ -61,7 +62,7 @@ class Guards:
         ):
             if most is not None and len(names) > most:
                 raise OpenCXGuardError(
-                    f"Nothing was sent, because the plan would {verb} {len(names)} agents in {organization}, and"
+                    f"Nothing was sent, because the plan would {verb} {len(names)} {item}s in {organization}, and"
                     f" {argument} allows {most}. {_would(creates, updates)} If that is meant, allow more; if not, check"
                     " the declarations, and which API key the connection has."
                 )
@@ -71,7 +72,7 @@ class LateUpdates:
     """The updates that come to a plan after its check: what was to be created, and exists by now.
 
     :param guards: what the plan may do at most; ``None`` is no guard.
-    :param updates: the names of the agents that are updated by the plan that was checked.
+    :param updates: the names of what is updated by the plan that was checked.
     """
 
     def __init__(self, guards: Guards | None, updates: Iterable[str]) -> None:
@@ -79,7 +80,7 @@ class LateUpdates:
         self._names = set(updates)
 
     def check(self, name: str) -> None:
-        """Check the update of an agent.
+        """Check the update of an item.
 
         :param name: its declared name.
         :raises OpenCXGuardError: if it is one more than the guard allows.

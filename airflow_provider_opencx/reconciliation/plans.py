@@ -29,6 +29,10 @@ class Declaration(Protocol):
     def texts_in_messages(self) -> Sequence[str]:
         """The texts by which a message of the service may call the item."""
 
+    @property
+    def declared_fields(self) -> Mapping[str, JsonValue]:
+        """The fields that were declared: name to value."""
+
 
 class NewDeclaration(Declaration, Protocol):
     """A declaration from which an item can be created."""

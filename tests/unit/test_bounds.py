@@ -22,9 +22,9 @@ from airflow_provider_opencx.client.operation import Request, Response, other_re
 from airflow_provider_opencx.client.settings import ClientSettings
 from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXError, OpenCXResponseError, OpenCXServerError
 from airflow_provider_opencx.normalization import LONGEST_NORMALIZED, MOST_MARKS, normalized
-from airflow_provider_opencx.phone_agents import reconcile
 from airflow_provider_opencx.phone_agents.names import near_form, tidied
 from airflow_provider_opencx.phone_agents.plan import Create, PhoneAgents, plan_upsert
+from airflow_provider_opencx.reconciliation import sync
 from airflow_provider_opencx.resources.phone_agents import (
     PhoneAgent,
     PhoneAgentChanges,
@@ -336,7 +336,7 @@ def test_error_of_a_fleet_is_bounded() -> None:
         f"agent {number} {'x' * 200}": OpenCXServerError(f"reason {number % 100}: {'y' * 300}")
         for number in range(10_000)
     }
-    error = reconcile._fleet_error(failures, len(failures))
+    error = sync.sync_error(failures, len(failures), "agent")
     assert len(error.failures) == 10_000
     assert len(str(error)) < 50_000
     assert str(error).startswith("10000 of 10000 agents are not as declared. 'agent 0 x")

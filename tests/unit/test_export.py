@@ -190,7 +190,7 @@ def test_plan_of_an_export_changes_nothing(
     if exported:
         steps = plan(made.files, agents).steps
         assert {step.action for step in steps} == {"unchanged"}
-        assert {step.agent_id for step in steps} == exported
+        assert {step.item_id for step in steps} == exported
         assert len(steps) == len(exported)
     for agent in agents:
         assert agent.id in exported or any(shown_id(agent.id) in sentence for sentence in made.fleet.not_exported)

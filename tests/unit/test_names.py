@@ -103,7 +103,7 @@ def test_near_names_declared_together_are_refused_or_allowed(name: str, other: s
 
 def test_near_names_that_exist_both_are_kept_as_declared() -> None:
     plan = plan_fleet([spec("Spring offer"), spec("spring offer")], agents("spring offer", "Spring offer"))
-    assert [step.agent_id for step in plan.steps] == ["pa_2", "pa_1"]
+    assert [step.item_id for step in plan.steps] == ["pa_2", "pa_1"]
 
 
 @pytest.mark.parametrize(("name", "existing"), APART)
@@ -128,7 +128,8 @@ def test_missing_name_is_said_with_the_near_one(name: str, existing: str) -> Non
 
 def approved(plan: FleetPlan, fleet: list[PhoneAgentSpec], later: PhoneAgents) -> list[str]:
     """Return what is planned anew, agent by agent, once somebody has approved a plan."""
-    return [step.plan_again(later, plan.as_dict()).action for step in plan_fleet(fleet, later, **ALLOWED).steps]
+    now = plan_fleet(fleet, later, **ALLOWED)
+    return [now.plan_again(step, later, plan.as_dict()).action for step in now.steps]
 
 
 ALLOWED = {"allow_near_name": True}

@@ -14,7 +14,7 @@ from airflow_provider_opencx.exceptions import (
     OpenCXArgumentError,
     OpenCXPlanRefusedError,
 )
-from airflow_provider_opencx.phone_agents.fleet import Step
+from airflow_provider_opencx.phone_agents.fleet import FleetStep
 from airflow_provider_opencx.phone_agents.plan import (
     FORMS,
     Adopt,
@@ -155,9 +155,9 @@ def test_plan_adopts_or_refuses_existing_agent() -> None:
 
 def test_approval_of_create_does_not_allow_update() -> None:
     declared = spec(first_message="Hi")
-    approved = Step(declared, plan_upsert(declared, listed())).as_dict()
-    assert Step(declared, plan_upsert(declared, listed())).is_approved_by(approved)
-    update = Step(declared, plan_upsert(declared, listed(agent(first_message=None))))
+    approved = FleetStep(declared, plan_upsert(declared, listed())).as_dict()
+    assert FleetStep(declared, plan_upsert(declared, listed())).is_approved_by(approved)
+    update = FleetStep(declared, plan_upsert(declared, listed(agent(first_message=None))))
     assert update.action == "update"
     assert not update.is_approved_by(approved)
 
@@ -362,13 +362,13 @@ def test_plan_sends_null_until_documented_default(field: str) -> None:
 @pytest.mark.parametrize("field", NULLABLE)
 def test_plan_accepts_service_value_for_null(field: str) -> None:
     declared = spec(**declared_null(field))
-    approved = Step(declared, plan_upsert(declared, listed())).as_dict()
+    approved = FleetStep(declared, plan_upsert(declared, listed())).as_dict()
     for value in NULLS[field].values:
         existing = agent_with(field, value)
         as_asked = find_mismatches(declared, existing) == ()
         assert as_asked == NULLS[field].service_chooses, value
         # What is as asked is done: a retry of an approved plan goes on with the others.
-        is_approved = Step(declared, plan_upsert(declared, listed(existing))).is_approved_by(approved)
+        is_approved = FleetStep(declared, plan_upsert(declared, listed(existing))).is_approved_by(approved)
         assert is_approved == NULLS[field].service_chooses, value
 
 
@@ -379,9 +379,9 @@ class Moment(NamedTuple):
     existing: dict[str, object]
 
     @property
-    def step(self) -> Step:
+    def step(self) -> FleetStep:
         declared = spec(**self.declared)
-        return Step(declared, plan_upsert(declared, listed(agent(**self.existing))))
+        return FleetStep(declared, plan_upsert(declared, listed(agent(**self.existing))))
 
     def is_approved_by(self, earlier: Moment) -> bool:
         return self.step.is_approved_by(json.loads(json.dumps(earlier.step.as_dict())))

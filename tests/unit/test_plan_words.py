@@ -15,7 +15,7 @@ from markdown_it.token import Token
 from pydantic import JsonValue
 
 from airflow_provider_opencx.phone_agents import plan_words
-from airflow_provider_opencx.phone_agents.fleet import FleetPlan, Step, plan_fleet
+from airflow_provider_opencx.phone_agents.fleet import FleetPlan, FleetStep, plan_fleet
 from airflow_provider_opencx.phone_agents.plan import SERVICE_CHOOSES, Create, PhoneAgents
 from airflow_provider_opencx.phone_agents.plan_words import FIELD_WORDS
 from airflow_provider_opencx.reconciliation.organization import Organization
@@ -159,7 +159,7 @@ def test_every_field_has_words() -> None:
 
 
 def test_order_of_attention() -> None:
-    near = Step(spec("New"), Create(spec("New"), near=(agent("new "),)))
+    near = FleetStep(spec("New"), Create(spec("New"), near=(agent("new "),)))
     plan = plan_of(
         spec("update", accent="x"), spec("create"), spec("two"), agents=(agent("update"), agent("two"), agent("two"))
     )

@@ -45,12 +45,12 @@ def run(options: Namespace) -> ExitCode:
 
 def _approved_plan(file: Path) -> Mapping[str, JsonValue]:
     from airflow_provider_opencx.exceptions import OpenCXArgumentError
-    from airflow_provider_opencx.phone_agents.fleet import checked_plan
+    from airflow_provider_opencx.phone_agents.fleet import FleetPlan
     from airflow_provider_opencx.visible_text import in_quotes
 
     named = f"--plan {in_quotes(str(file))}"
     try:
-        return checked_plan(json.loads(file.read_text(encoding="utf-8")))
+        return FleetPlan.checked_plan(json.loads(file.read_text(encoding="utf-8")))
     except OSError as error:
         raise OpenCXArgumentError(f"{named}: cannot be read: {error.strerror}.") from None
     except (ValueError, RecursionError):

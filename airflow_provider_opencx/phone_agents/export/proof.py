@@ -15,7 +15,7 @@ from airflow_provider_opencx.phone_agents.declarations import parse_fleet
 from airflow_provider_opencx.phone_agents.entry import FleetEntry
 from airflow_provider_opencx.phone_agents.export.declarable import Entry, Fleet, cut, fleet_of
 from airflow_provider_opencx.phone_agents.export.layouts import Files, Layout, as_yaml
-from airflow_provider_opencx.phone_agents.fleet import FleetPlan, Step, plan_fleet
+from airflow_provider_opencx.phone_agents.fleet import FleetPlan, FleetStep, plan_fleet
 from airflow_provider_opencx.phone_agents.fleet_files.reader import read_fleet
 from airflow_provider_opencx.phone_agents.plan import PhoneAgents
 from airflow_provider_opencx.reconciliation.plans import Refuse, Unchanged, described
@@ -85,7 +85,7 @@ def _reasons_against(fleet: Fleet, files: Files, agents: PhoneAgents, layout: La
     return {agent_id: reason for agent_id, reason in found.items() if reason}
 
 
-def _reason_against(entry: Entry, step: Step | None) -> str:
+def _reason_against(entry: Entry, step: FleetStep | None) -> str:
     """Return why a plan would change an agent, or not find it; nothing if it is found unchanged."""
     if step is None:
         return "it is not found in its own file."
@@ -93,7 +93,7 @@ def _reason_against(entry: Entry, step: Step | None) -> str:
         return cut(str(step.plan.error))
     if not isinstance(step.plan, Unchanged):
         return cut(f"a plan of its file would change it ({described(step.plan.differences)}).")
-    is_same = step.agent_id == entry.agent.id and step.spec == FleetEntry.model_validate(dict(entry.fields))
+    is_same = step.item_id == entry.agent.id and step.spec == FleetEntry.model_validate(dict(entry.fields))
     return "" if is_same else "its file is not read as it was written."
 
 
