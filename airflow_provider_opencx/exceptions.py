@@ -333,6 +333,10 @@ class OpenCXAmbiguousNameError(OpenCXPlanRefusedError):
     """Several agents have the name; ``agent_ids`` names them. One may have been created just now, beside another."""
 
 
+class OpenCXDraftError(OpenCXPlanRefusedError):
+    """A training scenario has an edit that is not published, and an update would overwrite it."""
+
+
 class OpenCXNearNameError(OpenCXPlanRefusedError):
     """No agent has the declared name, and one has a near name; or a fleet declares two that are near each other.
 

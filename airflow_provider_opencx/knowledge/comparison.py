@@ -7,50 +7,25 @@ from datetime import UTC, datetime
 
 from pydantic import JsonValue
 
+from airflow_provider_opencx.reconciliation import plans
 from airflow_provider_opencx.reconciliation.plans import Difference
-from airflow_provider_opencx.resources.training import ScenarioSpec, TrainingScenario, normalize_title
+from airflow_provider_opencx.resources.training import METADATA, TrainingScenario, normalize_title
 
 
-def find_differences(spec: ScenarioSpec, scenario: TrainingScenario) -> tuple[Difference, ...]:
-    """Return the declared fields in which a scenario differs; its key and its collection are not among them.
+def find_differences(declared: Mapping[str, JsonValue], scenario: TrainingScenario) -> tuple[Difference, ...]:
+    """Return the declared fields in which a scenario differs.
 
+    :param declared: the declared fields, see :func:`with_single_metadata`.
     :raises OpenCXResponseError: if the scenario has a declared field that cannot be read.
     """
-    return tuple(
-        Difference(field, actual, wanted)
-        for field, wanted in spec.declared_fields.items()
-        if comparable_form(field, actual := value_of(scenario, field, spec)) != comparable_form(field, wanted)
-    )
+    return plans.find_differences(declared, scenario.field, comparable_form)
 
 
-def value_of(scenario: TrainingScenario, field: str, spec: ScenarioSpec) -> JsonValue:
-    """Return the value that a scenario has in a declared field: of ``metadata``, what is declared of them.
-
-    :raises OpenCXResponseError: if it cannot be read.
-    """
-    name = FIELDS[field]
-    if name in scenario.unreadable:
-        raise scenario.not_readable(name)
-    if field == "metadata":
-        stored = scenario.metadata or {}
-        return {name: stored[name] for name in spec.metadata if name in stored}
-    value: JsonValue = getattr(scenario, name)
-    return value
-
-
-FIELDS: Mapping[str, str] = {
-    "title": "title",
-    "content": "content",
-    "type": "type",
-    "channels": "restricted_to_channels",
-    "segments": "restricted_to_segments",
-    "draft": "is_draft",
-    "directory_id": "directory_id",
-    "start_time": "start_time",
-    "end_time": "end_time",
-    "metadata": "metadata",
-}
-"""The API's name of each field of a declaration."""
+def with_single_metadata(fields: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """Return declared fields with one for each name in ``metadata``: others that a scenario has are not compared."""
+    metadata = fields.get("metadata")
+    single = {f"{METADATA}{name}": value for name, value in metadata.items()} if isinstance(metadata, dict) else {}
+    return {**{name: value for name, value in fields.items() if name != "metadata"}, **single}
 
 
 def comparable_form(field: str, value: JsonValue) -> JsonValue:

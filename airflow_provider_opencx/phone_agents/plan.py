@@ -31,6 +31,7 @@ from airflow_provider_opencx.reconciliation.items import ItemList
 from airflow_provider_opencx.reconciliation.plans import Adopt, Create, Difference, Refuse, Unchanged, Update
 from airflow_provider_opencx.resources.languages import language_codes
 from airflow_provider_opencx.resources.phone_agents import (
+    SERVICE_CHOOSES,
     PhoneAgent,
     PhoneAgentChanges,
     PhoneAgentSpec,
@@ -346,11 +347,6 @@ def find_mismatches(declared: PhoneAgentChanges, stored: PhoneAgent) -> tuple[Di
         difference for difference in find_differences(declared, stored) if not difference.is_left_to_the_service
     )
 
-
-SERVICE_CHOOSES = frozenset(
-    {"voice_id", "first_message", "language", "use_org_knowledgebase", "model", "speed", "interruptible", "manual_mode"}
-)
-"""Fields for which the service replaces null with a value of its own."""
 
 DOCUMENTED_DEFAULTS: dict[str, JsonValue] = {
     "first_message": "Hello?",

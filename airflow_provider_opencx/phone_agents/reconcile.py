@@ -43,7 +43,7 @@ from airflow_provider_opencx.phone_agents.voice_names import Voices, names_of_vo
 from airflow_provider_opencx.phone_agents.writes import PhoneAgentResource
 from airflow_provider_opencx.reconciliation import apply
 from airflow_provider_opencx.reconciliation.guards import Guards
-from airflow_provider_opencx.reconciliation.listing import list_again, list_until
+from airflow_provider_opencx.reconciliation.listing import RETRY_LOOKS_AFTER, list_again, list_until
 from airflow_provider_opencx.reconciliation.organization import Organization
 from airflow_provider_opencx.reconciliation.plans import Create, Refuse, Update
 from airflow_provider_opencx.reconciliation.progress import OnResult, Planned
@@ -60,9 +60,6 @@ from airflow_provider_opencx.resources.voices import list_voices
 from airflow_provider_opencx.visible_text import in_quotes
 
 AgentPlanned: TypeAlias = Planned[PhoneAgentSpec, PhoneAgentChanges, PhoneAgent, PhoneAgents]
-
-RETRY_LOOKS_AFTER: Sequence[float] = (1, 2, 4, 8)
-"""Seconds before each further read of the list in a retry that does not know what an earlier try has sent."""
 
 FIND_ID_AFTER: Sequence[float] = (1, 2, 4, 8, 15, 30, 60, 60, 60, 60)
 """Seconds before each further read of the list for an agent by its id, which another task may just have returned."""

@@ -16,6 +16,9 @@ STALE_AFTER = 10.0
 The wait of a create for the rate limit comes on top.
 """
 
+RETRY_LOOKS_AFTER: Sequence[float] = (1, 2, 4, 8)
+"""Seconds before each further read of the list in a retry that does not know what an earlier try has sent."""
+
 LAGS_FOR = 300.0
 """Seconds for which a list may not show an item that was created."""
 

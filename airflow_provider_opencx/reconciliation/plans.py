@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Generic, Protocol, TypeAlias, TypeVar
 
@@ -48,6 +48,10 @@ class NewDeclaration(Declaration, Protocol):
     @property
     def fields_of_new(self) -> Mapping[str, JsonValue]:
         """The fields with which it is created."""
+
+    @property
+    def left_to_the_service(self) -> Collection[str]:
+        """The fields that are declared as null, and get a value that the service chooses."""
 
 
 SpecT = TypeVar("SpecT", bound=NewDeclaration)
@@ -97,7 +101,11 @@ class Create(Generic[SpecT, ItemT]):
     @property
     def differences(self) -> tuple[Difference, ...]:
         """The fields that the new item gets."""
-        return tuple(Difference(field, None, value) for field, value in self.spec.fields_of_new.items())
+        left = self.spec.left_to_the_service
+        return tuple(
+            Difference(field, None, value, is_left_to_the_service=field in left)
+            for field, value in self.spec.fields_of_new.items()
+        )
 
     @property
     def texts_in_messages(self) -> Sequence[str]:

@@ -134,6 +134,12 @@ _INSTRUCTIONS = (
 _HTTP_URL = TypeAdapter(HttpUrl)
 
 
+SERVICE_CHOOSES = frozenset(
+    {"voice_id", "first_message", "language", "use_org_knowledgebase", "model", "speed", "interruptible", "manual_mode"}
+)
+"""Fields for which the service replaces null with a value of its own."""
+
+
 def normalize_name(name: str) -> str:
     """Return the form of an agent's name in which two names are compared.
 
@@ -484,6 +490,11 @@ class PhoneAgentSpec(PhoneAgentChanges):
     def fields_of_new(self) -> dict[str, JsonValue]:
         """The fields with which the agent is created."""
         return self.for_creation().declared_fields
+
+    @property
+    def left_to_the_service(self) -> set[str]:
+        """The fields that are declared as null, and get a value that the service chooses."""
+        return {field for field, value in self.declared_fields.items() if value is None and field in SERVICE_CHOOSES}
 
     def for_creation(self) -> PhoneAgentSpec:
         """Return the spec to create with: ``type``, left out, is ``"outbound"`` (the service's own is inbound)."""

@@ -87,6 +87,22 @@ KEY_IN_METADATA = "airflow_key"
 COLLECTION_IN_METADATA = "airflow_collection"
 """The name in ``metadata`` under which a scenario has the collection that it belongs to."""
 
+FIELDS: Mapping[str, str] = {
+    "title": "title",
+    "content": "content",
+    "type": "type",
+    "channels": "restricted_to_channels",
+    "segments": "restricted_to_segments",
+    "draft": "is_draft",
+    "directory_id": "directory_id",
+    "start_time": "start_time",
+    "end_time": "end_time",
+}
+"""The API's name of each field of a declaration, but for ``metadata``."""
+
+METADATA = "metadata."
+"""What stands before a name in ``metadata``, where one is compared for itself."""
+
 CHANNELS = (
     "web",
     "email",
@@ -118,6 +134,13 @@ _OTHER_WORDS = {
     "text": "content",
 }
 """What else people call a field, in small letters and digits alone."""
+
+
+def checked_key(key: str) -> str:
+    """Return a key, or the name of a collection; raises ``ValueError`` if it is not one."""
+    if not _KEY.fullmatch(key):
+        raise ValueError("must be up to 200 letters (a to z), digits and . _ / -, and begin with a letter or digit")
+    return key
 
 
 def normalize_title(title: str) -> str:
@@ -163,7 +186,36 @@ class TrainingScenario(ResourceModel):
     @property
     def label(self) -> str:
         """The scenario's title and id, for messages and logs."""
-        return scenario_label(self.title, self.id)
+        return scenario_label(self.current_title, self.id)
+
+    @property
+    def current_title(self) -> str | None:
+        """The title as published; of a draft, the one that would be published. ``None`` if it cannot be read."""
+        return (self.draft_title if self.is_draft else None) or self.title
+
+    @property
+    def texts_in_messages(self) -> list[str]:
+        """The texts by which a message of the service may call the scenario."""
+        return [self.id, self.title or "", self.key or ""]
+
+    def field(self, name: str) -> JsonValue:
+        """Return the value of a field, by the name that it has in a declaration.
+
+        Of a draft, the title and the content are those that would be published.
+
+        :param name: a key of :data:`FIELDS`, or a name in ``metadata`` after :data:`METADATA`.
+        :raises OpenCXResponseError: if the service sent one that cannot be read.
+        """
+        names = ["metadata"] if name.startswith(METADATA) else [FIELDS[name]]
+        if self.is_draft and name in ("title", "content"):
+            names.insert(0, f"draft_{name}")
+        for each in names:
+            if each in self.unreadable:
+                raise self.not_readable(each)
+        if name.startswith(METADATA):
+            return (self.metadata or {}).get(name.removeprefix(METADATA))
+        values: list[JsonValue] = [getattr(self, each) for each in names]
+        return next((value for value in values if value is not None), None)
 
     @property
     def key(self) -> str | None:
@@ -178,10 +230,14 @@ class TrainingScenario(ResourceModel):
         return collection if isinstance(collection, str) else None
 
     @property
-    def has_unpublished_edit(self) -> bool:
-        """Whether somebody has edited the published text and not published the edit."""
-        edits = ((self.draft_title, self.title), (self.draft_content, self.content))
-        return not self.is_draft and any(edit is not None and edit != text for edit, text in edits)
+    def unpublished_edits(self) -> dict[str, str]:
+        """The texts that somebody has edited and not published: ``title`` or ``content`` to the edited text."""
+        edits = {"title": (self.title, self.draft_title), "content": (self.content, self.draft_content)}
+        return {
+            field: edit
+            for field, (published, edit) in edits.items()
+            if edit is not None and published is not None and edit != published
+        }
 
     def not_readable(self, field: str) -> OpenCXResponseError:
         """Return the error that a field which is asked for cannot be read."""
@@ -242,9 +298,7 @@ class ScenarioSpec(CheckedModel):
     @field_validator("key")
     @classmethod
     def _key_is_plain(cls, key: str) -> str:
-        if not _KEY.fullmatch(key):
-            raise ValueError("must be up to 200 letters (a to z), digits and . _ / -, and begin with a letter or digit")
-        return key
+        return checked_key(key)
 
     @field_validator("title", "content")
     @classmethod
