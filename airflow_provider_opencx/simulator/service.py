@@ -12,6 +12,7 @@ from airflow_provider_opencx.simulator.clock import Clock, duration
 from airflow_provider_opencx.simulator.contract import Contract, load_contract, operation_ids
 from airflow_provider_opencx.simulator.fault_plan import FaultPlan
 from airflow_provider_opencx.simulator.faults import Fault
+from airflow_provider_opencx.simulator.generations import GENERATIONS
 from airflow_provider_opencx.simulator.journal import Journal, Record
 from airflow_provider_opencx.simulator.rate_limit import RateLimit
 
@@ -61,6 +62,11 @@ class Service:
     def contract(self) -> Contract:
         """The contract of the current generation."""
         return self._contract
+
+    @property
+    def newest_contract(self) -> Contract:
+        """The contract of the newest generation, which has every resource."""
+        return load_contract(GENERATIONS[-1])
 
     @property
     def generation(self) -> str:

@@ -116,11 +116,14 @@ class EndlessPages(Fault):
 
     async def respond(self, call: Call, handle: Handle) -> Response:
         """Show the first page again, as another one."""
-        query = {name: value for name, value in call.query.items() if name != "cursor"}
+        query = {name: value for name, value in call.query.items() if name not in ("cursor", "offset")}
         response = handle(replace(call, query=query))
         body = read_json(bytes(response.body)) if response.body else None
         if not (isinstance(body, dict) and isinstance(items := body.get("items"), list)):
             return response
+        if "has_more" in body:
+            number = int(call.query.get("offset", "0")) // max(1, len(items))
+            return json_response({**body, "items": self._shown(items, number), "has_more": True})
         digits = call.query.get("cursor", "").rpartition("-")[2]
         number = int(digits) if digits.isdecimal() else 0
         return json_response({"items": self._shown(items, number), "next": f"after-{number + 1}"})

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
 from itertools import count
 from threading import RLock
 
@@ -14,6 +13,7 @@ from airflow_provider_opencx.simulator.list_view import History
 from airflow_provider_opencx.simulator.resources.phone_agents.progression import Event, PendingSteps, Progression
 from airflow_provider_opencx.simulator.resources.voices import DEFAULT_VOICE, Voices
 from airflow_provider_opencx.simulator.service import Service
+from airflow_provider_opencx.simulator.timestamps import timestamp
 
 DEFAULTS: Mapping[str, Json] = {
     "name": None,
@@ -152,7 +152,7 @@ class Store:
         stored = _known_fields({name: value for name, value in fields.items() if name != "phone_number"})
         with self._lock:
             sequence = next(self._sequence)
-            now = _timestamp()
+            now = timestamp()
             agent = Agent(
                 id=f"pa_{sequence:06d}",
                 org_id=organization,
@@ -194,7 +194,7 @@ class Store:
         changed = _known_fields(fields)
         with self._lock:
             agent = self.find(agent_id)
-            changed_agent = replace(agent, fields={**agent.fields, **changed}, updated_at=_timestamp(agent.updated_at))
+            changed_agent = replace(agent, fields={**agent.fields, **changed}, updated_at=timestamp(agent.updated_at))
             return self._put(changed_agent, self._clock())
 
     def undo(self, agent_id: str) -> None:
@@ -271,7 +271,7 @@ class Store:
                 self._set_number(agent, self._next_number(), time)
 
     def _set_number(self, agent: Agent, number: str | None, time: float) -> Agent:
-        return self._put(replace(agent, phone_number=number, updated_at=_timestamp(agent.updated_at)), time)
+        return self._put(replace(agent, phone_number=number, updated_at=timestamp(agent.updated_at)), time)
 
     def _put(self, agent: Agent, time: float) -> Agent:
         self._agents[agent.id] = agent
@@ -304,11 +304,3 @@ def _known_fields(fields: Mapping[str, Json]) -> JsonObject:
         name: DEFAULTS[name] if value is None and isinstance(DEFAULTS[name], bool) else value
         for name, value in fields.items()
     }
-
-
-def _timestamp(before: str | None = None) -> str:
-    """Return the time, always later than that of the change before: of two states of an agent, one is the newer."""
-    now = datetime.now(UTC)
-    if before is not None:
-        now = max(now, datetime.fromisoformat(before) + timedelta(milliseconds=1))
-    return now.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,8 @@
+"""Training scenarios, which have drafts, versions, and metadata by which the list filters."""
+
+from __future__ import annotations
+
+from airflow_provider_opencx.simulator.resources.training.admin import ADMIN_ROUTES
+from airflow_provider_opencx.simulator.resources.training.handlers import HANDLERS
+
+__all__ = ["ADMIN_ROUTES", "HANDLERS"]
