@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from airflow_provider_opencx.cli.command import Argument
 
 if TYPE_CHECKING:
+    from airflow_provider_opencx.declared_files.places import FileDeclarations
     from airflow_provider_opencx.phone_agents.entry import FleetEntry
-    from airflow_provider_opencx.phone_agents.fleet_files.places import FleetDeclarations
 
 FILES = Argument(
     ("files",), {"metavar": "FILE", "nargs": "+", "help": "a fleet file, a folder of them, or a glob in quotes"}
@@ -46,7 +46,7 @@ _LINE = re.compile(r"(?:export\s+)?(?P<name>[^\s=#]+)\s*=\s*(?P<value>.*)")
 _QUOTES = ("'", '"')
 
 
-def read_declarations(options: Namespace) -> FleetDeclarations:
+def read_declarations(options: Namespace) -> FileDeclarations:
     """Read the files of a fleet, with the variables that the options give.
 
     :param options: those of :data:`FILES` and :data:`VARIABLE_ARGUMENTS`.
@@ -67,7 +67,7 @@ def read_declarations(options: Namespace) -> FleetDeclarations:
     return declarations
 
 
-def read_entries(options: Namespace) -> tuple[list[FleetEntry], FleetDeclarations]:
+def read_entries(options: Namespace) -> tuple[list[FleetEntry], FileDeclarations]:
     """Read the files of a fleet, and check all that they declare.
 
     :raises OpenCXFleetFileError: naming each problem.

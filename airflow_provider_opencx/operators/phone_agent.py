@@ -597,8 +597,8 @@ class FleetBaseOperator(BaseOpenCXOperator):
 
     def _check_arguments(self) -> None:
         """Check what can be checked while the Dag is parsed."""
+        from airflow_provider_opencx.declared_files.beside_dag import check_path
         from airflow_provider_opencx.phone_agents.declarations import check_literal_declarations, parse_fleet
-        from airflow_provider_opencx.phone_agents.fleet_files.beside_dag import check_path
 
         self._check_templates()
         check_boolean("allow_near_name", self.allow_near_name)
@@ -624,11 +624,11 @@ class FleetBaseOperator(BaseOpenCXOperator):
     @forgets_locals
     def _plan(self, context: Context, *, is_retry: bool) -> FleetPlan:
         """Return the plan for the fleet, after logging it; keep the phone numbers for the next run of the task."""
+        from airflow_provider_opencx.declared_files.places import FileDeclarations
         from airflow_provider_opencx.phone_agents.declarations import parse_fleet
-        from airflow_provider_opencx.phone_agents.fleet_files.places import FleetDeclarations
 
         declarations = self._declarations()
-        ignored_by_files = declarations.ignore if isinstance(declarations, FleetDeclarations) else ()
+        ignored_by_files = declarations.ignore if isinstance(declarations, FileDeclarations) else ()
         plan = self.hook.plan_phone_agents(
             parse_fleet(declarations),
             allow_near_name=self.allow_near_name,
@@ -651,7 +651,7 @@ class FleetBaseOperator(BaseOpenCXOperator):
         paths = self._paths()
         if paths is None:
             return self.agents
-        from airflow_provider_opencx.phone_agents.fleet_files.beside_dag import fleet_paths
+        from airflow_provider_opencx.declared_files.beside_dag import fleet_paths
         from airflow_provider_opencx.phone_agents.fleet_files.reader import read_fleet
 
         has_dag = self.has_dag()  # type: ignore[no-untyped-call]  # Airflow does not annotate it

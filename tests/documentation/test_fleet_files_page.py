@@ -8,8 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from airflow_provider_opencx.declared_files import limits
 from airflow_provider_opencx.phone_agents.declarations import parse_fleet
-from airflow_provider_opencx.phone_agents.fleet_files import limits
 from airflow_provider_opencx.phone_agents.fleet_files.keys import FILE_KEYS, TEXT_FILES
 from airflow_provider_opencx.phone_agents.fleet_files.reader import read_fleet
 

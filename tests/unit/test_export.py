@@ -15,11 +15,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXResponseError
+from airflow_provider_opencx.exported_files.directory import write_files
+from airflow_provider_opencx.exported_files.file_names import folded, unique_slugs
 from airflow_provider_opencx.hooks.opencx import OpenCXHook
 from airflow_provider_opencx.phone_agents.declarations import parse_fleet
 from airflow_provider_opencx.phone_agents.export.declarable import Fleet
-from airflow_provider_opencx.phone_agents.export.directory import write_files
-from airflow_provider_opencx.phone_agents.export.file_names import folded, unique_slugs
 from airflow_provider_opencx.phone_agents.export.layouts import Layout, as_json, as_split, as_yaml
 from airflow_provider_opencx.phone_agents.export.proof import Export, export_fleet
 from airflow_provider_opencx.phone_agents.export.reading import read_agents, read_voice_names

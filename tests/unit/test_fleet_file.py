@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG
 
+from airflow_provider_opencx.declared_files.beside_dag import fleet_paths
 from airflow_provider_opencx.exceptions import OpenCXArgumentError
 from airflow_provider_opencx.kinds import Kind
 from airflow_provider_opencx.phone_agents.declarations import parse_fleet
-from airflow_provider_opencx.phone_agents.fleet_files.beside_dag import fleet_paths
 from airflow_provider_opencx.phone_agents.fleet_files.reader import read_fleet
 from airflow_provider_opencx.resources.phone_agents import PhoneAgentChanges, PhoneAgentSpec, field_kinds
 from airflow_provider_opencx.visible_text import identifier

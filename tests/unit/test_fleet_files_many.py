@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG
 
+from airflow_provider_opencx.declared_files import limits
+from airflow_provider_opencx.declared_files.beside_dag import fleet_paths
 from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXFleetFileError
 from airflow_provider_opencx.phone_agents.declarations import parse_fleet
-from airflow_provider_opencx.phone_agents.fleet_files import limits
-from airflow_provider_opencx.phone_agents.fleet_files.beside_dag import fleet_paths
 from airflow_provider_opencx.phone_agents.fleet_files.reader import read_fleet
 
 
@@ -112,7 +112,7 @@ def test_other_agents_are_refused(agents: Any) -> None:
 def test_folder_of_very_many_files_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(12):
         (tmp_path / f"{number}.txt").touch()
-    monkeypatch.setattr("airflow_provider_opencx.phone_agents.fleet_files.files.MAX_FILES", 10)
+    monkeypatch.setattr("airflow_provider_opencx.declared_files.files.MAX_FILES", 10)
     assert "holds more than 10 files and folders; put the fleet into a folder of its own" in refusal(tmp_path)
 
 

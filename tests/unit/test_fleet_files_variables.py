@@ -12,13 +12,13 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_opencx.declared_files.places import FileDeclarations
 from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXFleetFileError
 from airflow_provider_opencx.phone_agents.declarations import parse_fleet
-from airflow_provider_opencx.phone_agents.fleet_files.places import FleetDeclarations
 from airflow_provider_opencx.phone_agents.fleet_files.reader import read_fleet
 
 
-def fleet_of(folder: Path, text: str, suffix: str = "yaml", **options: Any) -> FleetDeclarations:
+def fleet_of(folder: Path, text: str, suffix: str = "yaml", **options: Any) -> FileDeclarations:
     path = folder / f"fleet.{suffix}"
     path.write_text(text, encoding="utf-8")
     return read_fleet(path, **options)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
-from airflow_provider_opencx.phone_agents.export.yaml_text import (
+from airflow_provider_opencx.exported_files.yaml_text import (
     comment_lines,
     field_lines,
     mapping_lines,

@@ -55,7 +55,7 @@ def _layout_of(options: Namespace) -> Layout:
 def _write(export: Export, options: Namespace) -> None:
     from pathlib import Path
 
-    from airflow_provider_opencx.phone_agents.export.directory import write_files
+    from airflow_provider_opencx.exported_files.directory import write_files
     from airflow_provider_opencx.text import listed
 
     if options.split is None:

@@ -8,19 +8,17 @@ from typing import TypeAlias
 
 from pydantic import JsonValue
 
-from airflow_provider_opencx.phone_agents.export.declarable import Entry, Fleet
-from airflow_provider_opencx.phone_agents.export.file_names import unique_slugs
-from airflow_provider_opencx.phone_agents.export.yaml_text import (
+from airflow_provider_opencx.exported_files.directory import Files
+from airflow_provider_opencx.exported_files.file_names import unique_slugs
+from airflow_provider_opencx.exported_files.yaml_text import (
     after_dash,
     comment_lines,
     field_lines,
     scalar,
     with_comment,
 )
+from airflow_provider_opencx.phone_agents.export.declarable import Entry, Fleet
 from airflow_provider_opencx.visible_text import visible, visible_repr
-
-Files: TypeAlias = Mapping[str, str]
-"""The texts of files by their names, all in one folder."""
 
 Layout: TypeAlias = Callable[[Fleet, Mapping[str, str]], Files]
 """Lays a fleet out as files; takes the names of the voices by their ids."""

@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXPermanentError
+from airflow_provider_opencx.exported_files.directory import Files
 from airflow_provider_opencx.phone_agents import fleet_files
 from airflow_provider_opencx.phone_agents.declarations import parse_fleet
 from airflow_provider_opencx.phone_agents.entry import FleetEntry
 from airflow_provider_opencx.phone_agents.export.declarable import Entry, Fleet, cut, fleet_of
-from airflow_provider_opencx.phone_agents.export.layouts import Files, Layout, as_yaml
+from airflow_provider_opencx.phone_agents.export.layouts import Layout, as_yaml
 from airflow_provider_opencx.phone_agents.fleet import FleetPlan, FleetStep, plan_fleet
 from airflow_provider_opencx.phone_agents.fleet_files.reader import read_fleet
 from airflow_provider_opencx.phone_agents.plan import PhoneAgents

@@ -9,9 +9,14 @@ from pathlib import Path
 import yaml
 from pydantic import JsonValue
 
+from airflow_provider_opencx.declared_files.documents import PLAIN, Document, Issue
+from airflow_provider_opencx.declared_files.files import UnusableFileError
+from airflow_provider_opencx.declared_files.limits import Budget
+from airflow_provider_opencx.declared_files.places import Place, PlacedEntry
+from airflow_provider_opencx.declared_files.problems import MOST_PROBLEMS, FileProblem, without_repetitions
+from airflow_provider_opencx.declared_files.values import Fields, Values
+from airflow_provider_opencx.declared_files.variables import MARK, problem_of_name
 from airflow_provider_opencx.kinds import Kind
-from airflow_provider_opencx.phone_agents.fleet_files.documents import PLAIN, Document, Issue
-from airflow_provider_opencx.phone_agents.fleet_files.files import UnusableFileError
 from airflow_provider_opencx.phone_agents.fleet_files.keys import (
     ALTERNATIVES,
     FILE_KEYS,
@@ -24,12 +29,7 @@ from airflow_provider_opencx.phone_agents.fleet_files.keys import (
     python_spelling,
     with_alternatives,
 )
-from airflow_provider_opencx.phone_agents.fleet_files.limits import Budget
-from airflow_provider_opencx.phone_agents.fleet_files.places import Place, PlacedEntry
-from airflow_provider_opencx.phone_agents.fleet_files.problems import MOST_PROBLEMS, FileProblem, without_repetitions
 from airflow_provider_opencx.phone_agents.fleet_files.texts import Texts
-from airflow_provider_opencx.phone_agents.fleet_files.values import Fields, Values
-from airflow_provider_opencx.phone_agents.fleet_files.variables import MARK, problem_of_name
 from airflow_provider_opencx.resources.phone_agents import PhoneAgentChanges
 from airflow_provider_opencx.visible_text import identifier, in_quotes
 

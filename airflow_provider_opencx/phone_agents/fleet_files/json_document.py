@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import yaml
 
-from airflow_provider_opencx.phone_agents.fleet_files.documents import (
+from airflow_provider_opencx.declared_files.documents import (
     MAPPING,
     SEQUENCE,
     TEXT,
@@ -18,7 +18,7 @@ from airflow_provider_opencx.phone_agents.fleet_files.documents import (
     DocumentError,
     Issue,
 )
-from airflow_provider_opencx.phone_agents.fleet_files.limits import MAX_DEPTH, TOO_DEEP, check_number_of_values
+from airflow_provider_opencx.declared_files.limits import MAX_DEPTH, TOO_DEEP, check_number_of_values
 from airflow_provider_opencx.visible_text import visible_repr
 
 _STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)

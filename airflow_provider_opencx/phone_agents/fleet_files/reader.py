@@ -7,29 +7,29 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from airflow_provider_opencx.exceptions import OpenCXArgumentError
-from airflow_provider_opencx.phone_agents.declarations import problems_of_fleet
-from airflow_provider_opencx.phone_agents.fleet_files.documents import Document, DocumentError
-from airflow_provider_opencx.phone_agents.fleet_files.files import (
+from airflow_provider_opencx.declared_files.documents import Document, DocumentError
+from airflow_provider_opencx.declared_files.files import (
     Files,
     UnusableFileError,
     identity,
     is_inside,
     root_of,
 )
-from airflow_provider_opencx.phone_agents.fleet_files.fleet_file import FleetFile, read_document
-from airflow_provider_opencx.phone_agents.fleet_files.json_document import json_document
-from airflow_provider_opencx.phone_agents.fleet_files.limits import TOO_DEEP, Budget, FleetLimitError
-from airflow_provider_opencx.phone_agents.fleet_files.places import FleetDeclarations
-from airflow_provider_opencx.phone_agents.fleet_files.problems import (
+from airflow_provider_opencx.declared_files.limits import TOO_DEEP, Budget, FleetLimitError
+from airflow_provider_opencx.declared_files.places import FileDeclarations
+from airflow_provider_opencx.declared_files.problems import (
     FileProblem,
     file_error,
     short_names,
     shown_path,
 )
+from airflow_provider_opencx.declared_files.variables import checked_variables
+from airflow_provider_opencx.declared_files.yaml_document import yaml_document
+from airflow_provider_opencx.exceptions import OpenCXArgumentError
+from airflow_provider_opencx.phone_agents.declarations import problems_of_fleet
+from airflow_provider_opencx.phone_agents.fleet_files.fleet_file import FleetFile, read_document
+from airflow_provider_opencx.phone_agents.fleet_files.json_document import json_document
 from airflow_provider_opencx.phone_agents.fleet_files.texts import Texts
-from airflow_provider_opencx.phone_agents.fleet_files.variables import checked_variables
-from airflow_provider_opencx.phone_agents.fleet_files.yaml_document import yaml_document
 from airflow_provider_opencx.secret import forgets_locals
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ def read_fleet(
     *,
     variables: Mapping[str, str] | None = None,
     root: Path | None = None,
-) -> FleetDeclarations:
+) -> FileDeclarations:
     """Return the declarations in files: with their defaults, their variables filled and their text files read.
 
     What is probably not meant, such as a null, is logged as a warning. No template in a file is rendered.
@@ -123,10 +123,10 @@ class _Reading:
             self.problems += read.problems
             self._read.append(read)
 
-    def fleet(self) -> FleetDeclarations:
+    def fleet(self) -> FileDeclarations:
         """Return what was read."""
         used = set().union(*(read.used_variables for read in self._read))
-        return FleetDeclarations(
+        return FileDeclarations(
             [entry for read in self._read for entry in read.entries],
             defaults=[read.defaults for read in self._read if read.defaults is not None],
             ignore=list(dict.fromkeys(name for read in self._read for name in read.ignore)),

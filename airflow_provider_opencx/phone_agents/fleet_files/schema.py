@@ -13,6 +13,7 @@ from typing import Literal, get_args, get_origin
 
 from pydantic import JsonValue
 
+from airflow_provider_opencx.declared_files.variables import MARK
 from airflow_provider_opencx.kinds import Kind
 from airflow_provider_opencx.phone_agents.entry import FleetEntry
 from airflow_provider_opencx.phone_agents.fleet_files.keys import (
@@ -23,7 +24,6 @@ from airflow_provider_opencx.phone_agents.fleet_files.keys import (
     key_kinds,
     python_spelling,
 )
-from airflow_provider_opencx.phone_agents.fleet_files.variables import MARK
 from airflow_provider_opencx.resources.phone_agents import PhoneAgentChanges
 
 SCHEMA_FILE = Path(__file__).resolve().parents[2] / "fleet.schema.json"

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from airflow_provider_opencx.phone_agents.fleet_files.documents import Issue
-from airflow_provider_opencx.phone_agents.fleet_files.files import Files, root_of, text_file
-from airflow_provider_opencx.phone_agents.fleet_files.limits import SIZE_OF_VALUE, Budget
-from airflow_provider_opencx.phone_agents.fleet_files.values import issue_at
-from airflow_provider_opencx.phone_agents.fleet_files.variables import fill
+from airflow_provider_opencx.declared_files.documents import Issue
+from airflow_provider_opencx.declared_files.files import Files, root_of, text_file
+from airflow_provider_opencx.declared_files.limits import SIZE_OF_VALUE, Budget
+from airflow_provider_opencx.declared_files.values import issue_at
+from airflow_provider_opencx.declared_files.variables import fill
 from airflow_provider_opencx.text import UNSTORABLE
 
 _LAST_LINE_BREAK = re.compile(r"(\r\n|\n|\r)\Z")

@@ -5,38 +5,44 @@ from __future__ import annotations
 import os
 import secrets
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeAlias
 
+from airflow_provider_opencx.declared_files.files import FLEET_FILES, FileKind
 from airflow_provider_opencx.exceptions import OpenCXArgumentError
-from airflow_provider_opencx.phone_agents.export.file_names import folded
-from airflow_provider_opencx.phone_agents.export.layouts import Files
+from airflow_provider_opencx.exported_files.file_names import folded
 from airflow_provider_opencx.text import listed
 from airflow_provider_opencx.visible_text import in_quotes
 
-_FLEET_FILES = (".yaml", ".yml", ".json")
+Files: TypeAlias = Mapping[str, str]
+"""The texts of files by their names, all in one folder."""
 
 
-def write_files(files: Files, folder: Path, *, overwrite: bool = False) -> list[str]:
+def write_files(
+    files: Files, folder: Path, kind: FileKind = FLEET_FILES, *, option: str = "--split", overwrite: bool = False
+) -> list[str]:
     """Write files into a folder, which is made if it does not exist.
 
     A file appears as a whole. Where a link has its name, the link is replaced, and not followed.
 
     :param files: the texts of the files by their names.
+    :param kind: which files whoever reads the folder reads as well. Default: those of a fleet.
+    :param option: the option that names the folder, for messages. Default ``--split``.
     :param overwrite: whether files that exist are replaced. Default no.
-    :return: the names of other fleet files in the folder: whoever reads the folder reads them as well.
+    :return: the names of other such files in the folder: whoever reads the folder reads them as well.
     :raises OpenCXArgumentError: if the folder cannot be written, or if files exist; then none is written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _opened(folder) as directory:
-            _check_free(files, directory, folder, overwrite)
+            _check_free(files, directory, f"{option}: {in_quotes(str(folder))}", overwrite)
             _write_all(files, directory)
-            return sorted(set(os.listdir(directory)) - files.keys() - _not_read(os.listdir(directory)))
+            return sorted({name for name in os.listdir(directory) if kind.has(name) and name[0] != "."} - files.keys())
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise OpenCXArgumentError(f"--split: {in_quotes(str(folder))} cannot be written: {reason}") from None
+        raise OpenCXArgumentError(f"{option}: {in_quotes(str(folder))} cannot be written: {reason}") from None
 
 
 @contextmanager
@@ -49,18 +55,18 @@ def _opened(folder: Path) -> Iterator[int]:
         os.close(directory)
 
 
-def _check_free(files: Files, directory: int, folder: Path, overwrite: bool) -> None:
+def _check_free(files: Files, directory: int, named: str, overwrite: bool) -> None:
     there = {folded(name): name for name in os.listdir(directory)}
     taken = [there[folded(name)] for name in files if folded(name) in there]
     if taken and not overwrite:
         raise OpenCXArgumentError(
-            f"--split: {in_quotes(str(folder))} holds {listed([*map(in_quotes, taken)])} already, so nothing was"
+            f"{named} holds {listed([*map(in_quotes, taken)])} already, so nothing was"
             " written. Name another folder, or replace them with --force."
         )
     folders = [name for name in taken if stat.S_ISDIR(os.lstat(name, dir_fd=directory).st_mode)]
     if folders:
         raise OpenCXArgumentError(
-            f"--split: {in_quotes(str(folder))} holds folders of the names {listed([*map(in_quotes, folders)])}, so"
+            f"{named} holds folders of the names {listed([*map(in_quotes, folders)])}, so"
             " nothing was written. Name another folder."
         )
 
@@ -81,8 +87,3 @@ def _write_all(files: Files, directory: int) -> None:
         for temporary, _ in written:
             with suppress(FileNotFoundError):
                 os.unlink(temporary, dir_fd=directory)
-
-
-def _not_read(names: Sequence[str]) -> set[str]:
-    """Return the names of files that are no fleet files."""
-    return {name for name in names if name.startswith(".") or not name.lower().endswith(_FLEET_FILES)}

@@ -82,15 +82,18 @@ class FileProblem:
         return asdict(self)
 
 
-def file_error(problems: Iterable[FileProblem], order: Sequence[str] = ()) -> OpenCXFleetFileError:
+def file_error(
+    problems: Iterable[FileProblem], order: Sequence[str] = (), *, argument: str = "agents"
+) -> OpenCXFleetFileError:
     """Return the error of all problems, in the order of their places, each of them once.
 
     :param problems: the problems.
     :param order: the paths of the files in the order of the fleet; files that are not among them come last.
+    :param argument: the argument that names the files. Default ``agents``.
     """
     found = sorted(without_repetitions(problems), key=lambda problem: _position(problem, _numbered(order)))
     found = found[:MOST_PROBLEMS]
-    return OpenCXFleetFileError(f"agents: {_message(found)}", problems=[problem.as_dict() for problem in found])
+    return OpenCXFleetFileError(f"{argument}: {_message(found)}", problems=[problem.as_dict() for problem in found])
 
 
 def without_repetitions(problems: Iterable[FileProblem]) -> list[FileProblem]:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from airflow_provider_opencx.declared_files.files import FLEET_FILES, FileKind, Files
+from airflow_provider_opencx.declared_files.limits import Budget
+from airflow_provider_opencx.declared_files.problems import shown_path
 from airflow_provider_opencx.exceptions import OpenCXArgumentError
-from airflow_provider_opencx.phone_agents.fleet_files.files import Files, may_be_found
-from airflow_provider_opencx.phone_agents.fleet_files.limits import Budget
-from airflow_provider_opencx.phone_agents.fleet_files.problems import shown_path
 from airflow_provider_opencx.text import listed
 from airflow_provider_opencx.visible_text import in_quotes
 
@@ -31,20 +31,24 @@ class FleetPaths:
     root: Path | None
 
 
-def check_path(path: str) -> None:
+def check_path(path: str, kind: FileKind = FLEET_FILES, *, argument: str = "agents") -> None:
     """Check what can be checked of a path while a Dag is parsed: how it is written.
 
-    :raises OpenCXArgumentError: if it is the path of no fleet file, no folder and no glob.
+    :param kind: which files are meant. Default: those of a fleet.
+    :param argument: the argument that names the files. Default ``agents``.
+    :raises OpenCXArgumentError: if it is the path of no such file, no folder and no glob.
     """
-    if not may_be_found(path):
+    if not kind.may_be_found(path):
         raise OpenCXArgumentError(
-            f"agents: {in_quotes(path)} is not the path of a .yaml, .yml or .json file, a glob, or a folder (which ends"
+            f"{argument}: {in_quotes(path)} is not the path of a {kind.called} file, a glob, or a folder (which ends"
             " in / where its name has a dot). A list that another task returned is handed over as the output of that"
             " task, and not as a template."
         )
 
 
-def fleet_paths(agents: str | Sequence[str], dag: DAG | None) -> FleetPaths:
+def fleet_paths(
+    agents: str | Sequence[str], dag: DAG | None, kind: FileKind = FLEET_FILES, *, argument: str = "agents"
+) -> FleetPaths:
     """Return where the files of a fleet are: a relative path begins at the folder of the Dag file, in a zip file too.
 
     The Dag file is the one that holds the Dag, as in a worker. ``dag.test()`` in a script does not say which that is,
@@ -53,6 +57,8 @@ def fleet_paths(agents: str | Sequence[str], dag: DAG | None) -> FleetPaths:
 
     :param agents: the path of a file, a folder or a glob, or several of them, as they were written.
     :param dag: the Dag of the task; ``None`` if it has none.
+    :param kind: which files are meant. Default: those of a fleet.
+    :param argument: the argument that names the files. Default ``agents``.
     :return: the paths, and the root: the folder of the Dag bundle, or where Airflow does not say it, the Dags folder
         that it is configured with if the Dag file is inside, or else the folder of the Dag file.
     :raises OpenCXArgumentError: if several Dag files hold the Dag, and each has such a file beside it.
@@ -65,19 +71,19 @@ def fleet_paths(agents: str | Sequence[str], dag: DAG | None) -> FleetPaths:
         folder = Path(dag.folder)
         return FleetPaths(tuple(_joined(folder, path) for path in written), _bundle(Path(dag.fileloc), Path(relative)))
     folders = list(dict.fromkeys(_folders_of_modules_with(dag))) or [Path(dag.folder)]
-    with Files(Budget()) as files:
-        found = [_one_of(path, folders, files) for path in written]
+    with Files(Budget(), kind) as files:
+        found = [_one_of(path, folders, files, argument) for path in written]
     paths = tuple(_joined(folder, path) for folder, path in zip(found, written, strict=True))
     return FleetPaths(paths, _dags_folder(found[0]))
 
 
-def _one_of(path: str, folders: Sequence[Path], files: Files) -> Path:
+def _one_of(path: str, folders: Sequence[Path], files: Files, argument: str) -> Path:
     """Return the folder at which a path begins: the one where it leads to something."""
     leads_to = {_joined(folder, path): folder for folder in reversed(folders) if files.exists(_joined(folder, path))}
     if len(leads_to) > 1:
         found = listed([shown_path(file) for file in reversed(leads_to)], separator=" or ")
         raise OpenCXArgumentError(
-            f"agents: {shown_path(path)} may be {found}, because the Dag is imported in both places"
+            f"{argument}: {shown_path(path)} may be {found}, because the Dag is imported in both places"
         )
     return next(iter(leads_to.values()), folders[0])
 

@@ -1,4 +1,4 @@
-"""Makes names of files from the names of agents: one for each, on every file system, and in one folder. Pure."""
+"""Makes names of files from names and titles: one for each, on every file system, and in one folder. Pure."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from airflow_provider_opencx.text import without_invisible
 
 _MOST_BYTES = 100
-"""Bytes of a name in UTF-8, of the 255 that file systems allow: what tells files of one agent apart comes after it."""
+"""Bytes of a name in UTF-8, of the 255 that file systems allow: what tells files of one name apart comes after it."""
 
 _MOST_CHARACTERS = 200
-"""Characters of an agent's name from which that of a file is made."""
+"""Characters of a name from which that of a file is made."""
 
 _DEVICES = frozenset(
     {
@@ -27,14 +27,16 @@ _DEVICES = frozenset(
 """Names that Windows gives to devices, whatever their suffix is."""
 
 
-def unique_slugs(names: Iterable[str]) -> list[str]:
-    """Return a name of a file, without a suffix, for each name of an agent, in their order.
+def unique_slugs(names: Iterable[str], prefix: str = "agent") -> list[str]:
+    """Return a name of a file, without a suffix, for each name, in their order.
 
     It has small letters and digits of every script, and dashes for everything else. No two of them are the same on a
     file system that ignores letter case or the composition of characters.
+
+    :param prefix: what a name of a file begins with where nothing else is left. Default ``agent``.
     """
     taken: set[str] = set()
-    return [_free(_slug(name), taken) for name in names]
+    return [_free(_slug(name, prefix), taken) for name in names]
 
 
 def folded(name: str) -> str:
@@ -42,13 +44,13 @@ def folded(name: str) -> str:
     return unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", name).upper().casefold())
 
 
-def _slug(name: str) -> str:
+def _slug(name: str, prefix: str) -> str:
     name = unicodedata.normalize("NFKC", without_invisible(name[:_MOST_CHARACTERS]))
     name = unicodedata.normalize("NFKC", name.casefold())
     kept = "".join(character if unicodedata.category(character)[0] in "LMN" else " " for character in name)
     slug = _cut("-".join(kept.split()))
     has_no_beginning = not slug or unicodedata.category(slug[0])[0] == "M"
-    return f"agent-{slug}".rstrip("-") if has_no_beginning or slug in _DEVICES else slug
+    return f"{prefix}-{slug}".rstrip("-") if has_no_beginning or slug in _DEVICES else slug
 
 
 def _cut(slug: str) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import yaml
 from yaml.reader import Reader
 
-from airflow_provider_opencx.phone_agents.fleet_files.documents import (
+from airflow_provider_opencx.declared_files.documents import (
     MAPPING,
     PLAIN,
     SEQUENCE,
@@ -20,7 +20,7 @@ from airflow_provider_opencx.phone_agents.fleet_files.documents import (
     DocumentError,
     Issue,
 )
-from airflow_provider_opencx.phone_agents.fleet_files.limits import MAX_DEPTH, TOO_DEEP, check_number_of_values
+from airflow_provider_opencx.declared_files.limits import MAX_DEPTH, TOO_DEEP, check_number_of_values
 from airflow_provider_opencx.visible_text import in_quotes, visible_repr
 
 if TYPE_CHECKING:

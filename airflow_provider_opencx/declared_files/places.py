@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from airflow_provider_opencx.phone_agents.fleet_files.problems import FileProblem
+from airflow_provider_opencx.declared_files.problems import FileProblem
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class PlacedEntry:
     unreadable: frozenset[str] = frozenset()
 
 
-class FleetDeclarations(list[object]):
+class FileDeclarations(list[object]):
     """The declarations of a fleet from its files: plain mappings, which know where they stand.
 
     :param entries: the declarations, with their places.

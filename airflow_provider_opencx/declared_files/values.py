@@ -12,8 +12,7 @@ from dataclasses import dataclass
 import yaml
 from pydantic import JsonValue
 
-from airflow_provider_opencx.kinds import Kind
-from airflow_provider_opencx.phone_agents.fleet_files.documents import (
+from airflow_provider_opencx.declared_files.documents import (
     MAPPING,
     PLAIN,
     SEQUENCE,
@@ -21,16 +20,17 @@ from airflow_provider_opencx.phone_agents.fleet_files.documents import (
     TYPED,
     Issue,
 )
-from airflow_provider_opencx.phone_agents.fleet_files.limits import SIZE_OF_VALUE, Budget
-from airflow_provider_opencx.phone_agents.fleet_files.places import Place
-from airflow_provider_opencx.phone_agents.fleet_files.problems import MOST_PROBLEMS
-from airflow_provider_opencx.phone_agents.fleet_files.variables import (
+from airflow_provider_opencx.declared_files.limits import SIZE_OF_VALUE, Budget
+from airflow_provider_opencx.declared_files.places import Place
+from airflow_provider_opencx.declared_files.problems import MOST_PROBLEMS
+from airflow_provider_opencx.declared_files.variables import (
     MARK,
     MOST_PROBLEMS_OF_TEXT,
     VariableProblem,
     fill,
     places_of_marks,
 )
+from airflow_provider_opencx.kinds import Kind
 from airflow_provider_opencx.visible_text import in_quotes, visible
 
 _TYPED = {f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float")} | {TYPED}

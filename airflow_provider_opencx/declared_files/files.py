@@ -1,4 +1,4 @@
-"""Finds and reads the files of a fleet, in folders and in zip files, within bounds."""
+"""Finds and reads files of declarations, in folders and in zip files, within bounds."""
 
 from __future__ import annotations
 
@@ -9,17 +9,55 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import IO, Self
 
-from airflow_provider_opencx.phone_agents.fleet_files.limits import MAX_FILE_BYTES, MAX_FILES, Budget
-from airflow_provider_opencx.phone_agents.fleet_files.problems import shown_path
+from airflow_provider_opencx.declared_files.limits import MAX_FILE_BYTES, MAX_FILES, Budget
+from airflow_provider_opencx.declared_files.problems import shown_path
+from airflow_provider_opencx.text import listed
 from airflow_provider_opencx.visible_text import in_quotes
 
-SUFFIXES = (".yaml", ".yml", ".json")
-"""How the name of a fleet file ends."""
+
+@dataclass(frozen=True)
+class FileKind:
+    """Which files hold declarations.
+
+    :param suffixes: how their names end.
+    :param what: what they declare, for messages.
+    """
+
+    suffixes: tuple[str, ...]
+    what: str
+
+    @property
+    def called(self) -> str:
+        """What messages call such a file."""
+        return listed(self.suffixes[:-1] or self.suffixes) + (f" or {self.suffixes[-1]}" if self.suffixes[1:] else "")
+
+    def has(self, path: str) -> bool:
+        """Return whether the name of a file says that it is one of them."""
+        return PurePosixPath(path).suffix.lower() in self.suffixes
+
+    def check(self, path: str) -> None:
+        """Check whether a path may be that of such a file, by its suffix; raises ``UnusableFileError`` if not."""
+        if not self.has(path):
+            raise UnusableFileError(
+                f"is not the path of a {self.called} file, nor of a folder of them. A list that another task returned"
+                " is handed over as the output of that task, and not as a template."
+            )
+
+    def may_be_found(self, path: str) -> bool:
+        """Return whether a path may be that of such a file, a folder or a glob, by the way it is written."""
+        return bool(path.strip()) and (
+            self.has(path) or path.endswith("/") or not Path(path).suffix or bool(_WILDCARD.search(path))
+        )
+
+
+FLEET_FILES = FileKind((".yaml", ".yml", ".json"), "the fleet")
+"""The files of a fleet."""
 
 _WILDCARD = re.compile(r"[*?\[]")
 
@@ -32,10 +70,12 @@ class Files:
     """Reads files. A path may lead into a zip file, such as ``dags.zip/fleet.yaml``; each is opened once.
 
     :param budget: what may be read still.
+    :param kind: which files are found in folders. Default: those of a fleet.
     """
 
-    def __init__(self, budget: Budget) -> None:
+    def __init__(self, budget: Budget, kind: FileKind = FLEET_FILES) -> None:
         self._budget = budget
+        self._kind = kind
         self._opened = ExitStack()
         self._zips: dict[Path, zipfile.ZipFile] = {}
 
@@ -55,14 +95,16 @@ class Files:
         if _WILDCARD.search(path) and not self._is_file(Path(path)):
             found = self._matching(path)
             if not found:
-                raise UnusableFileError("no .yaml, .yml or .json file matches it; check the pattern and the folder")
+                raise UnusableFileError(f"no {self._kind.called} file matches it; check the pattern and the folder")
             return found
         if not self._is_folder(Path(path)):
-            check_suffix(path)
+            self._kind.check(path)
             return [Path(path)]
-        found = [Path(path, name) for name in sorted(self._names_in(Path(path), None)) if _is_fleet_file(name)]
+        found = [Path(path, name) for name in sorted(self._names_in(Path(path), None)) if self._kind.has(name)]
         if not found:
-            raise UnusableFileError("holds no .yaml, .yml or .json file; put the fleet there, or name another folder")
+            raise UnusableFileError(
+                f"holds no {self._kind.called} file; put {self._kind.what} there, or name another folder"
+            )
         return found
 
     def text(self, path: Path, what_to_do: str = "split it into several files") -> str:
@@ -135,7 +177,7 @@ class Files:
         folder = Path(*parts[:first])
         deepest = None if "**" in parts else len(parts) - first
         names = sorted(self._names_in(folder, deepest)) if self._is_folder(folder) else []
-        return [folder / name for name in names if _is_fleet_file(name) and _matches(name.split("/"), parts[first:])]
+        return [folder / name for name in names if self._kind.has(name) and _matches(name.split("/"), parts[first:])]
 
     def _names_in(self, folder: Path, deepest: int | None) -> Iterator[str]:
         """Return the paths of all files below a folder, from there; none that begins with a dot.
@@ -147,29 +189,10 @@ class Files:
         for number, found in enumerate(names):
             if number >= MAX_FILES:
                 raise UnusableFileError(
-                    f"holds more than {MAX_FILES:,} files and folders; put the fleet into a folder of its own"
+                    f"holds more than {MAX_FILES:,} files and folders; put {self._kind.what} into a folder of its own"
                 )
             if found:
                 yield found
-
-
-def check_suffix(path: str) -> None:
-    """Check whether a path may be that of a fleet file, by its suffix.
-
-    :raises UnusableFileError: if it is not.
-    """
-    if not _is_fleet_file(path):
-        raise UnusableFileError(
-            "is not the path of a .yaml, .yml or .json file, nor of a folder of them. A list that another task returned"
-            " is handed over as the output of that task, and not as a template."
-        )
-
-
-def may_be_found(path: str) -> bool:
-    """Return whether a path may be that of a fleet file, a folder or a glob, by the way it is written."""
-    return bool(path.strip()) and (
-        _is_fleet_file(path) or path.endswith("/") or not Path(path).suffix or bool(_WILDCARD.search(path))
-    )
 
 
 def root_of(file: Path, root: Path | None) -> Path:
@@ -232,10 +255,6 @@ def _within_zip(archive: Path, file: Path, named: str) -> Path:
         else:
             raise UnusableFileError(f"leads out of {shown_path(archive)}; put the text into the zip file")
     return archive.joinpath(*parts)
-
-
-def _is_fleet_file(path: str) -> bool:
-    return PurePosixPath(path).suffix.lower() in SUFFIXES
 
 
 def _names_on_disk(folder: Path, deepest: int | None) -> Iterator[str]:
