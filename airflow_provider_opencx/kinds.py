@@ -16,3 +16,5 @@ class Kind(Enum):
     TEXTS_BY_NAME = "a mapping of names to texts"
     DECLARATION = "a mapping of an agent's fields"
     DECLARATIONS = "a list of such mappings, or the path of a file"
+    SCENARIO = "a mapping of a training scenario's fields"
+    SCENARIOS = "a list of such mappings, or the path of a folder"

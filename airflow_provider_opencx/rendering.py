@@ -30,6 +30,9 @@ _LAST_NEWLINE = re.compile(r"\r?\n\Z|\r\Z")
 _NEVER_NONE = ("name", "type", "agent_id", "opencx_conn_id")
 _WRITE_NONE = "Write None itself, and no template, to send null, or leave the field out"
 
+_ELEMENTS: Mapping[Kind, Kind] = {Kind.DECLARATIONS: Kind.DECLARATION, Kind.SCENARIOS: Kind.SCENARIO}
+"""What the elements of a list of declarations are."""
+
 log = logging.getLogger(__name__)
 
 
@@ -102,23 +105,22 @@ class Rendering:
     def _part(self, value: object, kind: Kind, name: object, where: str) -> object:
         if kind is Kind.TEXTS_BY_NAME:
             return self.render(value, Kind.TEXT, f"{where}.{identifier(str(name))}")
-        if kind is not Kind.DECLARATION:
+        if kind not in _ELEMENTS.values():
             return self.render(value, Kind.JSON, f"{where}.{identifier(str(name))}")
         if self._is_data(value):
             return value
-        from airflow_provider_opencx.phone_agents.entry import entry_kinds
-
         field = str(name)
-        return self.render(value, entry_kinds().get(field, Kind.JSON), f"{where}{identifier(field)}")
+        return self.render(value, _kinds_of_fields(kind).get(field, Kind.JSON), f"{where}{identifier(field)}")
 
     def _is_data(self, value: object) -> bool:
         """Return whether a value is an argument that a row of another task's result holds."""
         return self._written is not None and id(value) not in self._written
 
     def _element(self, value: object, kind: Kind, where: str) -> object:
-        if kind is Kind.DECLARATIONS:
-            name = value.get("name") if isinstance(value, Mapping) else None
-            return self.render(value, Kind.DECLARATION, f"{in_quotes(name)}: " if isinstance(name, str) else "")
+        if kind in _ELEMENTS:
+            fields = value if isinstance(value, Mapping) else {}
+            name = fields.get("name") or fields.get("key")
+            return self.render(value, _ELEMENTS[kind], f"{in_quotes(name)}: " if isinstance(name, str) else "")
         return self.render(value, Kind.TEXT if kind is Kind.TEXTS else kind, where)
 
     def _text(self, text: str, kind: Kind, where: str) -> object:
@@ -144,7 +146,7 @@ class Rendering:
             return value
         if value is not None and kind in (Kind.BOOLEAN, Kind.NUMBER):
             return value
-        if kind in (Kind.TEXTS, Kind.DECLARATIONS) and _is_list(value):
+        if kind in (Kind.TEXTS, *_ELEMENTS) and _is_list(value):
             return list(value)
         if kind in (Kind.TEXTS, Kind.TEXTS_BY_NAME) and isinstance(value, Mapping):
             return value
@@ -235,6 +237,17 @@ class Rendering:
         name = agent.get("name") if isinstance(agent, Mapping) else None
         is_known = isinstance(name, str) and has_no_template(name, self._marks)
         return f" of phone agent {in_quotes(str(name))}" if is_known else ""
+
+
+def _kinds_of_fields(kind: Kind) -> Mapping[str, Kind]:
+    """Return what the fields of a declaration may hold."""
+    if kind is Kind.SCENARIO:
+        from airflow_provider_opencx.resources.training import scenario_kinds
+
+        return scenario_kinds()
+    from airflow_provider_opencx.phone_agents.entry import entry_kinds
+
+    return entry_kinds()
 
 
 def _is_list(value: object) -> TypeGuard[Sequence[object]]:

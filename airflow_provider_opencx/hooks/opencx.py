@@ -16,6 +16,10 @@ from airflow_provider_opencx.connection import form
 from airflow_provider_opencx.connection.settings import client_settings
 from airflow_provider_opencx.exceptions import OpenCXConnectionNotFoundError, OpenCXError, derive_from_airflow
 from airflow_provider_opencx.intents import IntentStore
+from airflow_provider_opencx.knowledge import reconcile as knowledge
+from airflow_provider_opencx.knowledge.declared import DEFAULT_COLLECTION
+from airflow_provider_opencx.knowledge.plan import Rules
+from airflow_provider_opencx.knowledge.training_plan import TrainingPlan
 from airflow_provider_opencx.masking import mask_secrets
 from airflow_provider_opencx.phone_agents import reconcile
 from airflow_provider_opencx.phone_agents.fleet import FleetPlan
@@ -23,6 +27,7 @@ from airflow_provider_opencx.phone_agents.plan import IfExists, PhoneAgents, fin
 from airflow_provider_opencx.reconciliation.guards import Guards
 from airflow_provider_opencx.reconciliation.progress import OnResult
 from airflow_provider_opencx.reconciliation.sync import OnMismatch
+from airflow_provider_opencx.resources.actions import Action, list_actions
 from airflow_provider_opencx.resources.phone_agents import (
     PhoneAgent,
     PhoneAgentChanges,
@@ -30,6 +35,7 @@ from airflow_provider_opencx.resources.phone_agents import (
     list_phone_agents,
     ping,
 )
+from airflow_provider_opencx.resources.training import ScenarioSpec, TrainingScenario, list_training_scenarios
 from airflow_provider_opencx.resources.voices import Voice, list_voices
 from airflow_provider_opencx.secret import forgets_locals
 from airflow_provider_opencx.visible_text import in_quotes
@@ -263,6 +269,83 @@ class OpenCXHook(BaseHook):
             intents=intents,
             on_result=on_result,
         )
+
+    @forgets_locals
+    def plan_training_scenarios(
+        self,
+        specs: Sequence[ScenarioSpec],
+        *,
+        collection: str = DEFAULT_COLLECTION,
+        rules: Rules | None = None,
+        with_org_id: bool = False,
+        is_retry: bool = False,
+    ) -> TrainingPlan:
+        """Return the plan for exactly one training scenario of each declared key, as declared; writes nothing.
+
+        :param specs: the declarations, no key twice.
+        :param collection: the collection that they belong to. Default ``"default"``. Others are never touched.
+        :param rules: what may be done beside what is declared: adoption, drafts, and removed ones.
+        :param with_org_id: read the agents as well, which show the id of the organization: a guard may ask for it.
+        :param is_retry: whether an earlier try may have sent creates and not received the responses. The list is
+            then read for some 15 s while it does not show all scenarios.
+        """
+        return knowledge.plan_training(
+            self.get_conn(),
+            specs,
+            collection=collection,
+            rules=rules,
+            connection=self.opencx_conn_id,
+            with_org_id=with_org_id,
+            is_retry=is_retry,
+        )
+
+    def apply_training_plan(
+        self,
+        plan: TrainingPlan,
+        *,
+        approved: Mapping[str, JsonValue] | None = None,
+        guards: Guards | None = None,
+        on_mismatch: OnMismatch = "fail",
+        intents: IntentStore | None = None,
+        on_result: OnResult | None = None,
+    ) -> list[TrainingScenario]:
+        """Apply the plan of training scenarios, one update or create for each that differs, and return them.
+
+        A scenario that fails does not hold up the others, as in :meth:`apply_plan`. Before an update, the scenario is
+        read once more.
+
+        :param plan: what :meth:`plan_training_scenarios` returned.
+        :param approved: a plan that somebody has approved, as JSON: nothing else is done.
+        :param guards: what the plan may do at most, and for which organization; ``None`` is no guard.
+        :param on_mismatch: what to do if the service stores another value than declared: ``"fail"`` or ``"warn"``.
+        :param intents: where creates are recorded before they are sent, so that another try knows of them; ``None``
+            records nothing.
+        :param on_result: called after each write, with the number of writes that are done, and of all.
+        :raises OpenCXPlanRefusedError: before the first write, if a scenario cannot be brought to its declaration, or
+            the plan is not the approved one, is for another organization, or does more than a guard allows.
+        :raises OpenCXFleetError: naming each scenario that failed, after the others were written.
+        """
+        return knowledge.apply_training(
+            self.get_conn(),
+            plan,
+            connection=self.opencx_conn_id,
+            approved=approved,
+            guards=guards,
+            on_mismatch=on_mismatch,
+            intents=intents,
+            on_result=on_result,
+        )
+
+    def list_training_scenarios(self, metadata: Mapping[str, str] | None = None) -> list[TrainingScenario]:
+        """Return the training scenarios of the organization.
+
+        :param metadata: only those whose ``metadata`` contain this; ``None`` is all.
+        """
+        return list_training_scenarios(self.get_conn(), metadata=metadata)
+
+    def list_actions(self) -> list[Action]:
+        """Return the actions that can be given as ``action_ids``."""
+        return list_actions(self.get_conn())
 
     def list_voices(self) -> list[Voice]:
         """Return the voices that can be given as ``voice_id``."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
+from airflow_provider_opencx.exceptions import OpenCXArgumentError
 from airflow_provider_opencx.knowledge.comparison import find_differences, with_single_metadata
 from airflow_provider_opencx.knowledge.scenarios import identity_of
 from airflow_provider_opencx.reconciliation.plans import Difference
@@ -17,8 +18,12 @@ from airflow_provider_opencx.resources.training import (
     METADATA,
     ScenarioSpec,
     TrainingScenario,
+    checked_key,
 )
 from airflow_provider_opencx.visible_text import in_quotes
+
+DEFAULT_COLLECTION = "default"
+"""The collection of scenarios, where none is named."""
 
 
 @dataclass(frozen=True)
@@ -99,3 +104,11 @@ class DeclaredScenario:
             elif value is not None or field != "type":
                 body[FIELDS[field]] = value
         return {**body, "metadata": metadata}
+
+
+def checked_collection(collection: object) -> str:
+    """Return the name of a collection; raises ``OpenCXArgumentError`` if it is not one."""
+    try:
+        return checked_key(str(collection) if isinstance(collection, str) else "")
+    except ValueError as wrong:
+        raise OpenCXArgumentError(f"collection: {wrong}; read {in_quotes(str(collection))}") from None

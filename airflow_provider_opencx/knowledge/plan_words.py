@@ -60,9 +60,9 @@ def document_of(plan: TrainingPlan) -> Document:
         (
             Block(lines=tuple(_opening(plan, hidden, cut))),
             *blocks[:refused],
-            *_named(plan.unpublished, "ATTENTION: {} an edit in the dashboard that is not published", "has", "have"),
+            *_named(plan.unpublished, "ATTENTION: {} an edit in the dashboard that is not published", ("has", "have")),
             *blocks[refused:],
-            *_named(plan.undeclared, "{} of the collection not declared, and left alone", "is", "are"),
+            *_named(plan.undeclared, "{} not declared in this collection any more, and left alone", ("is", "are")),
             *_unchanged(sum(isinstance(step.plan, Unchanged) for step in plan.steps)),
         )
     )
@@ -138,10 +138,10 @@ def _lines(step: TrainingStep) -> Iterator[Line]:
             yield change_line(difference, FIELD_WORDS, is_new=isinstance(step.plan, Create))
 
 
-def _named(scenarios: Sequence[TrainingScenario], heading: str, one: str, several: str) -> Iterator[Block]:
+def _named(scenarios: Sequence[TrainingScenario], heading: str, verbs: tuple[str, str]) -> Iterator[Block]:
     """Return a block that names scenarios, with a heading that says how many they are."""
     if scenarios:
-        number = f"{_scenarios(len(scenarios))} {one if len(scenarios) == 1 else several}"
+        number = f"{_scenarios(len(scenarios))} {verbs[len(scenarios) > 1]}"
         lines = [Line(_title_and_id(scenario)) for scenario in scenarios[:_MOST_NAMED]]
         if len(scenarios) > _MOST_NAMED:
             lines.append(Line((f"and {_scenarios(len(scenarios) - _MOST_NAMED)} more",)))

@@ -11,9 +11,8 @@ from functools import partial
 from pydantic import JsonValue
 
 from airflow_provider_opencx.client.client import OpenCXClient
-from airflow_provider_opencx.exceptions import OpenCXArgumentError
 from airflow_provider_opencx.intents import IntentStore
-from airflow_provider_opencx.knowledge.declared import DeclaredScenario
+from airflow_provider_opencx.knowledge.declared import DEFAULT_COLLECTION, DeclaredScenario, checked_collection
 from airflow_provider_opencx.knowledge.plan import Rules
 from airflow_provider_opencx.knowledge.resource import TrainingResource
 from airflow_provider_opencx.knowledge.scenarios import Scenarios, list_scenarios
@@ -26,11 +25,7 @@ from airflow_provider_opencx.reconciliation.plans import Create
 from airflow_provider_opencx.reconciliation.progress import OnResult
 from airflow_provider_opencx.reconciliation.secrets import check_fields
 from airflow_provider_opencx.reconciliation.sync import OnMismatch, apply_sync_plan, items_now
-from airflow_provider_opencx.resources.training import ScenarioSpec, TrainingScenario, checked_key
-from airflow_provider_opencx.visible_text import in_quotes
-
-DEFAULT_COLLECTION = "default"
-"""The collection of scenarios, where none is named."""
+from airflow_provider_opencx.resources.training import ScenarioSpec, TrainingScenario
 
 
 def plan_training(
@@ -111,14 +106,6 @@ def apply_training(
         on_result=on_result,
     )
     return [item for item, step in zip(scenarios, plan.steps, strict=True) if not step.spec.is_removed]
-
-
-def checked_collection(collection: object) -> str:
-    """Return the name of a collection; raises ``OpenCXArgumentError`` if it is not one."""
-    try:
-        return checked_key(str(collection) if isinstance(collection, str) else "")
-    except ValueError as wrong:
-        raise OpenCXArgumentError(f"collection: {wrong}; read {in_quotes(str(collection))}") from None
 
 
 def _all_shown(declared: Sequence[DeclaredScenario], scenarios: Scenarios) -> bool:

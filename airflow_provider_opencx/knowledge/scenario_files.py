@@ -29,6 +29,7 @@ from airflow_provider_opencx.declared_files.yaml_document import yaml_document
 from airflow_provider_opencx.exceptions import OpenCXArgumentError
 from airflow_provider_opencx.kinds import Kind
 from airflow_provider_opencx.knowledge.declarations import problems_of_scenarios
+from airflow_provider_opencx.resources.training import scenario_kinds
 from airflow_provider_opencx.secret import forgets_locals
 
 log = logging.getLogger(__name__)
@@ -37,20 +38,6 @@ SCENARIO_FILES = FileKind((".md",), "the scenarios")
 """The files of training scenarios."""
 
 ScenarioPath = str | os.PathLike[str]
-
-KINDS: Mapping[str, Kind] = {
-    "key": Kind.TEXT,
-    "title": Kind.TEXT,
-    "type": Kind.TEXT,
-    "channels": Kind.TEXTS,
-    "segments": Kind.TEXTS,
-    "draft": Kind.BOOLEAN,
-    "directory_id": Kind.TEXT,
-    "start_time": Kind.TEXT,
-    "end_time": Kind.TEXT,
-    "metadata": Kind.JSON,
-}
-"""What each field of a front matter may hold."""
 
 _BEGINS = re.compile(r"---[ \t]*\n")
 _ENDS = re.compile(r"^---[ \t]*$", re.MULTILINE)
@@ -186,7 +173,7 @@ class _Reading:
         nodes: dict[str, tuple[yaml.Node, yaml.Node, Kind]] = {}
         unreadable = set()
         for name, (key_node, node) in fields.items():
-            kind = KINDS.get(name, Kind.JSON)
+            kind = scenario_kinds().get(name, Kind.JSON)
             read = values.read(node, kind)
             self._add(path, read.issues, name)
             nodes[name] = (key_node, node, kind)

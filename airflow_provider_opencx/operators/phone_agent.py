@@ -37,10 +37,10 @@ from airflow_provider_opencx.exceptions import (
 from airflow_provider_opencx.kinds import Kind
 from airflow_provider_opencx.mapped import arguments_of, limited
 from airflow_provider_opencx.operators.base import BaseOpenCXOperator
+from airflow_provider_opencx.operators.sync import SyncBaseOperator, with_paths_as_texts
 from airflow_provider_opencx.secret import forgets_locals
 from airflow_provider_opencx.task_state import intents_of
 from airflow_provider_opencx.templates import task_named
-from airflow_provider_opencx.text import parse_boolean
 from airflow_provider_opencx.visible_text import identifier, in_quotes
 from airflow_provider_opencx.xcoms import pull_numbers, push_numbers, push_xcoms
 
@@ -53,7 +53,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_opencx.airflow_arguments import BaseOperatorArguments, LimitedOperatorArguments
     from airflow_provider_opencx.phone_agents.fleet import FleetPlan
-    from airflow_provider_opencx.reconciliation.guards import Guards
     from airflow_provider_opencx.resources.phone_agents import PhoneAgent, PhoneAgentChanges, PhoneAgentSpec
 
 __all__ = [
@@ -67,8 +66,6 @@ __all__ = [
 ]
 
 derive_from_airflow()
-
-_MOST_LOGGED = 500
 
 
 class PhoneAgentBaseOperator(BaseOpenCXOperator):
@@ -570,8 +567,10 @@ class OpenCXUpdatePhoneAgentOperator(PhoneAgentBaseOperator):
         return checked_selector(self.agent_id, self.agent_name)
 
 
-class FleetBaseOperator(BaseOpenCXOperator):
+class FleetBaseOperator(SyncBaseOperator):
     """Base of the operators that are given the declarations of a fleet."""
+
+    declarations_argument: ClassVar[str] = "agents"
 
     template_fields_renderers: ClassVar[dict[str, str]] = {
         "agents": "json",
@@ -603,19 +602,13 @@ class FleetBaseOperator(BaseOpenCXOperator):
         self._check_templates()
         check_boolean("allow_near_name", self.allow_near_name)
         self._check_literal_conn_id()
-        if self._has_no_template(self.variables):
-            texts_by_name("variables", self.variables)
+        self._check_variables()
         if self._has_no_template(self.ignore):
             texts("ignore", self.ignore)
         paths = self._paths()
         if paths is not None:
             for path in filter(self._has_no_template, paths):
                 check_path(path)
-        elif isinstance(self.agents, list | tuple) and self.variables:
-            raise OpenCXArgumentError(
-                "variables: fill ${NAME} in files, and the agents are declared in the Dag itself; write the values"
-                " there"
-            )
         elif isinstance(self.agents, list | tuple):
             check_literal_declarations(self.agents, self._has_no_template)
         elif isinstance(self.agents, Mapping) or self._has_no_template(self.agents):
@@ -637,13 +630,7 @@ class FleetBaseOperator(BaseOpenCXOperator):
         )
         plan = replace(plan, known_numbers=pull_numbers(self, context))
         push_numbers(self, context, plan.numbers_seen)
-        lines = plan.text.split("\n")
-        if len(lines) > _MOST_LOGGED:
-            lines = [
-                *lines[:_MOST_LOGGED],
-                f"... and {len(lines) - _MOST_LOGGED} more lines, which the XCom of the plan has.",
-            ]
-        self.log.info("\n".join([f"Plan: {plan.summary}", *lines]))
+        self._log_plan(plan.summary, plan.text)
         return plan
 
     @forgets_locals
@@ -654,18 +641,13 @@ class FleetBaseOperator(BaseOpenCXOperator):
         from airflow_provider_opencx.declared_files.beside_dag import fleet_paths
         from airflow_provider_opencx.phone_agents.fleet_files.reader import read_fleet
 
-        has_dag = self.has_dag()  # type: ignore[no-untyped-call]  # Airflow does not annotate it
-        found = fleet_paths(paths, self.dag if has_dag else None)
+        found = fleet_paths(paths, self._known_dag())
         return read_fleet(found.paths, variables=texts_by_name("variables", self.variables), root=found.root)
 
-    def _paths(self) -> list[str] | None:
-        """Return the paths of the fleet's files, ``None`` if the agents are declared themselves."""
-        if isinstance(self.agents, str):
-            return [self.agents]
-        if not isinstance(self.agents, list | tuple) or not self.agents:
-            return None
-        paths = [os.fspath(path) for path in self.agents if isinstance(path, str | os.PathLike)]
-        return paths if len(paths) == len(self.agents) else None
+    def _checked_plan(self, approved: object) -> Mapping[str, JsonValue]:
+        from airflow_provider_opencx.phone_agents.fleet import FleetPlan
+
+        return FleetPlan.checked_plan(approved)
 
 
 class OpenCXPlanPhoneAgentsOperator(FleetBaseOperator):
@@ -710,7 +692,7 @@ class OpenCXPlanPhoneAgentsOperator(FleetBaseOperator):
         **kwargs: Unpack[BaseOperatorArguments],
     ) -> None:
         super().__init__(**kwargs)
-        self.agents = _with_paths_as_texts(agents)
+        self.agents = with_paths_as_texts(agents)
         self.variables = variables
         self.ignore = ignore
         self.allow_near_name = allow_near_name
@@ -729,12 +711,6 @@ class OpenCXPlanPhoneAgentsOperator(FleetBaseOperator):
         if fails_on_changes:
             plan.check_drift()
         return plan.as_dict()
-
-    def _fails_on_changes(self) -> bool:
-        fails_on_changes = parse_boolean(self.fail_on_changes)
-        if fails_on_changes is None:
-            raise OpenCXArgumentError("fail_on_changes: must be true or false")
-        return fails_on_changes
 
 
 class OpenCXSyncPhoneAgentsOperator(FleetBaseOperator):
@@ -806,12 +782,12 @@ class OpenCXSyncPhoneAgentsOperator(FleetBaseOperator):
         **kwargs: Unpack[LimitedOperatorArguments],
     ) -> None:
         super().__init__(max_active_tis_per_dag=max_active_tis_per_dag, **kwargs)
-        self.agents = _with_paths_as_texts(agents)
+        self.agents = with_paths_as_texts(agents)
         self.variables = variables
         self.ignore = ignore
         self.approved_plan = None if isinstance(approved_plan, LeftOut) else approved_plan
-        self.allow_near_name = allow_near_name
         self._needs_approval = not isinstance(approved_plan, LeftOut)
+        self.allow_near_name = allow_near_name
         self.max_creates = max_creates
         self.max_updates = max_updates
         self.expected_org_id = expected_org_id
@@ -822,8 +798,7 @@ class OpenCXSyncPhoneAgentsOperator(FleetBaseOperator):
             self._check_arguments()
             if self._has_no_template(self.approved_plan):
                 self._approved()
-            if all(map(self._has_no_template, (max_creates, max_updates, expected_org_id))):
-                self._guards()
+            self._check_guards()
 
     @classmethod
     def partial(cls, **kwargs: Any) -> OperatorPartial:
@@ -842,35 +817,6 @@ class OpenCXSyncPhoneAgentsOperator(FleetBaseOperator):
             plan, approved=approved, guards=guards, on_mismatch=self.on_mismatch, intents=intents
         )
         return [agent.as_dict() for agent in agents]
-
-    def _guards(self) -> Guards:
-        from airflow_provider_opencx.reconciliation.guards import Guards
-
-        return Guards(
-            cast("int | None", self.max_creates),
-            cast("int | None", self.max_updates),
-            cast("str | None", self.expected_org_id),
-        )
-
-    def _approved(self) -> Mapping[str, JsonValue] | None:
-        """Return the approved plan, ``None`` if nobody has to approve."""
-        if not self._needs_approval:
-            return None
-        if self.approved_plan is None:
-            raise OpenCXArgumentError(
-                "approved_plan: is missing. The task that should have returned it was skipped, or marked as success, or"
-                " does not push its result; nothing was sent. Leave the argument out where nobody has to approve."
-            )
-        from airflow_provider_opencx.phone_agents.fleet import FleetPlan
-
-        return FleetPlan.checked_plan(self.approved_plan)
-
-
-def _with_paths_as_texts(agents: object) -> Sequence[Mapping[str, object]] | Sequence[str] | str | XComArg:
-    """Return the argument ``agents`` with paths as texts, which can be template fields."""
-    if isinstance(agents, list | tuple):
-        return cast("Sequence[str]", [os.fspath(part) if isinstance(part, os.PathLike) else part for part in agents])
-    return cast("str | XComArg", os.fspath(agents) if isinstance(agents, os.PathLike) else agents)
 
 
 def _most_at_once(wait_for_phone_number: object) -> int | None:

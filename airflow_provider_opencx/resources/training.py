@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import (
@@ -24,6 +25,7 @@ from pydantic import (
 from airflow_provider_opencx.client.operation import Operation, Request
 from airflow_provider_opencx.client.pagination import Listed, list_items
 from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXResponseError
+from airflow_provider_opencx.kinds import Kind
 from airflow_provider_opencx.normalization import normalized
 from airflow_provider_opencx.resources.models import LONGEST_ID, CheckedModel, ResourceModel, Texts, unsendable
 from airflow_provider_opencx.resources.odd_items import warn_of_odd_items
@@ -372,6 +374,25 @@ class ScenarioSpec(CheckedModel):
         """The fields that are written and compared, without the key: name to value."""
         declared = {"title", "content", "draft", *self.model_fields_set} - {"key"}
         return {name: getattr(self, name) for name in type(self).model_fields if name in declared}
+
+
+@cache
+def scenario_kinds() -> Mapping[str, Kind]:
+    """Return what each field of a declaration may hold, by its names in both spellings."""
+    kinds = {
+        "key": Kind.TEXT,
+        "title": Kind.TEXT,
+        "content": Kind.TEXT,
+        "type": Kind.TEXT,
+        "channels": Kind.TEXTS,
+        "segments": Kind.TEXTS,
+        "draft": Kind.BOOLEAN,
+        "directory_id": Kind.TEXT,
+        "start_time": Kind.TEXT,
+        "end_time": Kind.TEXT,
+        "metadata": Kind.JSON,
+    }
+    return {**kinds, **{FIELDS[name]: kind for name, kind in kinds.items() if name in FIELDS}}
 
 
 def list_training_scenarios(

@@ -1,0 +1,113 @@
+"""What the operators have in common that plan for many declarations, and apply such plans."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from airflow_provider_opencx.arguments import texts_by_name
+from airflow_provider_opencx.exceptions import OpenCXArgumentError
+from airflow_provider_opencx.operators.base import BaseOpenCXOperator
+from airflow_provider_opencx.text import parse_boolean
+
+# What is heavy is imported where it is used: parsing a Dag should not pay for it.
+if TYPE_CHECKING:
+    from airflow.sdk import DAG, XComArg
+    from pydantic import JsonValue
+
+    from airflow_provider_opencx.reconciliation.guards import Guards
+
+_MOST_LOGGED = 500
+
+
+class SyncBaseOperator(BaseOpenCXOperator):
+    """Base of the operators that are given many declarations, or files that hold them."""
+
+    declarations_argument: ClassVar[str]
+    """The argument that holds the declarations, or the paths of files."""
+
+    variables: object
+    max_creates: object = None
+    max_updates: object = None
+    expected_org_id: object = None
+    approved_plan: object = None
+    fail_on_changes: object = False
+    _needs_approval: bool = False
+
+    def _check_variables(self) -> None:
+        """Check the variables while the Dag is parsed, as far as they are known."""
+        if self._has_no_template(self.variables):
+            texts_by_name("variables", self.variables)
+        written = getattr(self, self.declarations_argument)
+        if self._paths() is None and isinstance(written, list | tuple) and self.variables:
+            raise OpenCXArgumentError(
+                f"variables: fill ${{NAME}} in files, and the {self.declarations_argument} are declared in the Dag"
+                " itself; write the values there"
+            )
+
+    def _paths(self) -> list[str] | None:
+        """Return the paths of the files, ``None`` if the declarations are given themselves."""
+        written = getattr(self, self.declarations_argument)
+        if isinstance(written, str):
+            return [written]
+        if not isinstance(written, list | tuple) or not written:
+            return None
+        paths = [os.fspath(path) for path in written if isinstance(path, str | os.PathLike)]
+        return paths if len(paths) == len(written) else None
+
+    def _known_dag(self) -> DAG | None:
+        """Return the Dag of the task, ``None`` if it has none."""
+        has_dag = self.has_dag()  # type: ignore[no-untyped-call]  # Airflow does not annotate it
+        return self.dag if has_dag else None
+
+    def _log_plan(self, summary: str, text: str) -> None:
+        lines = text.split("\n")
+        if len(lines) > _MOST_LOGGED:
+            more = len(lines) - _MOST_LOGGED
+            lines = [*lines[:_MOST_LOGGED], f"... and {more} more lines, which the XCom of the plan has."]
+        self.log.info("\n".join([f"Plan: {summary}", *lines]))
+
+    def _fails_on_changes(self) -> bool:
+        fails_on_changes = parse_boolean(self.fail_on_changes)
+        if fails_on_changes is None:
+            raise OpenCXArgumentError("fail_on_changes: must be true or false")
+        return fails_on_changes
+
+    def _check_guards(self) -> None:
+        """Check the guards while the Dag is parsed, as far as they are known."""
+        if all(map(self._has_no_template, (self.max_creates, self.max_updates, self.expected_org_id))):
+            self._guards()
+
+    def _guards(self) -> Guards:
+        from airflow_provider_opencx.reconciliation.guards import Guards
+
+        return Guards(
+            cast("int | None", self.max_creates),
+            cast("int | None", self.max_updates),
+            cast("str | None", self.expected_org_id),
+        )
+
+    def _approved(self) -> Mapping[str, JsonValue] | None:
+        """Return the approved plan, ``None`` if nobody has to approve."""
+        if not self._needs_approval:
+            return None
+        if self.approved_plan is None:
+            raise OpenCXArgumentError(
+                "approved_plan: is missing. The task that should have returned it was skipped, or marked as success, or"
+                " does not push its result; nothing was sent. Leave the argument out where nobody has to approve."
+            )
+        return self._checked_plan(self.approved_plan)
+
+    def _checked_plan(self, approved: object) -> Mapping[str, JsonValue]:
+        """Return an approved plan, if it is the JSON of a plan of this kind."""
+        raise NotImplementedError
+
+
+def with_paths_as_texts(declarations: object) -> Sequence[Mapping[str, object]] | Sequence[str] | str | XComArg:
+    """Return an argument that holds declarations or files with paths as texts, which can be template fields."""
+    if isinstance(declarations, list | tuple):
+        return cast(
+            "Sequence[str]", [os.fspath(part) if isinstance(part, os.PathLike) else part for part in declarations]
+        )
+    return cast("str | XComArg", os.fspath(declarations) if isinstance(declarations, os.PathLike) else declarations)
