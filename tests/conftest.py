@@ -145,13 +145,13 @@ def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
     """Puts a base URL and a key behind the default connection, with waits short enough for a test."""
 
     def connect(base_url: str, api_key: str) -> None:
-        from airflow_provider_opencx.phone_agents import reconcile
+        from airflow_provider_opencx.phone_agents import resolution
         from airflow_provider_opencx.reconciliation import creates, listing, progress
 
         connection = connection_json(base_url, api_key, timeout=5, requests_per_minute=100_000)
         monkeypatch.setenv("AIRFLOW_CONN_OPENCX_DEFAULT", connection)
         monkeypatch.setattr("httpx_retries.Retry.backoff_strategy", lambda self: 0.01)
-        for module in (creates, listing, progress, reconcile):
+        for module in (creates, listing, progress, resolution):
             monkeypatch.setattr(module, "time", SHORT_PAUSES)
 
     return connect

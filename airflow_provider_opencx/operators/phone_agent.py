@@ -80,12 +80,16 @@ class PhoneAgentBaseOperator(BaseOpenCXOperator):
     :param language: code of a language, such as ``"en"`` or ``"pt-BR"``, or list of codes; en, es, fr, de, hi, ru, pt,
         ja, it and nl may be combined, any other stands alone. (templated)
     :param voice_id: a voice of ``OpenCXHook.list_voices()``. (templated)
+    :param voice: the name of a voice, in place of its id, which is another one in each organization. (templated)
     :param first_message: what the agent says when the call begins. (templated)
     :param instructions: ids of training scenarios; texts for a service of 2024 or 2025. (templated)
+    :param training_scenarios: the titles of training scenarios, in place of their ids. Names are looked up once a run;
+        a missing one, or one that several have, is refused before the first write. (templated)
     :param handoff_phone_number: E.164 number of the person to hand calls to, such as ``"+14155550100"``. One that
         cannot exist is refused. (templated)
     :param use_org_knowledgebase: whether the agent may search the organization's knowledge base. (templated)
     :param action_ids: ids of the actions the agent may call; ``None`` means all, ``[]`` none. (templated)
+    :param actions: the names of the actions, in place of their ids. (templated)
     :param accent: accent to speak in; a field of earlier generations of the API, as are all below. (templated)
     :param speed: speed of speech. (templated)
     :param interruptible: whether the caller may interrupt the agent. (templated)
@@ -173,11 +177,14 @@ class OpenCXCreatePhoneAgentOperator(PhoneAgentBaseOperator):
         type: str | XComArg | LeftOut = LEFT_OUT,
         language: Sequence[str] | str | XComArg | LeftOut | None = LEFT_OUT,
         voice_id: str | XComArg | LeftOut | None = LEFT_OUT,
+        voice: str | XComArg | LeftOut | None = LEFT_OUT,
         first_message: str | XComArg | LeftOut | None = LEFT_OUT,
         instructions: Sequence[str] | str | XComArg | LeftOut | None = LEFT_OUT,
+        training_scenarios: Sequence[str] | str | XComArg | LeftOut | None = LEFT_OUT,
         handoff_phone_number: str | XComArg | LeftOut | None = LEFT_OUT,
         use_org_knowledgebase: bool | str | XComArg | LeftOut | None = LEFT_OUT,
         action_ids: Sequence[str] | str | XComArg | LeftOut | None = LEFT_OUT,
+        actions: Sequence[str] | str | XComArg | LeftOut | None = LEFT_OUT,
         accent: str | XComArg | LeftOut | None = LEFT_OUT,
         speed: float | str | XComArg | LeftOut | None = LEFT_OUT,
         interruptible: bool | str | XComArg | LeftOut | None = LEFT_OUT,
@@ -201,11 +208,14 @@ class OpenCXCreatePhoneAgentOperator(PhoneAgentBaseOperator):
             type=type,
             language=language,
             voice_id=voice_id,
+            voice=voice,
             first_message=first_message,
             instructions=instructions,
+            training_scenarios=training_scenarios,
             handoff_phone_number=handoff_phone_number,
             use_org_knowledgebase=use_org_knowledgebase,
             action_ids=action_ids,
+            actions=actions,
             accent=accent,
             speed=speed,
             interruptible=interruptible,
@@ -280,11 +290,14 @@ class OpenCXUpsertPhoneAgentOperator(PhoneAgentBaseOperator):
         type: str | XComArg | LeftOut = LEFT_OUT,
         language: Sequence[str] | str | XComArg | LeftOut | None = LEFT_OUT,
         voice_id: str | XComArg | LeftOut | None = LEFT_OUT,
+        voice: str | XComArg | LeftOut | None = LEFT_OUT,
         first_message: str | XComArg | LeftOut | None = LEFT_OUT,
         instructions: Sequence[str] | str | XComArg | LeftOut | None = LEFT_OUT,
+        training_scenarios: Sequence[str] | str | XComArg | LeftOut | None = LEFT_OUT,
         handoff_phone_number: str | XComArg | LeftOut | None = LEFT_OUT,
         use_org_knowledgebase: bool | str | XComArg | LeftOut | None = LEFT_OUT,
         action_ids: Sequence[str] | str | XComArg | LeftOut | None = LEFT_OUT,
+        actions: Sequence[str] | str | XComArg | LeftOut | None = LEFT_OUT,
         accent: str | XComArg | LeftOut | None = LEFT_OUT,
         speed: float | str | XComArg | LeftOut | None = LEFT_OUT,
         interruptible: bool | str | XComArg | LeftOut | None = LEFT_OUT,
@@ -313,11 +326,14 @@ class OpenCXUpsertPhoneAgentOperator(PhoneAgentBaseOperator):
             type=type,
             language=language,
             voice_id=voice_id,
+            voice=voice,
             first_message=first_message,
             instructions=instructions,
+            training_scenarios=training_scenarios,
             handoff_phone_number=handoff_phone_number,
             use_org_knowledgebase=use_org_knowledgebase,
             action_ids=action_ids,
+            actions=actions,
             accent=accent,
             speed=speed,
             interruptible=interruptible,
@@ -486,11 +502,14 @@ class OpenCXUpdatePhoneAgentOperator(PhoneAgentBaseOperator):
         type: str | XComArg | LeftOut = LEFT_OUT,
         language: Sequence[str] | str | XComArg | LeftOut | None = LEFT_OUT,
         voice_id: str | XComArg | LeftOut | None = LEFT_OUT,
+        voice: str | XComArg | LeftOut | None = LEFT_OUT,
         first_message: str | XComArg | LeftOut | None = LEFT_OUT,
         instructions: Sequence[str] | str | XComArg | LeftOut | None = LEFT_OUT,
+        training_scenarios: Sequence[str] | str | XComArg | LeftOut | None = LEFT_OUT,
         handoff_phone_number: str | XComArg | LeftOut | None = LEFT_OUT,
         use_org_knowledgebase: bool | str | XComArg | LeftOut | None = LEFT_OUT,
         action_ids: Sequence[str] | str | XComArg | LeftOut | None = LEFT_OUT,
+        actions: Sequence[str] | str | XComArg | LeftOut | None = LEFT_OUT,
         accent: str | XComArg | LeftOut | None = LEFT_OUT,
         speed: float | str | XComArg | LeftOut | None = LEFT_OUT,
         interruptible: bool | str | XComArg | LeftOut | None = LEFT_OUT,
@@ -511,11 +530,14 @@ class OpenCXUpdatePhoneAgentOperator(PhoneAgentBaseOperator):
             type=type,
             language=language,
             voice_id=voice_id,
+            voice=voice,
             first_message=first_message,
             instructions=instructions,
+            training_scenarios=training_scenarios,
             handoff_phone_number=handoff_phone_number,
             use_org_knowledgebase=use_org_knowledgebase,
             action_ids=action_ids,
+            actions=actions,
             accent=accent,
             speed=speed,
             interruptible=interruptible,
@@ -727,7 +749,7 @@ class OpenCXSyncPhoneAgentsOperator(FleetBaseOperator):
     is sent in this try.
 
     :param agents: the declarations, each a mapping of the fields that :class:`PhoneAgentBaseOperator` takes, ``name``
-        among them, and of ``id``, ``previous_name`` and ``voice``; or files that hold them: the path of a YAML or JSON
+        among them, and of ``id`` and ``previous_name``; or files that hold them: the path of a YAML or JSON
         file, of a folder of such files, a glob, or a list of these. A relative path begins at the folder of the Dag
         file. Files are read when the task runs; no template in them is rendered. (templated)
     :param variables: what fills ``${NAME}`` in the files: names to texts, over those that the files give themselves.

@@ -18,14 +18,12 @@ class FleetEntry(PhoneAgentSpec):
 
     :param id: this agent, whatever its name is; where it has another name, it is renamed.
     :param previous_name: the name that the agent had: where no agent has ``name`` and one has this, it is renamed.
-    :param voice: the name of a voice, in place of its ``voice_id``, which is another one in each organization.
     """
 
-    not_sent: ClassVar[frozenset[str]] = PhoneAgentSpec.not_sent | {"id", "previous_name", "voice"}
+    not_sent: ClassVar[frozenset[str]] = PhoneAgentSpec.not_sent | {"id", "previous_name"}
 
     id: str | None = None
     previous_name: str | None = None
-    voice: str | None = None
 
     @classmethod
     def describe_unknown_field(cls, name: str) -> str:
@@ -34,7 +32,7 @@ class FleetEntry(PhoneAgentSpec):
             return "is not a field of a declaration; did you mean id?"
         return super().describe_unknown_field(name)
 
-    @field_validator("id", "previous_name", "voice")
+    @field_validator("id", "previous_name")
     @classmethod
     def _is_not_empty(cls, value: str | None) -> str:
         if value is None or not value.strip():
@@ -52,8 +50,6 @@ class FleetEntry(PhoneAgentSpec):
     def _is_said_once(self) -> Self:
         if self.id is not None and self.previous_name is not None:
             raise ValueError("id and previous_name both say which agent it is; write one of them")
-        if self.voice is not None and "voice_id" in self.model_fields_set:
-            raise ValueError("voice and voice_id both say which voice it is; write one of them")
         return self
 
     @classmethod

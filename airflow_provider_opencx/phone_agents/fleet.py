@@ -98,6 +98,8 @@ class FleetPlan(SyncPlan[PhoneAgentSpec, PhoneAgent, PhoneAgentChanges, PhoneAge
     :param undeclared: agents that exist and are not declared: they are reported, and never touched.
     :param organization: the organization for which it was made.
     :param ignored: the number of agents that are not declared, and need not be reported.
+    :param names: the names of what agents refer to by id, as far as they were listed, by ids.
+    :param warnings: what a person should know of what the declarations name, in sentences.
     :param known_numbers: the phone numbers that were seen before, by the ids of their agents.
     :param items: the list of agents from which it was made. Before a create, the list is read again.
     """
@@ -113,6 +115,8 @@ class FleetPlan(SyncPlan[PhoneAgentSpec, PhoneAgent, PhoneAgentChanges, PhoneAge
     organization: Organization = field(default_factory=Organization)
     ignored: int = 0
     known_numbers: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
     items: PhoneAgents = field(default_factory=lambda: PhoneAgents([]), compare=False, repr=False)
 
     @classmethod
@@ -167,6 +171,7 @@ class FleetPlan(SyncPlan[PhoneAgentSpec, PhoneAgent, PhoneAgentChanges, PhoneAge
                 {"id": lost.agent.id, "name": lost.agent.name, "phone_number": lost.number}
                 for lost in self.lost_numbers
             ],
+            "warnings": [*self.warnings],
             "changes": self.changes,
             "summary": self.summary,
             "markdown": self.markdown,

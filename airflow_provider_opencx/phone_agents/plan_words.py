@@ -6,7 +6,10 @@ Pure. What is long is cut, and counted, and the plan begins with saying so; a pl
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from pydantic import JsonValue
 
 from airflow_provider_opencx.phone_agents.plan import has_number
 from airflow_provider_opencx.reconciliation.change_words import LONGEST_DOCUMENT, FieldWords, change_line, place
@@ -18,7 +21,8 @@ from airflow_provider_opencx.reconciliation.plan_document import (
     Words,
     quoted,
 )
-from airflow_provider_opencx.reconciliation.plans import Create, Refuse, Unchanged, Update
+from airflow_provider_opencx.reconciliation.plans import Create, Difference, Refuse, Unchanged, Update
+from airflow_provider_opencx.resources.phone_agents import IDS_BY_NAMES
 
 if TYPE_CHECKING:
     from airflow_provider_opencx.phone_agents.fleet import FleetPlan, FleetStep
@@ -60,7 +64,9 @@ def document_of(plan: FleetPlan) -> Document:
     blocks: list[Block] = []
     left, hidden, cut = LONGEST_DOCUMENT, 0, 0
     for step in steps:
-        block = Block(_heading(step), tuple(_lines(step))) if left > 0 else Block((*_heading(step), _HIDDEN))
+        block = (
+            Block(_heading(step), tuple(_lines(step, plan.names))) if left > 0 else Block((*_heading(step), _HIDDEN))
+        )
         hidden += left <= 0
         cut += not (isinstance(step.plan, Refuse) or block.is_whole)
         left -= block.size
@@ -70,6 +76,7 @@ def document_of(plan: FleetPlan) -> Document:
         (
             Block(lines=tuple(_opening(plan, hidden, cut))),
             *blocks[:refused],
+            *_warnings(plan.warnings),
             *_lost_numbers(plan),
             *_renamed_perhaps(plan),
             *blocks[refused:],
@@ -121,7 +128,7 @@ def _heading(step: FleetStep) -> Words:
     return name, " will be created" if isinstance(step.plan, Create) else " will be changed"
 
 
-def _lines(step: FleetStep) -> Iterator[Line]:
+def _lines(step: FleetStep, names: Mapping[str, str]) -> Iterator[Line]:
     if isinstance(step.plan, Refuse):
         yield Line(("reason: ", Quoted(str(step.plan.error))))  # what others wrote is visible in it already
     if isinstance(step.plan, Create):
@@ -135,7 +142,29 @@ def _lines(step: FleetStep) -> Iterator[Line]:
         # A new agent has its name in the heading, unless it is too long for one.
         is_in_heading = isinstance(step.plan, Create) and len(step.spec.agent_name) <= _LONGEST_NAME
         if difference.field != "name" or not is_in_heading:
-            yield change_line(difference, FIELD_WORDS, is_new=isinstance(step.plan, Create))
+            yield change_line(_with_names(difference, names), FIELD_WORDS, is_new=isinstance(step.plan, Create))
+
+
+def _with_names(difference: Difference, names: Mapping[str, str]) -> Difference:
+    """Return a difference in which ids have the names beside them that are known."""
+    if difference.field not in IDS_BY_NAMES.values():
+        return difference
+    actual, wanted = (_with_name(value, names) for value in (difference.actual, difference.wanted))
+    return replace(difference, actual=actual, wanted=wanted)
+
+
+def _with_name(value: JsonValue, names: Mapping[str, str]) -> JsonValue:
+    if isinstance(value, list):
+        return [_with_name(each, names) for each in value]
+    return f"{names[value]} ({value})" if isinstance(value, str) and value in names else value
+
+
+def _warnings(warnings: Sequence[str]) -> Iterator[Block]:
+    if warnings:
+        lines = [Line((Quoted(warning),)) for warning in warnings[:_MOST_UNDECLARED]]
+        if len(warnings) > _MOST_UNDECLARED:
+            lines.append(Line((f"and {len(warnings) - _MOST_UNDECLARED:,} more",)))
+        yield Block(("ATTENTION: what agents name may not work on the phone",), tuple(lines))
 
 
 def _renamed_perhaps(plan: FleetPlan) -> Iterator[Block]:

@@ -6,8 +6,8 @@ The hook and every other caller use these functions: what is a failure is decide
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TypeAlias, get_args
 
@@ -38,8 +38,8 @@ from airflow_provider_opencx.phone_agents.plan import (
     plan_upsert,
     require_agent,
 )
+from airflow_provider_opencx.phone_agents.resolution import one_with_ids, with_ids
 from airflow_provider_opencx.phone_agents.secrets import check_no_secret
-from airflow_provider_opencx.phone_agents.voice_names import Voices, names_of_voices, with_voice_ids
 from airflow_provider_opencx.phone_agents.writes import PhoneAgentResource
 from airflow_provider_opencx.reconciliation import apply
 from airflow_provider_opencx.reconciliation.guards import Guards
@@ -56,7 +56,6 @@ from airflow_provider_opencx.reconciliation.sync import (
     items_now,
 )
 from airflow_provider_opencx.resources.phone_agents import PhoneAgent, PhoneAgentChanges, PhoneAgentSpec
-from airflow_provider_opencx.resources.voices import list_voices
 from airflow_provider_opencx.visible_text import in_quotes
 
 AgentPlanned: TypeAlias = Planned[PhoneAgentSpec, PhoneAgentChanges, PhoneAgent, PhoneAgents]
@@ -89,6 +88,7 @@ def create(
     check_choice("if_exists", if_exists, get_args(IfExists))
     check_on_mismatch(on_mismatch)
     check_no_secret([spec], client.settings)
+    spec = one_with_ids(client, spec)
     agents = _list_before_creating(client, [spec], is_retry)
     replan = partial(plan_create, spec, if_exists=if_exists, allow_near_name=allow_near_name)
     planned = _planned(spec, replan, agents)
@@ -117,6 +117,7 @@ def upsert(
     """
     check_on_mismatch(on_mismatch)
     check_no_secret([spec], client.settings)
+    spec = one_with_ids(client, spec)
     agents = _list_before_creating(client, [spec], is_retry)
     planned = _planned(spec, partial(plan_upsert, spec, allow_near_name=allow_near_name), agents)
     _warn_of_near(planned.plan)
@@ -138,6 +139,7 @@ def update(
     """
     check_on_mismatch(on_mismatch)
     check_no_secret([changes], client.settings)
+    changes = one_with_ids(client, changes)
     replan = partial(_plan_update, changes, agent_id, agent_name)
     pauses = FIND_NAME_AFTER if agent_id is None else FIND_ID_AFTER
     agents = _list_until(client, lambda agents: _is_there(replan(agents)), pauses, list_agents(client))
@@ -164,8 +166,8 @@ def plan_fleet(
 ) -> FleetPlan:
     """Plan for exactly one agent of each declared name, as declared, from one read of the list.
 
-    The voices are read as well where a declaration names one. An id, or the name of a voice, that a list does not show
-    is looked for in two more, five seconds apart.
+    The training scenarios, the actions and the voices are read as well, each list where a declaration names one of
+    them. An id or a name that a list does not show is looked for in two more, five seconds apart.
 
     :param connection: the id of the connection over which the plan is made.
     :param allow_near_name: whether an agent may be created beside another whose name is near.
@@ -173,17 +175,19 @@ def plan_fleet(
     :param is_retry: whether an earlier try may have sent creates: the list is then read for some 15 s.
     """
     check_no_secret(specs, client.settings)
-    specs = _with_voice_ids(client, specs)
+    resolved = with_ids(client, specs)
+    specs = resolved.specs
     agents = _list_before_creating(client, specs, is_retry)
-    with_ids = [spec for spec in specs if declared_id(spec) is not None]
+    identified = [spec for spec in specs if declared_id(spec) is not None]
     agents = list_until(
         partial(list_agents, client),
-        lambda agents: all(is_shown(spec, agents) for spec in with_ids),
+        lambda agents: all(is_shown(spec, agents) for spec in identified),
         FIND_NAME_AFTER,
         agents,
     )
     organization = Organization(client.settings.base_url, connection)
     plan = fleet.plan_fleet(specs, agents, organization, allow_near_name=allow_near_name, ignore=ignore)
+    plan = replace(plan, names=resolved.names, warnings=resolved.warnings)
     for step in plan.steps:
         _warn_of_near(step.plan)
     return plan
@@ -311,22 +315,3 @@ def _list_before_creating(client: OpenCXClient, specs: Sequence[PhoneAgentSpec],
         pauses,
         list_agents(client),
     )
-
-
-def _with_voice_ids(client: OpenCXClient, specs: Sequence[PhoneAgentSpec]) -> Sequence[PhoneAgentSpec]:
-    """Return declarations with the ids of the voices that they name."""
-    names = names_of_voices(specs)
-    if not names:
-        return specs
-    voices = _list_voices(client)
-    for seconds in FIND_NAME_AFTER:
-        if all(map(voices.knows, names)):
-            break
-        time.sleep(seconds)
-        voices = _list_voices(client)
-    return with_voice_ids(specs, voices)
-
-
-def _list_voices(client: OpenCXClient) -> Voices:
-    listed_voices = list_voices(client)
-    return Voices(listed_voices, listed_voices.problems)

@@ -74,7 +74,6 @@ UPDATE_PHONE_AGENT = Operation(
 )
 
 _OTHER_WORDS = {
-    "actions": "action_ids",
     "agentname": "name",
     "beginmessage": "first_message",
     "calltype": "type",
@@ -94,11 +93,13 @@ _OTHER_WORDS = {
     "prompt": "instructions",
     "systemprompt": "instructions",
     "title": "name",
-    "tools": "action_ids",
+    "knowledge": "training_scenarios",
+    "scenarios": "training_scenarios",
+    "tools": "actions",
+    "trainings": "training_scenarios",
     "transfernumber": "handoff_phone_number",
     "transferphonenumber": "handoff_phone_number",
     "transferto": "handoff_phone_number",
-    "voice": "voice_id",
     "voicespeed": "speed",
     "webhook": "data_collection_webhook_url",
     "webhookurl": "data_collection_webhook_url",
@@ -116,6 +117,9 @@ _NOT_DECLARED = {
     "phonenumber": _OWN_NUMBER,
     "number": _OWN_NUMBER,
 }
+
+IDS_BY_NAMES = {"training_scenarios": "instructions", "actions": "action_ids", "voice": "voice_id"}
+"""The fields that hold names, and the field that holds the ids of what they name."""
 
 MAX_FIELDS = 200
 """Fields of a declaration that are checked one by one."""
@@ -261,11 +265,14 @@ class PhoneAgentChanges(CheckedModel):
         ja, it and nl may be combined, any other code stands alone. A code without a subtag is sent in lower case.
     :param voice_id: a voice of ``GET /phone/voices``.
     :param first_message: what the agent says when the call begins.
+    :param voice: the name of a voice, in place of its ``voice_id``, which is another one in each organization.
     :param instructions: ids of training scenarios (2026), or instruction texts (2024, 2025).
+    :param training_scenarios: the titles of training scenarios, in place of their ids in ``instructions``.
     :param handoff_phone_number: E.164 number of the person to hand calls to, such as ``"+14155550100"``; spacing is
         removed, and a number that cannot exist is refused.
     :param use_org_knowledgebase: whether the agent may search the organization's knowledge base.
     :param action_ids: ids of the actions that the agent may call (``actionIds`` in the API).
+    :param actions: the names of the actions that the agent may call, in place of ``action_ids``.
     :param accent: earlier generations: accent to speak in.
     :param speed: earlier generations: speed of speech.
     :param interruptible: earlier generations: whether the caller may interrupt the agent.
@@ -283,20 +290,23 @@ class PhoneAgentChanges(CheckedModel):
     )
 
     other_words: ClassVar[Mapping[str, str]] = _OTHER_WORDS
-    not_sent: ClassVar[frozenset[str]] = frozenset({"additional_fields"})
+    not_sent: ClassVar[frozenset[str]] = frozenset({"additional_fields", *IDS_BY_NAMES})
     """Fields that are no fields of an agent."""
 
     name: str | None = None
     type: Literal["inbound", "outbound"] | None = None
     language: Texts | None = None
     voice_id: str | None = None
+    voice: str | None = None
     first_message: str | None = None
     instructions: Texts | None = None
+    training_scenarios: Texts | None = None
     handoff_phone_number: str | None = None
     use_org_knowledgebase: bool | None = None
     action_ids: Texts | None = Field(
         default=None, validation_alias=AliasChoices("action_ids", "actionIds"), serialization_alias="actionIds"
     )
+    actions: Texts | None = None
     accent: str | None = None
     speed: FiniteFloat | None = None
     interruptible: bool | None = None
@@ -371,7 +381,17 @@ class PhoneAgentChanges(CheckedModel):
             )
         return codes
 
-    @field_validator("instructions", "action_ids", "data_collection_fields", mode="before")
+    @field_validator("voice", "training_scenarios", "actions")
+    @classmethod
+    def _names_are_not_empty(cls, names: str | list[str] | None) -> str | list[str] | None:
+        for name in [names] if isinstance(names, str) else names or []:
+            if not without_invisible(name).strip():
+                raise ValueError("must not be empty")
+        return names
+
+    @field_validator(
+        "instructions", "action_ids", "data_collection_fields", "training_scenarios", "actions", mode="before"
+    )
     @classmethod
     def _lists_are_no_text(cls, value: object, info: ValidationInfo) -> object:
         if not isinstance(value, str):
@@ -426,8 +446,16 @@ class PhoneAgentChanges(CheckedModel):
         return fields
 
     @model_validator(mode="after")
+    def _is_named_once(self) -> Self:
+        for by_name, by_id in IDS_BY_NAMES.items():
+            if {by_name, by_id} <= self.model_fields_set:
+                raise ValueError(f"{by_name} and {by_id} say the same, one by name and one by id; write one of them")
+        return self
+
+    @model_validator(mode="after")
     def _can_be_sent_and_stored(self) -> Self:
-        for field, value in self.declared_fields.items():
+        names = {field: getattr(self, field) for field in IDS_BY_NAMES if field in self.model_fields_set}
+        for field, value in {**self.declared_fields, **names}.items():
             problem = unsendable([field, value])
             if problem:
                 raise ValueError(f"{identifier(field)}: {problem}")

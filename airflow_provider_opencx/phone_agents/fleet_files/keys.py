@@ -31,6 +31,9 @@ NOT_IN_DEFAULTS = ("name", "id", "previous_name")
 ALTERNATIVES = (
     ("first_message", "first_message_file"),
     ("instructions", "instructions_files"),
+    ("instructions", "training_scenarios"),
+    ("instructions_files", "training_scenarios"),
+    ("action_ids", "actions"),
     ("voice_id", "voice"),
     ("id", "previous_name"),
 )

@@ -32,7 +32,7 @@ SCHEMA_FILE = Path(__file__).resolve().parents[2] / "fleet.schema.json"
 Schema = dict[str, JsonValue]
 
 _VARIABLE = r"\$\{[A-Za-z_][A-Za-z0-9_]*\}"
-_NEVER_NULL = ("name", "type", "id", "previous_name", "voice", "first_message_file", "instructions_files")
+_NEVER_NULL = ("name", "type", "id", "previous_name", "first_message_file", "instructions_files")
 _FREE: Schema = {"^(x-|_)": True}
 _SCALAR: Schema = {"type": ["string", "number", "boolean"]}
 
