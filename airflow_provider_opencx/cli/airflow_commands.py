@@ -12,7 +12,7 @@ from collections.abc import Callable
 from airflow.cli.cli_config import ActionCommand, Arg, GroupCommand
 
 from airflow_provider_opencx.cli.command import Argument, Command
-from airflow_provider_opencx.cli.parser import PROGRAM, arguments_of, commands
+from airflow_provider_opencx.cli.parser import GROUPS, PROGRAM, arguments_of, commands
 from airflow_provider_opencx.cli.session import run_command
 
 
@@ -21,15 +21,24 @@ def airflow_commands() -> list[GroupCommand]:
     return [
         GroupCommand(
             name="opencx",
-            help="OpenCX phone agents: validate, plan and apply fleets, list agents and voices",
-            subcommands=[_action(command) for command in commands()],
+            help="OpenCX phone agents: validate, plan and apply fleets and training scenarios, list agents and voices",
+            subcommands=[
+                *(_action(command, command.name) for command in commands() if " " not in command.name),
+                *(_group(name, text) for name, text in GROUPS.items()),
+            ],
         )
     ]
 
 
-def _action(command: Command) -> ActionCommand:
+def _group(name: str, text: str) -> GroupCommand:
+    found = [command for command in commands() if command.name.startswith(f"{name} ")]
+    actions = [_action(command, command.name.removeprefix(f"{name} ")) for command in found]
+    return GroupCommand(name=name, help=text, subcommands=actions)
+
+
+def _action(command: Command, name: str) -> ActionCommand:
     return ActionCommand(
-        name=command.name,
+        name=name,
         help=command.help,
         func=_ending_with_exit_code(command),
         args=[_argument(argument) for argument in arguments_of(command)],

@@ -32,7 +32,7 @@ class Argument:
 class Command:
     """One command.
 
-    :param name: as it is typed.
+    :param name: as it is typed: one word, or the name of a group and one within it.
     :param help: what it does, in a line.
     :param example: lines that can be typed; shown by ``--help``.
     :param arguments: its arguments, those that all have left out.

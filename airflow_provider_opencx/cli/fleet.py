@@ -1,70 +1,35 @@
-"""The fleet files of a command, and the variables that fill them."""
+"""The fleet files of a command, and the plan for them."""
 
 from __future__ import annotations
 
-import json
-import re
 from argparse import Namespace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_provider_opencx.cli.command import Argument
+from airflow_provider_opencx.cli.variables import read_with_variables
 
 if TYPE_CHECKING:
+    from airflow_provider_opencx.cli.connections import ConnectedClient
     from airflow_provider_opencx.declared_files.places import FileDeclarations
     from airflow_provider_opencx.phone_agents.entry import FleetEntry
+    from airflow_provider_opencx.phone_agents.fleet import FleetPlan
 
 FILES = Argument(
     ("files",), {"metavar": "FILE", "nargs": "+", "help": "a fleet file, a folder of them, or a glob in quotes"}
 )
 """The files of a fleet."""
 
-VARIABLE_ARGUMENTS = (
-    Argument(
-        ("--var",),
-        {
-            "metavar": "NAME=VALUE",
-            "action": "append",
-            "default": [],
-            "help": "a value for ${NAME} in the files, over that of --vars-file; repeat it for several",
-        },
-    ),
-    Argument(
-        ("--vars-file",),
-        {
-            "metavar": "FILE",
-            "action": "append",
-            "default": [],
-            "help": "values for many: a mapping in a .yaml, .yml or .json file, or NAME=VALUE lines in any other; later"
-            " files go over earlier ones",
-        },
-    ),
-)
-"""The arguments for variables; :func:`read_declarations` reads them."""
-
-_LINE = re.compile(r"(?:export\s+)?(?P<name>[^\s=#]+)\s*=\s*(?P<value>.*)")
-_QUOTES = ("'", '"')
-
 
 def read_declarations(options: Namespace) -> FileDeclarations:
     """Read the files of a fleet, with the variables that the options give.
 
-    :param options: those of :data:`FILES` and :data:`VARIABLE_ARGUMENTS`.
+    :param options: those of :data:`FILES` and of ``VARIABLE_ARGUMENTS``.
     :raises OpenCXFleetFileError: naming each problem in the files.
     :raises OpenCXArgumentError: if a variable is not written as one, or no file uses one of ``--var``.
     """
-    from airflow_provider_opencx.exceptions import OpenCXArgumentError
     from airflow_provider_opencx.phone_agents.fleet_files.reader import read_fleet
-    from airflow_provider_opencx.text import listed
-    from airflow_provider_opencx.visible_text import in_quotes
 
-    typed = dict(map(_typed_variable, options.var))
-    in_files = {name: value for file in options.vars_file for name, value in _variables_in(Path(file)).items()}
-    declarations = read_fleet(options.files, variables={**in_files, **typed})
-    unused = sorted(typed.keys() & set(declarations.unused_variables))
-    if unused:
-        raise OpenCXArgumentError(f"--var: no file uses {listed([*map(in_quotes, unused)])}; check how it is spelled.")
-    return declarations
+    return read_with_variables(options, read_fleet)
 
 
 def read_entries(options: Namespace) -> tuple[list[FleetEntry], FileDeclarations]:
@@ -78,62 +43,30 @@ def read_entries(options: Namespace) -> tuple[list[FleetEntry], FileDeclarations
     return parse_fleet(declarations), declarations
 
 
-def _typed_variable(typed: str) -> tuple[str, str]:
-    from airflow_provider_opencx.exceptions import OpenCXArgumentError
-
-    name, equals, value = typed.partition("=")
-    if not equals:
-        raise OpenCXArgumentError("--var: must be NAME=VALUE, such as --var REGION=emea.")
-    return name.strip(), value
-
-
-def _variables_in(file: Path) -> dict[str, str]:
-    """Return the variables in a file; all values are text, as they are written."""
-    from airflow_provider_opencx.exceptions import OpenCXArgumentError
-    from airflow_provider_opencx.visible_text import in_quotes
-
-    named = f"--vars-file {in_quotes(str(file))}"
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise OpenCXArgumentError(f"{named}: cannot be read: {error.strerror}.") from None
-    except UnicodeDecodeError:
-        raise OpenCXArgumentError(f"{named}: is not text in UTF-8.") from None
-    if file.suffix not in (".yaml", ".yml", ".json"):
-        return _variables_in_lines(text, named)
-    variables = _mapping_in(text, is_json=file.suffix == ".json", named=named)
-    if not isinstance(variables, dict) or not all(isinstance(value, str) for value in variables.values()):
-        raise OpenCXArgumentError(f"{named}: must be a mapping of names to texts.")
-    return variables
+PLAN_OF_FLEET_ARGUMENTS = (
+    Argument(
+        ("--allow-near-name",),
+        {
+            "action": "store_true",
+            "help": "create an agent also beside one whose name differs only in case, blanks, dashes or the like",
+        },
+    ),
+)
+"""The arguments that say which plan for a fleet is made."""
 
 
-def _mapping_in(text: str, *, is_json: bool, named: str) -> object:
-    from yaml import BaseLoader, YAMLError, load
+def make_plan(options: Namespace, connected: ConnectedClient) -> FleetPlan:
+    """Read the fleet files, list the agents, and return the plan; writes nothing.
 
-    from airflow_provider_opencx.exceptions import OpenCXArgumentError
+    :param options: those of ``FILES``, ``VARIABLE_ARGUMENTS`` and :data:`PLAN_OF_FLEET_ARGUMENTS`.
+    """
+    from airflow_provider_opencx.phone_agents.reconcile import plan_fleet
 
-    try:
-        if is_json:
-            return json.loads(text, parse_int=str, parse_float=str, parse_constant=str)
-        return load(text, Loader=BaseLoader)  # noqa: S506  # it makes texts and nothing else
-    except (ValueError, YAMLError, RecursionError):
-        raise OpenCXArgumentError(f"{named}: is not {'JSON' if is_json else 'YAML'}.") from None
-
-
-def _variables_in_lines(text: str, named: str) -> dict[str, str]:
-    from airflow_provider_opencx.exceptions import OpenCXArgumentError
-
-    variables = {}
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        found = _LINE.fullmatch(line.strip())
-        if not found:
-            raise OpenCXArgumentError(f"{named}, line {number}: must be NAME=VALUE, or a comment that begins with #.")
-        variables[found["name"]] = _unquoted(found["value"])
-    return variables
-
-
-def _unquoted(value: str) -> str:
-    is_quoted = len(value) > 1 and value[0] == value[-1] and value[0] in _QUOTES
-    return value[1:-1] if is_quoted else value
+    entries, declarations = read_entries(options)
+    return plan_fleet(
+        connected.client,
+        entries,
+        connection=connected.connection,
+        allow_near_name=options.allow_near_name,
+        ignore=declarations.ignore,
+    )

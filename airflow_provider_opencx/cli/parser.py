@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
 from importlib import import_module
 from typing import NoReturn
 
@@ -19,14 +20,25 @@ COMMAND_MODULES = (
     "export",
     "agents",
     "voices",
+    "actions",
+    "training_validate",
+    "training_plan",
+    "training_apply",
+    "training_export",
+    "training_list",
     "doctor",
     "simulate",
 )
-"""The modules in ``cli/commands``, each with one ``COMMAND``, in the order of ``--help``."""
+"""The modules in ``cli/commands``, each with one ``COMMAND`` of the same name, in the order of ``--help``."""
+
+GROUPS: Mapping[str, str] = {
+    "training": "Training scenarios, which are what agents know: validate, plan, apply, export"
+}
+"""The help of each group of commands."""
 
 _DESCRIPTION = (
-    "OpenCX phone agents from the command line. Results are written to stdout, everything else to stderr. Exit codes:"
-    " 0 done or nothing to do, 1 error, 2 differs (plan --detailed-exitcode), 130 interrupted."
+    "OpenCX phone agents and what they know, from the command line. Results are written to stdout, everything else to"
+    " stderr. Exit codes: 0 done or nothing to do, 1 error, 2 differs (plan --detailed-exitcode), 130 interrupted."
 )
 
 _OUTPUT = Argument(
@@ -57,8 +69,13 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser; the parsed options have the ``Command`` as ``options.command``."""
     parser = _Parser(prog=PROGRAM, description=_DESCRIPTION)
     parsers = parser.add_subparsers(metavar="COMMAND", required=True)
+    in_groups: dict[str, argparse._SubParsersAction[_Parser]] = {}
     for command in commands():
-        _add(parsers, command)
+        group, _, name = command.name.rpartition(" ")
+        if group and group not in in_groups:
+            of_group = parsers.add_parser(group, help=GROUPS[group], description=GROUPS[group])
+            in_groups[group] = of_group.add_subparsers(metavar="COMMAND", required=True)
+        _add(in_groups.get(group, parsers), command, name)
     return parser
 
 
@@ -70,9 +87,9 @@ class _Parser(argparse.ArgumentParser):
         self.exit(ExitCode.ERROR, f"Error: {message}\n")
 
 
-def _add(parsers: argparse._SubParsersAction[_Parser], command: Command) -> None:
+def _add(parsers: argparse._SubParsersAction[_Parser], command: Command, name: str) -> None:
     parser = parsers.add_parser(
-        command.name,
+        name,
         help=command.help,
         description=command.help,
         epilog=f"Example:\n{_indented(command.example)}",

@@ -50,6 +50,8 @@ EXAMPLES = {
 def simulator(opencx_simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Simulator:
     """A simulator behind the key in the environment, and a fleet in the current directory."""
     (tmp_path / "fleet.yaml").write_text(FLEET)
+    (tmp_path / "training").mkdir()
+    (tmp_path / "training/refund.md").write_text("---\ntitle: Refund policy\n---\nWithin 30 days.\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OPENCX_API_KEY", "test-key")
     monkeypatch.setenv("OPENCX_API_URL", opencx_simulator.url)
@@ -86,8 +88,9 @@ def test_example_of_help_runs(
     (tmp_path / "fleets").mkdir()
     (tmp_path / "fleets" / "one.yaml").write_text("agents:\n  - name: ${NAME}\n")
     (tmp_path / "staging.env").write_text("# of staging\nNAME='Winter offer'\n")
-    assert run("plan fleet.yaml --out plan.json").code == 0
-    command = line.removeprefix(PROGRAM).replace("apply fleet.yaml", "apply fleet.yaml --yes").split(" > ")[0]
+    planned = "training plan training/" if "training apply" in line else "plan fleet.yaml"
+    assert run(f"{planned} --out plan.json").code == 0
+    command = re.sub(r"apply (\S+)", r"apply \1 --yes", line.removeprefix(PROGRAM)).split(" > ")[0]
     ended = run(command)
     assert ended.code == (2 if "--detailed-exitcode" in line else 0), ended.err
     assert "Traceback" not in ended.err
@@ -367,7 +370,7 @@ def test_apply_after_a_killed_one_creates_nothing_twice(
     second = start("apply", "fleet.yaml", *(arguments or ("--yes",)))
     _, messages = second.communicate(timeout=120)
     assert second.returncode == 0, messages
-    assert "Reading the list until it shows 'Spring emea'" in messages
+    assert "Reading the list until it shows phone agent 'Spring emea'" in messages
     assert sorted(str(agent["name"]) for agent in simulator.agents()) == ["Autumn", "Spring emea"]
     assert simulator.count("createPhoneAgent") == 2
 

@@ -3,25 +3,12 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from typing import TYPE_CHECKING, cast
 
 from airflow_provider_opencx.cli.command import Argument, Command, ExitCode
-from airflow_provider_opencx.cli.fleet import FILES, VARIABLE_ARGUMENTS, read_declarations
-from airflow_provider_opencx.cli.output import say, write, write_value
-
-if TYPE_CHECKING:
-    from airflow_provider_opencx.cli.output import Row
-
-_COLUMNS = {
-    "file": "File",
-    "line": "Line",
-    "column": "Column",
-    "agent": "Agent",
-    "field": "Field",
-    "message": "Message",
-    "read": "Read",
-    "remedy": "Remedy",
-}
+from airflow_provider_opencx.cli.fleet import FILES, read_declarations
+from airflow_provider_opencx.cli.output import write_value
+from airflow_provider_opencx.cli.validation import validate
+from airflow_provider_opencx.cli.variables import VARIABLE_ARGUMENTS
 
 
 def run(options: Namespace) -> ExitCode:
@@ -32,32 +19,9 @@ def run(options: Namespace) -> ExitCode:
         from airflow_provider_opencx.exceptions import OpenCXArgumentError
 
         raise OpenCXArgumentError("validate: needs a FILE, or --schema.")
-    return _validate(options)
-
-
-def _validate(options: Namespace) -> ExitCode:
-    from airflow_provider_opencx.exceptions import OpenCXFleetFileError
     from airflow_provider_opencx.phone_agents.declarations import parse_fleet
 
-    problems: list[Row] = []
-    warnings: list[Row] = []
-    agents = 0
-    try:
-        declarations = read_declarations(options)
-        warnings = [{"severity": "warning", **warning.as_dict()} for warning in declarations.warnings]
-        agents = len(parse_fleet(declarations))
-    except OpenCXFleetFileError as error:
-        problems = [cast("Row", {"severity": "error", **problem}) for problem in error.problems]
-    if options.output != "table":
-        write([*problems, *warnings], _COLUMNS, options.output)
-    elif problems:
-        write(problems, _COLUMNS, options.output)
-    say(f"{_counted(len(problems), 'problem')}." if problems else f"{_counted(agents, 'agent')}, no problems.")
-    return ExitCode.ERROR if problems else ExitCode.DONE
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    return validate(options, read_declarations, parse_fleet, "agent")
 
 
 def _print_schema(output: str) -> ExitCode:
