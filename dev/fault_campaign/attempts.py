@@ -31,6 +31,7 @@ from airflow_provider_opencx.operators.phone_agent import (
     OpenCXUpdatePhoneAgentOperator,
     OpenCXUpsertPhoneAgentOperator,
 )
+from airflow_provider_opencx.operators.training import OpenCXSyncTrainingScenariosOperator
 from airflow_provider_opencx.retry_policy import opencx_retry_policy
 from airflow_provider_opencx.sensors.phone_number import OpenCXPhoneNumberSensor
 from fault_campaign.scenario import SecretsOutage, Task
@@ -50,6 +51,8 @@ _IN_STAGE_TIME = (
     "airflow_provider_opencx.phone_agents.listing",
     "airflow_provider_opencx.reconciliation.listing",
     "airflow_provider_opencx.reconciliation.items",
+    "airflow_provider_opencx.knowledge.scenarios",
+    "airflow_provider_opencx.phone_agents.resolution",
     "airflow_provider_opencx.phone_agents.polling",
     "airflow_provider_opencx.reconciliation.progress",
     "airflow_provider_opencx.sensors.phone_number",
@@ -188,6 +191,8 @@ def operator_of(task: Task) -> BaseOperator:
         )
     if task.action == "sync":
         return OpenCXSyncPhoneAgentsOperator(agents=task.fields["agents"], **common)
+    if task.action == "sync_training":
+        return OpenCXSyncTrainingScenariosOperator(**task.fields, **common)
     if task.action == "update":
         return OpenCXUpdatePhoneAgentOperator(agent_name=task.agent_name, **task.fields, **common)
     if task.action == "create":

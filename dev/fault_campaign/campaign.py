@@ -6,8 +6,8 @@ import logging
 import os
 import random
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from random import Random
@@ -17,12 +17,13 @@ from airflow_standalone import connection_json
 
 from airflow_provider_opencx.simulator import Simulator
 from fault_campaign.attempts import Attempt, run_task, secrets_of, time_of
-from fault_campaign.checks import PROMISES, Checker, Observer
+from fault_campaign.checks import PROMISES, BrokenPromises, Checker, Observer
 from fault_campaign.coordination import Coordination, coordinated, forget
 from fault_campaign.faults import LONGEST_LAG, TIMEOUT, DrawnFaults
 from fault_campaign.removed_fixes import without
 from fault_campaign.scenario import SECONDS_BETWEEN_TASKS, Scenario, Task, draw_scenario
 from fault_campaign.stage import Stage
+from fault_campaign.training import TrainingChecker, draw_training_run, parts_of
 from fault_campaign.wire import Wire
 
 API_KEY = "ocx_live_fault-campaign"
@@ -58,6 +59,23 @@ class Tally:
     broken: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(PROMISES, 0)))
     sentences: dict[int, list[str]] = field(default_factory=dict)
 
+    def count(self, attempts: Sequence[Attempt]) -> None:
+        """Count a task that has ended."""
+        self.counted["tasks"] += 1
+        self.counted["tries"] += len(attempts)
+        self.counted["requests"] += sum(len(attempt.sent) for attempt in attempts)
+        error = attempts[-1].error
+        self.endings["success" if error is None else type(error).__name__] += 1
+
+    def note(self, number: int, broken: BrokenPromises) -> None:
+        """Note what a run broke.
+
+        :param number: the number of the run.
+        """
+        self.broken.update(broken.counted)
+        if broken.sentences:
+            self.sentences[number] = broken.sentences
+
     def add(self, other: Tally) -> None:
         """Add what came of other runs."""
         for own, others in (
@@ -67,7 +85,8 @@ class Tally:
             (self.broken, other.broken),
         ):
             own.update(others)
-        self.sentences.update(other.sentences)
+        for number, sentences in other.sentences.items():
+            self.sentences[number] = [*self.sentences.get(number, []), *sentences]
 
 
 def run_many(seed: int, numbers: Iterable[int], coordination: Coordination = "machine") -> Tally:
@@ -97,7 +116,14 @@ def run_share(share: Share) -> Tally:
 
 
 def run_one(simulator: Simulator, stage: Stage, seed: int, number: int, coordination: Coordination) -> Tally:
-    """Run one run, all of it drawn from its seed and number."""
+    """Run one run, all of it drawn from its seed and number: workers with agents, then some with training scenarios."""
+    tally = _run_agents(simulator, stage, seed, number, coordination)
+    tally.add(_run_training(simulator, stage, seed, number, coordination))
+    return tally
+
+
+def _run_agents(simulator: Simulator, stage: Stage, seed: int, number: int, coordination: Coordination) -> Tally:
+    """Run the agents of a run."""
     draws = Random(f"{seed}/{number}")  # noqa: S311 - to be repeated is what it is for
     random.seed(draws.random())  # the jitter of the retries
     # Without locks, two tasks that create one agent at the same moment may create two.
@@ -114,11 +140,7 @@ def run_one(simulator: Simulator, stage: Stage, seed: int, number: int, coordina
     def perform(task: Task) -> Attempt:
         attempts = run_task(task, wire, stage, lambda: observer.agents_of(task.agent_name))
         checker.check_task(task, attempts)
-        tally.counted["tasks"] += 1
-        tally.counted["tries"] += len(attempts)
-        tally.counted["requests"] += sum(len(attempt.sent) for attempt in attempts)
-        error = attempts[-1].error
-        tally.endings["success" if error is None else type(error).__name__] += 1
+        tally.count(attempts)
         stage.sleep(SECONDS_BETWEEN_TASKS)
         return attempts[-1]
 
@@ -127,15 +149,7 @@ def run_one(simulator: Simulator, stage: Stage, seed: int, number: int, coordina
             perform(task)
 
     with ExitStack() as stack:
-        connection = connection_json(
-            simulator.url,
-            API_KEY,
-            timeout=TIMEOUT,
-            max_retries=2,
-            requests_per_minute=1_000_000,
-            coordination="machine",
-        )
-        stack.enter_context(patch.dict(os.environ, AIRFLOW_CONN_OPENCX_DEFAULT=connection))
+        stack.enter_context(_connected(simulator))
         if scenario.secrets_outage is not None:
             stack.enter_context(secrets_of(stage, scenario.secrets_outage, faults.counted))
         stack.enter_context(time_of(stage))
@@ -152,10 +166,65 @@ def run_one(simulator: Simulator, stage: Stage, seed: int, number: int, coordina
                 afterwards = _afterwards(script[-1])
                 checker.expect_success(afterwards, perform(afterwards))
     checker.close()
-    tally.broken.update(checker.broken.counted)
-    if checker.broken.sentences:
-        tally.sentences[number] = checker.broken.sentences
+    tally.note(number, checker.broken)
     return tally
+
+
+def _run_training(simulator: Simulator, stage: Stage, seed: int, number: int, coordination: Coordination) -> Tally:
+    """Run the training scenarios of a run."""
+    draws = Random(f"{seed}/{number}/training")  # noqa: S311 - to be repeated is what it is for
+    random.seed(draws.random())  # the jitter of the retries
+    run = draw_training_run(draws, may_be_shared=coordination != "none")
+    stage.begin(draws)
+    simulator.reset()
+    simulator.requests_per_minute = run.requests_per_minute
+    for title in run.existing:
+        simulator.create_training(title, "By somebody else.")
+    stage.sleep(LONGEST_LAG)
+    faults = DrawnFaults(draws, run.fault_rate, run.service)
+    checker = TrainingChecker(simulator, run, API_KEY)
+    wire = Wire(simulator, stage, faults, checker.observe)
+    tally = Tally(faults=faults.counted)
+
+    def perform(task: Task) -> Attempt:
+        attempts = run_task(task, wire, stage, lambda: [])
+        checker.check_task(task, attempts)
+        tally.count(attempts)
+        stage.sleep(SECONDS_BETWEEN_TASKS)
+        return attempts[-1]
+
+    with ExitStack() as stack:
+        stack.enter_context(_connected(simulator))
+        stack.enter_context(time_of(stage))
+        stack.enter_context(wire.tapped())
+        stack.enter_context(checker.updates_seen())
+        stage.perform(parts_of(run, checker, stage, draws, perform))
+
+        wire.calm()
+        simulator.requests_per_minute = None
+        stage.sleep(3600)
+        for script in run.scripts.values():
+            for is_second in (False, True):
+                afterwards = replace(script[-1], retries=0)
+                checker.check_afterwards(afterwards, perform(afterwards), is_second=is_second)
+    checker.close()
+    tally.note(number, checker.broken)
+    return tally
+
+
+@contextmanager
+def _connected(simulator: Simulator) -> Generator[None]:
+    """Put the simulator behind the default connection."""
+    connection = connection_json(
+        simulator.url,
+        API_KEY,
+        timeout=TIMEOUT,
+        max_retries=2,
+        requests_per_minute=1_000_000,
+        coordination="machine",
+    )
+    with patch.dict(os.environ, AIRFLOW_CONN_OPENCX_DEFAULT=connection):
+        yield
 
 
 def _prepare(simulator: Simulator, scenario: Scenario, stage: Stage) -> None:

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 from airflow.sdk.exceptions import AirflowSensorTimeout
 
@@ -28,8 +28,10 @@ from fault_campaign.faults import HIDING
 from fault_campaign.scenario import Scenario, Task
 from fault_campaign.wire import Killed, Sent
 
-Promise: TypeAlias = Literal["duplicates", "lost writes", "untyped errors", "untrue results", "needless requests"]
-PROMISES: tuple[Promise, ...] = ("duplicates", "lost writes", "untyped errors", "untrue results", "needless requests")
+Promise: TypeAlias = Literal[
+    "duplicates", "lost writes", "overwritten drafts", "untyped errors", "untrue results", "needless requests"
+]
+PROMISES: tuple[Promise, ...] = get_args(Promise)
 
 LISTS_BEFORE_CREATE = 3
 LISTS_OF_INTENT = len(CONFIRM_AFTER) - 1

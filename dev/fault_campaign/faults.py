@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from airflow_provider_opencx.client.operation import Operation
 from airflow_provider_opencx.resources.phone_agents import CREATE_PHONE_AGENT, LIST_PHONE_AGENTS
+from airflow_provider_opencx.resources.training import CREATE_TRAINING, LIST_TRAININGS
 from airflow_provider_opencx.simulator import (
     CloseBeforeHandling,
     EmptyList,
@@ -137,7 +138,7 @@ class DrawnFaults:
         """Return what the kind of the service does to this request."""
         service = self._service
         kind: list[AlteringFault | None] = [service.placeholder]
-        if operation != LIST_PHONE_AGENTS:
+        if operation not in (LIST_PHONE_AGENTS, LIST_TRAININGS):
             kind.append(service.tidies)
         elif self._draws.random() < service.stale_share:
             kind.append(service.stale_list)
@@ -202,13 +203,14 @@ def _is_hidden_again(fault: Fault, sent: Sent, before: Sequence[Sent]) -> bool:
 def _hidden_before(before: Sequence[Sent]) -> list[Sent]:
     """Return the requests for the newest two lists, or for parts of them, in whose responses agents were hidden."""
     hidden: list[Sent] = []
-    lists = 0
+    lists = 0.0
     for sent in reversed(before):
-        if sent.operation != LIST_PHONE_AGENTS or sent.status != 200:
+        if sent.operation not in (LIST_PHONE_AGENTS, LIST_TRAININGS) or sent.status != 200:
             continue
         if sent.fault in HIDING:
             hidden.append(sent)
-        lists += sent.is_first_page
+        # Training scenarios are read in two lists, one of them of the drafts.
+        lists += sent.is_first_page / (2 if sent.operation == LIST_TRAININGS else 1)
         if lists == 2:
             break
     return hidden
@@ -328,4 +330,7 @@ _FAULTS_OF_WRITES: Mapping[_Make, float] = {
     _refuse_after_handling: 2,
     _respond_with_another_id: 2,
 }
-_FAULTS_OF_OPERATIONS: Mapping[str, Mapping[_Make, float]] = {CREATE_PHONE_AGENT.id: {_handle_late: 25}}
+_FAULTS_OF_OPERATIONS: Mapping[str, Mapping[_Make, float]] = {
+    CREATE_PHONE_AGENT.id: {_handle_late: 25},
+    CREATE_TRAINING.id: {_handle_late: 25},
+}

@@ -91,6 +91,14 @@ def _no_agents(*_: object) -> list[PhoneAgent]:
     return []
 
 
+def _no_loss(*_: object) -> bool:
+    return False
+
+
+def _no_scenarios(*_: object) -> list[object]:
+    return []
+
+
 def _no_intents(*_: object) -> Mapping[str, Intent]:
     return {}
 
@@ -172,6 +180,8 @@ REMOVED_FIXES: Mapping[str, RemovedFix] = {
     ),
     "types of errors": RemovedFix("untyped errors", {"phone_agents.reconcile.plan_upsert": _bug}),
     "fields of a result": RemovedFix("untrue results", {"resources.phone_agents.PhoneAgent.as_dict": _untrue_fields}),
+    "edits that are not published": RemovedFix("overwritten drafts", {"knowledge.plan._loses_an_edit": _no_loss}),
+    "keys of training scenarios": RemovedFix("duplicates", {"knowledge.plan.Scenarios.of_identity": _no_scenarios}),
     "one list": RemovedFix("needless requests", {"phone_agents.reconcile.list_agents": _two_lists}),
 }
 """Each row is a fix, by a name for the option ``--find``."""

@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 from fault_campaign.faults import ServiceKind, draw_service
 
 Fields: TypeAlias = Mapping[str, object]
-Action: TypeAlias = Literal["create", "upsert", "upsert_and_wait", "update", "wait", "sync"]
+Action: TypeAlias = Literal["create", "upsert", "upsert_and_wait", "update", "wait", "sync", "sync_training"]
 
 SECONDS_BETWEEN_TASKS = 60.0
 """Seconds from the end of a task to the next one on the same agent: more than the longest lag, and than a late create.

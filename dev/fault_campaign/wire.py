@@ -131,7 +131,7 @@ class Wire:
         if self._faults.kills(operation):
             raise Killed
         before = self._sent.get()
-        sent = Sent(operation, "cursor" not in request.url.params)
+        sent = Sent(operation, not {"cursor", "offset"} & {*request.url.params})
         self._inject(sent, before)
         before.append(sent)
         self._observe()
