@@ -22,6 +22,7 @@ ALL = {
     "opencx_update_greeting",
     "opencx_approved_fleet",
     "opencx_drift_alarm",
+    "opencx_support_team",
 }
 
 
@@ -94,6 +95,26 @@ def test_example_dags_change_only_greeting(examples: Any, run_dag: Callable[...,
     [write] = simulator.writes
     assert set(write.body) == {"first_message"}
     assert write.body["first_message"].startswith("Good ")
+
+
+def test_example_dags_support_team_makes_knowledge_then_agents_then_numbers(
+    read_dags: Callable[[Path], Any], run_dag: Callable[..., Any], simulator: Simulator
+) -> None:
+    simulator.provision_after = "2reads"
+    for _ in range(2):
+        dag = read_dags(EXAMPLE_DAGS).dags["opencx_support_team"]
+        dag.task_dict["await_number"].partial_kwargs["poke_interval"] = 0.05
+        run = run_dag(dag)
+        assert run.state == "success"
+    ids = {scenario["title"]: scenario["id"] for scenario in simulator.training()}
+    known = {agent["name"]: agent["instructions"] for agent in simulator.agents()}
+    assert known == {
+        "Front desk of the support team": [ids["How we speak"], ids["Refund policy"], ids["Late order"]],
+        "Call back of the support team": [ids["How we speak"], ids["Refund policy"]],
+    }
+    assert all(agent["phone_number"] for agent in simulator.agents())
+    assert "${" not in str(simulator.training())
+    assert [write.method for write in simulator.writes] == ["POST"] * 6
 
 
 def test_example_dags_alarm_tells_of_changes_and_of_lost_numbers_by_mail(
