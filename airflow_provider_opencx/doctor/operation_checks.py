@@ -35,4 +35,4 @@ def _judged(findings: Findings, existing: int, missing: int, others: int) -> tup
         return Status.UNKNOWN, f"{found}; no response says more."
     if others:
         return Status.WARNING, f"{found}, and {others} responded in another way. Run it again; report it if it stays."
-    return Status.OK, f"{found}. The provider uses GET /phone and GET /phone/voices alone."
+    return Status.OK, f"{found}. Agents need GET /phone alone; what they name needs the lists of it."

@@ -20,9 +20,12 @@ ENCODED_PASSWORD = "r3dis%2Fp%40ssword"
 FIELDS: dict[str, Callable[[str], object]] = {
     "name": lambda secret: f"Agent {secret}",
     "voice_id": lambda secret: secret,
+    "voice": lambda secret: secret,
     "first_message": lambda secret: f"Key {secret}, thank you",
     "instructions": lambda secret: ["x", secret],
+    "training_scenarios": lambda secret: [f"About {secret}"],
     "action_ids": lambda secret: [secret],
+    "actions": lambda secret: [secret],
     "accent": lambda secret: secret,
     "data_collection_fields": lambda secret: [f"{secret}\n"],
     "data_collection_webhook_url": lambda secret: f"https://example.com/?key={secret}",

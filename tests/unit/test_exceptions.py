@@ -36,6 +36,7 @@ PERMANENT = {
     "OpenCXFleetPermanentError",
     "OpenCXAgentNotFoundError",
     "OpenCXNearNameError",
+    "OpenCXDraftError",
     "OpenCXGuardError",
 }
 

@@ -22,7 +22,12 @@ from airflow_provider_opencx.exceptions import OpenCXArgumentError
 from airflow_provider_opencx.kinds import Kind
 from airflow_provider_opencx.phone_agents.declarations import parse_fleet
 from airflow_provider_opencx.phone_agents.fleet_files.reader import read_fleet
-from airflow_provider_opencx.resources.phone_agents import PhoneAgentChanges, PhoneAgentSpec, field_kinds
+from airflow_provider_opencx.resources.phone_agents import (
+    IDS_BY_NAMES,
+    PhoneAgentChanges,
+    PhoneAgentSpec,
+    field_kinds,
+)
 from airflow_provider_opencx.visible_text import identifier
 
 
@@ -51,14 +56,15 @@ TEXTS = [
     *("2026-03-01", "2026-03-01T10:00:00Z", "12:30", "190:20:30", "=", "<<"),
 ]
 KINDS = field_kinds()
-FIELDS = {field: kind for field, kind in KINDS.items() if field != "actionIds"}
+FIELDS = {field: kind for field, kind in KINDS.items() if field not in ("actionIds", *IDS_BY_NAMES)}
 
 
 def test_every_field_has_the_kind_of_its_type() -> None:
     expected = {
         Kind.BOOLEAN: {"use_org_knowledgebase", "interruptible", "manual_mode"},
         Kind.NUMBER: {"speed"},
-        Kind.TEXTS: {"language", "instructions", "action_ids", "actionIds", "data_collection_fields"},
+        Kind.TEXTS: {"language", "instructions", "action_ids", "actionIds", "data_collection_fields"}
+        | {"training_scenarios", "actions"},
         Kind.JSON: {"flow", "additional_fields"},
     }
     for kind, fields in expected.items():
@@ -110,7 +116,7 @@ def test_field_decides_what_value_is(field: str, written: str, value: object, tm
 
 
 @pytest.mark.parametrize("null", ["", "~", "null", "Null", "NULL"])
-@pytest.mark.parametrize("field", sorted(KINDS.keys() - {"name", "type", "actionIds", "additional_fields"}))
+@pytest.mark.parametrize("field", sorted(FIELDS.keys() - {"name", "type", "additional_fields"}))
 def test_null_is_null_and_warned_of_where_nothing_is_written(
     field: str, null: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -367,7 +373,7 @@ def test_what_is_no_file_is_refused(make: Callable[[Path], None], tmp_path: Path
 OTHER_SPELLINGS = [
     *(("firstMessage", "first_message"), ("voiceId", "voice_id"), ("prompt", "instructions")),
     *(("languages", "language"), ("langauge", "language"), ("greeting", "first_message")),
-    *(("begin_message", "first_message"), ("transfer_number", "handoff_phone_number"), ("tools", "action_ids")),
+    *(("begin_message", "first_message"), ("transfer_number", "handoff_phone_number"), ("tools", "actions")),
     *(("transfer_phone_number", "handoff_phone_number"), ("System Prompt", "instructions"), ("Name", "name")),
     *(("webhook-url", "data_collection_webhook_url"), ("actionids", "action_ids"), ("interruptable", "interruptible")),
 ]

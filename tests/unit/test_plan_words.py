@@ -21,7 +21,7 @@ from airflow_provider_opencx.phone_agents.plan_words import FIELD_WORDS
 from airflow_provider_opencx.reconciliation.organization import Organization
 from airflow_provider_opencx.reconciliation.plan_document import Block, Document, Line, Quoted, to_markdown, to_text
 from airflow_provider_opencx.reconciliation.text_changes import text_changes
-from airflow_provider_opencx.resources.phone_agents import PhoneAgent, PhoneAgentChanges, PhoneAgentSpec
+from airflow_provider_opencx.resources.phone_agents import IDS_BY_NAMES, PhoneAgent, PhoneAgentChanges, PhoneAgentSpec
 from airflow_provider_opencx.text import without_invisible
 from airflow_provider_opencx.visible_text import in_quotes, visible
 
@@ -137,7 +137,7 @@ VALUES: dict[str, tuple[JsonValue, str]] = {
 }
 
 
-@pytest.mark.parametrize("field", [field for field in PhoneAgentChanges.model_fields if field != "name"])
+@pytest.mark.parametrize("field", [field for field in WORDS if field != "name"])
 def test_every_field_has_words_for_no_value_and_for_a_value(field: str) -> None:
     label, declared_null, actual_null = WORDS[field]
     value, shown = VALUES.get(field, ("v", "“v”"))
@@ -154,8 +154,8 @@ def test_every_field_has_words_for_no_value_and_for_a_value(field: str) -> None:
 
 
 def test_every_field_has_words() -> None:
-    assert set(WORDS) == set(PhoneAgentChanges.model_fields)
-    assert set(FIELD_WORDS) == set(PhoneAgentChanges.model_fields) - {"additional_fields"}
+    assert set(WORDS) == set(PhoneAgentChanges.model_fields) - set(IDS_BY_NAMES)
+    assert set(FIELD_WORDS) == set(PhoneAgentChanges.model_fields) - PhoneAgentChanges.not_sent
 
 
 def test_order_of_attention() -> None:

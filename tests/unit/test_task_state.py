@@ -92,7 +92,7 @@ def test_intents_are_read_once(store: StateStore, intents: TaskStateIntents) -> 
 def test_intents_that_cannot_be_recorded_stop_the_create(store: StateStore, intents: TaskStateIntents) -> None:
     intents.write({"b": SENT["b"]})
     store.fails = True
-    with pytest.raises(OpenCXCoordinationError, match="phone agent 'a' is about to be created, so nothing") as stopped:
+    with pytest.raises(OpenCXCoordinationError, match="'a' is about to be created, so nothing") as stopped:
         intents.write({"a": SENT["a"]})
     assert not stopped.value.is_permanent
     store.fails = False
