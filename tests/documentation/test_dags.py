@@ -96,7 +96,7 @@ def test_docs_dag_leaves_agents_as_declared(
 
 
 def test_docs_dags_are_all_tested(docs: Path) -> None:
-    tested = LEFT_BEHIND.keys() | {"drift_alarm", "environments", "guarded_fleet"}
+    tested = LEFT_BEHIND.keys() | {"drift_alarm", "environments", "guarded_fleet", "knowledge", "knowledge_alarm"}
     assert {file.stem for file in (docs / "examples" / "dags").glob("*.py")} == tested
 
 
