@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import psutil
 import pytest
@@ -24,6 +24,8 @@ from airflow_provider_opencx.simulator.faults import Handle
 
 DAGS = Path(__file__).parent / "dags"
 DECLARED = {"name": "Appointment reminder", "type": "outbound", "language": ["en", "es"], "first_message": "Hello!"}
+SCENARIO = {"title": "Refund policy", "content": "Refund within 30 days.", "is_draft": False}
+KEY = {"airflow_key": "refund-policy", "airflow_collection": "default"}
 WAITING_TASKS = 100
 
 # So that the loss of a worker or of the triggerer is noticed within the time of a test.
@@ -42,13 +44,13 @@ Address: TypeAlias = tuple[str, int]
 
 @dataclass(frozen=True)
 class Moment:
-    """A moment of an upsert at which it is killed.
+    """A moment of an upsert of an agent, or a sync of a training scenario, at which it is killed.
 
     :param operation: the request that has arrived and is never answered.
     :param answered: so many requests of that operation are answered before.
     :param handled: whether the request is handled: ``before`` the kill, ``late`` (when the next try has looked for the
         agent already), or ``never``.
-    :param exists: whether the agent exists from the beginning, not as declared.
+    :param exists: whether what is declared exists from the beginning, not as declared.
     :param with_worker: whether the process that supervises the task is killed with it.
     :param writes: all requests of both tries that write.
     :param told: what the second try says in the end.
@@ -64,6 +66,22 @@ class Moment:
     told: str = "Unchanged phone agent"
     is_known: bool = True
 
+    @property
+    def is_of_scenario(self) -> bool:
+        """Whether a training scenario is declared, and no agent."""
+        return "Training" in self.operation
+
+    def existing(self, simulator: Simulator) -> list[dict[str, Any]]:
+        """Return the agents, or the training scenarios, that there are."""
+        return simulator.training() if self.is_of_scenario else simulator.agents()
+
+    def make(self, simulator: Simulator) -> None:
+        """Make what is declared, not as it is declared."""
+        if self.is_of_scenario:
+            simulator.create_training(**SCENARIO | {"content": "Old."}, metadata=KEY)
+        else:
+            simulator.add_agent(**DECLARED | {"first_message": "Good day."})
+
 
 MOMENTS = {
     "while_it_lists": Moment("listPhoneAgents", told="Created phone agent"),
@@ -75,6 +93,20 @@ MOMENTS = {
     "while_it_lists_again": Moment("listPhoneAgents", answered=3),
     "after_the_update_was_handled": Moment("updatePhoneAgent", handled="before", exists=True, writes=("PATCH",)),
     "with_its_worker": Moment("createPhoneAgent", handled="before", with_worker=True),
+    "knowledge_while_it_lists": Moment("listTrainings", told="Created training scenario"),
+    "knowledge_before_the_create_is_handled": Moment(
+        "createTraining", told="was created is not known: a create was sent", is_known=False
+    ),
+    "knowledge_after_the_create_was_handled": Moment(
+        "createTraining", handled="before", told="Unchanged training scenario"
+    ),
+    "knowledge_while_it_lists_again": Moment("listTrainings", answered=8, told="Unchanged training scenario"),
+    "knowledge_before_the_update_is_handled": Moment(
+        "updateTraining", exists=True, writes=("PUT", "PUT"), told="Updated training scenario"
+    ),
+    "knowledge_after_the_update_was_handled": Moment(
+        "updateTraining", handled="before", exists=True, writes=("PUT",), told="Unchanged training scenario"
+    ),
 }
 
 
@@ -153,7 +185,7 @@ def killed(airflow: AirflowStandalone, services: dict[str, Simulator]) -> tuple[
     for task_id, moment in MOMENTS.items():
         simulator = services[task_id]
         if moment.exists:
-            simulator.add_agent(**DECLARED | {"first_message": "Good day."})
+            moment.make(simulator)
         if moment.answered:
             simulator.fail(moment.operation, Answered(), times=moment.answered)
         kill = partial(kill_client, airflow, killed[task_id], moment.with_worker)
@@ -180,7 +212,7 @@ def holds(process: psutil.Process, address: Address) -> bool:
 
 
 @pytest.mark.parametrize("task_id", MOMENTS)
-def test_kill_during_upsert_leaves_one_agent(
+def test_kill_leaves_one_of_what_is_declared(
     task_id: str, killed: tuple[str, Killed], airflow: AirflowStandalone, services: dict[str, Simulator]
 ) -> None:
     run_id, titles = killed
@@ -191,12 +223,13 @@ def test_kill_during_upsert_leaves_one_agent(
     [instance] = [ti for ti in airflow.task_instances("killed", run_id) if ti["task_id"] == task_id]
     assert (instance["state"], instance["try_number"]) == ("success" if moment.is_known else "failed", 2)
 
-    agents = simulator.agents()
-    assert len(agents) == moment.is_known
-    for agent in agents:
-        assert agent["phone_number"]
-        assert agent == agent | DECLARED
-        assert agent == airflow.xcom("killed", run_id, task_id)
+    existing = moment.existing(simulator)
+    assert len(existing) == moment.is_known
+    for item in existing:
+        assert item == item | (SCENARIO if moment.is_of_scenario else DECLARED)
+        assert moment.is_of_scenario or item["phone_number"]
+        result = airflow.xcom("killed", run_id, task_id)
+        assert item == (result[0] if moment.is_of_scenario else result)
     assert tuple(write.method for write in simulator.writes) == moment.writes
 
     first, second = (airflow.task_log("killed", run_id, task_id, try_number=number) for number in (1, 2))

@@ -1,4 +1,4 @@
-"""Dags whose tasks are killed, for the system tests. Each task that declares an agent has a service of its own."""
+"""Dags whose tasks are killed, for the system tests. Each task that declares something has a service of its own."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from airflow.sdk import DAG
 
 from airflow_provider_opencx.operators.phone_agent import OpenCXUpsertPhoneAgentOperator
+from airflow_provider_opencx.operators.training import OpenCXSyncTrainingScenariosOperator
 from airflow_provider_opencx.sensors.phone_number import OpenCXPhoneNumberSensor
 
 KILLED = (
@@ -19,6 +20,15 @@ KILLED = (
     "with_its_worker",
 )
 
+KILLED_WITH_KNOWLEDGE = (
+    "knowledge_while_it_lists",
+    "knowledge_before_the_create_is_handled",
+    "knowledge_after_the_create_was_handled",
+    "knowledge_while_it_lists_again",
+    "knowledge_before_the_update_is_handled",
+    "knowledge_after_the_update_was_handled",
+)
+
 WAITING_TASKS = 100
 
 with DAG("killed", schedule=None, start_date=datetime(2026, 1, 1)):
@@ -28,6 +38,15 @@ with DAG("killed", schedule=None, start_date=datetime(2026, 1, 1)):
             name="Appointment reminder",
             language=["en", "es"],
             first_message="Hello!",
+            opencx_conn_id=f"opencx_{killed}",
+            retries=1,
+            retry_delay=timedelta(seconds=1),
+        )
+
+    for killed in KILLED_WITH_KNOWLEDGE:
+        OpenCXSyncTrainingScenariosOperator(
+            task_id=killed,
+            scenarios=[{"key": "refund-policy", "title": "Refund policy", "content": "Refund within 30 days."}],
             opencx_conn_id=f"opencx_{killed}",
             retries=1,
             retry_delay=timedelta(seconds=1),
