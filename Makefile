@@ -12,6 +12,7 @@
 # make soak    polls without end, with odd responses among them: what grows? POLLS=20000 (some 15 minutes)
 # make audit   looks the pinned dependencies up among the known vulnerabilities (asks PyPI; not part of CI: an advisory should not break a build)
 # make bench   what waiting, fleets, imports and tasks cost, beside the HTTP provider; writes benchmarks/RESULTS.md (some 30 minutes; QUICK=1: 9, and writes nothing)
+# make bench-knowledge   what 500 training scenarios cost under the service's limit (some ten minutes)
 # make bench-import   what importing the operators and the sensor costs
 # PYTHON=python3.12 make ... uses another Python for a new .venv
 
@@ -19,7 +20,7 @@ PYTHON ?= $(firstword $(foreach python,python3.11 python3.12 python3.13 python3,
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test ui check lint docs schema matrix screenshots dist faults fuzz soak audit format bench bench-import clean
+.PHONY: demo test ui check lint docs schema matrix screenshots dist faults fuzz soak audit format bench bench-import bench-knowledge clean
 
 demo: $(INSTALLED)
 	$(BIN)/python dev/demo.py
@@ -83,6 +84,9 @@ format: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks $(if $(QUICK),--quick)
+
+bench-knowledge: $(INSTALLED)
+	$(BIN)/python benchmarks/knowledge.py
 
 bench-import: $(INSTALLED)
 	$(BIN)/python benchmarks/import_time.py
