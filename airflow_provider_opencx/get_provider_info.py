@@ -20,8 +20,8 @@ def get_provider_info() -> dict[str, object]:
     return {
         "package-name": "airflow-provider-opencx",
         "name": "OpenCX",
-        "description": "`OpenCX <https://docs.open.cx/>`__ AI phone agents: create them, keep them as declared,"
-        " wait for their phone numbers.",
+        "description": "`OpenCX <https://docs.open.cx/>`__ AI phone agents: create them, keep them and what they know as"
+        " declared, wait for their phone numbers.",
         "versions": [__version__],
         "integrations": [
             {
@@ -31,7 +31,7 @@ def get_provider_info() -> dict[str, object]:
             }
         ],
         "hooks": modules("hooks.opencx"),
-        "operators": modules("operators.phone_agent"),
+        "operators": modules("operators.phone_agent", "operators.training"),
         "sensors": modules("sensors.phone_number"),
         "triggers": modules("triggers.phone_number"),
         "cli": ["airflow_provider_opencx.cli.airflow_commands.airflow_commands"],
