@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cached_property
 
 from airflow_provider_opencx.exceptions import OpenCXPlanRefusedError, OpenCXResponseError
 from airflow_provider_opencx.normalization import normalized
@@ -86,10 +87,16 @@ class Names:
         """Return whether all of some names are names of something."""
         return all(form_of(name) in self._by_name for name in names)
 
-    @property
+    @cached_property
     def by_id(self) -> dict[str, str]:
         """The names of all by their ids."""
         return {item.id or "": item.name or "" for items in self._by_name.values() for item in items}
+
+    def name_of(self, item_id: str) -> str | None:
+        """Return the name by which :meth:`one` finds an id; ``None`` if it has none, or others have it as well."""
+        name = self.by_id.get(item_id)
+        same = () if name is None else self._by_name[form_of(name)]
+        return name if {item.id for item in same} == {item_id} else None
 
     def one(self, name: str) -> Named:
         """Return what has a name.

@@ -70,6 +70,17 @@ def with_ids(client: OpenCXClient, specs: Sequence[ChangesT]) -> Resolved[Change
     known = {name: _listed(client, name, names) for name, names in fields.items() if names}
     if not known and not any(name in spec.model_fields_set for spec in specs for name in IDS_BY_NAMES):
         return Resolved(specs)
+    return with_ids_of(known, specs)
+
+
+def with_ids_of(known: Mapping[str, Names], specs: Sequence[ChangesT]) -> Resolved[ChangesT]:
+    """Return declarations with the ids of what they name, from lists that were read before.
+
+    :param known: what each field can name; of each field that names something.
+    :param specs: the declarations.
+    :raises OpenCXPlanRefusedError: naming each declaration with a name that is missing or ambiguous.
+    :raises OpenCXResponseError: if that is not known of one, and the others are right.
+    """
     resolving = _Resolving(known)
     resolved = [resolving.resolve(spec) for spec in specs]
     resolving.raise_problems()
@@ -148,19 +159,24 @@ def _names_in(field: str, specs: Sequence[PhoneAgentChanges]) -> list[str]:
 
 def _listed(client: OpenCXClient, field: str, names: Sequence[str]) -> Names:
     """Return what a field can name, listed again while it does not show all that is named."""
-    read = _READERS[field]
-    known = _read(client, field, read)
+    known = read_names(client, field)
     for seconds in FIND_NAMES_AFTER:
         if known.know(names):
             break
         time.sleep(seconds)
-        known = _read(client, field, read)
+        known = read_names(client, field)
     return known
 
 
-def _read(client: OpenCXClient, field: str, read: _Reader) -> Names:
+def read_names(client: OpenCXClient, field: str) -> Names:
+    """Return what a field of declarations can name, as one list shows it.
+
+    :param field: the field, such as ``training_scenarios``.
+    :raises OpenCXNotFoundError: if the service has no such list, saying what needs it.
+    :raises OpenCXPermissionError: if the key may not read it, saying what needs it.
+    """
     try:
-        items, problems = read(client)
+        items, problems = _READERS[field](client)
     except (OpenCXNotFoundError, OpenCXPermissionError) as error:
         raise error.with_message(
             f"{field} needs the list of {NOUNS[field]}s, which could not be read: {error} {IDS_BY_NAMES[field]}, with"

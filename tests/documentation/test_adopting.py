@@ -72,6 +72,14 @@ def test_docs_steps_adopt_the_agents(run: Run, dashboard: Simulator, tmp_path: P
     assert run("plan.sh").returncode == 0
 
 
+def test_docs_export_by_name_holds_no_ids_and_changes_nothing(run: Run, tmp_path: Path) -> None:
+    exported = run("by_name.sh")
+    assert exported.returncode == 0, exported.stderr
+    assert "voice: Bruno" in (tmp_path / "fleet.yaml").read_text()
+    assert "  id: " not in (tmp_path / "fleet.yaml").read_text()
+    assert run("plan.sh").returncode == 0
+
+
 def test_docs_steps_in_short_change_nothing(run: Run, dashboard: Simulator) -> None:
     done = run("in_short.sh")
     assert done.returncode == 0, done.stderr
@@ -98,5 +106,15 @@ def test_docs_part_of_the_agents_is_exported(run: Run, tmp_path: Path) -> None:
 
 
 def test_docs_adopting_examples_are_all_tested() -> None:
-    tested = {"agents.sh", "apply.sh", "export.sh", "in_short.sh", "names.sh", "plan.sh", "split.sh", "fleet.yaml"}
+    tested = {
+        "agents.sh",
+        "apply.sh",
+        "export.sh",
+        "in_short.sh",
+        "by_name.sh",
+        "names.sh",
+        "plan.sh",
+        "split.sh",
+        "fleet.yaml",
+    }
     assert {file.name for file in EXAMPLES.iterdir()} == tested

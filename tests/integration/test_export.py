@@ -14,7 +14,7 @@ from airflow_provider_opencx.hooks.opencx import OpenCXHook
 from airflow_provider_opencx.phone_agents.declarations import parse_fleet
 from airflow_provider_opencx.phone_agents.fleet import FleetPlan
 from airflow_provider_opencx.phone_agents.fleet_files.reader import read_fleet
-from airflow_provider_opencx.simulator import Simulator
+from airflow_provider_opencx.simulator import Respond, Simulator
 from airflow_provider_opencx.text import listed
 
 GREETINGS = {
@@ -176,3 +176,19 @@ def test_arguments(
     assert bool(stdout) is (code == 0)
     assert [*tmp_path.iterdir()] == []
     assert forty.writes == []
+
+
+@pytest.mark.parametrize("generation", ["2026"])
+def test_export_by_name_without_the_scope_of_a_list_keeps_its_ids(
+    generation: str, forty: Simulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    forty.fail(
+        "listActions", Respond(403, {"statusCode": 403, "message": "No scope", "error": "Forbidden"}), times=None
+    )
+    assert main(["export", "--by-name", "--names", "national", "--names", "Line*"]) == 0
+    stdout, stderr = capsys.readouterr()
+    assert "voice: Bruno" in stdout
+    assert "action_ids: [action_1]" in stdout
+    assert "id: pa_" not in stdout
+    assert "# action_ids is not written by name." in stdout
+    assert "actions needs the list of actions, which could not be read" in stderr

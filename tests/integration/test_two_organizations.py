@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from airflow_standalone import connection_json
 
+from airflow_provider_opencx.__main__ import main
 from airflow_provider_opencx.operators.phone_agent import OpenCXSyncPhoneAgentsOperator
 from airflow_provider_opencx.operators.training import OpenCXSyncTrainingScenariosOperator
 from airflow_provider_opencx.simulator import Simulator
@@ -42,7 +43,7 @@ def sync(folder: Path, conn_id: str) -> None:
 
 
 def test_folder_serves_two_organizations_and_a_second_run_writes_nothing(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with Simulator(requests_per_minute=None) as first, Simulator(requests_per_minute=None) as second:
         services = {"opencx_first": first, "opencx_second": second}
@@ -70,3 +71,25 @@ def test_folder_serves_two_organizations_and_a_second_run_writes_nothing(
             sync(folder, conn_id)
             assert service.writes == []
             assert service.count("listTrainings") == 4  # two for what is declared, two for what the agents name
+        assert_export_by_name_of_each_serves_both(folder, [*services.values()], monkeypatch, capsys)
+
+
+def assert_export_by_name_of_each_serves_both(
+    folder: Path,
+    services: list[Simulator],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    capsys.readouterr()
+    monkeypatch.setenv("OPENCX_API_KEY", "test-key")
+    exported = set()
+    for service in services:
+        monkeypatch.setenv("OPENCX_API_URL", service.url)
+        assert main(["export", "--by-name"]) == 0
+        exported.add(capsys.readouterr().out)
+    [text] = exported
+    assert "training_scenarios: [Scenario 1, Scenario 11, Scenario 21]" in text
+    (folder / "exported.yaml").write_text(text)
+    for service in services:
+        monkeypatch.setenv("OPENCX_API_URL", service.url)
+        assert main(["plan", f"{folder}/exported.yaml", "--detailed-exitcode"]) == 0

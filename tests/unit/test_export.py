@@ -19,13 +19,16 @@ from airflow_provider_opencx.exported_files.directory import write_files
 from airflow_provider_opencx.exported_files.file_names import folded, unique_slugs
 from airflow_provider_opencx.hooks.opencx import OpenCXHook
 from airflow_provider_opencx.phone_agents.declarations import parse_fleet
+from airflow_provider_opencx.phone_agents.export.by_name import NamesInUse
 from airflow_provider_opencx.phone_agents.export.declarable import Fleet
 from airflow_provider_opencx.phone_agents.export.layouts import Layout, as_json, as_split, as_yaml
 from airflow_provider_opencx.phone_agents.export.proof import Export, export_fleet
 from airflow_provider_opencx.phone_agents.export.reading import read_agents, read_voice_names
 from airflow_provider_opencx.phone_agents.fleet import FleetPlan, plan_fleet
 from airflow_provider_opencx.phone_agents.fleet_files.reader import read_fleet
+from airflow_provider_opencx.phone_agents.named import Named, Names
 from airflow_provider_opencx.phone_agents.plan import PhoneAgents
+from airflow_provider_opencx.phone_agents.resolution import with_ids_of
 from airflow_provider_opencx.resources.phone_agents import PhoneAgent
 from airflow_provider_opencx.simulator import Respond, Simulator
 from airflow_provider_opencx.visible_text import identifier
@@ -64,13 +67,15 @@ class Plan:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def __call__(self, files: Mapping[str, str], agents: PhoneAgents) -> FleetPlan:
+    def __call__(
+        self, files: Mapping[str, str], agents: PhoneAgents, known: Mapping[str, Names] | None = None
+    ) -> FleetPlan:
         for old in self.folder.iterdir():
             old.unlink()
         for name, text in files.items():
             (self.folder / name).write_text(text, encoding="utf-8", newline="")
         path = self.folder if len(files) > 1 else self.folder / next(iter(files))
-        return plan_fleet(parse_fleet(read_fleet(path)), agents)
+        return plan_fleet(with_ids_of(known or {}, parse_fleet(read_fleet(path))).specs, agents)
 
 
 @pytest.fixture
@@ -194,6 +199,66 @@ def test_plan_of_an_export_changes_nothing(
         assert len(steps) == len(exported)
     for agent in agents:
         assert agent.id in exported or any(shown_id(agent.id) in sentence for sentence in made.fleet.not_exported)
+
+
+def names_in_use(**names: Mapping[str, str | None]) -> NamesInUse:
+    """Return the names of ids by the fields that hold these names."""
+    return NamesInUse(
+        {field: Names(field, [Named(name, each) for each, name in of_ids.items()]) for field, of_ids in names.items()}
+    )
+
+
+NAMES_OF_IDS = st.dictionaries(
+    st.sampled_from(["voice_aria", "1", "2", "a b"]), TEXTS | st.sampled_from(["a", " a", None])
+)
+REFERRING = st.fixed_dictionaries(
+    {"id": st.sampled_from(["pa_1", "pa_2", "pa_3"]), "name": st.sampled_from(["A", "a", "B", "${C}"])},
+    optional={
+        "voice_id": st.sampled_from(["voice_aria", "1", "a b"]),
+        "actionIds": st.lists(st.sampled_from(["1", "2", "a b"]), max_size=3) | st.none(),
+        "instructions": st.lists(st.sampled_from(["1", "2", "Be nice."]), max_size=3),
+    },
+)
+
+
+@EVERY_LAYOUT
+@HARD
+@given(items=st.lists(REFERRING, max_size=4), scenarios=NAMES_OF_IDS, actions=NAMES_OF_IDS, voices=NAMES_OF_IDS)
+def test_plan_of_an_export_by_name_changes_nothing(
+    layout: Layout, items: list[object], scenarios: Any, actions: Any, voices: Any, plan: Plan
+) -> None:
+    agents = listed(items)
+    by_name = names_in_use(training_scenarios=scenarios, actions=actions, voice=voices)
+    made = export_fleet(agents, by_name=by_name, layout=layout)
+    assert not any("could not be read" in sentence for sentence in made.fleet.not_exported)
+    if exported := {entry.agent.id for entry in made.fleet.entries}:
+        steps = plan(made.files, agents, by_name.known).steps
+        assert {step.action for step in steps} == {"unchanged"}
+        assert {step.item_id for step in steps} == exported
+
+
+def test_export_by_name_keeps_ids_that_no_name_says(plan: Plan) -> None:
+    by_name = names_in_use(
+        training_scenarios={"tr_1": "Refund policy", "tr_2": "Greeting"},
+        actions={"ac_1": "Twice", "ac_2": "Twice", "ac_3": "Once"},
+        voice={"voice_aria": "Aria"},
+    )
+    first = {**AGENT, "instructions": ["tr_2", "tr_1"], "actionIds": ["ac_3", "ac_1"]}
+    second = {"id": "pa_2", "name": "B", "type": "outbound", "instructions": ["Be nice."], "actionIds": ["ac_3"]}
+    made = export(first, second, by_name=by_name)
+    assert yaml.safe_load(made.files["fleet.yaml"])["agents"] == [
+        {
+            "name": "Spring offer",
+            "voice": "Aria",
+            "training_scenarios": ["Greeting", "Refund policy"],
+            "action_ids": ["ac_3", "ac_1"],
+        },
+        {"name": "B", "instructions": ["Be nice."], "actions": ["Once"]},
+    ]
+    [sentence] = made.fleet.sentences
+    assert sentence.endswith(
+        "its action_ids cannot be written by name. ac_1: no name, or one that others have as well."
+    )
 
 
 @HARD

@@ -20,13 +20,15 @@ def run(options: Namespace) -> ExitCode:
     """Write the agents that exist as fleet files."""
     from airflow_provider_opencx.exceptions import OpenCXArgumentError
     from airflow_provider_opencx.phone_agents.export.proof import export_fleet
-    from airflow_provider_opencx.phone_agents.export.reading import read_agents, read_voice_names
+    from airflow_provider_opencx.phone_agents.export.reading import read_agents, read_names_in_use, read_voice_names
 
     layout = _layout_of(options)
     with open_client(options) as connected:
         agents = read_agents(connected.client)
-        voices = read_voice_names(connected.client) if options.output != "json" else {}
-    export = export_fleet(agents, names=options.names or (), voices=voices, layout=layout)
+        by_name = read_names_in_use(connected.client, agents) if options.by_name else None
+        has_comments = options.output != "json" and by_name is None
+        voices = read_voice_names(connected.client) if has_comments else {}
+    export = export_fleet(agents, names=options.names or (), voices=voices, by_name=by_name, layout=layout)
     if options.names and not export.fleet.total:
         raise OpenCXArgumentError(
             f"--names: none of {len(agents)} agents has a name that fits {' or '.join(map(in_quotes, options.names))}."
@@ -85,6 +87,14 @@ COMMAND = Command(
                 "metavar": "DIR",
                 "help": "write a file for each agent into this folder, and its long texts into files beside it."
                 " Default: one file on stdout",
+            },
+        ),
+        Argument(
+            ("--by-name",),
+            {
+                "action": "store_true",
+                "help": "write training scenarios, actions and voices by their names, and no ids of agents, so that the"
+                " file serves several organizations",
             },
         ),
         Argument(("--force",), {"action": "store_true", "help": "let --split replace files that exist"}),

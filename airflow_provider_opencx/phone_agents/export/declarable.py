@@ -256,6 +256,11 @@ def _described(invalid: ValidationError) -> str:
     return cut(listed([problem.message for problem in problems_of(invalid, FleetEntry)], 3, separator="; "))
 
 
+def are_texts(items: list[JsonValue]) -> bool:
+    """Return whether instructions are texts, and not ids of training scenarios: one of them holds a blank."""
+    return any(isinstance(item, str) and len(item.split()) > 1 for item in items)
+
+
 def cut(sentence: str) -> str:
     """Return a reason; of a very long one, the beginning."""
     return sentence if len(sentence) <= _LONGEST_REASON else f"{sentence[:_LONGEST_REASON]}..."

@@ -17,7 +17,7 @@ from airflow_provider_opencx.exported_files.yaml_text import (
     scalar,
     with_comment,
 )
-from airflow_provider_opencx.phone_agents.export.declarable import Entry, Fleet
+from airflow_provider_opencx.phone_agents.export.declarable import Entry, Fleet, are_texts
 from airflow_provider_opencx.visible_text import visible, visible_repr
 
 Layout: TypeAlias = Callable[[Fleet, Mapping[str, str]], Files]
@@ -26,7 +26,7 @@ Layout: TypeAlias = Callable[[Fleet, Mapping[str, str]], Files]
 REPORT = "EXPORT.txt"
 """The file beside those of the agents that says what is not exported."""
 
-_OF_ONE_LINE = frozenset({"name", "id", "voice_id", "accent", "custom_llm"})
+_OF_ONE_LINE = frozenset({"name", "id", "voice_id", "voice", "accent", "custom_llm"})
 """Fields of texts that are no blocks, even if somebody has put a line break into one."""
 
 _EVERY_ACTION = "every action"
@@ -110,7 +110,7 @@ def _with_text_files(entry: Entry, slug: str) -> tuple[dict[str, JsonValue], dic
             name = f"{slug}.first_message.txt"
             texts[name] = _file_text(value)
             fields["first_message_file"] = name
-        elif field == "instructions" and isinstance(value, list) and _are_texts(value):
+        elif field == "instructions" and isinstance(value, list) and _fit_files(value):
             names = [f"{slug}.instructions_{number}.txt" for number in range(1, len(value) + 1)]
             texts |= dict(zip(names, map(_file_text, value), strict=True))
             fields["instructions_files"] = [*names]
@@ -124,10 +124,9 @@ def _file_text(text: JsonValue) -> str:
     return f"{_literal(text)}\n"
 
 
-def _are_texts(items: list[JsonValue]) -> bool:
-    """Return whether instructions are texts, and not ids of training scenarios: one of them holds a blank."""
-    texts = [item for item in items if isinstance(item, str)]
-    return all(map(_fits_file, texts)) and any(len(text.split()) > 1 for text in texts)
+def _fit_files(texts: list[JsonValue]) -> bool:
+    """Return whether instructions are texts that files hold exactly."""
+    return are_texts(texts) and all(_fits_file(str(text)) for text in texts)
 
 
 def _is_long(text: str) -> bool:

@@ -5,11 +5,19 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from airflow_provider_opencx.exceptions import OpenCXError, OpenCXResponseError
+from airflow_provider_opencx.exceptions import (
+    OpenCXError,
+    OpenCXNotFoundError,
+    OpenCXPermissionError,
+    OpenCXResponseError,
+)
+from airflow_provider_opencx.phone_agents.export.by_name import NamesInUse
 from airflow_provider_opencx.phone_agents.listing import list_agents
+from airflow_provider_opencx.phone_agents.named import Names
 from airflow_provider_opencx.phone_agents.plan import PhoneAgents
+from airflow_provider_opencx.phone_agents.resolution import read_names
 from airflow_provider_opencx.reconciliation.listing import READ_AGAIN_AFTER
-from airflow_provider_opencx.resources.phone_agents import PhoneAgent
+from airflow_provider_opencx.resources.phone_agents import IDS_BY_NAMES, PhoneAgent
 from airflow_provider_opencx.resources.voices import list_voices
 
 if TYPE_CHECKING:
@@ -46,6 +54,22 @@ def read_voice_names(client: OpenCXClient) -> dict[str, str]:
     except OpenCXError:
         return {}
     return {voice.voice_id: voice.name for voice in voices if voice.voice_id and voice.name}
+
+
+def read_names_in_use(client: OpenCXClient, agents: PhoneAgents) -> NamesInUse:
+    """Return the names of what agents refer to by id: each list is read once, and only where one of them does.
+
+    A list that the service does not have, or the key may not read, becomes a remark.
+    """
+    known: dict[str, Names] = {}
+    remarks: list[str] = []
+    for by_name, by_id in IDS_BY_NAMES.items():
+        if any(getattr(agent, by_id) for agent in agents):
+            try:
+                known[by_name] = read_names(client, by_name)
+            except (OpenCXNotFoundError, OpenCXPermissionError) as error:
+                remarks.append(f"{by_id} is not written by name. {error}")
+    return NamesInUse(known, tuple(remarks))
 
 
 def _content(agents: PhoneAgents) -> tuple[dict[str, object], tuple[str, ...]]:

@@ -1,0 +1,1 @@
+python -m airflow_provider_opencx export --by-name > fleet.yaml
