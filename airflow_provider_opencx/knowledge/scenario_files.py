@@ -41,7 +41,9 @@ ScenarioPath = str | os.PathLike[str]
 
 _BEGINS = re.compile(r"---[ \t]*\n")
 _ENDS = re.compile(r"^---[ \t]*$", re.MULTILINE)
-_README = "readme.md"
+
+NOT_A_SCENARIO = "readme"
+"""The name, without its suffix and in small letters, of a file that is no scenario in a folder of them."""
 
 
 @forgets_locals
@@ -108,7 +110,7 @@ class _Reading:
         is_one = [Path(path)] == found
         for file in found:
             same = identity(file)
-            if not is_one and file.name.lower() == _README:
+            if not is_one and file.stem.lower() == NOT_A_SCENARIO:
                 continue
             if same in self._named:
                 message = f"is named twice, by {shown_path(self._named[same])} and by {shown_path(path)}; name it once"
