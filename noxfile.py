@@ -39,7 +39,18 @@ NAMED = {
 }
 """What is chosen by name beside an Airflow."""
 
-TESTS = ("tests/unit", "tests/contract", "tests/security", "tests/integration")
+TESTS = ("tests/unit", "tests/security", "tests/integration")
+"""The tests that depend on Airflow. Those of the simulator, which imports nothing of it, are part of ``make test``."""
+
+TESTS_OF_PYTHON = (
+    "tests/unit",
+    "tests/security",
+    "tests/integration/test_trigger.py",
+    "tests/integration/test_sensor.py",
+    "tests/integration/test_start_and_end.py",
+    "tests/integration/test_training.py",
+)
+"""The tests that depend on Python: all that an Airflow is run with that ``make test`` runs the others with."""
 
 WHOLE_AIRFLOW_TESTS = (
     "tests/system/test_deferrable_run.py",
@@ -88,6 +99,7 @@ def tests(session: nox.Session, airflow: str) -> None:
     outcome = "failed"
     report = Path(session.create_tmp()) / "tests.xml"
     report.unlink(missing_ok=True)
+    own = TESTS if airflow in PACKAGES_UNTIL else TESTS_OF_PYTHON
     whole_airflow = WHOLE_AIRFLOW_TESTS if (airflow, str(session.python)) in WITH_WHOLE_AIRFLOW else ()
     try:
         session.install(
@@ -96,7 +108,7 @@ def tests(session: nox.Session, airflow: str) -> None:
         )
         session.run(
             *("python", "-m", "pytest", "--quiet", "-p", "no:cacheprovider", "--durations", "5"),
-            *("--numprocesses", "2", f"--junit-xml={report}", *TESTS, *whole_airflow),
+            *("--numprocesses", "2", f"--junit-xml={report}", *own, *whole_airflow),
         )
         outcome = "passed"
     finally:

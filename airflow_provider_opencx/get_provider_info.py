@@ -20,8 +20,8 @@ def get_provider_info() -> dict[str, object]:
     return {
         "package-name": "airflow-provider-opencx",
         "name": "OpenCX",
-        "description": "`OpenCX <https://docs.open.cx/>`__ AI phone agents: create them, keep them and what they know as"
-        " declared, wait for their phone numbers.",
+        "description": "`OpenCX <https://docs.open.cx/>`__ AI phone agents: create them, keep them and what they know"
+        " as declared, wait for their phone numbers.",
         "versions": [__version__],
         "integrations": [
             {

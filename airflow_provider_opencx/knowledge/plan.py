@@ -70,6 +70,8 @@ def plan_scenario(declared: DeclaredScenario, scenarios: Scenarios, rules: Rules
         return plan_update(declared, found[0], rules)
     if scenarios.of_unknown_key:
         return _refuse_unknown_keys(declared, scenarios)
+    if scenarios.are_of_earlier_form:
+        return _refuse_earlier_form(declared)
     titled = scenarios.titled(declared.title)
     if not titled:
         return Create(declared)
@@ -151,6 +153,16 @@ def _refuse_unknown_keys(declared: DeclaredScenario, scenarios: Scenarios) -> Re
             f"Whether there is a {declared.label} is not known, because the list holds what cannot be read:"
             f" {unreadable}. So none is created. Another try reads the list again; if this stays, correct or delete it"
             " in the OpenCX dashboard."
+        )
+    )
+
+
+def _refuse_earlier_form(declared: DeclaredScenario) -> Refuse:
+    return Refuse(
+        OpenCXPlanRefusedError(
+            f"The {declared.label} is not created, because this service lists training scenarios in the form of 2025,"
+            " without titles and metadata: it would not be found again. Make training scenarios in the OpenCX"
+            " dashboard, and give agents their ids as instructions."
         )
     )
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from airflow_provider_opencx.reconciliation.change_words import LONGEST_DOCUMENT, FieldWords, change_line, place
+from airflow_provider_opencx.reconciliation.change_words import FieldWords, change_line, place
+from airflow_provider_opencx.reconciliation.plan_blocks import plan_blocks
 from airflow_provider_opencx.reconciliation.plan_document import Block, Document, Line, Quoted, Words, quoted
-from airflow_provider_opencx.reconciliation.plans import Create, Refuse, Unchanged, Update
+from airflow_provider_opencx.reconciliation.plans import Create, Refuse, Update
 from airflow_provider_opencx.resources.training import (
     COLLECTION_IN_METADATA,
     KEY_IN_METADATA,
@@ -46,29 +47,19 @@ FIELD_WORDS: Mapping[str, FieldWords] = {
 
 def document_of(plan: TrainingPlan) -> Document:
     """Return a plan as people read it."""
-    steps = sorted((step for step in plan.steps if not isinstance(step.plan, Unchanged)), key=_urgency)
-    blocks: list[Block] = []
-    left, hidden, cut = LONGEST_DOCUMENT, 0, 0
-    for step in steps:
-        block = Block(_heading(step), tuple(_lines(step))) if left > 0 else Block((*_heading(step), _HIDDEN))
-        hidden += left <= 0
-        cut += not (isinstance(step.plan, Refuse) or block.is_whole)
-        left -= block.size
-        blocks.append(block)
-    refused = sum(isinstance(step.plan, Refuse) for step in steps)
+    blocks = plan_blocks(plan.steps, _urgency, _heading, _lines)
+    where = place(plan.organization)
+    opening = Line((*where, ", collection " if where else "Collection ", quoted(plan.collection)))
     return Document(
         (
-            Block(lines=tuple(_opening(plan, hidden, cut))),
-            *blocks[:refused],
+            Block(lines=(opening, *blocks.attention(_scenarios, "title"))),
+            *blocks.refused,
             *_named(plan.unpublished, "ATTENTION: {} an edit in the dashboard that is not published", ("has", "have")),
-            *blocks[refused:],
+            *blocks.others,
             *_named(plan.undeclared, "{} not declared in this collection any more, and left alone", ("is", "are")),
-            *_unchanged(sum(isinstance(step.plan, Unchanged) for step in plan.steps)),
+            *_unchanged(blocks.unchanged),
         )
     )
-
-
-_HIDDEN = ": values not shown"
 
 
 def _urgency(step: TrainingStep) -> int:
@@ -78,35 +69,6 @@ def _urgency(step: TrainingStep) -> int:
     if step.spec.is_removed:
         return 1
     return 2 if isinstance(step.plan, Create) else 3
-
-
-def _opening(plan: TrainingPlan, hidden: int, cut: int) -> Iterator[Line]:
-    """Return what stands before the scenarios.
-
-    :param hidden: of how many scenarios only the title is shown.
-    :param cut: of how many others a part of the values is not shown.
-    """
-    yield Line(
-        (
-            *place(plan.organization),
-            ", collection " if place(plan.organization) else "Collection ",
-            quoted(plan.collection),
-        )
-    )
-    if hidden:
-        yield Line(
-            (
-                f"ATTENTION: this plan is too long to be shown whole. Of {_scenarios(hidden)}, only the title is shown,"
-                " and what happens to it. Approving the plan approves their values as well; the plan as JSON has them.",
-            )
-        )
-    if cut:
-        yield Line(
-            (
-                f"ATTENTION: of {_scenarios(cut)}, a part of the values is not shown, and how long it is stands there."
-                " Approving the plan approves that part as well; the plan as JSON has it.",
-            )
-        )
 
 
 def _heading(step: TrainingStep) -> Words:

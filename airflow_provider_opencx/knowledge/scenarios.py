@@ -67,6 +67,11 @@ class Scenarios(ItemList[TrainingScenario]):
         return [*self.unreadable, *(f"{scenario.label}: {problem}" for scenario, problem in problems if problem)]
 
     @cached_property
+    def are_of_earlier_form(self) -> bool:
+        """Whether there are scenarios, and none of them shows a title: before 2026, a list had another form."""
+        return len(self) > 0 and not any("title" in scenario.model_fields_set for scenario in self)
+
+    @cached_property
     def show_no_metadata(self) -> bool:
         """Whether there are scenarios, and none of them shows metadata: an earlier service has none."""
         return len(self) > 0 and not any("metadata" in scenario.model_fields_set for scenario in self)

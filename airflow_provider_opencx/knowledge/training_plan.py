@@ -18,7 +18,7 @@ from airflow_provider_opencx.knowledge.scenarios import Scenarios
 from airflow_provider_opencx.reconciliation.organization import Organization
 from airflow_provider_opencx.reconciliation.plan_document import Document
 from airflow_provider_opencx.reconciliation.plans import Refuse
-from airflow_provider_opencx.reconciliation.step import Step
+from airflow_provider_opencx.reconciliation.step import Step, sharing_an_item
 from airflow_provider_opencx.reconciliation.sync_plan import SyncPlan, Words
 from airflow_provider_opencx.resources.training import TrainingScenario
 from airflow_provider_opencx.text import listed
@@ -153,15 +153,9 @@ def _steps_of_removed(removed: Iterable[TrainingScenario], rules: Rules) -> list
 
 def _with_one_step_a_scenario(steps: Sequence[TrainingStep]) -> list[TrainingStep]:
     """Refuse the declarations that would adopt one and the same scenario."""
-    steps_by_id: dict[str, list[TrainingStep]] = {}
-    for step in steps:
-        if step.item_id is not None:
-            steps_by_id.setdefault(step.item_id, []).append(step)
     return [
-        step
-        if step.item_id is None or len(steps_by_id[step.item_id]) == 1
-        else replace(step, plan=_refuse_declared_twice(step.item_id, steps_by_id[step.item_id]))
-        for step in steps
+        replace(step, plan=_refuse_declared_twice(step.item_id or "", others)) if others else step
+        for step, others in zip(steps, sharing_an_item(steps), strict=True)
     ]
 
 

@@ -28,7 +28,7 @@ from airflow_provider_opencx.phone_agents.renames import PossibleRename, possibl
 from airflow_provider_opencx.reconciliation.organization import Organization
 from airflow_provider_opencx.reconciliation.plan_document import Document
 from airflow_provider_opencx.reconciliation.plans import Create, Refuse
-from airflow_provider_opencx.reconciliation.step import Step
+from airflow_provider_opencx.reconciliation.step import Step, sharing_an_item
 from airflow_provider_opencx.reconciliation.sync_plan import MOST_NAMED, SyncPlan, Words
 from airflow_provider_opencx.resources.phone_agents import (
     PhoneAgent,
@@ -230,15 +230,9 @@ def _undeclared(steps: Sequence[FleetStep], agents: PhoneAgents) -> list[PhoneAg
 
 def _with_one_step_an_agent(steps: Sequence[FleetStep]) -> list[FleetStep]:
     """Refuse the declarations that are about one and the same agent, by its id and by its name for example."""
-    steps_by_id: dict[str, list[FleetStep]] = {}
-    for step in steps:
-        if step.item_id is not None:
-            steps_by_id.setdefault(step.item_id, []).append(step)
     return [
-        step
-        if step.item_id is None or len(steps_by_id[step.item_id]) == 1
-        else replace(step, plan=_refuse_one_agent_declared_twice(step, steps_by_id[step.item_id]))
-        for step in steps
+        replace(step, plan=_refuse_one_agent_declared_twice(step, others)) if others else step
+        for step, others in zip(steps, sharing_an_item(steps), strict=True)
     ]
 
 

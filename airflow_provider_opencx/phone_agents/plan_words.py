@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from pydantic import JsonValue
 
 from airflow_provider_opencx.phone_agents.plan import has_number
-from airflow_provider_opencx.reconciliation.change_words import LONGEST_DOCUMENT, FieldWords, change_line, place
+from airflow_provider_opencx.reconciliation.change_words import FieldWords, change_line, place
+from airflow_provider_opencx.reconciliation.plan_blocks import plan_blocks
 from airflow_provider_opencx.reconciliation.plan_document import (
     Block,
     Document,
@@ -60,34 +61,22 @@ FIELD_WORDS: Mapping[str, FieldWords] = {
 
 def document_of(plan: FleetPlan) -> Document:
     """Return a plan as people read it."""
-    steps = sorted((step for step in plan.steps if not isinstance(step.plan, Unchanged)), key=_urgency)
-    blocks: list[Block] = []
-    left, hidden, cut = LONGEST_DOCUMENT, 0, 0
-    for step in steps:
-        block = (
-            Block(_heading(step), tuple(_lines(step, plan.names))) if left > 0 else Block((*_heading(step), _HIDDEN))
-        )
-        hidden += left <= 0
-        cut += not (isinstance(step.plan, Refuse) or block.is_whole)
-        left -= block.size
-        blocks.append(block)
-    refused = sum(isinstance(step.plan, Refuse) for step in steps)
+    blocks = plan_blocks(plan.steps, _urgency, _heading, lambda step: _lines(step, plan.names))
+    where = place(plan.organization)
+    opening = [*([Line(where)] if where else []), *blocks.attention(_agents, "name")]
     return Document(
         (
-            Block(lines=tuple(_opening(plan, hidden, cut))),
-            *blocks[:refused],
+            Block(lines=tuple(opening)),
+            *blocks.refused,
             *_warnings(plan.warnings),
             *_lost_numbers(plan),
             *_renamed_perhaps(plan),
-            *blocks[refused:],
+            *blocks.others,
             *_without_number(plan),
             *_undeclared(plan.undeclared),
-            *_unchanged(sum(isinstance(step.plan, Unchanged) for step in plan.steps)),
+            *_unchanged(blocks.unchanged),
         )
     )
-
-
-_HIDDEN = ": values not shown"
 
 
 def _urgency(step: FleetStep) -> int:
@@ -95,30 +84,6 @@ def _urgency(step: FleetStep) -> int:
     if isinstance(step.plan, Create):
         return 1 if step.plan.near or step.near_declared else 2
     return 0 if isinstance(step.plan, Refuse) else 3
-
-
-def _opening(plan: FleetPlan, hidden: int, cut: int) -> Iterator[Line]:
-    """Return what stands before the agents.
-
-    :param hidden: of how many agents only the name is shown.
-    :param cut: of how many others a part of the values is not shown.
-    """
-    if where := place(plan.organization):
-        yield Line(where)
-    if hidden:
-        yield Line(
-            (
-                f"ATTENTION: this plan is too long to be shown whole. Of {_agents(hidden)}, only the name is shown, and"
-                " what happens to it. Approving the plan approves their values as well; the plan as JSON has them.",
-            )
-        )
-    if cut:
-        yield Line(
-            (
-                f"ATTENTION: of {_agents(cut)}, a part of the values is not shown, and how long it is stands there."
-                " Approving the plan approves that part as well; the plan as JSON has it.",
-            )
-        )
 
 
 def _heading(step: FleetStep) -> Words:

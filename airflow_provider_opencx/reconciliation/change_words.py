@@ -26,9 +26,6 @@ from airflow_provider_opencx.reconciliation.plan_document import (
 from airflow_provider_opencx.reconciliation.plans import Difference
 from airflow_provider_opencx.reconciliation.text_changes import LONG, TextChange, text_changes
 
-LONGEST_DOCUMENT = 200_000
-"""Characters that the blocks of all items may have together; the rest of the items have their heading alone."""
-
 _LONGEST_EXCERPT = 3000
 _LONGEST_PART = 800
 _MOST_LINES = 60

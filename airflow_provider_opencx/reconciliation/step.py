@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import ClassVar, Generic, Self
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from pydantic import JsonValue
 
@@ -120,6 +120,19 @@ class Step(ABC, Generic[SpecT, ItemT, ChangesT, ItemsT]):
         """Return a digest of what is declared."""
         declared = {field: self.comparable_form(field, value) for field, value in self.spec.declared_fields.items()}
         return sha256(_canonical(declared).encode()).hexdigest()
+
+
+AnyStepT = TypeVar("AnyStepT", bound=Step[Any, Any, Any, Any])
+
+
+def sharing_an_item(steps: Sequence[AnyStepT]) -> list[Sequence[AnyStepT]]:
+    """Return, for each step, all steps that are about the same item; none where no other is, or there is no item."""
+    by_id: dict[str, list[AnyStepT]] = {}
+    for step in steps:
+        if step.item_id is not None:
+            by_id.setdefault(step.item_id, []).append(step)
+    shared = {item_id: found for item_id, found in by_id.items() if len(found) > 1}
+    return [shared.get(step.item_id or "", []) for step in steps]
 
 
 def _canonical(value: object) -> str:

@@ -51,6 +51,25 @@ class History(Generic[Item]):
         return History(versions, self.removed_at if was_removed else None)
 
 
+def listed_by(views: Sequence[ListView], histories: Sequence[History[Item]], now: float) -> list[History[Item]]:
+    """Return the items of a list as some views have it, one after the other, without removed ones.
+
+    :param now: the time of the simulator's clock
+    """
+    listed = list(histories)
+    for view in views:
+        listed = view.listed(listed, now)
+    return [history for history in listed if not history.is_removed]
+
+
+def shown_by(views: Sequence[ListView], page: Sequence[History[Item]]) -> list[Item]:
+    """Return what a page shows, or the whole list where there are no pages, as some views have it."""
+    shown = list(page)
+    for view in views:
+        shown = view.page(shown)
+    return [history.latest for history in shown]
+
+
 class ListView:
     """A list as it is. Subclasses show it otherwise; several apply one after the other."""
 

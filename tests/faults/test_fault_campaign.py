@@ -32,14 +32,14 @@ NOT_DRAWN = {
 
 
 def test_faults_break_no_guarantee() -> None:
-    command = [sys.executable, "-m", "fault_campaign", "--seed", "7", "--runs", "300"]
+    command = [sys.executable, "-m", "fault_campaign", "--seed", "7", "--runs", "200"]
     campaign = subprocess.run(command, cwd=DEV, capture_output=True, text=True, check=False, timeout=1500)
     print(campaign.stdout, campaign.stderr)
     assert campaign.returncode == 0
     lines = re.findall(r"^ +([\d,]+)  (.+)$", campaign.stdout, re.MULTILINE)
     counts = {name: int(count.replace(",", "")) for count, name in lines}
     promises = ("duplicates", "lost writes", "overwritten drafts", "untyped errors", "untrue results")
-    assert [counts[name] for name in ("runs", *promises)] == [300, 0, 0, 0, 0, 0]
+    assert [counts[name] for name in ("runs", *promises)] == [200, 0, 0, 0, 0, 0]
     expected = FAULTS.keys() - NOT_DRAWN | {"worker killed", "secrets backend away"}
     assert {fault for fault in expected if not counts.get(fault)} == set(), "these never happened"
     assert counts["success"] > counts["tasks"] / 2, "most tasks get through"

@@ -16,6 +16,7 @@ from airflow_provider_opencx.exceptions import (
     OpenCXFleetFileError,
     OpenCXFleetPermanentError,
     OpenCXGuardError,
+    OpenCXNotFoundError,
     OpenCXPlanChangedError,
     OpenCXPlanRefusedError,
 )
@@ -189,6 +190,17 @@ def test_service_without_metadata_gets_one_scenario_and_no_more(simulator: Simul
     with pytest.raises(OpenCXFleetPermanentError, match="does not show the key"):
         sync()
     assert simulator.count("createTraining") == 1
+
+
+def test_service_of_an_earlier_form_is_refused_before_the_first_write(simulator: Simulator) -> None:
+    simulator.create_training("Of the dashboard", "x")
+    simulator.generation = "2025"
+    with pytest.raises(OpenCXPlanRefusedError, match="lists training scenarios in the form of 2025"):
+        sync()
+    simulator.generation = "2024"
+    with pytest.raises(OpenCXNotFoundError, match="GET /training"):
+        sync()
+    assert writes(simulator) == 0
 
 
 def test_refused_create_is_not_repeated_and_does_not_hold_up_others(simulator: Simulator) -> None:

@@ -251,3 +251,8 @@ class TestOtherRequests:
             client.request("DELETE", "/actions")
         assert attempts[0].operation == "request"
         assert all(isinstance(operation, Operation) and operation.id != "request" for operation in all_operations())
+
+
+def test_no_operation_deletes_and_none_writes_actions() -> None:
+    assert [operation.id for operation in all_operations() if operation.method == "DELETE"] == []
+    assert {operation.method for operation in all_operations() if operation.path.startswith("/actions")} == {"GET"}

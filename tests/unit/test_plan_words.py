@@ -14,10 +14,10 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from pydantic import JsonValue
 
-from airflow_provider_opencx.phone_agents import plan_words
 from airflow_provider_opencx.phone_agents.fleet import FleetPlan, FleetStep, plan_fleet
 from airflow_provider_opencx.phone_agents.plan import SERVICE_CHOOSES, Create, PhoneAgents
 from airflow_provider_opencx.phone_agents.plan_words import FIELD_WORDS
+from airflow_provider_opencx.reconciliation import plan_blocks
 from airflow_provider_opencx.reconciliation.organization import Organization
 from airflow_provider_opencx.reconciliation.plan_document import Block, Document, Line, Quoted, to_markdown, to_text
 from airflow_provider_opencx.reconciliation.text_changes import text_changes
@@ -260,7 +260,7 @@ def test_plan_grows_with_its_changes() -> None:
 
 
 def test_all_headings_stay_where_a_plan_is_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plan_words, "LONGEST_DOCUMENT", 500)
+    monkeypatch.setattr(plan_blocks, "LONGEST_DOCUMENT", 500)
     plan = plan_of(*(spec(f"agent {number}", first_message="x" * 150) for number in range(100)))
     assert "ATTENTION: this plan is too long to be shown whole. Of 97 agents, only the name is shown" in plan.text
     assert all(f"“agent {number}” will be created" in plan.text for number in range(100))

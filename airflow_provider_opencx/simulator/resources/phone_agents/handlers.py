@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from airflow_provider_opencx.simulator.handler import AcceptedRequest, Handlers, HTTPError, ValidatedJson
 from airflow_provider_opencx.simulator.json_values import Json, read_json, write_json
-from airflow_provider_opencx.simulator.list_view import History
+from airflow_provider_opencx.simulator.list_view import History, listed_by, shown_by
 from airflow_provider_opencx.simulator.resources.phone_agents.serialization import agent_fields, agent_json
 from airflow_provider_opencx.simulator.resources.phone_agents.store import Agent, Store, UnknownAgentError
 from airflow_provider_opencx.simulator.resources.voices import Voices
@@ -19,7 +19,7 @@ def list_phone_agents(request: AcceptedRequest) -> ValidatedJson:
     """Return all agents, or one page of them in a generation with pages."""
     if "cursor" in request.operation.query:
         return _page(request)
-    return _validated(request, _shown(request, _listed(request, is_read=True)), lambda array: array)
+    return _validated(request, shown_by(request.views, _listed(request, is_read=True)), lambda array: array)
 
 
 def create_phone_agent(request: AcceptedRequest) -> Json:
@@ -68,7 +68,7 @@ def _page(request: AcceptedRequest) -> ValidatedJson:
     page = listed[begin:end]
     next_cursor = f"{_CURSOR}{page[-1].latest.sequence}" if page and end < len(listed) else None
     return _validated(
-        request, _shown(request, page), lambda array: f'{{"items": {array}, "next": {write_json(next_cursor)}}}'
+        request, shown_by(request.views, page), lambda array: f'{{"items": {array}, "next": {write_json(next_cursor)}}}'
     )
 
 
@@ -81,15 +81,7 @@ def _listed(request: AcceptedRequest, *, is_read: bool) -> list[History[Agent]]:
     histories = store.histories(request.organization)
     if is_read:
         store.count_read(request.organization)
-    for view in request.views:
-        histories = view.listed(histories, request.service.clock())
-    return [history for history in histories if not history.is_removed]
-
-
-def _shown(request: AcceptedRequest, page: list[History[Agent]]) -> list[Agent]:
-    for view in request.views:
-        page = view.page(page)
-    return [history.latest for history in page]
+    return listed_by(request.views, histories, request.service.clock())
 
 
 def _validated(request: AcceptedRequest, agents: list[Agent], body: Callable[[str], str]) -> ValidatedJson:

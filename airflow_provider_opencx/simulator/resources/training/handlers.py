@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from airflow_provider_opencx.simulator.contract import Contract
 from airflow_provider_opencx.simulator.handler import AcceptedRequest, Handlers, HTTPError
 from airflow_provider_opencx.simulator.json_values import Json, JsonObject
-from airflow_provider_opencx.simulator.list_view import History
+from airflow_provider_opencx.simulator.list_view import History, listed_by, shown_by
 from airflow_provider_opencx.simulator.resources.training.store import (
     INPUT_DEFAULTS,
     Store,
@@ -25,14 +25,14 @@ def list_trainings(request: AcceptedRequest) -> Json:
     """Return one page of the scenarios that the query asks for, oldest first; before 2026, all of them."""
     listed = [history for history in _listed(request) if _fits(history.latest, request.query)]
     if "offset" not in request.operation.query:
-        return [training_fields(each, request.contract) for each in _shown(request, listed)]
+        return [training_fields(each, request.contract) for each in shown_by(request.views, listed)]
     limit, offset = int(request.query.get("limit", _DEFAULT_LIMIT)), int(request.query.get("offset", 0))
     begin = offset
     for view in request.views if offset else ():
         begin = view.page_start(begin)
     page = listed[begin : begin + limit]
     return {
-        "items": [training_fields(each, request.contract) for each in _shown(request, page)],
+        "items": [training_fields(each, request.contract) for each in shown_by(request.views, page)],
         "total": len(listed),
         "limit": limit,
         "offset": offset,
@@ -96,15 +96,7 @@ def _found(request: AcceptedRequest) -> Training:
 
 def _listed(request: AcceptedRequest) -> list[History[Training]]:
     histories = request.service.state(Store).histories(request.organization)
-    for view in request.views:
-        histories = view.listed(histories, request.service.clock())
-    return [history for history in histories if not history.is_removed]
-
-
-def _shown(request: AcceptedRequest, page: list[History[Training]]) -> list[Training]:
-    for view in request.views:
-        page = view.page(page)
-    return [history.latest for history in page]
+    return listed_by(request.views, histories, request.service.clock())
 
 
 def _fits(training: Training, query: Mapping[str, str]) -> bool:
