@@ -69,7 +69,7 @@ def copy_dags(*sources: Path, into: Path) -> None:
     """
     for source in sources:
         shutil.copytree(source, into, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
-    for file in into.glob("opencx_*.py"):
+    for file in into.rglob("opencx_*.py"):
         file.write_text(re.sub(r'schedule="[^"]+"', "schedule=None", file.read_text()))
 
 

@@ -31,9 +31,15 @@ class FleetLimitError(ValueError):
 
 
 class Budget:
-    """How much of a fleet may be read still."""
+    """How much of a fleet, or of other declarations, may be read still.
 
-    def __init__(self) -> None:
+    :param what: what is read, for messages. Default ``the fleet``.
+    :param parts: into what more of it is split, for messages. Default ``fleets``.
+    """
+
+    def __init__(self, what: str = "the fleet", parts: str = "fleets") -> None:
+        self._what = what
+        self._parts = parts
         self._expanded = 0
         self._bytes = 0
 
@@ -47,7 +53,8 @@ class Budget:
         if self._expanded > MAX_EXPANDED:
             raise FleetLimitError(
                 f"expands to more than {MAX_VALUES:,} values, or {MAX_EXPANDED:,} characters, with defaults, variables"
-                " and aliases (*) written out; use fewer of them, or make several fleets, each with a task of its own"
+                f" and aliases (*) written out; use fewer of them, or make several {self._parts}, each with a task of"
+                " its own"
             )
 
     def spend_bytes(self, size: int) -> None:
@@ -58,8 +65,8 @@ class Budget:
         self._bytes += size
         if self._bytes > MAX_FLEET_BYTES:
             raise FleetLimitError(
-                f"the files of the fleet are larger than {MAX_FLEET_BYTES // 1_000_000} MB; make several fleets, each"
-                " with a task of its own"
+                f"the files of {self._what} are larger than {MAX_FLEET_BYTES // 1_000_000} MB; make several"
+                f" {self._parts}, each with a task of its own"
             )
 
 

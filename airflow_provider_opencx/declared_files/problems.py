@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from logging import Logger
 from pathlib import PurePath
 
 from pydantic import JsonValue
@@ -17,6 +18,7 @@ MOST_PROBLEMS = 1_000
 """Problems of a fleet that are named; the rest is not checked before these are solved."""
 
 _MOST_NAMED = 20
+_MOST_WARNINGS = 20
 _LONGEST_PATH = 1000
 
 
@@ -101,6 +103,17 @@ def without_repetitions(problems: Iterable[FileProblem]) -> list[FileProblem]:
     return list({(each.file, each.line, each.column, each.message): each for each in reversed([*problems])}.values())[
         ::-1
     ]
+
+
+def log_warnings(log: Logger, warnings: Iterable[FileProblem]) -> None:
+    """Log what is right, and probably not meant: the first 20 warnings, and how many more there are."""
+    found = list(warnings)
+    names = short_names(warning.file for warning in found)
+    for warning in found[:_MOST_WARNINGS]:
+        log.warning("%s", warning.text(names[warning.file]))
+    if len(found) > _MOST_WARNINGS:
+        more = len(found) - _MOST_WARNINGS
+        log.warning("%s: %d more warnings", ", ".join([shown_path(name) for name in names.values()][:3]), more)
 
 
 def short_names(files: Iterable[str]) -> dict[str, str]:

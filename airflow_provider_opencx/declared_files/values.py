@@ -24,6 +24,7 @@ from airflow_provider_opencx.declared_files.limits import SIZE_OF_VALUE, Budget
 from airflow_provider_opencx.declared_files.places import Place
 from airflow_provider_opencx.declared_files.problems import MOST_PROBLEMS
 from airflow_provider_opencx.declared_files.variables import (
+    GIVEN_TO_FLEET,
     MARK,
     MOST_PROBLEMS_OF_TEXT,
     VariableProblem,
@@ -69,9 +70,18 @@ class Values:
     :param text: its text, of which messages show parts.
     :param variables: the values of the variables by their names.
     :param budget: what may be read still.
+    :param given: how a variable that is not known is given, for messages. Default: as to a fleet.
     """
 
-    def __init__(self, file: str, text: str, variables: Mapping[str, str], budget: Budget) -> None:
+    def __init__(
+        self,
+        file: str,
+        text: str,
+        variables: Mapping[str, str],
+        budget: Budget,
+        *,
+        given: str = GIVEN_TO_FLEET,
+    ) -> None:
         self.used_variables: set[str] = set()
         """Names of the variables that the values hold which were read."""
         self._file = file
@@ -79,6 +89,7 @@ class Values:
         self.variables = variables
         """The values of the variables by their names."""
         self._budget = budget
+        self._given = given
         self._fields: dict[int, tuple[Fields, list[Issue]]] = {}
         self._filled: dict[int, str] = {}
         self._open: list[int] = []
@@ -134,6 +145,19 @@ class Values:
         """Return an issue about a node."""
         return Issue(message, node.start_mark.line + 1, node.start_mark.column + 1)
 
+    def issue_of_null(self, node: yaml.Node, field: str, meaning: str) -> Issue | None:
+        """Return that a value is null because nothing is written; ``None`` where null is written, as it is meant.
+
+        Most such values come from a list whose lines were commented out.
+
+        :param node: the value, which is null.
+        :param field: what the field is called.
+        :param meaning: what null means there.
+        """
+        if self.written(node):
+            return None
+        return self.issue(node, f"{field} is null, {meaning}. To leave the field as it is, leave it out.")
+
     def written(self, node: yaml.Node) -> str:
         """Return how a node is written, in a form that can be shown."""
         return visible(self._text[node.start_mark.index : node.end_mark.index].rstrip(), _LONGEST_SHOWN)
@@ -184,7 +208,7 @@ class Values:
         if MARK not in text:
             return text
         most = MOST_PROBLEMS_OF_TEXT if len(self._issues) < MOST_PROBLEMS else 0
-        filled = fill(text, self.variables, self._budget.spend, most)
+        filled = fill(text, self.variables, self._budget.spend, most, given=self._given)
         self.used_variables |= filled.names
         self._filled[id(node)] = filled.text
         self._issues += [self._issue_of_variable(node, problem) for problem in filled.problems]

@@ -24,6 +24,9 @@ MOST_PROBLEMS_OF_TEXT = 20
 
 _MOST_COMPARED = 100
 
+GIVEN_TO_FLEET = "Write one under variables: in this file, or give it where the fleet is read"
+"""How a variable that is not known is given to a fleet, for messages."""
+
 
 @dataclass(frozen=True)
 class VariableProblem:
@@ -58,6 +61,8 @@ def fill(
     variables: Mapping[str, str],
     spend: Callable[[int], None],
     most_problems: int = MOST_PROBLEMS_OF_TEXT,
+    *,
+    given: str = GIVEN_TO_FLEET,
 ) -> Filled:
     """Return a text with its variables filled. What is filled in is not looked at again.
 
@@ -67,6 +72,7 @@ def fill(
     :param variables: the values by their names.
     :param spend: is called with the number of characters that are filled in, before they are put together.
     :param most_problems: how many problems are named. Default 20.
+    :param given: how a variable that is not known is given, for messages. Default: as to a fleet.
     """
     parts: list[str] = []
     names: set[str] = set()
@@ -87,7 +93,7 @@ def fill(
         else:
             parts.append(found[0])
             if len(problems) < most_problems:
-                message = _malformed(text, found.start()) if name is None else _unknown(name, variables)
+                message = _malformed(text, found.start()) if name is None else _unknown(name, variables, given)
                 problems.append(VariableProblem(found.start(), number, message))
     parts.append(text[end:])
     return Filled("".join(parts), frozenset(names), tuple(problems))
@@ -125,15 +131,14 @@ def problem_of_name(name: str) -> str:
     )
 
 
-def _unknown(name: str, variables: Mapping[str, str]) -> str:
+def _unknown(name: str, variables: Mapping[str, str], given: str) -> str:
     compared = list(islice(variables, _MOST_COMPARED))
     meant = get_close_matches(name[:_LONGEST_NAME], compared, n=1)
     known = f"known are {listed(compared)}" if variables else "no variable is known"
     return (
         f"there is no variable {identifier(name)}"
         + (f"; did you mean {meant[0]}?" if meant else ";")
-        + f" {known}. Write one under variables: in this file, or give it where the fleet is read; ${MARK} writes"
-        f" {MARK} itself"
+        + f" {known}. {given}; ${MARK} writes {MARK} itself"
     )
 
 

@@ -27,16 +27,17 @@ _DEVICES = frozenset(
 """Names that Windows gives to devices, whatever their suffix is."""
 
 
-def unique_slugs(names: Iterable[str], prefix: str = "agent") -> list[str]:
+def unique_slugs(names: Iterable[str], prefix: str = "agent", taken: Iterable[str] = ()) -> list[str]:
     """Return a name of a file, without a suffix, for each name, in their order.
 
     It has small letters and digits of every script, and dashes for everything else. No two of them are the same on a
     file system that ignores letter case or the composition of characters.
 
     :param prefix: what a name of a file begins with where nothing else is left. Default ``agent``.
+    :param taken: names that none of them gets. Default none.
     """
-    taken: set[str] = set()
-    return [_free(_slug(name, prefix), taken) for name in names]
+    not_free = {*map(folded, taken)}
+    return [_free(_slug(name, prefix), not_free) for name in names]
 
 
 def folded(name: str) -> str:

@@ -6,6 +6,7 @@ Pure; sends nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from airflow_provider_opencx.declared_files.checking import (
     TEMPLATE,
@@ -53,7 +54,7 @@ def check_literal_scenarios(declarations: Sequence[object], is_literal: Callable
         return _SCENARIOS.parse({**literal, **templated})
 
     known = [part if isinstance(part, Mapping) or is_literal(part) else _STAND_INS for part in declarations]
-    check(_SCENARIOS, known, parse)
+    check(replace(_SCENARIOS, conflicts=_conflicts_of_literals), known, parse)
 
 
 _STAND_INS: Mapping[str, object] = {"key": "template", "title": TEMPLATE, "content": TEMPLATE}
@@ -64,8 +65,16 @@ def _conflicts(entries: Mapping[int, ScenarioSpec]) -> Iterator[Conflict]:
     """Return each key and each title that is declared more than once; letter case makes no difference to a key."""
     for name, form in (("key", str.lower), ("title", normalize_title)):
         for value, indexes in indexes_by(entries, name, form).items():
-            if len(indexes) > 1 and value != _STAND_INS[name]:
+            if len(indexes) > 1:
                 yield Conflict(indexes, name, f"the {name} {in_quotes(value)} is declared {len(indexes)} times")
+
+
+def _conflicts_of_literals(entries: Mapping[int, ScenarioSpec]) -> Iterator[Conflict]:
+    """Return each key and each title that is declared more than once, without those that are not known yet."""
+    for conflict in _conflicts(entries):
+        values = [getattr(entries[index], conflict.field) for index in conflict.indexes]
+        if _STAND_INS[conflict.field] not in values:
+            yield conflict
 
 
 _SCENARIOS = Kind(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,7 +16,7 @@ from airflow_provider_opencx.exported_files.file_names import unique_slugs
 from airflow_provider_opencx.exported_files.yaml_text import mapping_lines
 from airflow_provider_opencx.knowledge.comparison import find_differences, with_single_metadata
 from airflow_provider_opencx.knowledge.declarations import parse_scenarios
-from airflow_provider_opencx.knowledge.scenario_files import SCENARIO_FILES, read_scenarios
+from airflow_provider_opencx.knowledge.scenario_files import NOT_A_SCENARIO, SCENARIO_FILES, read_scenarios
 from airflow_provider_opencx.reconciliation.plans import described
 from airflow_provider_opencx.resources.training import (
     COLLECTION_IN_METADATA,
@@ -61,9 +61,11 @@ def export_scenarios(scenarios: Sequence[TrainingScenario], collection: str) -> 
     """
     export = Export()
     titles = Counter(normalize_title(scenario.current_title or "") for scenario in scenarios)
-    slugs = unique_slugs((_ascii(scenario.current_title or "") for scenario in scenarios), "scenario")
-    for scenario, slug in zip(scenarios, slugs, strict=True):
-        reason = _reason_against(scenario, titles, collection)
+    keys = Counter(key.lower() for scenario in scenarios if (key := _own_key(scenario, collection)) is not None)
+    slugs = _slugs(scenarios, collection)
+    for scenario in scenarios:
+        slug = slugs[scenario.id]
+        reason = _reason_against(scenario, titles, keys, collection)
         if not reason:
             text = _text_of(scenario, collection)
             reason = _problem_of(text, slug, scenario)
@@ -76,21 +78,51 @@ def export_scenarios(scenarios: Sequence[TrainingScenario], collection: str) -> 
     return export
 
 
-def _reason_against(scenario: TrainingScenario, titles: Counter[str], collection: str) -> str:
-    """Return why a scenario cannot be declared; empty if it can be."""
+def _own_key(scenario: TrainingScenario, collection: str) -> str | None:
+    """Return the key that a scenario has in the collection; ``None`` if it has none there."""
+    return scenario.key if scenario.collection == collection else None
+
+
+def _slugs(scenarios: Sequence[TrainingScenario], collection: str) -> dict[str, str]:
+    """Return the name of each scenario's file, without its suffix, by the scenario's id.
+
+    It is the key of a scenario that has none. So it is the key of no other scenario, exported or not: a plan would
+    take that one for this one, and overwrite it.
+    """
+    with_key = [scenario for scenario in scenarios if _own_key(scenario, collection) is not None]
+    without = [scenario for scenario in scenarios if _own_key(scenario, collection) is None]
+    slugs = _free_slugs(with_key, [NOT_A_SCENARIO])
+    keys = [str(scenario.key) for scenario in with_key]
+    return {**slugs, **_free_slugs(without, [NOT_A_SCENARIO, *slugs.values(), *keys])}
+
+
+def _free_slugs(scenarios: Sequence[TrainingScenario], taken: Iterable[str]) -> dict[str, str]:
+    slugs = unique_slugs((_ascii(scenario.current_title or "") for scenario in scenarios), "scenario", taken)
+    return {scenario.id: slug for scenario, slug in zip(scenarios, slugs, strict=True)}
+
+
+def _reason_against(scenario: TrainingScenario, titles: Counter[str], keys: Counter[str], collection: str) -> str:
+    """Return why a scenario cannot be declared; empty if it can be.
+
+    :param titles: how many scenarios have a title.
+    :param keys: how many scenarios of the collection have a key, by the key in small letters.
+    """
     if scenario.unreadable:
         return f"{next(iter(scenario.unreadable.values()))}."
     if titles[normalize_title(scenario.current_title or "")] > 1:
         return "others have the same title."
     if scenario.key is not None and scenario.collection != collection:
         return f"it belongs to the collection {in_quotes(scenario.collection or '')}."
+    if keys[(_own_key(scenario, collection) or "").lower()] > 1:
+        return f"others have the same key, {in_quotes(str(scenario.key))}; letter case makes no difference."
     return ""
 
 
 def _text_of(scenario: TrainingScenario, collection: str) -> str:
     fields: dict[str, JsonValue] = {"title": scenario.current_title}
-    if scenario.key is not None and scenario.collection == collection:
-        fields["key"] = scenario.key
+    key = _own_key(scenario, collection)
+    if key is not None:
+        fields["key"] = key
     for name, left_out in _LEFT_OUT.items():
         value = scenario.field(name)
         if value is not None and value != left_out:

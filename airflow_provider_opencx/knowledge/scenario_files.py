@@ -22,15 +22,16 @@ from airflow_provider_opencx.declared_files.files import (
 )
 from airflow_provider_opencx.declared_files.limits import TOO_DEEP, Budget, FleetLimitError
 from airflow_provider_opencx.declared_files.places import FileDeclarations, Place, PlacedEntry
-from airflow_provider_opencx.declared_files.problems import FileProblem, file_error, shown_path
+from airflow_provider_opencx.declared_files.problems import FileProblem, file_error, log_warnings, shown_path
 from airflow_provider_opencx.declared_files.values import Values, issue_at
 from airflow_provider_opencx.declared_files.variables import checked_variables, fill
 from airflow_provider_opencx.declared_files.yaml_document import yaml_document
 from airflow_provider_opencx.exceptions import OpenCXArgumentError
 from airflow_provider_opencx.kinds import Kind
 from airflow_provider_opencx.knowledge.declarations import problems_of_scenarios
-from airflow_provider_opencx.resources.training import scenario_kinds
+from airflow_provider_opencx.resources.training import checked_key, scenario_kinds
 from airflow_provider_opencx.secret import forgets_locals
+from airflow_provider_opencx.visible_text import in_quotes, visible
 
 log = logging.getLogger(__name__)
 
@@ -39,9 +40,18 @@ SCENARIO_FILES = FileKind((".md",), "the scenarios")
 
 ScenarioPath = str | os.PathLike[str]
 
+_GIVEN = "Give it where the scenarios are read"
+_MEANINGS_OF_NULL = {
+    "directory_id": "which means no folder",
+    "start_time": "which means no limit",
+    "end_time": "which means no limit",
+}
+_LONGEST_SHOWN = 60
 _BEGINS = re.compile(r"---[ \t]*\n")
 _ENDS = re.compile(r"^---[ \t]*$", re.MULTILINE)
-_README = "readme.md"
+
+NOT_A_SCENARIO = "readme"
+"""The name, without its suffix and in small letters, of a file that is no scenario in a folder of them."""
 
 
 @forgets_locals
@@ -54,7 +64,8 @@ def read_scenarios(
     """Return the declarations of training scenarios in Markdown files. No template in a file is rendered.
 
     A file begins with its fields, in YAML between two lines ``---``; what follows is the content. The ``key``, left
-    out, is the path of the file below the folder that was named, without ``.md``.
+    out, is the path of the file below the folder that was named, without ``.md``. What is probably not meant, such as a
+    text that YAML cuts at a ``#``, is logged as a warning.
 
     :param scenarios: a folder, of which all ``.md`` files are read, those in folders below as well, in the order of
         their paths, without a ``README.md`` and those that begin with a dot; a file; a glob; or a list of these.
@@ -66,7 +77,7 @@ def read_scenarios(
     :raises OpenCXArgumentError: if an argument is wrong.
     """
     given = checked_variables(variables)
-    budget = Budget()
+    budget = Budget(SCENARIO_FILES.what, "collections")
     with Files(budget, SCENARIO_FILES) as files:
         reading = _Reading(files, root, given, budget)
         for path in _checked_paths(scenarios):
@@ -76,9 +87,40 @@ def read_scenarios(
     if reading.problems:
         problems = [*reading.problems, *problems_of_scenarios(declarations)]
         raise file_error(problems, [str(path) for path in declarations.files], argument="scenarios")
+    log_warnings(log, declarations.warnings)
     if declarations.unused_variables:
         log.warning("No file of the scenarios uses the variables %s", ", ".join(declarations.unused_variables))
     return declarations
+
+
+@dataclass(frozen=True)
+class _Content:
+    """The content of a scenario.
+
+    :param text: without blank lines at both ends; empty if there is none.
+    :param place: where it begins.
+    """
+
+    text: str
+    place: Place
+
+
+@dataclass(frozen=True)
+class _ReadField:
+    """A field of a front matter.
+
+    :param key: where its key stands.
+    :param node: where its value stands.
+    :param value: the value.
+    :param kind: what it may hold.
+    :param is_readable: whether the value is known.
+    """
+
+    key: yaml.Node
+    node: yaml.Node
+    value: object
+    kind: Kind
+    is_readable: bool
 
 
 @dataclass
@@ -93,6 +135,7 @@ class _Reading:
     variables: Mapping[str, str]
     budget: Budget
     problems: list[FileProblem] = field(default_factory=list)
+    _warnings: list[FileProblem] = field(default_factory=list)
     _found: dict[Path, str] = field(default_factory=dict)
     _named: dict[str, str] = field(default_factory=dict)
     _entries: list[PlacedEntry] = field(default_factory=list)
@@ -108,7 +151,7 @@ class _Reading:
         is_one = [Path(path)] == found
         for file in found:
             same = identity(file)
-            if not is_one and file.name.lower() == _README:
+            if not is_one and file.stem.lower() == NOT_A_SCENARIO:
                 continue
             if same in self._named:
                 message = f"is named twice, by {shown_path(self._named[same])} and by {shown_path(path)}; name it once"
@@ -133,7 +176,7 @@ class _Reading:
     def declarations(self) -> FileDeclarations:
         """Return what was read."""
         unused = [name for name in self.variables if name not in self._used]
-        return FileDeclarations(self._entries, files=[*self._found], unused_variables=unused)
+        return FileDeclarations(self._entries, warnings=self._warnings, files=[*self._found], unused_variables=unused)
 
     def _read_file(self, path: Path, key: str) -> None:
         try:
@@ -148,60 +191,99 @@ class _Reading:
             self._refuse(str(path), TOO_DEEP)
         else:
             self._add(path, document.issues)
-            self._add_scenario(path, key, document.root, f"\n{front}", self._body(path, text, body, start))
+            self._add_scenario(path, key, document.root, f"\n{front}", self._content(path, text, body, start))
 
-    def _body(self, path: Path, text: str, body: str, start: int) -> str:
+    def _content(self, path: Path, text: str, body: str, start: int) -> _Content:
         """Return the content, with its variables filled and without blank lines at both ends.
 
         :param start: where the body begins in the text of the file.
         """
-        filled = fill(body, self.variables, self.budget.spend)
+        filled = fill(body, self.variables, self.budget.spend, given=_GIVEN)
         self._used |= filled.names
         self._add(path, [issue_at(text, start + each.position, each.message) for each in filled.problems], "content")
-        if not filled.text.strip():
+        content = _without_blank_ends(filled.text)
+        if not content:
             self._add(path, [issue_at(text, start, "is empty; write it after the second line ---")], "content")
-        return filled.text.strip("\n")
+        begins = text.count("\n", 0, start + len(body) - len(body.lstrip())) + 1
+        return _Content(
+            content, Place(str(path), begins, 1, visible(content.lstrip()[: _LONGEST_SHOWN + 1], _LONGEST_SHOWN))
+        )
 
-    def _add_scenario(self, path: Path, key: str, root: yaml.Node | None, front: str, body: str) -> None:
+    def _add_scenario(self, path: Path, key: str, root: yaml.Node | None, front: str, content: _Content) -> None:
         if not isinstance(root, yaml.MappingNode):
             self._refuse(str(path), "has a front matter that is not a mapping; write fields, such as title: Refunds")
             return
-        values = Values(str(path), front, self.variables, self.budget)
-        fields, issues = values.fields(root)
-        self._add(path, issues)
-        declaration: dict[str, object] = {"key": key}
-        nodes: dict[str, tuple[yaml.Node, yaml.Node, Kind]] = {}
-        unreadable = set()
-        for name, (key_node, node) in fields.items():
-            kind = scenario_kinds().get(name, Kind.JSON)
-            read = values.read(node, kind)
-            self._add(path, read.issues, name)
-            nodes[name] = (key_node, node, kind)
-            if read.issues:
-                unreadable.add(name)
-            else:
-                declaration[name] = read.value
-        if body:
-            declaration["content"] = body
+        values = Values(str(path), front, self.variables, self.budget, given=_GIVEN)
+        fields = self._read_fields(path, values, root)
         self._used |= values.used_variables
+        unreadable = {name for name, read in fields.items() if not read.is_readable}
+        if not content.text:
+            unreadable.add("content")
+        if "key" not in fields and not self._is_key(path, key):
+            unreadable.add("key")
+        declaration = {name: read.value for name, read in fields.items() if read.is_readable}
 
         def place_of(place: Sequence[str | int], is_of_key: bool) -> Place:
-            found = nodes.get(str(place[0])) if place else None
-            if found is None:
-                return Place(str(path), 1, 1)
-            key_node, node, kind = found
-            return values.place(key_node) if is_of_key else values.place_within(node, place[1:], kind)
+            found = fields.get(str(place[0])) if place else None
+            if found is not None:
+                return values.place(found.key) if is_of_key else values.place_within(found.node, place[1:], found.kind)
+            return content.place if place and place[0] == "content" else Place(str(path), 1, 1)
 
-        hidden = frozenset(unreadable | ({"content"} if not body else set()))
-        self._entries.append(PlacedEntry(declaration, place_of, unreadable=hidden))
+        self._entries.append(
+            PlacedEntry(
+                {"key": key, **declaration, "content": content.text}, place_of, unreadable=frozenset(unreadable)
+            )
+        )
+
+    def _read_fields(self, path: Path, values: Values, root: yaml.MappingNode) -> dict[str, _ReadField]:
+        """Return the fields of the front matter."""
+        fields, issues = values.fields(root)
+        self._add(path, issues)
+        read: dict[str, _ReadField] = {}
+        for name, (key, node) in fields.items():
+            kind = scenario_kinds().get(name, Kind.JSON)
+            found = values.read(node, kind)
+            issues = found.issues
+            if name == "content":
+                issues = [values.issue(key, "is the text below the second line ---; move it there")]
+            self._add(path, issues, name)
+            read[name] = _ReadField(key, node, found.value, kind, not issues)
+            self._warn(path, found.warnings, name)
+            if found.value is None and not issues and name in _MEANINGS_OF_NULL:
+                null = values.issue_of_null(node, name, _MEANINGS_OF_NULL[name])
+                self._warn(path, [] if null is None else [null])
+        return read
+
+    def _is_key(self, path: Path, key: str) -> bool:
+        """Return whether the path of a file is a key; if it is not, the file has to say one."""
+        try:
+            checked_key(key)
+        except ValueError as wrong:
+            message = f"{in_quotes(key)} is the path of the file, and cannot be the key, which {wrong}"
+            remedy = "write key: into the front matter"
+            self.problems.append(FileProblem(str(path), 1, 1, None, "key", message, remedy=remedy))
+            return False
+        return True
+
+    def _warn(self, path: Path, issues: Sequence[Issue], name: str = "") -> None:
+        self._warnings += _problems(path, issues, name)
 
     def _add(self, path: Path, issues: Sequence[Issue], name: str = "") -> None:
-        self.problems += [
-            FileProblem(str(path), issue.line, issue.column, None, name, issue.message) for issue in issues
-        ]
+        self.problems += _problems(path, issues, name)
 
     def _refuse(self, file: str, message: str) -> None:
         self.problems.append(FileProblem(file, None, None, None, "", message))
+
+
+def _problems(path: Path, issues: Sequence[Issue], name: str) -> list[FileProblem]:
+    return [FileProblem(str(path), issue.line, issue.column, None, name, issue.message) for issue in issues]
+
+
+def _without_blank_ends(text: str) -> str:
+    """Return a text without the blank lines at both ends; the other lines keep their blanks."""
+    begin = text.rfind("\n", 0, len(text) - len(text.lstrip())) + 1
+    end = text.find("\n", len(text.rstrip()))
+    return text[begin:] if end == -1 else text[begin:end]
 
 
 def _parts(text: str) -> tuple[str, str, int]:

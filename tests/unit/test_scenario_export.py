@@ -34,6 +34,7 @@ def changes_of(export: Export, scenarios: list[TrainingScenario], folder: Path) 
     declared = [DeclaredScenario.of(spec, "support") for spec in parse_scenarios(read_scenarios(folder))]
     plan = plan_scenarios(declared, Scenarios(scenarios), Rules(adopt="by_title"), "support")
     assert [step.action for step in plan.steps if step.action not in ("update", "unchanged")] == []
+    assert len(plan.steps) == len(export.files)
     return {difference.field for step in plan.steps for difference in step.plan.differences}
 
 
@@ -101,8 +102,65 @@ def test_two_of_one_title_are_left_out_and_an_edit_is_noted() -> None:
     assert export.notes[2].endswith("has an edit that is not published, which is not exported.")
 
 
-@settings(max_examples=50, deadline=None)
-@given(title=st.text(min_size=1, max_size=20), content=st.text(min_size=1, max_size=80))
+def of_key(key: str) -> dict[str, object]:
+    return {"metadata": {"airflow_key": key, "airflow_collection": "support"}}
+
+
+@pytest.mark.parametrize(
+    ("scenarios", "files"),
+    [
+        ([scenario(1, "README"), scenario(2, "Read me")], {"readme-2.md", "read-me.md"}),
+        ([scenario(1, "Readme", **of_key("k"))], {"readme-2.md"}),
+        ([scenario(1, "Refunds"), scenario(2, "Other", **of_key("refunds"))], {"refunds-2.md", "other.md"}),
+        ([scenario(1, "Refunds"), scenario(2, "Other", type="NEW", **of_key("Refunds"))], {"refunds-2.md"}),
+        ([scenario(1, "Refunds"), scenario(2, "refunds", **of_key("refunds"))], {"refunds-2.md", "refunds.md"}),
+        ([scenario(1, "A", **of_key("k")), scenario(2, "B", **of_key("K")), scenario(3, "C")], {"c.md"}),
+    ],
+    ids=[
+        "readme",
+        "readme of ours",
+        "key of another",
+        "key of one left out",
+        "titles in two cases",
+        "keys of two cases",
+    ],
+)
+def test_files_of_one_folder_are_each_the_scenario_they_were_made_from(
+    scenarios: list[TrainingScenario], files: set[str], tmp_path: Path
+) -> None:
+    export = export_scenarios(scenarios, "support")
+    assert {*export.files} == files
+    assert len(export.files) + len(export.notes) == len(scenarios)
+    assert changes_of(export, scenarios, tmp_path) <= KEY_AND_COLLECTION
+
+
+OF_ONE_FOLDER = st.sampled_from(["Refunds", "refunds", "Refunds 2", "README", "readme-2", "日本", "scenario", "A"])
+KEYS = st.sampled_from([None, "refunds", "Refunds", "refunds-2", "readme", "scenario", "a"])
+
+
+@settings(max_examples=60, deadline=None)
+@given(stored=st.lists(st.tuples(OF_ONE_FOLDER, KEYS, st.sampled_from(["x", ""])), min_size=1, max_size=5))
+def test_no_scenario_is_taken_for_another(
+    stored: list[tuple[str, str | None, str]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    scenarios = [
+        scenario(number, title, content, **(of_key(key) if key else {}))
+        for number, (title, key, content) in enumerate(stored)
+    ]
+    export = export_scenarios(scenarios, "support")
+    if export.files:
+        assert changes_of(export, scenarios, tmp_path_factory.mktemp("export")) <= KEY_AND_COLLECTION
+
+
+PIECES = st.sampled_from(
+    ["${", "$", "{", "}", "X", "---", "\n", "\r\n", " ", "#", ": ", "'", '"', "\\", "{{ x }}", "é"]
+)
+TITLES = st.text(min_size=1, max_size=20) | st.lists(PIECES, min_size=1, max_size=8).map("".join)
+CONTENTS = st.text(min_size=1, max_size=80) | st.lists(PIECES, min_size=1, max_size=20).map("".join)
+
+
+@settings(max_examples=100, deadline=None)
+@given(title=TITLES, content=CONTENTS)
 def test_every_text_is_exported_exactly_or_left_out(
     title: str, content: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -333,16 +333,14 @@ class _Reading:
         return None if text.issues else text.text
 
     def _warn_of_null(self, name: str, written: str, read: _ReadField, about: _About) -> None:
-        """Warn of a value that is not written: most come from a list whose lines were commented out."""
+        """Warn of a value that is not written."""
         if read.value is not None or not read.is_readable or name not in PhoneAgentChanges.model_fields:
-            return
-        if self.values.written(read.node):  # null, as it is meant
             return
         if name not in {"name", "type"}:
             meaning = _MEANINGS_OF_NULL.get(name, "and is sent as null: the service's own default")
-            message = f"is null, {meaning}. To leave the field as it is, leave it out."
-            issue = self.values.issue(read.node, f"{about.field(written)} {message}")
-            self.found.warnings.append(self._problem(issue, about, ""))
+            issue = self.values.issue_of_null(read.node, about.field(written), meaning)
+            if issue is not None:
+                self.found.warnings.append(self._problem(issue, about, ""))
 
     def _placed(self, node: yaml.Node, fields: Mapping[str, _ReadField], inherited: frozenset[str]) -> PlacedEntry:
         declaration = {_field_of(name): read.value for name, read in fields.items() if read.is_readable}

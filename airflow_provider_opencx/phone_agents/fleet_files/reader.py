@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from airflow_provider_opencx.declared_files.documents import Document, DocumentError
@@ -20,7 +20,7 @@ from airflow_provider_opencx.declared_files.places import FileDeclarations
 from airflow_provider_opencx.declared_files.problems import (
     FileProblem,
     file_error,
-    short_names,
+    log_warnings,
     shown_path,
 )
 from airflow_provider_opencx.declared_files.variables import checked_variables
@@ -35,8 +35,6 @@ from airflow_provider_opencx.secret import forgets_locals
 log = logging.getLogger(__name__)
 
 FleetPath = str | os.PathLike[str]
-
-_MOST_WARNINGS = 20
 
 
 @forgets_locals
@@ -72,7 +70,7 @@ def read_fleet(
     fleet = reading.fleet()
     if reading.problems:
         raise file_error([*reading.problems, *problems_of_fleet(fleet)], [str(path) for path in fleet.files])
-    _log(fleet.warnings)
+    log_warnings(log, fleet.warnings)
     if fleet.unused_variables:
         log.warning("No file of the fleet uses the variables %s", ", ".join(fleet.unused_variables))
     return fleet
@@ -179,13 +177,3 @@ def _named_twice(first: str, second: str) -> str:
 
 def _problem(path: Path | str, message: str, line: int | None = None, column: int | None = None) -> FileProblem:
     return FileProblem(str(path), line, column, None, "", message)
-
-
-def _log(warnings: Iterable[FileProblem]) -> None:
-    found = list(warnings)
-    names = short_names(warning.file for warning in found)
-    for warning in found[:_MOST_WARNINGS]:
-        log.warning("%s", warning.text(names[warning.file]))
-    if len(found) > _MOST_WARNINGS:
-        more = len(found) - _MOST_WARNINGS
-        log.warning("%s: %d more warnings", ", ".join([shown_path(name) for name in names.values()][:3]), more)
