@@ -149,6 +149,22 @@ def test_plan_shows_names_and_ids_and_warns_of_what_calls_cannot_use(simulator: 
     OpenCXSyncPhoneAgentsOperator(task_id="sync", agents=[{"name": "A", **names}], approved_plan=plan).execute({})
 
 
+@pytest.mark.parametrize("operator", ["create", "upsert", "update"], indirect=True)
+def test_operator_of_one_agent_logs_what_calls_cannot_use(
+    operator: Any, simulator: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    simulator.create_training("Draft", "x", is_draft=True)
+    run(operator(training_scenarios=["Draft"]))
+    levels = [record.levelname for record in caplog.records if "is a draft, which no agent uses" in record.message]
+    assert levels == ["WARNING"]
+
+
+def test_null_voice_is_left_to_the_service(operator: Any, simulator: Simulator) -> None:
+    run(operator(voice=None, first_message="Hi"))
+    assert simulator.writes[-1].body.get("voice_id", "") is None  # type: ignore[union-attr]
+    assert simulator.count("listPhoneVoices") == 0
+
+
 def test_approval_is_of_the_ids_and_not_of_the_names(simulator: Simulator, ids: dict[str, Any]) -> None:
     agents = [{"name": "A", **NAMES}]
     plan = OpenCXPlanPhoneAgentsOperator(task_id="plan", agents=agents).execute({})
