@@ -62,7 +62,7 @@ def test_docs_environment_fills_variables(docs: Path) -> None:
 
 def test_docs_fleet_files_page_names_every_key_and_limit(docs: Path) -> None:
     page = (docs / "fleet_files.md").read_text()
-    assert {*FILE_KEYS, *TEXT_FILES, "id", "previous_name", "voice"} <= {*re.findall(r"^\| `(\w+)` \|", page, re.M)}
+    assert {*FILE_KEYS, *TEXT_FILES, "id", "previous_name"} <= {*re.findall(r"^\| `(\w+)` \|", page, re.M)}
     assert (limits.MAX_FILE_BYTES, limits.MAX_FLEET_BYTES) == (10_000_000, 100_000_000)
     for limit in (limits.MAX_VALUES, limits.MAX_FILES, limits.MAX_DEPTH):
         assert f"{limit:,}" in page
