@@ -63,6 +63,24 @@ class Read:
     warnings: Sequence[Issue]
 
 
+@dataclass(frozen=True)
+class ReadField:
+    """A field that was read.
+
+    :param key: where its key stands.
+    :param node: where its value stands.
+    :param value: the value.
+    :param kind: what it may hold.
+    :param is_readable: whether the value is known.
+    """
+
+    key: yaml.Node
+    node: yaml.Node
+    value: JsonValue
+    kind: Kind
+    is_readable: bool
+
+
 class Values:
     """Reads the values of one file.
 

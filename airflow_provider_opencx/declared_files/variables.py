@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import islice
 
+from pydantic import JsonValue
+
 from airflow_provider_opencx.exceptions import OpenCXArgumentError
 from airflow_provider_opencx.text import listed
 from airflow_provider_opencx.visible_text import identifier, in_quotes, visible
@@ -97,6 +99,15 @@ def fill(
                 problems.append(VariableProblem(found.start(), number, message))
     parts.append(text[end:])
     return Filled("".join(parts), frozenset(names), tuple(problems))
+
+
+def without_variables(value: JsonValue) -> JsonValue:
+    """Return a value as a file holds it in which no part is taken for a variable: :func:`fill` gives it back."""
+    if isinstance(value, str):
+        return value.replace(MARK, f"${MARK}")
+    if isinstance(value, list):
+        return [*map(without_variables, value)]
+    return {name: without_variables(each) for name, each in value.items()} if isinstance(value, dict) else value
 
 
 def places_of_marks(text: str) -> Iterator[int]:

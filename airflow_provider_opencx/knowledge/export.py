@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 
 from pydantic import JsonValue
 
+from airflow_provider_opencx.declared_files.variables import without_variables
 from airflow_provider_opencx.exceptions import OpenCXError, OpenCXFleetFileError
 from airflow_provider_opencx.exported_files.file_names import unique_slugs
 from airflow_provider_opencx.exported_files.yaml_text import mapping_lines
@@ -131,8 +132,8 @@ def _text_of(scenario: TrainingScenario, collection: str) -> str:
     metadata = {name: value for name, value in (scenario.metadata or {}).items() if name not in own}
     if metadata:
         fields["metadata"] = metadata
-    front = mapping_lines({name: _literal(value) for name, value in fields.items()})
-    content = str(_literal(scenario.field("content") or "")).replace("\r\n", "\n").strip("\n")
+    front = mapping_lines({name: without_variables(value) for name, value in fields.items()})
+    content = str(without_variables(scenario.field("content") or "")).replace("\r\n", "\n").strip("\n")
     return "\n".join(["---", *front, "---", "", content, ""])
 
 
@@ -154,12 +155,3 @@ def _problem_of(text: str, slug: str, scenario: TrainingScenario) -> str:
 def _ascii(title: str) -> str:
     """Return what is left of a title in the letters that a key may have: the name of its file is its key."""
     return unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode()
-
-
-def _literal(value: JsonValue) -> JsonValue:
-    """Return a value of which no part is taken for a variable."""
-    if isinstance(value, str):
-        return value.replace("${", "$${")
-    if isinstance(value, list):
-        return [*map(_literal, value)]
-    return {name: _literal(each) for name, each in value.items()} if isinstance(value, dict) else value

@@ -23,7 +23,7 @@ from airflow_provider_opencx.declared_files.files import (
 from airflow_provider_opencx.declared_files.limits import TOO_DEEP, Budget, FleetLimitError
 from airflow_provider_opencx.declared_files.places import FileDeclarations, Place, PlacedEntry
 from airflow_provider_opencx.declared_files.problems import FileProblem, file_error, log_warnings, shown_path
-from airflow_provider_opencx.declared_files.values import Values, issue_at
+from airflow_provider_opencx.declared_files.values import ReadField, Values, issue_at
 from airflow_provider_opencx.declared_files.variables import checked_variables, fill
 from airflow_provider_opencx.declared_files.yaml_document import yaml_document
 from airflow_provider_opencx.exceptions import OpenCXArgumentError
@@ -103,24 +103,6 @@ class _Content:
 
     text: str
     place: Place
-
-
-@dataclass(frozen=True)
-class _ReadField:
-    """A field of a front matter.
-
-    :param key: where its key stands.
-    :param node: where its value stands.
-    :param value: the value.
-    :param kind: what it may hold.
-    :param is_readable: whether the value is known.
-    """
-
-    key: yaml.Node
-    node: yaml.Node
-    value: object
-    kind: Kind
-    is_readable: bool
 
 
 @dataclass
@@ -235,11 +217,11 @@ class _Reading:
             )
         )
 
-    def _read_fields(self, path: Path, values: Values, root: yaml.MappingNode) -> dict[str, _ReadField]:
+    def _read_fields(self, path: Path, values: Values, root: yaml.MappingNode) -> dict[str, ReadField]:
         """Return the fields of the front matter."""
         fields, issues = values.fields(root)
         self._add(path, issues)
-        read: dict[str, _ReadField] = {}
+        read: dict[str, ReadField] = {}
         for name, (key, node) in fields.items():
             kind = scenario_kinds().get(name, Kind.JSON)
             found = values.read(node, kind)
@@ -247,7 +229,7 @@ class _Reading:
             if name == "content":
                 issues = [values.issue(key, "is the text below the second line ---; move it there")]
             self._add(path, issues, name)
-            read[name] = _ReadField(key, node, found.value, kind, not issues)
+            read[name] = ReadField(key, node, found.value, kind, not issues)
             self._warn(path, found.warnings, name)
             if found.value is None and not issues and name in _MEANINGS_OF_NULL:
                 null = values.issue_of_null(node, name, _MEANINGS_OF_NULL[name])

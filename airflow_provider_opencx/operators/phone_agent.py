@@ -720,10 +720,7 @@ class OpenCXPlanPhoneAgentsOperator(FleetBaseOperator):
         self.allow_near_name = allow_near_name
         self.fail_on_changes = fail_on_changes
         self.opencx_conn_id = opencx_conn_id
-        with task_named(self.task_id):
-            self._check_arguments()
-            if self._has_no_template(fail_on_changes):
-                self._fails_on_changes()
+        self._check_plan()
 
     def execute(self, context: Context) -> dict[str, JsonValue]:
         """Plan, log the plan and return it, unless it is refused, or changes something and must not."""
@@ -815,12 +812,7 @@ class OpenCXSyncPhoneAgentsOperator(FleetBaseOperator):
         self.expected_org_id = expected_org_id
         self.on_mismatch = on_mismatch
         self.opencx_conn_id = opencx_conn_id
-        with task_named(self.task_id):
-            check_choice("on_mismatch", on_mismatch, ("fail", "warn"))
-            self._check_arguments()
-            if self._has_no_template(self.approved_plan):
-                self._approved()
-            self._check_guards()
+        self._check_sync()
 
     @classmethod
     def partial(cls, **kwargs: Any) -> OperatorPartial:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
-from airflow_provider_opencx.arguments import texts_by_name
+from airflow_provider_opencx.arguments import check_choice, texts_by_name
 from airflow_provider_opencx.exceptions import OpenCXArgumentError
 from airflow_provider_opencx.operators.base import BaseOpenCXOperator
+from airflow_provider_opencx.templates import task_named
 from airflow_provider_opencx.text import parse_boolean
 
 # What is heavy is imported where it is used: parsing a Dag should not pay for it.
@@ -32,8 +33,29 @@ class SyncBaseOperator(BaseOpenCXOperator):
     max_updates: object = None
     expected_org_id: object = None
     approved_plan: object = None
+    on_mismatch: Literal["fail", "warn"]
     fail_on_changes: object = False
     _needs_approval: bool = False
+
+    def _check_plan(self) -> None:
+        """Check what an operator that plans can check while the Dag is parsed."""
+        with task_named(self.task_id):
+            self._check_arguments()
+            if self._has_no_template(self.fail_on_changes):
+                self._fails_on_changes()
+
+    def _check_sync(self) -> None:
+        """Check what an operator that applies plans can check while the Dag is parsed."""
+        with task_named(self.task_id):
+            check_choice("on_mismatch", self.on_mismatch, ("fail", "warn"))
+            self._check_arguments()
+            if self._has_no_template(self.approved_plan):
+                self._approved()
+            self._check_guards()
+
+    def _check_arguments(self) -> None:
+        """Check the arguments that say what is declared, as far as they are known."""
+        raise NotImplementedError
 
     def _check_variables(self) -> None:
         """Check the variables while the Dag is parsed, as far as they are known."""

@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Unpack
 
-from airflow_provider_opencx.arguments import LEFT_OUT, LeftOut, check_choice, texts_by_name
+from airflow_provider_opencx.arguments import LEFT_OUT, LeftOut, texts_by_name
 from airflow_provider_opencx.connection.form import DEFAULT_CONN_ID
 from airflow_provider_opencx.exceptions import derive_from_airflow
 from airflow_provider_opencx.kinds import Kind
@@ -18,7 +18,6 @@ from airflow_provider_opencx.mapped import limited
 from airflow_provider_opencx.operators.sync import SyncBaseOperator, with_paths_as_texts
 from airflow_provider_opencx.secret import forgets_locals
 from airflow_provider_opencx.task_state import intents_of
-from airflow_provider_opencx.templates import task_named
 
 # The API's models and the hook are imported where they are used: parsing a Dag should not pay for them.
 if TYPE_CHECKING:
@@ -176,10 +175,7 @@ class OpenCXPlanTrainingScenariosOperator(TrainingBaseOperator):
         self.on_removed = on_removed
         self.fail_on_changes = fail_on_changes
         self.opencx_conn_id = opencx_conn_id
-        with task_named(self.task_id):
-            self._check_arguments()
-            if self._has_no_template(fail_on_changes):
-                self._fails_on_changes()
+        self._check_plan()
 
     def execute(self, context: Context) -> dict[str, JsonValue]:
         """Plan, log the plan and return it, unless it is refused, or changes something and must not."""
@@ -275,12 +271,7 @@ class OpenCXSyncTrainingScenariosOperator(TrainingBaseOperator):
         self.expected_org_id = expected_org_id
         self.on_mismatch = on_mismatch
         self.opencx_conn_id = opencx_conn_id
-        with task_named(self.task_id):
-            check_choice("on_mismatch", on_mismatch, ("fail", "warn"))
-            self._check_arguments()
-            if self._has_no_template(self.approved_plan):
-                self._approved()
-            self._check_guards()
+        self._check_sync()
 
     @classmethod
     def partial(cls, **kwargs: Any) -> OperatorPartial:

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from pydantic import JsonValue
 
+from airflow_provider_opencx.declared_files.variables import without_variables
 from airflow_provider_opencx.exported_files.directory import Files
 from airflow_provider_opencx.exported_files.file_names import unique_slugs
 from airflow_provider_opencx.exported_files.yaml_text import (
@@ -48,7 +49,7 @@ def as_yaml(fleet: Fleet, voices: Mapping[str, str]) -> Files:
 
 def as_json(fleet: Fleet, voices: Mapping[str, str]) -> Files:
     """Return a fleet as one JSON file, which holds no comments."""
-    agents = [{field: _literal(value) for field, value in entry.fields.items()} for entry in fleet.entries]
+    agents = [{field: without_variables(value) for field, value in entry.fields.items()} for entry in fleet.entries]
     return {"fleet.json": json.dumps({"agents": agents}, ensure_ascii=False, indent=2) + "\n"}
 
 
@@ -72,7 +73,7 @@ def as_split(fleet: Fleet, voices: Mapping[str, str]) -> Files:
 def _entry_lines(entry: Entry, fields: Mapping[str, JsonValue], voices: Mapping[str, str], indent: int) -> list[str]:
     lines: list[str] = []
     for field, value in fields.items():
-        written = _field_lines(field, _literal(value), indent)
+        written = _field_lines(field, without_variables(value), indent)
         comment = _comment_on(field, value, voices)
         lines += [with_comment(written[0], comment), *written[1:]] if comment and len(written) == 1 else written
     for field, reason in entry.left_out.items():
@@ -90,15 +91,6 @@ def _comment_on(field: str, value: JsonValue, voices: Mapping[str, str]) -> str:
     if field == "voice_id":
         return voices.get(str(value), "")
     return _EVERY_ACTION if field == "action_ids" and value is None else ""
-
-
-def _literal(value: JsonValue) -> JsonValue:
-    """Return a value of which no part is taken for a variable."""
-    if isinstance(value, str):
-        return value.replace("${", "$${")
-    if isinstance(value, list):
-        return [*map(_literal, value)]
-    return {name: _literal(each) for name, each in value.items()} if isinstance(value, dict) else value
 
 
 def _with_text_files(entry: Entry, slug: str) -> tuple[dict[str, JsonValue], dict[str, str]]:
@@ -121,7 +113,7 @@ def _with_text_files(entry: Entry, slug: str) -> tuple[dict[str, JsonValue], dic
 
 def _file_text(text: JsonValue) -> str:
     """Return what a text file holds: its last line break is no part of the text."""
-    return f"{_literal(text)}\n"
+    return f"{without_variables(text)}\n"
 
 
 def _fit_files(texts: list[JsonValue]) -> bool:

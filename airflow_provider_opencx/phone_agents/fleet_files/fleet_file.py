@@ -14,7 +14,7 @@ from airflow_provider_opencx.declared_files.files import UnusableFileError
 from airflow_provider_opencx.declared_files.limits import Budget
 from airflow_provider_opencx.declared_files.places import Place, PlacedEntry
 from airflow_provider_opencx.declared_files.problems import MOST_PROBLEMS, FileProblem, without_repetitions
-from airflow_provider_opencx.declared_files.values import Fields, Values
+from airflow_provider_opencx.declared_files.values import Fields, ReadField, Values
 from airflow_provider_opencx.declared_files.variables import MARK, problem_of_name
 from airflow_provider_opencx.kinds import Kind
 from airflow_provider_opencx.phone_agents.fleet_files.keys import (
@@ -101,24 +101,6 @@ class _About:
     def field(self, name: str) -> str:
         """Return what messages call a field."""
         return ".".join(part for part in (self.section, identifier(name) if name else "") if part)
-
-
-@dataclass(frozen=True)
-class _ReadField:
-    """A field that was read.
-
-    :param key: where its key stands.
-    :param node: where its value stands.
-    :param value: the value.
-    :param kind: what it may hold.
-    :param is_readable: whether the value is known.
-    """
-
-    key: yaml.Node
-    node: yaml.Node
-    value: JsonValue
-    kind: Kind
-    is_readable: bool
 
 
 class _Reading:
@@ -214,7 +196,7 @@ class _Reading:
         else:
             self.found.ignore += [str(name).strip() for name in ignored]
 
-    def _read_defaults(self) -> Mapping[str, _ReadField]:
+    def _read_defaults(self) -> Mapping[str, ReadField]:
         node = self._section("defaults", yaml.MappingNode, "must be a mapping of an agent's fields")
         if not isinstance(node, yaml.MappingNode):
             return {}
@@ -231,7 +213,7 @@ class _Reading:
         self.found.defaults = self._placed(node, defaults, frozenset())
         return defaults
 
-    def _read_agents(self, node: yaml.Node | None, defaults: Mapping[str, _ReadField]) -> None:
+    def _read_agents(self, node: yaml.Node | None, defaults: Mapping[str, ReadField]) -> None:
         if not isinstance(node, yaml.SequenceNode):
             self._refuse(node if "agents" in self._keys else None, _NO_LIST, _About())
             return
@@ -257,7 +239,7 @@ class _Reading:
 
         self.found.entries.append(PlacedEntry(read.value, place_of))
 
-    def _add_entry(self, node: yaml.MappingNode, fields: Fields, defaults: Mapping[str, _ReadField]) -> None:
+    def _add_entry(self, node: yaml.MappingNode, fields: Fields, defaults: Mapping[str, ReadField]) -> None:
         own = self._read_fields(node, fields, self._about(fields))
         overridden = with_alternatives(own)
         inherited = {name: value for name, value in defaults.items() if name not in overridden}
@@ -271,16 +253,16 @@ class _Reading:
         value = self.values.read(name[1], Kind.TEXT).value if name else None
         return _About(value if isinstance(value, str) else None, number)
 
-    def _read_fields(self, node: yaml.MappingNode, fields: Fields, about: _About) -> dict[str, _ReadField]:
+    def _read_fields(self, node: yaml.MappingNode, fields: Fields, about: _About) -> dict[str, ReadField]:
         """Return the fields of an entry, in Python's spelling."""
-        read: dict[str, _ReadField] = {}
+        read: dict[str, ReadField] = {}
         for written, (key, value) in self._one_of_each(node, fields, about).items():
             name = python_spelling(written)
             kind = key_kinds().get(name, Kind.JSON)
             found = self.values.read(value, kind)
             self._add(found.issues, about, written)
             self.found.warnings += [self._problem(issue, about, written) for issue in found.warnings]
-            read[name] = self._with_text(name, _ReadField(key, value, found.value, kind, not found.issues), about)
+            read[name] = self._with_text(name, ReadField(key, value, found.value, kind, not found.issues), about)
             self._warn_of_null(name, written, read[name], about)
         return read
 
@@ -298,7 +280,7 @@ class _Reading:
             del kept[merged[0] if len(merged) == 1 else both[1]]
         return kept
 
-    def _with_text(self, name: str, read: _ReadField, about: _About) -> _ReadField:
+    def _with_text(self, name: str, read: ReadField, about: _About) -> ReadField:
         """Return a field that names files of texts with the texts in them."""
         if name not in TEXT_FILES or not read.is_readable:
             return read
@@ -308,11 +290,11 @@ class _Reading:
         if (is_one and not isinstance(read.value, str)) or not all(isinstance(path, str) for path in named):
             message = "must be the path of a file" + ("" if is_one else ", or a list of paths")
             self._refuse(read.node, message, about, name, read=self.values.written(read.node))
-            return _ReadField(read.key, read.node, None, read.kind, False)
+            return ReadField(read.key, read.node, None, read.kind, False)
         found = [self._text(str(path), node, name, about) for path, node in zip(named, nodes, strict=True)]
         texts: list[JsonValue] = [text for text in found if text is not None]
         value: JsonValue = (texts or [None])[0] if is_one else texts
-        return _ReadField(read.key, read.node, value, read.kind, None not in found)
+        return ReadField(read.key, read.node, value, read.kind, None not in found)
 
     def _text(self, named: str, node: yaml.Node, name: str, about: _About) -> str | None:
         try:
@@ -332,7 +314,7 @@ class _Reading:
             self.found.warnings.append(self._problem(issue, about, name))
         return None if text.issues else text.text
 
-    def _warn_of_null(self, name: str, written: str, read: _ReadField, about: _About) -> None:
+    def _warn_of_null(self, name: str, written: str, read: ReadField, about: _About) -> None:
         """Warn of a value that is not written."""
         if read.value is not None or not read.is_readable or name not in PhoneAgentChanges.model_fields:
             return
@@ -342,7 +324,7 @@ class _Reading:
             if issue is not None:
                 self.found.warnings.append(self._problem(issue, about, ""))
 
-    def _placed(self, node: yaml.Node, fields: Mapping[str, _ReadField], inherited: frozenset[str]) -> PlacedEntry:
+    def _placed(self, node: yaml.Node, fields: Mapping[str, ReadField], inherited: frozenset[str]) -> PlacedEntry:
         declaration = {_field_of(name): read.value for name, read in fields.items() if read.is_readable}
         unreadable = frozenset(_field_of(name) for name, read in fields.items() if not read.is_readable)
         known = {_field_of(name): read for name, read in fields.items()}
