@@ -256,6 +256,64 @@ class OpenCXUnknownOutcomeError(OpenCXError):
         self.retry_after = retry_after
 
 
+class OpenCXUnknownCallOutcomeError(OpenCXUnknownOutcomeError, OpenCXPermanentError):
+    """A call was sent, and whether somebody was called is not known.
+
+    Not retried: another request might call a person a second time. The message says who may have been called, when, and
+    how to go on.
+
+    :param message: what happened.
+    :param contacts: who may have been called: phone numbers, or ids of contacts.
+    :param sent_at: when the request was sent, in ISO 8601; of several, the first. ``None`` if it is not known.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        contacts: Sequence[str] = (),
+        sent_at: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, retry_after=retry_after)
+        self.contacts = list(contacts)
+        self.sent_at = sent_at
+
+
+class OpenCXCallsNotAllowedError(OpenCXPermanentError):
+    """The connection does not allow calls: its extra ``allow_calls`` is off. The request was not sent."""
+
+
+class OpenCXCallRefusedError(OpenCXPermanentError):
+    """A guard keeps from calling, such as ``max_contacts`` or a do-not-call list that cannot be used.
+
+    Where several people are called, the message says how many were called before.
+    """
+
+
+class OpenCXContactsChangedError(OpenCXCallRefusedError):
+    """An earlier try of the task called, or may have called, another person than is asked for now."""
+
+
+class OpenCXOutsideCallingHoursError(OpenCXError):
+    """It is outside the calling hours where the person is, and ``outside_hours="fail"`` was given.
+
+    Retried: a later try may be within them.
+    """
+
+
+class OpenCXAgentNotReadyError(OpenCXError):
+    """The agent has no phone number to call from. Retried: it may get one."""
+
+
+class OpenCXContactsUnreadableError(OpenCXError):
+    """A file of people, or a do-not-call list, cannot be read now, so nobody is called. Retried."""
+
+
+class OpenCXLedgerError(OpenCXError):
+    """The record of calls could not be read or written, so nothing was sent. The next try reads it again."""
+
+
 class OpenCXUnconfirmedError(OpenCXError):
     """The service responded to a write as if it were done, and no list has shown it in the time given.
 

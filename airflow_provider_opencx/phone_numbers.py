@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Sequence
 
+from airflow_provider_opencx.exceptions import OpenCXArgumentError
 from airflow_provider_opencx.text import without_invisible
 from airflow_provider_opencx.visible_text import whole_in_quotes
 
@@ -51,6 +52,36 @@ def e164(phone_number: str) -> str:
     if problem is not None:
         raise ValueError(f"{whole_in_quotes(phone_number)} {problem}{_hint(compact)}")
     return compact
+
+
+def e164_in_region(phone_number: str, region: str) -> str:
+    """Return a phone number in E.164; a national one is read as people of a country write it.
+
+    :param region: the two letters of the country, such as ``"US"``.
+    :raises ValueError: saying why it is not such a number.
+    """
+    from phonenumbers import NumberParseException, PhoneNumberFormat, format_number, parse
+
+    compact = normalize_phone_number(phone_number)
+    problem = next((problem for is_wrong, problem in _PROBLEMS[:-3] if is_wrong(compact)), None)
+    if problem is None and compact.isdigit():
+        try:
+            number = format_number(parse(compact, region), PhoneNumberFormat.E164)
+        except NumberParseException:
+            problem = f"is no phone number of {region}"
+        else:
+            problem = _impossible(number)
+            if problem is None:
+                return number
+    raise ValueError(f"{whole_in_quotes(phone_number)} {problem or 'must hold nothing but digits and spacing'}")
+
+
+def check_region(argument: str, region: object) -> None:
+    """Raise an ``OpenCXArgumentError`` if an argument is neither ``None`` nor the two letters of a country."""
+    from phonenumbers import SUPPORTED_REGIONS
+
+    if region is not None and region not in SUPPORTED_REGIONS:
+        raise OpenCXArgumentError(f"{argument}: must be the two letters of a country, such as 'US'")
 
 
 def _impossible(compact: str) -> str | None:

@@ -34,7 +34,8 @@ _Value = TypeVar("_Value")
 
 
 def connection_json(base_url: str, api_key: str, **extra: object) -> str:
-    """Return an ``opencx`` connection as the JSON of an ``AIRFLOW_CONN_...`` variable."""
+    """Return an ``opencx`` connection to a simulator, which may place calls, as the JSON of an ``AIRFLOW_CONN_...``."""
+    extra = {"allow_calls": True, **extra}
     return json.dumps({"conn_type": "opencx", "host": base_url, "password": api_key, "extra": extra})
 
 

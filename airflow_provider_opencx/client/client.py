@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import ssl
 import time
-from collections.abc import Collection, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import TracebackType
@@ -37,6 +37,7 @@ from airflow_provider_opencx.client.transport import (
 )
 from airflow_provider_opencx.exceptions import (
     OpenCXArgumentError,
+    OpenCXCallsNotAllowedError,
     OpenCXRateLimitError,
     OpenCXResponseError,
     OpenCXUnreachableError,
@@ -76,12 +77,20 @@ class OpenCXClient:
 
     :param settings: base URL, key, timeout and limits.
     :param observer: called after each attempt to send a request.
+    :param calls_allowed: returns whether calls are allowed now; asked before each request that may call people.
+        ``None`` is what the settings say.
     """
 
     @forgets_locals  # among them the proxy, with its password
-    def __init__(self, settings: ClientSettings, observer: Observer | None = None) -> None:
+    def __init__(
+        self,
+        settings: ClientSettings,
+        observer: Observer | None = None,
+        calls_allowed: Callable[[], bool] | None = None,
+    ) -> None:
         self.settings = settings
         self._observer = observer
+        self._calls_allowed = calls_allowed
         self._policies = RetryPolicies(settings.max_retries, read_body)
         transport = Transport(limiter_of(settings), tls_context(), proxy_for(settings.base_url))
         self._transport = RetryTransport(transport)
@@ -104,8 +113,8 @@ class OpenCXClient:
         """Send a request that this package does not know: the same key, retries, rate limit, masking and errors.
 
         A GET is sent again after an error that may pass, and is refused for good where the service says so three times,
-        five seconds apart. Anything else is sent again only where the first request provably was not handled. It does
-        not check what exists: a task that is retried sends its POST again.
+        five seconds apart. Anything else may call people for all that is known here: it needs a connection that allows
+        calls, and is never sent again. It does not check what exists: a task that is retried sends its POST again.
 
         :param method: the HTTP method.
         :param path: the path below the connection's base URL, beginning with a slash.
@@ -113,6 +122,7 @@ class OpenCXClient:
         :param json: the JSON body; ``None`` sends none.
         :return: the response; ``response.json()`` is its decoded body.
         :raises OpenCXArgumentError: if it is not such a method or path, or cannot be sent as JSON.
+        :raises OpenCXCallsNotAllowedError: if it is no GET, and the connection does not allow calls.
         :raises OpenCXAPIError: if the status is not a 2xx.
         """
         return self.send(other_request(method, path, params, json))
@@ -135,8 +145,11 @@ class OpenCXClient:
     def send_unchecked(self, request: Request) -> Response:
         """Send a request and return its response, whatever its status.
 
+        :raises OpenCXCallsNotAllowedError: if it may call people, and the connection does not allow calls.
         :raises OpenCXUnreachableError: if there is no response.
         """
+        if request.operation.places_calls:
+            self.check_calls_allowed(request)
         with _typed_errors(request, self.settings):
             try:
                 built = self._built(request)
@@ -157,6 +170,19 @@ class OpenCXClient:
                 key.masked_body(body_of(response)),
                 label=request.over(self.settings.name),
                 secret=key,
+            )
+
+    def check_calls_allowed(self, request: Request) -> None:
+        """Check that calls are allowed now: the connection is read again, so that they can be switched off meanwhile.
+
+        :param request: what would be sent, for the message.
+        :raises OpenCXCallsNotAllowedError: if they are not.
+        """
+        allowed = self.settings.allow_calls if self._calls_allowed is None else self._calls_allowed()
+        if not allowed:
+            raise OpenCXCallsNotAllowedError(
+                f"{request.over(self.settings.name)}: not sent, because this connection does not allow calls. Where it"
+                " is meant to call people, switch on its extra allow_calls (Allow calls)."
             )
 
     def _read_again(self, request: Request, refusal: Response) -> Response:

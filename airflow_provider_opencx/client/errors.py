@@ -131,6 +131,12 @@ def message_of(response: Response) -> str:
     return response.without_secret(text)
 
 
+def code_of(response: Response) -> str:
+    """Return the code of an error body, in which the service's framework says what is wrong; empty without one."""
+    code = _error_body(response).get("code")
+    return code if isinstance(code, str) else ""
+
+
 def _for_operation(advice: str, operation: Operation) -> str:
     """Return an advice with the scope and the noun of an operation."""
     scope = f"the scope {operation.scope}" if operation.scope else "the scope that this request needs"

@@ -41,6 +41,8 @@ class Operation:
     :param repeatable: whether it may be sent again where the first request may have been handled: true of reads, and of
         writes that come to the same when they are done twice. An operation that may start a call must not be.
     :param confidence: whether the operation is ``"confirmed"`` by a page of the vendor, or ``"inferred"``.
+    :param places_calls: whether people may be called because of it. Such a request is sent only where the connection
+        allows calls, and never sent again by the client, whatever becomes of it.
     """
 
     id: str
@@ -51,6 +53,7 @@ class Operation:
     summary: str
     repeatable: bool
     confidence: Confidence = "confirmed"
+    places_calls: bool = False
 
     @property
     def is_read(self) -> bool:
@@ -222,6 +225,7 @@ def other_request(method: str, path: str, params: Mapping[str, str] | None, json
         noun="",
         summary="Any other request.",
         repeatable=method == "GET",
+        places_calls=method != "GET",  # what it does is not known here
     )
     return Request(operation, path, params or {}, json)
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 from airflow_provider_opencx.secret import Secret
+
+BodyStyle: TypeAlias = Literal["camel", "snake", "both"]
+"""How the keys of a call's body are written: ``phoneAgentId``, ``phone_agent_id``, or both of them."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,9 @@ class ClientSettings:
     :param coordination: who keeps to one rate limit and takes turns in creating a name: ``"machine"`` (default), all
         processes of this machine and user; ``"process"``, the threads of one process; or the address of a Redis, all
         that use it, which becomes a :class:`.Secret`, because a password may be in it.
+    :param allow_calls: whether requests that may call people are sent. Default ``False``.
+    :param call_body_style: how the keys of a call's body are written where the caller does not say it: ``"camel"``
+        (default), ``"snake"`` or ``"both"``.
     """
 
     base_url: str
@@ -34,6 +41,8 @@ class ClientSettings:
     user_agent: str = "airflow-provider-opencx"
     name: str = ""
     coordination: str | Secret = "machine"
+    allow_calls: bool = False
+    call_body_style: BodyStyle = "camel"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "api_key", Secret.of(self.api_key))

@@ -254,9 +254,13 @@ class RetryPolicies:
             status_forcelist=[429],
             retry_on_exceptions=[httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout],
         )
+        # Whether a person may be called now has to be asked again before each request, which only the caller can.
+        self._places_calls = self._not_repeatable.copy_with(total=0)
 
     def of(self, request: Request) -> Retry:
         """Return the policy of a request."""
+        if request.operation.places_calls:
+            return self._places_calls
         return self._repeatable if request.operation.repeatable else self._not_repeatable
 
 

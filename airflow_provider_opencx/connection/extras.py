@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from difflib import get_close_matches
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -44,6 +44,10 @@ def _not_boolean(value: object) -> object:
     return value
 
 
+def _plain_text(value: object) -> object:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
 def _coordination(value: str) -> str:
     if value not in ("process", "machine"):
         check_redis_url(value)
@@ -53,6 +57,7 @@ def _coordination(value: str) -> str:
 _Number = Annotated[float, Field(allow_inf_nan=False), BeforeValidator(_not_boolean)]
 _WholeNumber = Annotated[int, BeforeValidator(_not_boolean)]
 _Boolean = Annotated[bool, BeforeValidator(_true_or_false)]
+_BodyStyle = Annotated[Literal["camel", "snake", "both"], BeforeValidator(_plain_text)]
 _Coordination = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_coordination)]
 
 
@@ -65,6 +70,8 @@ class Extras(BaseModel):
     max_retries: _WholeNumber = Field(default=4, ge=0, le=100)
     requests_per_minute: _WholeNumber = Field(default=90, ge=1, le=1_000_000)
     coordination: _Coordination = "machine"
+    allow_calls: _Boolean = False
+    call_body_style: _BodyStyle = "camel"
     allow_insecure_http: _Boolean = False
 
     @model_validator(mode="before")
@@ -141,7 +148,7 @@ def _allowed(field: form.ExtraField) -> str:
     if field.type == "boolean":
         return "true or false"
     if field.type == "string":
-        return "machine, process, or the address of a Redis such as redis://host:6379/0"
+        return field.allowed
     return f"a {'whole ' if field.type == 'integer' else ''}number from {field.minimum} to {field.maximum}"
 
 

@@ -34,6 +34,7 @@ class ExtraField:
     :param default: what holds when it is left out or empty.
     :param minimum: the least allowed value of a number.
     :param maximum: the greatest allowed value of a number.
+    :param allowed: which texts are allowed, for messages; empty for another type.
     """
 
     name: str
@@ -43,6 +44,7 @@ class ExtraField:
     default: float | int | bool | str
     minimum: float | int | None = None
     maximum: float | int | None = None
+    allowed: str = ""
 
 
 TIMEOUT = ExtraField(
@@ -91,6 +93,28 @@ COORDINATION = ExtraField(
     ),
     type="string",
     default="machine",
+    allowed="machine, process, or the address of a Redis such as redis://host:6379/0",
+)
+ALLOW_CALLS = ExtraField(
+    name="allow_calls",
+    label="Allow calls",
+    description=(
+        "Lets tasks call people over this connection. Off, nobody is called, and other requests of your own that write"
+        " are not sent. Read again before each call: switch it off to stop a batch."
+    ),
+    type="boolean",
+    default=False,
+)
+CALL_BODY_STYLE = ExtraField(
+    name="call_body_style",
+    label="Keys of a call's body",
+    description=(
+        "How a call names the agent and the person, because no page of the service says it: camel (phoneAgentId), snake"
+        " (phone_agent_id) or both. Change it where the service refuses calls."
+    ),
+    type="string",
+    default="camel",
+    allowed="camel, snake or both",
 )
 ALLOW_INSECURE_HTTP = ExtraField(
     name="allow_insecure_http",
@@ -100,7 +124,15 @@ ALLOW_INSECURE_HTTP = ExtraField(
     default=False,
 )
 
-EXTRA_FIELDS = (TIMEOUT, MAX_RETRIES, REQUESTS_PER_MINUTE, COORDINATION, ALLOW_INSECURE_HTTP)
+EXTRA_FIELDS = (
+    TIMEOUT,
+    MAX_RETRIES,
+    REQUESTS_PER_MINUTE,
+    COORDINATION,
+    ALLOW_CALLS,
+    CALL_BODY_STYLE,
+    ALLOW_INSECURE_HTTP,
+)
 
 
 def conn_fields() -> dict[str, dict[str, object]]:

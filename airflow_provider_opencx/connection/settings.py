@@ -87,6 +87,8 @@ def _settings(address: str, api_key: Secret, extras: Extras, user_agent: str, na
         user_agent=user_agent,
         name=name,
         coordination=extras.coordination,
+        allow_calls=extras.allow_calls,
+        call_body_style=extras.call_body_style,
     )
 
 

@@ -11,7 +11,7 @@ from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_opencx import __version__, metrics
 from airflow_provider_opencx.client.client import OpenCXClient
-from airflow_provider_opencx.client.settings import ClientSettings
+from airflow_provider_opencx.client.settings import BodyStyle, ClientSettings
 from airflow_provider_opencx.connection import form
 from airflow_provider_opencx.connection.settings import client_settings
 from airflow_provider_opencx.exceptions import OpenCXConnectionNotFoundError, OpenCXError, derive_from_airflow
@@ -28,6 +28,7 @@ from airflow_provider_opencx.reconciliation.guards import Guards
 from airflow_provider_opencx.reconciliation.progress import OnResult
 from airflow_provider_opencx.reconciliation.sync import OnMismatch
 from airflow_provider_opencx.resources.actions import Action, list_actions
+from airflow_provider_opencx.resources.calls import Callee, PlacedCall, call_body, call_request, place_call
 from airflow_provider_opencx.resources.phone_agents import (
     PhoneAgent,
     PhoneAgentChanges,
@@ -83,7 +84,11 @@ class OpenCXHook(BaseHook):
 
     @cached_property
     def _client(self) -> OpenCXClient:
-        return OpenCXClient(self._read_settings(), metrics.count_attempt)
+        return OpenCXClient(self._read_settings(), metrics.count_attempt, self._calls_allowed)
+
+    def _calls_allowed(self) -> bool:
+        """Return whether the connection allows calls now: it is read again, so that calls can be switched off."""
+        return self._read_settings().allow_calls
 
     @forgets_locals
     def _read_settings(self) -> ClientSettings:
@@ -342,6 +347,35 @@ class OpenCXHook(BaseHook):
         :param metadata: only those whose ``metadata`` contain this; ``None`` is all.
         """
         return list_training_scenarios(self.get_conn(), metadata=metadata)
+
+    @forgets_locals
+    def place_call(
+        self,
+        *,
+        agent_id: str,
+        phone_number: str | None = None,
+        contact_id: str | None = None,
+        body_style: BodyStyle | None = None,
+        body: Mapping[str, JsonValue] | None = None,
+    ) -> PlacedCall:
+        """Let an agent call a person: one request, which is never repeated.
+
+        There is no record of it, and no guard: a task that is retried calls again. For tasks there is
+        :class:`.operators.call.OpenCXPlaceCallOperator`, which keeps a record, and checks whom and when it may call.
+
+        :param agent_id: the id of the agent that calls.
+        :param phone_number: the number to call, in E.164.
+        :param contact_id: the contact to call, by its id in OpenCX. Give one of the two.
+        :param body_style: how the keys of the body are written; ``None`` is as the connection says.
+        :param body: the whole JSON body, sent as it is.
+        :return: when the call was asked for, and the response as it is.
+        :raises OpenCXCallsNotAllowedError: if the connection does not allow calls.
+        :raises OpenCXUnknownCallOutcomeError: if the person may have been called, and may not.
+        """
+        client = self.get_conn()
+        callee = Callee(phone_number, contact_id)
+        sent = body or call_body(agent_id, callee, body_style or client.settings.call_body_style)
+        return place_call(client, call_request(agent_id, callee, sent), callee)
 
     def list_actions(self) -> list[Action]:
         """Return the actions that can be given as ``action_ids``."""

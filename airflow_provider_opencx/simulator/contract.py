@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator
 
 from airflow_provider_opencx.simulator.generations import GENERATIONS, Generation
 from airflow_provider_opencx.simulator.json_values import Json
+from airflow_provider_opencx.simulator.responses import VALIDATION_FAILED
 
 # Messages quote values, which can be as long as the request.
 _LONGEST_MESSAGE = 300
@@ -89,6 +90,11 @@ class Contract:
             for path, methods in inlined["paths"].items()
             for method, details in methods.items()
         }
+
+    @property
+    def validation_code(self) -> str | None:
+        """The code in the body of an error that says that a request is invalid: the framework of 2026 has one."""
+        return VALIDATION_FAILED if self.generation == GENERATIONS[-1] else None
 
 
 @cache

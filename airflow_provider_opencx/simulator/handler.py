@@ -68,10 +68,14 @@ class HTTPError(Exception):
 
     :param status: one of those that the OpenAPI document has for the operation
     :param message: the message in the body
+    :param code: the code of the framework; None if the error is not the framework's
     """
 
-    def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, status: int, message: str, headers: Mapping[str, str] | None = None, code: str | None = None
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
         self.headers = headers
+        self.code = code

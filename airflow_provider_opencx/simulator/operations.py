@@ -51,8 +51,8 @@ class Operations:
         try:
             body = self._handlers[operation.id](self._accept(call, contract))
         except HTTPError as error:
-            operation.check_response(error.status, error_body(error.status, error.message))
-            return error_response(error.status, error.message, error.headers)
+            operation.check_response(error.status, error_body(error.status, error.message, error.code))
+            return error_response(error.status, error.message, error.headers, error.code)
         text = _success_text(operation, body)
         return Response(text, operation.success, media_type="application/json" if text else None)
 
@@ -67,7 +67,7 @@ class Operations:
             raise HTTPError(429, "Too many requests in this minute", {"Retry-After": str(seconds)})
         operation = contract.operations[call.operation]
         if errors := operation.query_errors(call.query):
-            raise HTTPError(400, "; ".join(errors))
+            raise HTTPError(400, "; ".join(errors), code=contract.validation_code)
         return AcceptedRequest(
             service=self._service,
             organization=organization,
@@ -75,21 +75,22 @@ class Operations:
             operation=operation,
             query=call.query,
             path_parameters=call.path_parameters,
-            body=_valid_body(self._service.contract.operations[call.operation], call.body),
+            body=_valid_body(self._service.contract, call),
             views=call.views,
         )
 
 
-def _valid_body(operation: Operation, text: bytes) -> JsonObject:
+def _valid_body(contract: Contract, call: Call) -> JsonObject:
+    operation = contract.operations[call.operation]
     if operation.body is None:
         return {}
     try:
-        body = read_json(text)
+        body = read_json(call.body)
     except ValueError as error:
         raise HTTPError(400, f"The body is not JSON: {error}") from None
     errors = operation.body_errors(body)
     if errors or not isinstance(body, dict):
-        raise HTTPError(400, "; ".join(errors))
+        raise HTTPError(400, "; ".join(errors), code=contract.validation_code)
     return body
 
 

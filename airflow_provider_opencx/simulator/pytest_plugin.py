@@ -32,8 +32,9 @@ def opencx_simulator() -> Iterator[Simulator]:
 def opencx_default(opencx_simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Simulator:
     """Run a new simulator behind Airflow's connection ``opencx_default``, and return it.
 
-    The connection lasts as long as the test. Its timeout is 5 seconds, it has no practical rate limit, and its tasks
-    take turns with those of this process alone: what other tests have created is not looked for.
+    The connection lasts as long as the test, and allows calls: ``opencx_default.dialed()`` shows them. Its timeout is 5
+    seconds, it has no practical rate limit, and its tasks take turns with those of this process alone: what other tests
+    have created is not looked for.
     """
     from airflow_provider_opencx.client.locks import forget_intents
 
@@ -42,7 +43,7 @@ def opencx_default(opencx_simulator: Simulator, monkeypatch: pytest.MonkeyPatch)
         "conn_type": "opencx",
         "host": opencx_simulator.url,
         "password": "test-key",
-        "extra": {"timeout": 5, "requests_per_minute": 100_000, "coordination": "process"},
+        "extra": {"timeout": 5, "requests_per_minute": 100_000, "coordination": "process", "allow_calls": True},
     }
     monkeypatch.setenv("AIRFLOW_CONN_OPENCX_DEFAULT", json.dumps(connection))
     return opencx_simulator

@@ -1,0 +1,185 @@
+"""Where a task keeps its ledger of calls: object storage of the author's, or Airflow's task state store.
+
+The task state store is there since Airflow 3.3. Its rows belong to a run, a task and a map index, and survive retries
+and clears, unless ``[state_store] clear_on_success`` deletes them: a worker may not see that setting of the API server.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from airflow.providers.common.compat.sdk import conf
+
+from airflow_provider_opencx.campaigns.ledger import Entry, Ledger, NoLedger, ObjectLedger, digest
+from airflow_provider_opencx.exceptions import OpenCXContactsChangedError, OpenCXLedgerError
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+    from airflow.sdk.execution_time.context import TaskStateStoreAccessor
+    from pydantic import JsonValue
+
+    from airflow_provider_opencx.campaigns.ledger import FileSystem
+    from airflow_provider_opencx.resources.calls import Callee
+
+OncePer: TypeAlias = Literal["run", "ever"]
+"""How long a record counts: in its Dag run, or for all runs that keep their records in the same place."""
+
+_PEOPLE = "people"
+"""The slot that lists the people of all others."""
+
+_CALLED_KEY = "opencx_called"
+"""The XCom by which the tasks that are mapped over one list see whom the others call."""
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
+
+
+def ledger_of(context: Context, *, ledger_path: str | None, once_per: OncePer) -> tuple[Ledger, bool]:
+    """Return the ledger of a task, and whether no record means that nothing was sent.
+
+    :param context: the context of its task instance.
+    :param ledger_path: the object storage path of the author's; ``None`` is Airflow's task state store, where there is
+        one, or else nothing.
+    :param once_per: how long a record counts.
+    """
+    is_first_try = not _is_later_try(context)
+    if ledger_path is not None:
+        return _object_ledger(context, ledger_path, once_per), True
+    store = context.get("task_state_store")
+    if store is None:
+        return NoLedger(), is_first_try
+    keeps_all = not conf.getboolean("state_store", "clear_on_success", fallback=False)
+    return TaskStateLedger(store), keeps_all or is_first_try
+
+
+def _is_later_try(context: Context) -> bool:
+    """Return whether the task has been tried before: after an error, a killed worker or a clear."""
+    task_instance = context.get("ti")
+    return task_instance is not None and task_instance.try_number > 1
+
+
+def is_mapped(context: Context) -> bool:
+    """Return whether the task is one of several that are mapped over a list."""
+    task_instance = context.get("ti")
+    return task_instance is not None and task_instance.map_index is not None and task_instance.map_index >= 0
+
+
+class TaskStateLedger:
+    """Keeps records in Airflow's task state store, for ever.
+
+    :param store: the store of the task, ``context["task_state_store"]``.
+    """
+
+    def __init__(self, store: TaskStateStoreAccessor) -> None:
+        self._store = store
+
+    def read(self, slot: str) -> Entry | None:
+        """Return the record of a slot, ``None`` if there is none."""
+        value = self._get(slot)
+        return None if value is None else Entry.from_json(value)
+
+    def begin(self, slot: str, entry: Entry, *, replace: bool) -> Entry | None:
+        """Record an intent. There is nobody else: of the tries of a task instance, Airflow lets the last one write."""
+        self._set(_PEOPLE, [*sorted({*self.people(), entry.to})])
+        self._set(slot, entry.as_json())
+        if self.read(slot) != entry:
+            raise _not("found after it was written", None)
+        return None
+
+    def finish(self, slot: str, entry: Entry) -> None:
+        """Record an outcome."""
+        self._set(slot, entry.as_json())
+
+    def forget(self, slot: str) -> None:
+        """Delete a record."""
+        try:
+            self._store.delete(_key(slot))
+        except Exception as error:
+            raise _not("deleted", error) from error
+
+    def people(self) -> list[str]:
+        """Return the digests of all people whom tries of this task were about to call."""
+        people = self._get(_PEOPLE)
+        return [str(each) for each in people] if isinstance(people, list) else []
+
+    def _get(self, slot: str) -> JsonValue:
+        try:
+            return self._store.get(_key(slot))
+        except Exception as error:
+            raise _not("read", error) from error
+
+    def _set(self, slot: str, value: JsonValue) -> None:
+        from airflow.sdk.execution_time.context import NEVER_EXPIRE
+
+        try:
+            self._store.set(_key(slot), value, retention=NEVER_EXPIRE)
+        except Exception as error:
+            raise _not("written", error) from error
+
+
+def check_other_tasks(context: Context, ledger: Ledger, people: Sequence[Callee]) -> Callable[[Callee], None]:
+    """Tell the tasks that are mapped over one list whom this one calls, and return a check whom others call.
+
+    The state of a task is its own. When a run is cleared and its list has changed, a person may have moved from the
+    task that called to another one, which has no record of it. So each task says in an XCom whom it has called, or is
+    to call; whoever finds a person there twice, calls neither.
+
+    :param context: the context of the task instance.
+    :param ledger: its ledger; one that all tasks share needs no check.
+    :param people: whom it is to call.
+    :return: raises ``OpenCXContactsChangedError`` for a person whom another task has called, or is to call.
+    """
+    if not (is_mapped(context) and isinstance(ledger, TaskStateLedger)):
+        return lambda callee: None
+    instance = context["ti"]
+    own = sorted({*ledger.people(), *map(digest, people)})
+    instance.xcom_push(key=_CALLED_KEY, value=own)
+    claims = instance.xcom_pull(task_ids=[instance.task_id], key=_CALLED_KEY)
+    claimed = Counter(to for claim in claims or () if isinstance(claim, list) for to in claim)
+
+    def check(callee: Callee) -> None:
+        if claimed[digest(callee)] > 1:
+            raise OpenCXContactsChangedError(
+                f"{callee.label}: nothing was sent, because another mapped task of this run has called this person, or"
+                " is to call: the list has this person twice, or it changed since. List everybody once, and start a new"
+                " Dag run for a new list; with ledger_path, all tasks share one record."
+            )
+
+    return check
+
+
+def _key(slot: str) -> str:
+    return f"opencx_call.{slot}"
+
+
+def _not(done: str, error: Exception | None) -> OpenCXLedgerError:
+    reason = "" if error is None else f" ({type(error).__name__})"
+    return OpenCXLedgerError(
+        f"Airflow's task state store: the record of a call could not be {done}{reason}. Nothing was sent without a"
+        " record; another try may succeed."
+    )
+
+
+def _object_ledger(context: Context, ledger_path: str, once_per: OncePer) -> ObjectLedger:
+    def open_storage() -> tuple[FileSystem, str]:
+        from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+        path = ObjectStoragePath(ledger_path)
+        for part in parts:
+            path = path / part
+        return path.fs, path.path.rstrip("/")
+
+    parts = ["ever"] if once_per == "ever" else _parts_of_run(context)
+    return ObjectLedger(open_storage, f"ledger_path {ledger_path!r}")
+
+
+def _parts_of_run(context: Context) -> list[str]:
+    """Return the folders of a task in a run: readable, and no two alike."""
+    instance = context["ti"]
+    return [
+        f"{_UNSAFE.sub('_', name)[:80]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+        for name in (instance.dag_id, instance.run_id, instance.task_id)
+    ]

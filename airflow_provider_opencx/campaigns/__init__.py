@@ -1,0 +1,1 @@
+"""What calls people: whom, when, and at most once."""

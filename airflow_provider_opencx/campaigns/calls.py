@@ -1,0 +1,380 @@
+"""Calls people, each at most once: what is known of each, what keeps from a call, one request, and what became of it.
+
+The order matters. What the ledger knows comes first, so that a retry or a clear returns what was done and sends
+nothing. Then come the guards, all of them before the first request. Then, for each person in turn: the guards once
+more, because a long batch may reach the end of the calling hours; the intent; the request; the outcome.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from pydantic import JsonValue
+
+from airflow_provider_opencx.campaigns.guards import Guards, Hindrance, Verdict
+from airflow_provider_opencx.campaigns.ledger import Decision, Entry, Ledger, OnUnknown, decide, digest
+from airflow_provider_opencx.client.retry_after import MAX_RETRY_AFTER
+from airflow_provider_opencx.exceptions import (
+    OpenCXCallRefusedError,
+    OpenCXContactsChangedError,
+    OpenCXError,
+    OpenCXLedgerError,
+    OpenCXOutsideCallingHoursError,
+    OpenCXRateLimitError,
+    OpenCXUnknownCallOutcomeError,
+)
+from airflow_provider_opencx.resources.calls import (
+    MAKE_OUTBOUND_CALL,
+    WAYS_ON,
+    Callee,
+    PlacedCall,
+    call_request,
+    place_call,
+)
+from airflow_provider_opencx.text import listed
+
+if TYPE_CHECKING:
+    from airflow_provider_opencx.client.client import OpenCXClient
+
+CallStatus: TypeAlias = Literal["called", "unknown", "do_not_call", "unknown_zone", "outside_hours"]
+"""What became of a person: called; may have been called; or why not."""
+
+OutsideHours: TypeAlias = Literal["skip", "fail", "reschedule"]
+"""What to do about a person who must not be called now: leave out, fail the task, or come back when it is time."""
+
+MOST_UNKNOWN_IN_A_ROW = 3
+"""After so many calls of unknown outcome in a row nobody else is called: something is wrong with the service."""
+
+MOST_RATE_LIMITED = 5
+"""How often in a row the service may say that there are too many requests, before the task gives up its worker."""
+
+_PAUSE_AFTER_429 = 5.0
+_MOST_NAMED = 5
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class CallResult:
+    """What became of one person.
+
+    :param callee: the person.
+    :param status: what became of the person.
+    :param agent_id: the agent that called; ``None`` if none did.
+    :param called_at: when the call was asked for; of one of unknown outcome, about when. ``None`` if it was not.
+    :param response: what the service returned, as it is.
+    :param reason: why the person was not called; empty if so.
+    """
+
+    callee: Callee
+    status: CallStatus
+    agent_id: str | None = None
+    called_at: str | None = None
+    response: JsonValue = None
+    reason: str = ""
+
+    def as_dict(self) -> dict[str, JsonValue]:
+        """Return the result as plain JSON."""
+        return {
+            "phone_number": self.callee.phone_number,
+            "contact_id": self.callee.contact_id,
+            "status": self.status,
+            "agent_id": self.agent_id,
+            "called_at": self.called_at,
+            "response": self.response,
+            "reason": self.reason or None,
+        }
+
+
+@dataclass(frozen=True)
+class CallPolicy:
+    """How a batch of calls is made.
+
+    :param guards: what is checked of each person.
+    :param on_unknown: what to do about a person who may have been called.
+    :param outside_hours: what to do about a person who must not be called at this time.
+    :param by: which try of which task it is, for records and messages.
+    """
+
+    guards: Guards
+    on_unknown: OnUnknown = "fail"
+    outside_hours: OutsideHours = "skip"
+    by: str = "a script"
+
+
+@dataclass
+class CallsMade:
+    """What became of a batch.
+
+    :param people: who was to be called.
+    :param results: the result of each person, by the position in the list; one who waits for the hours has none.
+    :param opens_at: when the first of those who wait may be called; ``None`` if nobody waits.
+    :param error: why the task must fail; ``None`` if it need not.
+    """
+
+    people: Sequence[Callee]
+    results: dict[int, CallResult] = field(default_factory=dict)
+    opens_at: datetime | None = None
+    error: OpenCXError | None = None
+
+    def in_order(self) -> list[CallResult]:
+        """Return the results in the order of the people."""
+        return [self.results[index] for index in sorted(self.results)]
+
+    @property
+    def called(self) -> int:
+        """How many people were called, in this try or an earlier one."""
+        return sum(result.status == "called" for result in self.results.values())
+
+
+class CallBatch:
+    """Calls some people, one after the other.
+
+    :param client: sends the requests; it checks before each that calls are allowed.
+    :param ledger: where records are kept.
+    :param slot_of: returns the slot of the ledger for a person.
+    :param policy: how the calls are made.
+    :param no_record_means_nothing_sent: whether a person without a record has not been called by an earlier try.
+    """
+
+    def __init__(
+        self,
+        client: OpenCXClient,
+        ledger: Ledger,
+        slot_of: Callable[[Callee], str],
+        policy: CallPolicy,
+        *,
+        no_record_means_nothing_sent: bool = True,
+    ) -> None:
+        self._client = client
+        self._ledger = ledger
+        self._slot_of = slot_of
+        self._policy = policy
+        self._is_trusted = no_record_means_nothing_sent
+        self._unknown: list[CallResult] = []  # those for whom the task must fail
+
+    def call(
+        self,
+        people: Sequence[Callee],
+        find_agent: Callable[[], str],
+        body_of: Callable[[str, Callee], Mapping[str, JsonValue]],
+        check: Callable[[Callee], None] = lambda callee: None,
+    ) -> CallsMade:
+        """Call people, unless something keeps from it.
+
+        :param people: who is to be called, nobody twice.
+        :param find_agent: returns the id of the agent that calls, after checking that it can; asked only where there is
+            somebody to call.
+        :param body_of: returns the body of the request for a person.
+        :param check: raises an error if a person, of whom there is no record, must not be called.
+        :return: what became of each, with the error that the task must fail with, where something is amiss.
+        :raises OpenCXContactsChangedError: if a record is about somebody else; nothing was sent.
+        :raises OpenCXCallRefusedError: if nothing is known of what an earlier try has sent; nothing was sent.
+        :raises OpenCXOutsideCallingHoursError: with ``outside_hours="fail"``, before the first request.
+        :raises OpenCXError: that of :meth:`find_agent`, or of a client that may not call.
+        """
+        made = CallsMade(people)
+        left = [index for index, callee in enumerate(people) if not self._settle_known(made, index, callee)]
+        for index in left:
+            check(people[index])
+        left = self._settle_hindered(made, left)
+        if left:
+            self._client.check_calls_allowed(MAKE_OUTBOUND_CALL.request(about=f"{len(left)} people"))
+            self._call_each(made, left, find_agent(), body_of)
+        if made.error is None and self._unknown:
+            made.error = self._unknown_error(made, self._unknown)
+        return made
+
+    def _settle_known(self, made: CallsMade, index: int, callee: Callee) -> bool:
+        """Settle a person by what is recorded; return whether that was possible."""
+        entry = self._ledger.read(self._slot_of(callee))
+        if entry is None and not self._is_trusted:
+            raise OpenCXCallRefusedError(
+                f"{callee.label}: nothing was sent. An earlier try of this task may have called, and no record is kept"
+                " that would survive it. Airflow 3.3 keeps one, unless [state_store] clear_on_success is on; so does"
+                " ledger_path, on every Airflow. To call nevertheless, start a new Dag run."
+            )
+        result = self._result_of(decide(entry, digest(callee), self._policy.on_unknown), entry, callee)
+        if result is None:
+            return False
+        made.results[index] = result
+        return True
+
+    def _result_of(self, decision: Decision, entry: Entry | None, callee: Callee) -> CallResult | None:
+        """Return what is known of a person; ``None`` if the person is to be called."""
+        if entry is None or decision == "send":
+            return None
+        if decision == "changed":
+            raise OpenCXContactsChangedError(
+                f"{callee.label}: nothing was sent, because the list changed since: {entry.by} called, or may have"
+                f" called, somebody else at {entry.sent_at} in its place. Start a new Dag run for the new list, or"
+                " clear the task with the list as it was."
+            )
+        if decision == "known" and entry.outcome is not None:
+            log.info("%s was called at %s by %s. Nothing is sent.", callee.label, entry.sent_at, entry.by)
+            return CallResult(
+                callee, "called", _text(entry.outcome.get("agent_id")), entry.sent_at, entry.outcome.get("response")
+            )
+        result = CallResult(callee, "unknown", called_at=entry.sent_at, reason=f"may have been called by {entry.by}")
+        if decision == "skip":
+            log.warning("%s may have been called at %s by %s: left out.", callee.label, entry.sent_at, entry.by)
+        else:
+            self._unknown.append(result)
+        return result
+
+    def _settle_hindered(self, made: CallsMade, left: Sequence[int]) -> list[int]:
+        """Settle those whom a guard keeps from being called now; return the others."""
+        verdicts = {index: self._verdict(made.people[index]) for index in left}
+        outside = [index for index in left if verdicts[index].hindrance == "outside_hours"]
+        if outside and self._policy.outside_hours == "fail":
+            first = outside[0]
+            more = "" if len(outside) == 1 else f" So are {len(outside) - 1} more."
+            raise OpenCXOutsideCallingHoursError(
+                f"Nobody was called in this try: {made.people[first].label} {verdicts[first].reason}.{more}"
+            )
+        return [index for index in left if not self._is_hindered(made, index, verdicts[index])]
+
+    def _is_hindered(self, made: CallsMade, index: int, verdict: Verdict) -> bool:
+        """Note that a person is not called; return whether it is so."""
+        hindrance: Hindrance | None = verdict.hindrance
+        if hindrance is None:
+            return False
+        callee = made.people[index]
+        log.info("%s %s: not called.", callee.label, verdict.reason)
+        if hindrance == "outside_hours" and self._policy.outside_hours == "reschedule" and verdict.opens_at is not None:
+            made.opens_at = min(made.opens_at or verdict.opens_at, verdict.opens_at)
+        else:
+            made.results[index] = CallResult(callee, hindrance, reason=verdict.reason)
+        return True
+
+    def _verdict(self, callee: Callee) -> Verdict:
+        return self._policy.guards.verdict(callee, datetime.fromtimestamp(time.time(), UTC))
+
+    def _call_each(
+        self,
+        made: CallsMade,
+        left: Sequence[int],
+        agent_id: str,
+        body_of: Callable[[str, Callee], Mapping[str, JsonValue]],
+    ) -> None:
+        """Call people in turn, until all are called or something says that the others should not be."""
+        unknown_in_a_row = 0
+        for done, index in enumerate(left, start=1):
+            callee = made.people[index]
+            try:
+                result = self._call_one(made, index, agent_id, body_of(agent_id, callee))
+            except OpenCXUnknownCallOutcomeError as error:
+                unknown_in_a_row += 1
+                log.error("%s", error)
+                result = CallResult(callee, "unknown", agent_id, error.sent_at, reason=str(error))
+                made.results[index] = result
+                if self._policy.on_unknown != "skip":
+                    self._unknown.append(result)
+                if unknown_in_a_row == MOST_UNKNOWN_IN_A_ROW and done < len(left):
+                    stopped = f"{unknown_in_a_row} in a row: {len(left) - done} people were not called."
+                    made.error = self._unknown_error(made, self._unknown or [result], stopped)
+                    return
+                continue
+            except OpenCXError as error:
+                made.error = error if made.called == 0 else error.with_message(f"{_called(made)} Then: {error}")
+                return
+            unknown_in_a_row = 0
+            if result is not None:
+                made.results[index] = result
+                log.info("Called %s at %s (%d of %d).", callee.label, result.called_at, done, len(left))
+
+    def _call_one(self, made: CallsMade, index: int, agent_id: str, body: Mapping[str, JsonValue]) -> CallResult | None:
+        """Call one person, unless a guard keeps from it by now; ``None`` if so."""
+        callee = made.people[index]
+        for attempt in range(1, MOST_RATE_LIMITED + 1):
+            verdict = self._verdict(callee)
+            if verdict.hindrance == "outside_hours" and self._policy.outside_hours == "fail":
+                raise OpenCXOutsideCallingHoursError(f"{callee.label} {verdict.reason}.")
+            if self._is_hindered(made, index, verdict):
+                return None
+            try:
+                return self._send(callee, agent_id, body)
+            except OpenCXRateLimitError as error:
+                pause = _PAUSE_AFTER_429 if error.retry_after is None else error.retry_after
+                if pause > MAX_RETRY_AFTER or attempt == MOST_RATE_LIMITED:
+                    raise
+                log.info("%s Nobody was called. Sent again in %.0f s.", error, pause)
+                time.sleep(pause)
+        raise AssertionError("the last attempt returns or raises")
+
+    def _send(self, callee: Callee, agent_id: str, body: Mapping[str, JsonValue]) -> CallResult:
+        """Record the intent, send, and record the outcome."""
+        slot, to = self._slot_of(callee), digest(callee)
+        intent = Entry(to, _now(), self._policy.by)
+        recorded = self._ledger.begin(slot, intent, replace=self._policy.on_unknown == "repeat")
+        if recorded is not None:
+            return self._recorded_meanwhile(recorded, callee)
+        try:
+            placed = place_call(self._client, call_request(agent_id, callee, body), callee)
+        except OpenCXUnknownCallOutcomeError:
+            raise
+        except OpenCXError:
+            self._forget(slot)  # any other error proves that nobody was called
+            raise
+        self._finish(slot, replace(intent, sent_at=placed.called_at), agent_id, placed)
+        return CallResult(callee, "called", agent_id, placed.called_at, placed.response)
+
+    def _recorded_meanwhile(self, recorded: Entry, callee: Callee) -> CallResult:
+        """Return the result of a call that somebody else has made since the ledger was read; raises if it is not known.
+
+        :raises OpenCXUnknownCallOutcomeError: if it is on the way, or its outcome is not known.
+        """
+        result = (
+            self._result_of("known", recorded, callee) if decide(recorded, digest(callee), "fail") == "known" else None
+        )
+        if result is not None:
+            return result
+        raise OpenCXUnknownCallOutcomeError(
+            f"is being called, or may have been, by {recorded.by}; nothing was sent in this try.",
+            contacts=[callee.phone_number or callee.contact_id or ""],
+            sent_at=recorded.sent_at,
+        )
+
+    def _forget(self, slot: str) -> None:
+        try:
+            self._ledger.forget(slot)
+        except OpenCXLedgerError as error:
+            log.warning("%s Nobody was called, but a later try will not know it.", error)
+
+    def _finish(self, slot: str, intent: Entry, agent_id: str, placed: PlacedCall) -> None:
+        outcome: dict[str, JsonValue] = {"agent_id": agent_id, "response": placed.response}
+        try:
+            self._ledger.finish(slot, replace(intent, outcome=outcome))
+        except OpenCXLedgerError as error:
+            log.warning("%s The call was made, but a later try will not know it, and refuse.", error)
+
+    def _unknown_error(self, made: CallsMade, unknown: Sequence[CallResult], more: str = "") -> OpenCXError:
+        """Return the error that people may have been called.
+
+        :param unknown: the results of these people.
+        :param more: what else is to be said.
+        """
+        who = [f"{result.callee.label} (at {result.called_at}: {result.reason})" for result in unknown]
+        sentences = (f"May have been called: {listed(who, _MOST_NAMED, separator='; ')}.", _called(made), more, WAYS_ON)
+        return OpenCXUnknownCallOutcomeError(
+            " ".join(filter(None, sentences)),
+            contacts=[result.callee.phone_number or result.callee.contact_id or "" for result in unknown],
+            sent_at=unknown[0].called_at,
+        )
+
+
+def _called(made: CallsMade) -> str:
+    return f"{made.called} of {len(made.people)} people were called."
+
+
+def _now() -> str:
+    return datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="milliseconds")
+
+
+def _text(value: JsonValue) -> str | None:
+    return value if isinstance(value, str) else None

@@ -1,0 +1,129 @@
+"""What keeps a person from being called: a do-not-call list, calling hours, and what cannot be checked. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, TypeAlias
+
+from airflow_provider_opencx.campaigns.calling_hours import CallingHours, zones_of
+from airflow_provider_opencx.campaigns.contacts import Row, callees
+from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXCallRefusedError
+from airflow_provider_opencx.resources.calls import Callee
+from airflow_provider_opencx.text import listed
+
+Hindrance: TypeAlias = Literal["do_not_call", "unknown_zone", "outside_hours"]
+"""Why a person is not called: on the do-not-call list; where the person is is not known; not at this time."""
+
+_MOST_NAMED = 5
+
+
+@dataclass(frozen=True)
+class DoNotCall:
+    """Who is not to be called.
+
+    :param names: numbers in E.164, and ids of contacts.
+    """
+
+    names: frozenset[str]
+
+    @classmethod
+    def of(cls, rows: Iterable[Row], *, default_region: str | None) -> DoNotCall:
+        """Return the list that some rows make.
+
+        :param default_region: the country of national numbers, ``None`` takes none.
+        :raises OpenCXArgumentError: if one of them cannot be read: then nobody can be called.
+        """
+        listed_people = callees(rows, default_region=default_region)
+        return cls(frozenset(name for each in listed_people for name in (each.phone_number, each.contact_id) if name))
+
+    def has(self, callee: Callee) -> bool:
+        """Return whether a person is on the list."""
+        return not self.names.isdisjoint({callee.phone_number, callee.contact_id} - {None})
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a person may be called.
+
+    :param hindrance: why not; ``None`` if so.
+    :param opens_at: when the person may be called, where that is only a question of the time; ``None`` if it is not
+        known.
+    :param zones: the time zones that were asked.
+    """
+
+    hindrance: Hindrance | None = None
+    opens_at: datetime | None = None
+    zones: Sequence[str] = ()
+
+    @property
+    def reason(self) -> str:
+        """Why the person is not called, for logs; empty if there is no reason."""
+        if self.hindrance == "do_not_call":
+            return "is on the do-not-call list"
+        if self.hindrance == "unknown_zone":
+            return "is in a time zone that the number does not tell (unknown_zone says which one to assume)"
+        if self.hindrance == "outside_hours":
+            again = "" if self.opens_at is None else f", until {self.opens_at.isoformat(timespec='minutes')}"
+            return f"is outside the calling hours in {listed(self.zones, _MOST_NAMED)}{again}"
+        return ""
+
+
+@dataclass(frozen=True)
+class Guards:
+    """What is checked of each person before a call.
+
+    :param do_not_call: who is not to be called; ``None`` is no list.
+    :param hours: when people may be called; ``None`` is any time.
+    :param unknown_zone: the time zone of a person whose number tells none; ``None``: such a person is not called.
+    :param unchecked: whether a contact without a number may be called, of whom nothing can be checked.
+    """
+
+    do_not_call: DoNotCall | None = None
+    hours: CallingHours | None = None
+    unknown_zone: str | None = None
+    unchecked: bool = False
+
+    def check_known(self, people: Sequence[Callee]) -> None:
+        """Check that all can be checked.
+
+        :raises OpenCXArgumentError: if there are contacts without a number, and nobody said that this is meant.
+        """
+        if self.unchecked:
+            return
+        unknown = [callee.label for callee in people if callee.phone_number is None]
+        if unknown:
+            raise OpenCXArgumentError(
+                f"contact_id: {listed(unknown, _MOST_NAMED)} cannot be checked without a number, neither for the"
+                " do-not-call list nor for calling hours. Give a phone_number beside it, or unchecked=True."
+            )
+
+    def verdict(self, callee: Callee, now: datetime) -> Verdict:
+        """Return whether a person may be called at a time."""
+        if self.do_not_call is not None and self.do_not_call.has(callee):
+            return Verdict("do_not_call")
+        if self.hours is None or (callee.phone_number is None and self.unchecked):
+            return Verdict()
+        zones = zones_of(callee.phone_number) if callee.phone_number else ()
+        zones = zones or ((self.unknown_zone,) if self.unknown_zone else ())
+        if not zones:
+            return Verdict("unknown_zone")
+        if self.hours.allow(zones, now):
+            return Verdict(zones=zones)
+        return Verdict("outside_hours", self.hours.next_opening(zones, now), zones)
+
+
+def check_count(people: int, max_contacts: int | None, source: str) -> None:
+    """Check that no more people would be called than expected.
+
+    :param people: how many; the reading of a list may have stopped at one more than allowed.
+    :param max_contacts: how many there may be; ``None`` is any number.
+    :param source: where they come from, for the message.
+    :raises OpenCXCallRefusedError: if there are more.
+    """
+    if max_contacts is not None and people > max_contacts:
+        raise OpenCXCallRefusedError(
+            f"Nobody is called: {source} more than max_contacts={max_contacts} people. Where so many are meant, give a"
+            " larger max_contacts, or None."
+        )

@@ -1,0 +1,251 @@
+"""The ledger of calls: what was about to be sent is recorded before the request, and what became of it after.
+
+Whoever finds a record decides by :func:`decide`, which is pure. A record without an outcome means that a worker was
+killed, or a response was lost, between the two: the person may have been called.
+
+Where records are kept is another matter: :class:`ObjectLedger` keeps them in object storage, for every Airflow and for
+all runs; :mod:`airflow_provider_opencx.call_ledgers` in Airflow's task state store.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Literal, Protocol, Self, TypeAlias
+
+from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXLedgerError
+from airflow_provider_opencx.resources.calls import Callee
+from airflow_provider_opencx.visible_text import in_quotes
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
+
+OnUnknown: TypeAlias = Literal["fail", "skip", "repeat"]
+"""What to do about a person who may have been called: an error, leave the person out, or call."""
+
+Decision: TypeAlias = Literal["send", "known", "unknown", "skip", "changed"]
+"""What to do for a person: send; return what is known; an error; leave the person out; an error, because the record is
+about somebody else."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """The record of one call.
+
+    :param to: to whom, as a digest: numbers of people do not lie about in databases and buckets.
+    :param sent_at: when it was about to be sent, in ISO 8601.
+    :param by: which try of which task it was, for messages.
+    :param outcome: what became of it; ``None`` while that is not known.
+    """
+
+    to: str
+    sent_at: str
+    by: str
+    outcome: Mapping[str, JsonValue] | None = None
+
+    def as_json(self) -> dict[str, JsonValue]:
+        """Return the record as plain JSON, the form in which every store keeps it."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: object) -> Self:
+        """Return a stored record. One that cannot be read counts as a call of unknown outcome, to nobody knows whom."""
+        match value:
+            case {"to": str() as to, "sent_at": str() as sent_at, "by": str() as by, "outcome": outcome}:
+                if outcome is None or isinstance(outcome, dict):
+                    return cls(to, sent_at, by, outcome)
+        return cls("", "an unknown time", "a try that is not recorded")
+
+
+def digest(callee: Callee) -> str:
+    """Return what stands for a person in records. It hides a number from a glance, not from whoever tries them all."""
+    name = callee.phone_number or f"contact:{callee.contact_id}"
+    return hashlib.sha256(f"opencx:{name}".encode()).hexdigest()[:32]
+
+
+def decide(entry: Entry | None, to: str, on_unknown: OnUnknown) -> Decision:
+    """Return what to do for a person.
+
+    :param entry: what is recorded; ``None`` is nothing.
+    :param to: the digest of the person.
+    :param on_unknown: what to do about a call of unknown outcome.
+    """
+    if entry is None:
+        return "send"
+    if entry.to and entry.to != to:
+        return "changed"
+    if entry.outcome is not None:
+        return "known"
+    return {"fail": "unknown", "skip": "skip", "repeat": "send"}[on_unknown]  # type: ignore[return-value]
+
+
+class Ledger(Protocol):
+    """Where records of calls survive the process that makes them."""
+
+    def read(self, slot: str) -> Entry | None:
+        """Return the record of a slot, ``None`` if there is none.
+
+        :raises OpenCXLedgerError: if that is not known.
+        """
+
+    def begin(self, slot: str, entry: Entry, *, replace: bool) -> Entry | None:
+        """Record that a call is about to be sent.
+
+        :param replace: whether a record that is there may be replaced.
+        :return: ``None`` if it is recorded; what somebody else has recorded meanwhile, if not.
+        :raises OpenCXLedgerError: if it is not known to be recorded. Nothing must be sent then.
+        """
+
+    def finish(self, slot: str, entry: Entry) -> None:
+        """Record what became of a call.
+
+        :raises OpenCXLedgerError: if it is not known to be recorded.
+        """
+
+    def forget(self, slot: str) -> None:
+        """Delete a record, because nobody was called.
+
+        :raises OpenCXLedgerError: if it is not known to be deleted.
+        """
+
+
+class NoLedger:
+    """Keeps nothing: only the first try of a task may send with it."""
+
+    def read(self, slot: str) -> Entry | None:
+        """Return ``None``."""
+        return None
+
+    def begin(self, slot: str, entry: Entry, *, replace: bool) -> Entry | None:
+        """Do nothing."""
+        return None
+
+    def finish(self, slot: str, entry: Entry) -> None:
+        """Do nothing."""
+
+    def forget(self, slot: str) -> None:
+        """Do nothing."""
+
+
+class FileSystem(Protocol):
+    """What is needed of an fsspec file system."""
+
+    def makedirs(self, path: str, exist_ok: bool) -> None:
+        """Make a folder, where the storage has such."""
+
+    def pipe_file(self, path: str, value: bytes, mode: str) -> object:
+        """Write a whole object; in mode ``create`` only if there is none."""
+
+    def cat_file(self, path: str) -> bytes:
+        """Read a whole object; raises ``FileNotFoundError`` if there is none."""
+
+    def rm_file(self, path: str) -> None:
+        """Delete an object."""
+
+    def invalidate_cache(self, path: str | None = None) -> None:
+        """Forget what was listed before."""
+
+
+class ObjectLedger:
+    """Keeps records in object storage: an object for each intent, created exclusively, and one for each outcome.
+
+    So two tasks that ask for one person at the same moment send one request, also on several machines.
+
+    :param open_storage: opens the storage; returns it and the folder, without a slash at its end. Called at first use.
+    :param label: what messages call it.
+    """
+
+    def __init__(self, open_storage: Callable[[], tuple[FileSystem, str]], label: str) -> None:
+        self._open_storage = open_storage
+        self._label = label
+        self._opened: tuple[FileSystem, str] | None = None
+
+    def read(self, slot: str) -> Entry | None:
+        """Return the record of a slot, ``None`` if there is none."""
+        entry = self._get(slot, "intent")
+        if entry is None:
+            return None
+        finished = self._get(slot, "outcome")
+        return entry if finished is None or finished.to != entry.to else finished
+
+    def begin(self, slot: str, entry: Entry, *, replace: bool) -> Entry | None:
+        """Create the object of an intent, unless there is one."""
+        try:
+            with self._storage("written", FileExistsError) as (storage, folder):
+                _put(storage, f"{folder}/{slot}.intent.json", entry, "overwrite" if replace else "create")
+        except FileExistsError:
+            return self.read(slot) or Entry.from_json(None)
+        return None
+
+    def finish(self, slot: str, entry: Entry) -> None:
+        """Write the object of an outcome."""
+        with self._storage("written") as (storage, folder):
+            _put(storage, f"{folder}/{slot}.outcome.json", entry, "overwrite")
+
+    def forget(self, slot: str) -> None:
+        """Delete the object of an intent."""
+        with self._storage("deleted") as (storage, folder):
+            storage.rm_file(f"{folder}/{slot}.intent.json")
+
+    def _get(self, slot: str, kind: str) -> Entry | None:
+        try:
+            with self._storage("read", FileNotFoundError) as (storage, folder):
+                storage.invalidate_cache()
+                text = storage.cat_file(f"{folder}/{slot}.{kind}.json")
+        except FileNotFoundError:
+            return None
+        try:
+            return Entry.from_json(json.loads(text))
+        except ValueError:
+            return Entry.from_json(None)
+
+    @contextmanager
+    def _storage(self, done: str, *expected: type[Exception]) -> Generator[tuple[FileSystem, str]]:
+        """Give the storage and the folder.
+
+        :param done: what is done to a record, for the message.
+        :param expected: the errors that mean something to the caller; any other is that of a storage that cannot be
+            used now.
+        """
+        try:
+            if self._opened is None:
+                opened = self._open_storage()
+                _probe(*opened, self._label)
+                self._opened = opened
+            yield self._opened
+        except Exception as error:
+            if isinstance(error, (*expected, OpenCXArgumentError)):
+                raise
+            # Each storage has its own errors, and their texts may hold its keys.
+            raise OpenCXLedgerError(
+                f"{self._label}: the record of a call could not be {done} ({type(error).__name__}). Nothing was sent"
+                " without a record; another try may succeed."
+            ) from error
+
+
+def _probe(storage: FileSystem, folder: str, label: str) -> None:
+    """Check that a storage creates an object only if there is none; that is what keeps a person from a second call.
+
+    :raises OpenCXArgumentError: if it does not.
+    """
+    storage.makedirs(folder, exist_ok=True)
+    path = f"{folder}/probe-{uuid.uuid4().hex}.json"
+    storage.pipe_file(path, b"1", mode="create")
+    try:
+        storage.pipe_file(path, b"2", mode="create")
+    except FileExistsError:
+        return
+    finally:
+        storage.rm_file(path)
+    raise OpenCXArgumentError(
+        f"ledger_path: {in_quotes(label)} cannot keep a record of calls, because its storage creates an object also"
+        " where there is one. Use a local folder, or the newest release of the package of S3, GCS or Azure."
+    )
+
+
+def _put(storage: FileSystem, path: str, entry: Entry, mode: str) -> None:
+    storage.pipe_file(path, json.dumps(entry.as_json()).encode(), mode=mode)

@@ -1,0 +1,57 @@
+"""Files of people: a path in object storage, or one beside the Dag."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from airflow_provider_opencx.campaigns.contacts import Source
+from airflow_provider_opencx.exceptions import OpenCXContactsUnreadableError, OpenCXError
+from airflow_provider_opencx.visible_text import visible
+
+if TYPE_CHECKING:
+    from airflow.sdk import DAG
+
+_ENCODING = "utf-8-sig"  # programs that write tables begin files with a mark
+_LONGEST_NAME = 200
+
+
+def source_of(path: str, dag: DAG | None) -> Source:
+    """Return where the rows of a path come from.
+
+    :param path: a URL of Airflow's object storage, such as ``s3://aws_default@bucket/people.csv``, or a local path; a
+        relative one begins at the folder of the Dag file.
+    :param dag: the Dag of the task; ``None`` if it has none.
+    """
+
+    def open_file() -> TextIO:
+        if "://" not in path:
+            folder = Path(getattr(dag, "folder", None) or ".")
+            return (folder / path).open(encoding=_ENCODING, newline="")
+        from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+        file: TextIO = ObjectStoragePath(path).open("r", encoding=_ENCODING, newline="")  # type: ignore[no-untyped-call]
+        return file
+
+    return Source(visible(path, _LONGEST_NAME), open_file)
+
+
+@contextmanager
+def readable(argument: str) -> Generator[None]:
+    """Say of a file that cannot be read that nobody is called.
+
+    :param argument: the argument that names it.
+    :raises OpenCXContactsUnreadableError: in place of whatever the storage raises.
+    """
+    try:
+        yield
+    except OpenCXError:
+        raise
+    except Exception as error:
+        # Each storage has its own errors, and their texts may hold its keys.
+        raise OpenCXContactsUnreadableError(
+            f"{argument}: cannot be read ({type(error).__name__}), so nobody is called. Another try may succeed, where"
+            " the storage is away; otherwise check the path, and who may read it."
+        ) from error

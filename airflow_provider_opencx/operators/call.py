@@ -1,0 +1,413 @@
+"""The operator by which an agent calls people: each at most once, and only whom and when it may."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar, Literal, NoReturn, Unpack, cast
+
+from airflow.providers.common.compat.sdk import AirflowSkipException
+
+from airflow_provider_opencx.arguments import LEFT_OUT, LeftOut, check_boolean, check_choice, whole_number
+from airflow_provider_opencx.connection.form import DEFAULT_CONN_ID
+from airflow_provider_opencx.exceptions import (
+    OpenCXArgumentError,
+    derive_from_airflow,
+)
+from airflow_provider_opencx.kinds import Kind
+from airflow_provider_opencx.operators.base import BaseOpenCXOperator
+from airflow_provider_opencx.templates import task_named
+from airflow_provider_opencx.visible_text import in_quotes
+
+# What is heavy is imported where it is used: parsing a Dag should not pay for it.
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from airflow.sdk import Context, XComArg
+    from pydantic import JsonValue
+
+    from airflow_provider_opencx.airflow_arguments import BaseOperatorArguments
+    from airflow_provider_opencx.campaigns.calls import CallsMade
+    from airflow_provider_opencx.campaigns.guards import DoNotCall, Guards
+    from airflow_provider_opencx.resources.calls import Callee
+
+__all__ = ["OpenCXPlaceCallOperator"]
+
+derive_from_airflow()
+
+DEFAULT_MAX_CONTACTS = 100
+
+_LIST_SEPARATORS = re.compile(r"[\n,;]+")
+
+
+class OpenCXPlaceCallOperator(BaseOpenCXOperator):
+    """Let an agent call a person, or each person of a list; nobody twice because something failed.
+
+    Calls are placed only over a connection whose extra ``allow_calls`` is on. It is read again before each call.
+
+    **At most once.** The intent is recorded before the request, and the outcome after it. A retry, a clear, or a task
+    that another worker takes over, finds the record: a person who was called is not called again, and the result is the
+    one of the first time. A person who may have been called, because a response was lost or a worker killed, is an
+    error that is not retried, or what ``on_unknown`` says. A new Dag run calls anew. Records are kept in Airflow's task
+    state store (3.3 and later) or under ``ledger_path`` (every Airflow); with neither, a second try refuses.
+
+    **Whom and when.** No more than ``max_contacts`` people, nobody of the do-not-call list, nobody outside the calling
+    hours by the person's own clock. These guards are checked before the first request, and once more before each.
+    A backfill calls nobody. Consent, and the law where the people are, remain the duty of whoever calls.
+
+    ``POST /phone/outbound-call`` is confirmed; the keys of its body are inferred, see ``body_style``.
+
+    Give ``phone_number`` or ``contact_id`` to call one person, or ``contacts`` to call several in one task. Mapped over
+    ``phone_number``, each person is a task of its own. A person who is not called, because of a guard, is a skipped
+    task there, and a result with its reason in a list.
+
+    :param agent_id: the agent that calls, by its id, or as another task returned it: ``agent_id=agent.output``. It must
+        be outbound and have a phone number. (templated)
+    :param agent_name: the agent, by its name. Give one of the two. (templated)
+    :param phone_number: the number to call, in E.164 such as ``"+14155550100"``. (templated)
+    :param contact_id: the contact to call, by its id in OpenCX. With a ``phone_number`` beside it, the guards check
+        that number, and the contact is called; without one nothing can be checked, see ``unchecked``. (templated)
+    :param contacts: the people to call: a list of numbers, or of mappings with ``phone_number`` or ``contact_id``; or
+        the path of a CSV file with these columns, of a JSON list or of JSON lines, local or in Airflow's object
+        storage. Whoever is in it twice is called once. (templated)
+    :param max_contacts: the most people that may be called, all mapped tasks together. Default 100; ``None`` is any
+        number.
+    :param do_not_call: who must not be called: a list of numbers, the path of a file as for ``contacts``, or a text of
+        numbers such as ``"{{ var.value.do_not_call }}"``. Compared as numbers. Where it cannot be read, nobody is
+        called. Left out, there is no list. (templated)
+    :param calling_hours: when people may be called, by the clock in the time zones of their numbers:
+        ``"09:00-20:00"`` (default) for every day, a mapping such as ``{"mon-fri": "09:00-20:00"}``, or ``None`` for any
+        time. Where a number is used in several zones, all must allow it.
+    :param outside_hours: what to do about a person at another time: ``"skip"`` (default), ``"fail"``, which is retried,
+        or ``"reschedule"``: leave the worker and come back when it is time (Airflow 3.3 and later).
+    :param unknown_zone: the time zone of people whose numbers tell none. Default ``None``: they are not called.
+    :param default_region: the country whose national numbers are read, such as ``"US"``. Default ``None``: a number
+        begins with ``+``.
+    :param unchecked: call contacts without a number, of whom neither the list nor the hours can be checked. Default
+        ``False``.
+    :param on_unknown: what to do about a person who may have been called by an earlier try: ``"fail"`` (default), which
+        calls the others first, ``"skip"``, or ``"repeat"``, which calls.
+    :param once_per: how long a record counts: ``"run"`` (default), or ``"ever"``, for every run and every task with the
+        same ``ledger_path``.
+    :param ledger_path: a folder in Airflow's object storage, or a local one that all workers share, for the records.
+        Default ``None``: Airflow's task state store. (templated)
+    :param allow_backfill: call in backfill runs as well. Default ``False``.
+    :param body_style: how the keys of the body are written: ``"camel"``, ``"snake"`` or ``"both"``. Default ``None``:
+        as the connection's extra ``call_body_style`` says, which is ``"camel"``.
+    :param body: the whole JSON body, sent as it is; for one person alone. It must name the agent and the person.
+        (templated)
+    :param opencx_conn_id: the connection. Default ``opencx_default``. (templated)
+    :return: of one person a dict, of ``contacts`` a list of such dicts: ``phone_number``, ``contact_id``, ``status``
+        (``called``, ``unknown``, ``do_not_call``, ``unknown_zone`` or ``outside_hours``), ``agent_id``, ``called_at``,
+        ``response`` (as the service returned it; whether it holds an id of the call is not known) and ``reason``. The
+        XCom ``calls`` has this list also where the task fails.
+    :raises OpenCXUnknownCallOutcomeError: if somebody may have been called, and may not.
+    :raises OpenCXError: see :mod:`airflow_provider_opencx.exceptions`.
+    """
+
+    template_fields: Sequence[str] = (
+        "agent_id",
+        "agent_name",
+        "phone_number",
+        "contact_id",
+        "contacts",
+        "do_not_call",
+        "ledger_path",
+        "body",
+        "opencx_conn_id",
+    )
+    template_fields_renderers: ClassVar[dict[str, str]] = {"contacts": "json", "body": "json"}
+    kinds_of_fields: ClassVar[Mapping[str, Kind]] = {
+        "agent_id": Kind.TEXTS,
+        "agent_name": Kind.TEXT,
+        "phone_number": Kind.TEXT,
+        "contact_id": Kind.TEXT,
+        "contacts": Kind.TEXTS,
+        "do_not_call": Kind.TEXTS,
+        "ledger_path": Kind.TEXT,
+        "body": Kind.JSON,
+        "opencx_conn_id": Kind.TEXT,
+    }
+
+    def __init__(
+        self,
+        *,
+        agent_id: str | Mapping[str, JsonValue] | XComArg | None = None,
+        agent_name: str | XComArg | None = None,
+        phone_number: str | XComArg | None = None,
+        contact_id: str | XComArg | None = None,
+        contacts: Sequence[str | Mapping[str, object]] | str | XComArg | None = None,
+        max_contacts: int | None = DEFAULT_MAX_CONTACTS,
+        do_not_call: Sequence[str | Mapping[str, object]] | str | XComArg | LeftOut = LEFT_OUT,
+        calling_hours: str | Mapping[str, str] | None = "09:00-20:00",
+        outside_hours: Literal["skip", "fail", "reschedule"] = "skip",
+        unknown_zone: str | None = None,
+        default_region: str | None = None,
+        unchecked: bool = False,
+        on_unknown: Literal["fail", "skip", "repeat"] = "fail",
+        once_per: Literal["run", "ever"] = "run",
+        ledger_path: str | XComArg | None = None,
+        allow_backfill: bool = False,
+        body_style: Literal["camel", "snake", "both"] | None = None,
+        body: Mapping[str, JsonValue] | XComArg | None = None,
+        opencx_conn_id: str | XComArg = DEFAULT_CONN_ID,
+        **kwargs: Unpack[BaseOperatorArguments],
+    ) -> None:
+        super().__init__(**kwargs)
+        self.agent_id = agent_id
+        self.agent_name = agent_name
+        self.phone_number = phone_number
+        self.contact_id = contact_id
+        self.contacts = contacts
+        self.max_contacts = max_contacts
+        self.do_not_call = None if isinstance(do_not_call, LeftOut) else do_not_call
+        self._needs_do_not_call = not isinstance(do_not_call, LeftOut)
+        self.calling_hours = calling_hours
+        self.outside_hours = outside_hours
+        self.unknown_zone = unknown_zone
+        self.default_region = default_region
+        self.unchecked = unchecked
+        self.on_unknown = on_unknown
+        self.once_per = once_per
+        self.ledger_path = ledger_path
+        self.allow_backfill = allow_backfill
+        self.body_style = body_style
+        self.body = body
+        self.opencx_conn_id = opencx_conn_id
+        with task_named(self.task_id):
+            self._check_arguments()
+
+    def execute(self, context: Context) -> JsonValue:
+        """Call who is to be called, and return what became of each."""
+        if not self.allow_backfill and _is_backfill(context):
+            raise AirflowSkipException(
+                "Nobody is called: this is a backfill run, and allow_backfill is off. People are called for today, not"
+                " for days that are over."
+            )
+        from airflow_provider_opencx.call_ledgers import check_other_tasks, ledger_of
+        from airflow_provider_opencx.campaigns.calls import CallBatch, CallPolicy
+
+        people = self._people(context)
+        guards = self._guards()
+        guards.check_known(people)
+        ledger, is_complete = ledger_of(
+            context, ledger_path=cast("str | None", self.ledger_path), once_per=self.once_per
+        )
+        batch = CallBatch(
+            self.hook.get_conn(),
+            ledger,
+            self._slot,
+            CallPolicy(guards, self.on_unknown, self.outside_hours, _described(context)),
+            no_record_means_nothing_sent=is_complete,
+        )
+        check = check_other_tasks(context, ledger, people)
+        made = batch.call(people, self._find_agent, self._body_for, check)
+        return self._concluded(context, made)
+
+    def _people(self, context: Context) -> list[Callee]:
+        """Return who is to be called, unless these are more than expected."""
+        from airflow_provider_opencx.call_ledgers import is_mapped
+        from airflow_provider_opencx.campaigns.contacts import callees, rows_of
+        from airflow_provider_opencx.campaigns.guards import check_count
+        from airflow_provider_opencx.contact_files import readable, source_of
+
+        if self.contacts is None:
+            people = [self._callee()]
+        else:
+            self._check_one_kind()
+            with readable("contacts"):
+                rows = rows_of(self.contacts, lambda path: source_of(path, self.get_dag()), "contacts")
+                people = callees(rows, default_region=self.default_region, most=self.max_contacts)
+        check_count(len(people), self.max_contacts, "contacts holds")
+        if self.max_contacts is not None and is_mapped(context):
+            instance = context["ti"]
+            tasks = instance.get_ti_count(
+                dag_id=instance.dag_id, task_ids=[instance.task_id], run_ids=[instance.run_id]
+            )
+            check_count(tasks * len(people), self.max_contacts, f"the {tasks} mapped tasks are for")
+        return people
+
+    def _callee(self) -> Callee:
+        """Return the one person that the arguments name."""
+        from airflow_provider_opencx.campaigns.contacts import number_of
+        from airflow_provider_opencx.resources.calls import Callee
+
+        self._check_one_kind()
+        for argument, value in (("phone_number", self.phone_number), ("contact_id", self.contact_id)):
+            if value is not None and not (isinstance(value, str) and value.strip()):
+                raise OpenCXArgumentError(f"{argument}: must be a text that is not empty")
+        try:
+            number = None if self.phone_number is None else number_of(self.phone_number, self.default_region)
+        except ValueError as problem:
+            raise OpenCXArgumentError(f"phone_number: {problem}") from None
+        return Callee(number, cast("str | None", self.contact_id))
+
+    def _guards(self) -> Guards:
+        from airflow_provider_opencx.campaigns.calling_hours import CallingHours
+        from airflow_provider_opencx.campaigns.guards import Guards
+
+        hours = None if self.calling_hours is None else CallingHours.parse(self.calling_hours)
+        return Guards(self._do_not_call(), hours, self.unknown_zone, self.unchecked)
+
+    def _do_not_call(self) -> DoNotCall | None:
+        from airflow_provider_opencx.campaigns.contacts import is_file_name, rows_of
+        from airflow_provider_opencx.campaigns.guards import DoNotCall
+        from airflow_provider_opencx.contact_files import readable, source_of
+
+        if not self._needs_do_not_call:
+            return None
+        written: object = self.do_not_call
+        if isinstance(written, str) and not is_file_name(written):
+            written = _numbers_in(written)
+        if written is None or written == "":
+            raise OpenCXArgumentError(
+                "do_not_call: is missing, so nobody is called: the task or the Variable that should hold the list has"
+                " none. Leave the argument out where there is no list."
+            )
+        with readable("do_not_call"):
+            rows = rows_of(written, lambda path: source_of(path, self.get_dag()), "do_not_call")
+            return DoNotCall.of(rows, default_region=self.default_region)
+
+    def _slot(self, callee: Callee) -> str:
+        """Return where the ledger has a person: each of a list, or in object storage, has a slot of their own."""
+        from airflow_provider_opencx.campaigns.ledger import digest
+
+        return "one" if self.contacts is None and self.ledger_path is None else digest(callee)
+
+    def _find_agent(self) -> str:
+        """Return the id of the agent, which exists, is outbound and has a number."""
+        from airflow_provider_opencx.campaigns.agent import check_can_call
+        from airflow_provider_opencx.phone_agents.plan import checked_selector, describe_selector, not_found
+
+        agent_id, agent_name = checked_selector(self.agent_id, self.agent_name)
+        if agent_id is not None:
+            agent = self.hook.get_phone_agent(agent_id)
+        else:
+            found = self.hook.find_phone_agent(agent_name or "")
+            if found is None:
+                raise not_found(describe_selector(agent_id, agent_name), [])
+            agent = found
+        check_can_call(agent)
+        self.log.info("%s calls, from %s.", agent.label, agent.phone_number)
+        return agent.id
+
+    def _body_for(self, agent_id: str, callee: Callee) -> Mapping[str, JsonValue]:
+        from airflow_provider_opencx.resources.calls import call_body, check_body
+
+        if self.body is None:
+            style = self.body_style or self.hook.get_conn().settings.call_body_style
+            return call_body(agent_id, callee, style)
+        body = cast("Mapping[str, JsonValue]", self.body)
+        check_body(body, agent_id, callee)
+        return body
+
+    def _concluded(self, context: Context, made: CallsMade) -> JsonValue:
+        """Return the results, or end the task as they say."""
+        results: list[JsonValue] = [result.as_dict() for result in made.in_order()]
+        if "ti" in context and self.do_xcom_push:
+            context["ti"].xcom_push(key="calls", value=results)
+        if made.error is not None:
+            raise made.error
+        if made.opens_at is not None:
+            self._come_back(made.opens_at)
+        if self.contacts is not None:
+            self.log.info("%d of %d people were called.", made.called, len(made.people))
+            return results
+        [result] = made.in_order()
+        if result.status != "called":
+            raise AirflowSkipException(f"{result.callee.label} {result.reason}: not called.")
+        return results[0]
+
+    def _come_back(self, opens_at: datetime) -> NoReturn:
+        """Leave the worker until somebody may be called."""
+        from airflow.sdk.exceptions import AirflowRescheduleException
+
+        self.log.info("Nobody else may be called before %s. The task comes back then.", opens_at.isoformat())
+        raise AirflowRescheduleException(opens_at)  # type: ignore[no-untyped-call]  # as Airflow has it
+
+    def _check_one_kind(self) -> None:
+        """Check that one person is named, or several are."""
+        names_one = self.phone_number is not None or self.contact_id is not None
+        if names_one == (self.contacts is not None):
+            raise OpenCXArgumentError(
+                "give phone_number or contact_id for one person, or contacts for several; one that was given is None"
+                " where the task that should have returned it was skipped, or pushes no result"
+            )
+        if self.contacts is not None and self.body is not None:
+            raise OpenCXArgumentError("body: is for one person; leave it out with contacts, or map over people")
+
+    def _check_arguments(self) -> None:
+        """Check what can be checked while the Dag is parsed."""
+        self._check_templates()
+        self._check_literal_conn_id()
+        check_choice("outside_hours", self.outside_hours, ("skip", "fail", "reschedule"))
+        check_choice("on_unknown", self.on_unknown, ("fail", "skip", "repeat"))
+        check_choice("once_per", self.once_per, ("run", "ever"))
+        check_choice("body_style", self.body_style, (None, "camel", "snake", "both"))
+        check_boolean("unchecked", self.unchecked)
+        check_boolean("allow_backfill", self.allow_backfill)
+        whole_number("max_contacts", self.max_contacts)
+        if self.once_per == "ever" and self.ledger_path is None:
+            raise OpenCXArgumentError(
+                'ledger_path: once_per="ever" needs a place that outlasts the Dag run, such as "s3://conn@bucket/calls"'
+            )
+        if self.outside_hours == "reschedule" and not _has_task_state_store():
+            raise OpenCXArgumentError(
+                'outside_hours: "reschedule" needs Airflow 3.3; put an OpenCXCallingHoursSensor before this task'
+            )
+        self._check_hours_and_region()
+        self._check_literals()
+
+    def _check_hours_and_region(self) -> None:
+        from airflow_provider_opencx.campaigns.calling_hours import CallingHours, check_zone
+        from airflow_provider_opencx.phone_numbers import check_region
+
+        if self.calling_hours is not None:
+            CallingHours.parse(self.calling_hours)
+        check_zone("unknown_zone", self.unknown_zone)
+        check_region("default_region", self.default_region)
+
+    def _check_literals(self) -> None:
+        """Check what is written in the Dag itself, and not in a template."""
+        if self._has_no_template(self.agent_id) and self._has_no_template(self.agent_name):
+            from airflow_provider_opencx.phone_agents.plan import checked_selector
+
+            checked_selector(self.agent_id, self.agent_name)
+        named = (self.phone_number, self.contact_id, self.contacts)
+        if all(map(self._has_no_template, named)):
+            self._check_one_kind()
+            if self.contacts is None:
+                self._callee()
+
+
+def _has_task_state_store() -> bool:
+    """Return whether this Airflow keeps the state of tasks, and so a ledger of calls: 3.3 and later do."""
+    import airflow.sdk
+
+    return "NEVER_EXPIRE" in airflow.sdk.__all__
+
+
+def _is_backfill(context: Context) -> bool:
+    run = context.get("dag_run")
+    return run is not None and str(getattr(run.run_type, "value", run.run_type)) == "backfill"
+
+
+def _described(context: Context) -> str:
+    """Return which try of which task this is, for records and messages."""
+    instance = context.get("ti")
+    if instance is None:
+        return "a task without Airflow"
+    mapped = "" if instance.map_index is None or instance.map_index < 0 else f"[{instance.map_index}]"
+    return f"try {instance.try_number} of {instance.task_id}{mapped} in the run {in_quotes(instance.run_id)}"
+
+
+def _numbers_in(text: str) -> object:
+    """Return the numbers in a text, such as a Variable: a JSON list, or numbers on lines or between commas."""
+    if text.lstrip().startswith("["):
+        try:
+            decoded: object = json.loads(text)
+        except ValueError:
+            raise OpenCXArgumentError("do_not_call: is no JSON list, so nobody is called") from None
+        return decoded
+    return [number.strip() for number in _LIST_SEPARATORS.split(text) if number.strip()] or None

@@ -1,0 +1,204 @@
+"""Calls: ``POST /phone/outbound-call``, by which an agent calls a person.
+
+Method, path and "a contact by id, or a number in E.164" are confirmed by the vendor's page. The keys of the body are
+inferred, in either of two spellings; the fields of the response, and whether a call has an id, are unknown. So the body
+can be written in either spelling, in both, or by hand, and the response is handed on as it is. No source knows a key
+against repeated requests: the service calls once for each request that it handles.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from pydantic import JsonValue
+
+from airflow_provider_opencx.client.errors import code_of, error_of, is_from_service, message_of
+from airflow_provider_opencx.client.operation import Operation, Request, Response
+from airflow_provider_opencx.client.settings import BodyStyle
+from airflow_provider_opencx.exceptions import (
+    OpenCXArgumentError,
+    OpenCXError,
+    OpenCXResponseError,
+    OpenCXUnknownCallOutcomeError,
+    OpenCXUnreachableError,
+)
+from airflow_provider_opencx.phone_numbers import e164, normalize_phone_number
+from airflow_provider_opencx.visible_text import identifier
+
+if TYPE_CHECKING:
+    from airflow_provider_opencx.client.client import OpenCXClient
+
+MAKE_OUTBOUND_CALL = Operation(
+    id="makeOutboundCall",
+    method="POST",
+    path="/phone/outbound-call",
+    scope="phone:write",
+    noun="call",
+    summary="Have an agent call a contact or a number. Never sent again.",
+    repeatable=False,
+    places_calls=True,
+)
+
+WAYS_ON = (
+    "Nothing is sent again by itself. Look in the OpenCX dashboard whether the call was made. Then clear the task with"
+    ' on_unknown="skip" to leave this person out, or with on_unknown="repeat" to call, where nobody was called.'
+)
+"""What to do about a call of which nobody knows whether it was made."""
+
+_VALIDATION_FAILED = "FST_ERR_VALIDATION"
+"""The code with which the service's framework refuses a request before the service sees it."""
+
+
+@dataclass(frozen=True)
+class Callee:
+    """Who is called: a phone number, or a contact of the organization.
+
+    :param phone_number: the number in E.164, such as ``"+14155550100"``.
+    :param contact_id: the id of the contact; where there is a number as well, the contact is called.
+    """
+
+    phone_number: str | None = None
+    contact_id: str | None = None
+
+    def __post_init__(self) -> None:
+        if not (self.phone_number or self.contact_id):
+            raise OpenCXArgumentError("phone_number: give the number of a person, or the contact_id of a contact")
+        if self.phone_number:
+            try:
+                object.__setattr__(self, "phone_number", e164(self.phone_number))
+            except ValueError as problem:
+                raise OpenCXArgumentError(f"phone_number: {problem}") from None
+
+    @property
+    def label(self) -> str:
+        """What messages call the person."""
+        return (
+            identifier(self.phone_number or "") if self.phone_number else f"contact {identifier(self.contact_id or '')}"
+        )
+
+
+@dataclass(frozen=True)
+class PlacedCall:
+    """A call that the service has accepted.
+
+    :param called_at: when it was asked for, in ISO 8601.
+    :param response: what the service returned, as it is; its fields are in no page.
+    """
+
+    called_at: str
+    response: JsonValue
+
+
+def call_body(agent_id: str, callee: Callee, style: BodyStyle) -> dict[str, JsonValue]:
+    """Return the body of a call.
+
+    :param agent_id: the id of the agent that calls.
+    :param callee: who is called.
+    :param style: how its keys are written. ``"both"`` is taken by a service of either spelling, and refused by one that
+        takes no key that it does not know.
+    """
+    agent_keys = {"camel": ("phoneAgentId",), "snake": ("phone_agent_id",)}
+    number_keys = {"camel": ("phoneNumber",), "snake": ("phone_number",)}
+    styles = ("camel", "snake") if style == "both" else (style,)
+    contact: dict[str, JsonValue] = (
+        {"id": callee.contact_id}
+        if callee.contact_id
+        else {key: callee.phone_number for style in styles for key in number_keys[style]}
+    )
+    return {**{key: agent_id for style in styles for key in agent_keys[style]}, "contact": contact}
+
+
+def check_body(body: Mapping[str, JsonValue], agent_id: str, callee: Callee) -> None:
+    """Check that a body written by hand names the agent and the person that the guards have checked.
+
+    :raises OpenCXArgumentError: if it does not.
+    """
+    texts = set(_texts_in(dict(body)))
+    if agent_id not in texts:
+        raise OpenCXArgumentError(f"body: does not name the agent {identifier(agent_id)} that is to call")
+    is_named = (
+        callee.contact_id in texts
+        if callee.contact_id
+        else callee.phone_number in {normalize_phone_number(text) for text in texts}
+    )
+    if not is_named:
+        raise OpenCXArgumentError(f"body: does not name {callee.label}, who was checked and is to be called")
+
+
+def _texts_in(value: JsonValue) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _texts_in(part)
+
+
+def call_request(agent_id: str, callee: Callee, body: Mapping[str, JsonValue]) -> Request:
+    """Return the request for a call.
+
+    :param body: the JSON body, see :func:`call_body`.
+    """
+    about = f"phone agent {identifier(agent_id)} to call {callee.label}"
+    return MAKE_OUTBOUND_CALL.request(body=dict(body), about=about)
+
+
+def place_call(client: OpenCXClient, request: Request, callee: Callee) -> PlacedCall:
+    """Ask for a call, once.
+
+    :param request: what :func:`call_request` returned.
+    :param callee: who is called, for messages.
+    :raises OpenCXUnknownCallOutcomeError: if the person may have been called, and may not.
+    :raises OpenCXError: any other error says that nobody was called: the service refused the request before it handled
+        it, or never got it, or the connection does not allow calls.
+    """
+    called_at = datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="milliseconds")
+    try:
+        response = client.send_unchecked(request)
+    except OpenCXUnreachableError as error:
+        if not error.request_sent:
+            raise
+        raise _unknown(str(error), callee, called_at) from None
+    except OpenCXResponseError as error:
+        raise _unknown(str(error), callee, called_at) from None
+    if not response.is_success:
+        refusal = error_of(request, response)
+        if proves_that_nobody_was_called(response):
+            raise refusal
+        raise _unknown(str(refusal), callee, called_at)
+    try:
+        return PlacedCall(called_at, response.json())
+    except OpenCXError as error:
+        raise _unknown(str(error), callee, called_at) from None
+
+
+def proves_that_nobody_was_called(response: Response) -> bool:
+    """Return whether an error response shows that the service did not begin to handle the request for a call.
+
+    These are a rejected key, a missing scope, too many requests, a path that the service does not have, and a body that
+    its framework refuses (inferred from the framework, which has every mark of Fastify). Any other may be said of a
+    call that was made.
+    """
+    if response.status_code == 429:
+        return True
+    if not is_from_service(response):
+        return False
+    match response.status_code:
+        case 401 | 403:
+            return True
+        case 404:
+            return message_of(response).startswith("Route ")
+        case 400:
+            return code_of(response) == _VALIDATION_FAILED
+    return False
+
+
+def _unknown(reason: str, callee: Callee, called_at: str) -> OpenCXUnknownCallOutcomeError:
+    return OpenCXUnknownCallOutcomeError(
+        f"{callee.label} may have been called, and may not: {reason}",
+        contacts=[callee.phone_number or callee.contact_id or ""],
+        sent_at=called_at,
+    )

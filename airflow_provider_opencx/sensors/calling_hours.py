@@ -1,0 +1,168 @@
+"""The sensor that waits until people may be called, by their own clocks. It asks nothing of OpenCX."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack
+
+from airflow.providers.common.compat.sdk import BaseSensorOperator, conf
+
+from airflow_provider_opencx.arguments import check_boolean
+from airflow_provider_opencx.deferral import deferral_timeout
+from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXCallRefusedError, derive_from_airflow
+from airflow_provider_opencx.kinds import Kind
+from airflow_provider_opencx.template_mixin import OpenCXTemplateMixin, with_templates_checked
+from airflow_provider_opencx.templates import task_named
+from airflow_provider_opencx.text import listed
+
+# What is heavy is imported where it is used: parsing a Dag should not pay for it.
+if TYPE_CHECKING:
+    from airflow.sdk import Context, XComArg
+    from airflow.sdk.definitions.mappedoperator import OperatorPartial
+    from jinja2 import Environment
+
+    from airflow_provider_opencx.airflow_arguments import BaseSensorArguments
+
+__all__ = ["OpenCXCallingHoursSensor"]
+
+derive_from_airflow()
+
+_MOST_NAMED = 5
+
+
+class OpenCXCallingHoursSensor(BaseSensorOperator, OpenCXTemplateMixin):
+    """Wait until all people of a list may be called at once, by the clocks in the time zones of their numbers.
+
+    It is one gate before a batch: the tasks behind it need not wait for the hours, each with a worker of its own.
+    :class:`.operators.call.OpenCXPlaceCallOperator` checks the hours again before each call.
+
+    The modes poke, reschedule and deferrable mean what Airflow says; deferrable, one trigger waits for the moment that
+    is known from the start. ``timeout``, ``soft_fail`` and ``execution_timeout`` are Airflow's.
+
+    :param contacts: the people: a list of numbers, or of mappings with ``phone_number``; or the path of a file of them,
+        as for the operator. (templated)
+    :param calling_hours: when people may be called, as for the operator. Default ``"09:00-20:00"``, every day.
+    :param unknown_zone: the time zone of people whose numbers tell none. Default ``None``: they are an error, because
+        there is no moment to wait for.
+    :param default_region: the country whose national numbers are read, such as ``"US"``. Default ``None``.
+    :param deferrable: wait in the triggerer. Default: ``[operators] default_deferrable``.
+    :raises OpenCXCallRefusedError: if there is no moment in two weeks at which all may be called.
+    :raises OpenCXArgumentError: if somebody cannot be read, or has no number or no known time zone.
+    """
+
+    template_fields: Sequence[str] = ("contacts",)
+    kinds_of_fields: ClassVar[Mapping[str, Kind]] = {"contacts": Kind.TEXTS}
+    ui_color = "#d9e8fb"
+
+    def __init__(
+        self,
+        *,
+        contacts: Sequence[str | Mapping[str, object]] | str | XComArg,
+        calling_hours: str | Mapping[str, str] = "09:00-20:00",
+        unknown_zone: str | None = None,
+        default_region: str | None = None,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        **kwargs: Unpack[BaseSensorArguments],
+    ) -> None:
+        super().__init__(**kwargs)
+        self.contacts = contacts
+        self.calling_hours = calling_hours
+        self.unknown_zone = unknown_zone
+        self.default_region = default_region
+        self.deferrable = deferrable
+        with task_named(self.task_id):
+            from airflow_provider_opencx.campaigns.calling_hours import CallingHours, check_zone
+            from airflow_provider_opencx.phone_numbers import check_region
+
+            check_boolean("deferrable", deferrable)
+            self._check_templates()
+            CallingHours.parse(calling_hours)
+            check_zone("unknown_zone", unknown_zone)
+            check_region("default_region", default_region)
+
+    @classmethod
+    def partial(cls, **kwargs: Any) -> OperatorPartial:
+        """Return a sensor to be mapped; raises ``OpenCXArgumentError`` for a template that cannot be parsed."""
+        return with_templates_checked(super().partial(**kwargs), kwargs)
+
+    def render_template(
+        self,
+        content: object,
+        context: Context,
+        jinja_env: Environment | None = None,
+        seen_oids: set[int] | None = None,
+    ) -> object:
+        """Render a template field; Airflow calls this for each. What holds no template arrives as it was written."""
+        renders = partial(super().render_template, context=context, jinja_env=jinja_env, seen_oids=seen_oids)
+        return self._rendered_field(renders, content, context, seen_oids)
+
+    def execute(self, context: Context) -> None:
+        """Wait until all may be called."""
+        opens_at = self._opens_at()
+        if not self.deferrable or opens_at <= _now():
+            super().execute(context)
+            return
+        from airflow.providers.standard.triggers.temporal import DateTimeTrigger
+
+        self.defer(
+            trigger=DateTimeTrigger(moment=opens_at),
+            method_name=self.execute_complete.__name__,
+            timeout=deferral_timeout(self.timeout, self.execution_timeout),
+        )
+
+    def execute_complete(self, context: Context, event: object = None) -> None:
+        """Go on when the moment has come."""
+        self.log.info("Everybody may be called now.")
+
+    def poke(self, context: Context) -> bool:
+        """Return whether all may be called now."""
+        return self._opens_at() <= _now()
+
+    def _opens_at(self) -> datetime:
+        """Return the first moment at which all may be called, and log it."""
+        from airflow_provider_opencx.campaigns.calling_hours import CallingHours
+
+        zones = self._zones()
+        opens_at = CallingHours.parse(self.calling_hours).next_opening(zones, _now()) if zones else _now()
+        if opens_at is None:
+            raise OpenCXCallRefusedError(
+                f"There is no moment in two weeks at which people in all of {listed(zones, _MOST_NAMED)} may be called."
+                " Make a batch for each time zone."
+            )
+        if opens_at > _now():
+            left = timedelta(seconds=round((opens_at - _now()).total_seconds()))
+            self.log.info(
+                "Waiting for the calling hours in %s: until %s, which is in %s.",
+                listed(zones, _MOST_NAMED),
+                opens_at.isoformat(timespec="minutes"),
+                left,
+            )
+        return opens_at
+
+    def _zones(self) -> list[str]:
+        """Return the time zones of all people."""
+        from airflow_provider_opencx.campaigns.calling_hours import zones_of
+        from airflow_provider_opencx.campaigns.contacts import callees, rows_of
+        from airflow_provider_opencx.contact_files import readable, source_of
+
+        with readable("contacts"):
+            rows = rows_of(self.contacts, lambda path: source_of(path, self.get_dag()), "contacts")
+            people = callees(rows, default_region=self.default_region)
+        found: dict[str, None] = {}
+        for callee in people:
+            zones = zones_of(callee.phone_number) if callee.phone_number else ()
+            zones = zones or ((self.unknown_zone,) if self.unknown_zone else ())
+            if not zones:
+                raise OpenCXArgumentError(
+                    f"contacts: {callee.label} is in a time zone that is not known, so there is no moment to wait for;"
+                    " say with unknown_zone which one to assume"
+                )
+            found |= dict.fromkeys(zones)
+        return list(found)
+
+
+def _now() -> datetime:
+    return datetime.fromtimestamp(time.time(), UTC)
