@@ -158,8 +158,7 @@ def _key(slot: str) -> str:
 def _not(done: str, error: Exception | None) -> OpenCXLedgerError:
     reason = "" if error is None else f" ({type(error).__name__})"
     return OpenCXLedgerError(
-        f"Airflow's task state store: the record of a call could not be {done}{reason}. Nothing was sent without a"
-        " record; another try may succeed."
+        f"Airflow's task state store: the record of a call could not be {done}{reason}. Another try may succeed."
     )
 
 

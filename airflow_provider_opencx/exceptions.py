@@ -311,7 +311,7 @@ class OpenCXContactsUnreadableError(OpenCXError):
 
 
 class OpenCXLedgerError(OpenCXError):
-    """The record of calls could not be read or written, so nothing was sent. The next try reads it again."""
+    """A record of calls could not be read or written, and nothing is sent without one. The next try reads it again."""
 
 
 class OpenCXUnconfirmedError(OpenCXError):

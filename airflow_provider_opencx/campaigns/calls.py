@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -192,7 +193,8 @@ class CallBatch:
 
     def _settle_known(self, made: CallsMade, index: int, callee: Callee) -> bool:
         """Settle a person by what is recorded; return whether that was possible."""
-        entry = self._ledger.read(self._slot_of(callee))
+        with _nothing_sent(callee):
+            entry = self._ledger.read(self._slot_of(callee))
         if entry is None and not self._is_trusted:
             raise OpenCXCallRefusedError(
                 f"{callee.label}: nothing was sent. An earlier try of this task may have called, and no record is kept"
@@ -311,7 +313,8 @@ class CallBatch:
         """Record the intent, send, and record the outcome."""
         slot, to = self._slot_of(callee), digest(callee)
         intent = Entry(to, _now(), self._policy.by)
-        recorded = self._ledger.begin(slot, intent, replace=self._policy.on_unknown == "repeat")
+        with _nothing_sent(callee):
+            recorded = self._ledger.begin(slot, intent, replace=self._policy.on_unknown == "repeat")
         if recorded is not None:
             return self._recorded_meanwhile(recorded, callee)
         try:
@@ -344,14 +347,14 @@ class CallBatch:
         try:
             self._ledger.forget(slot)
         except OpenCXLedgerError as error:
-            log.warning("%s Nobody was called, but a later try will not know it.", error)
+            log.warning("Nobody was called, but a later try will not know it: %s", error)
 
     def _finish(self, slot: str, intent: Entry, agent_id: str, placed: PlacedCall) -> None:
         outcome: dict[str, JsonValue] = {"agent_id": agent_id, "response": placed.response}
         try:
             self._ledger.finish(slot, replace(intent, outcome=outcome))
         except OpenCXLedgerError as error:
-            log.warning("%s The call was made, but a later try will not know it, and refuse.", error)
+            log.warning("The call was made, but a later try will not know it, and send nothing: %s", error)
 
     def _unknown_error(self, made: CallsMade, unknown: Sequence[CallResult], more: str = "") -> OpenCXError:
         """Return the error that people may have been called.
@@ -366,6 +369,15 @@ class CallBatch:
             contacts=[result.callee.phone_number or result.callee.contact_id or "" for result in unknown],
             sent_at=unknown[0].called_at,
         )
+
+
+@contextmanager
+def _nothing_sent(callee: Callee) -> Generator[None]:
+    """Say of a record that cannot be read or written that nothing was sent: no record is not known from no reading."""
+    try:
+        yield
+    except OpenCXLedgerError as error:
+        raise error.with_message(f"{callee.label}: nothing was sent. {error}") from error.__cause__
 
 
 def _called(made: CallsMade) -> str:

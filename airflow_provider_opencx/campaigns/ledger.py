@@ -222,8 +222,8 @@ class ObjectLedger:
                 raise
             # Each storage has its own errors, and their texts may hold its keys.
             raise OpenCXLedgerError(
-                f"{self._label}: the record of a call could not be {done} ({type(error).__name__}). Nothing was sent"
-                " without a record; another try may succeed."
+                f"{self._label}: the record of a call could not be {done} ({type(error).__name__}). Another try may"
+                " succeed."
             ) from error
 
 

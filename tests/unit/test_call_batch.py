@@ -1,0 +1,345 @@
+"""Calls to several people in one task: the order of what is asked, what goes on after an error, and what stops."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from airflow_provider_opencx.campaigns import calls
+from airflow_provider_opencx.campaigns.calling_hours import CallingHours
+from airflow_provider_opencx.campaigns.calls import CallBatch, CallPolicy, CallsMade
+from airflow_provider_opencx.campaigns.guards import DoNotCall, Guards
+from airflow_provider_opencx.campaigns.ledger import Entry, digest
+from airflow_provider_opencx.exceptions import (
+    OpenCXAuthenticationError,
+    OpenCXCallRefusedError,
+    OpenCXCallsNotAllowedError,
+    OpenCXContactsChangedError,
+    OpenCXError,
+    OpenCXLedgerError,
+    OpenCXOutsideCallingHoursError,
+    OpenCXRateLimitError,
+    OpenCXUnknownCallOutcomeError,
+)
+from airflow_provider_opencx.hooks.opencx import OpenCXHook
+from airflow_provider_opencx.resources.calls import Callee, call_body
+from airflow_provider_opencx.simulator import ErrorResponse, LoseResponse, Respond, Simulator, TooManyRequests
+from airflow_provider_opencx.simulator.responses import error_body
+
+PEOPLE = [Callee(f"+141555501{number:02d}") for number in range(10)]
+HOURS = Guards(hours=CallingHours.parse("09:00-20:00"))
+
+
+class Records(dict[str, Entry]):
+    """A ledger in this process, which notes what is done to it, and fails where it should."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.done: list[str] = []
+        self.broken: set[str] = set()
+
+    def _note(self, operation: str) -> None:
+        self.done.append(operation)
+        if operation in self.broken:
+            raise OpenCXLedgerError(f"The record could not be {operation}.")
+
+    def read(self, slot: str) -> Entry | None:
+        self._note("read")
+        return self.get(slot)
+
+    def begin(self, slot: str, entry: Entry, *, replace: bool) -> Entry | None:
+        self._note("begun")
+        if slot in self and not replace:
+            return self[slot]
+        self[slot] = entry
+        return None
+
+    def finish(self, slot: str, entry: Entry) -> None:
+        self._note("finished")
+        self[slot] = entry
+
+    def forget(self, slot: str) -> None:
+        self._note("forgotten")
+        del self[slot]
+
+
+class Clock:
+    """The time of the day that the batch sees; a call takes a minute of it."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 11, 30, 20, 0, tzinfo=UTC).timestamp()  # noon in California
+        self.pauses: list[float] = []
+
+    def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(
+        calls, "time", SimpleNamespace(time=lambda: clock.now, sleep=clock.sleep, monotonic=time.monotonic)
+    )
+    return clock
+
+
+@pytest.fixture
+def records() -> Records:
+    return Records()
+
+
+@pytest.fixture
+def calling(connected: Simulator) -> Simulator:
+    connected.add_agent("Caller", type="outbound")
+    return connected
+
+
+@pytest.fixture
+def call(calling: Simulator, records: Records, clock: Clock, hook: OpenCXHook) -> Callable[..., CallsMade]:
+    def call(
+        people: list[Callee] = PEOPLE,
+        guards: Guards = HOURS,
+        slot_of: Callable[[Callee], str] = digest,
+        *,
+        no_record_means_nothing_sent: bool = True,
+        **policy: Any,
+    ) -> CallsMade:
+        def body_of(agent_id: str, callee: Callee) -> Mapping[str, Any]:
+            clock.now += 60
+            return call_body(agent_id, callee, "camel")
+
+        batch = CallBatch(
+            hook.get_conn(),
+            records,
+            slot_of,
+            CallPolicy(guards, by="this try", **policy),
+            no_record_means_nothing_sent=no_record_means_nothing_sent,
+        )
+        return batch.call(people, lambda: "pa_000001", body_of)
+
+    return call
+
+
+def statuses(made: CallsMade) -> list[str]:
+    return [result.status for result in made.in_order()]
+
+
+def numbers(simulator: Simulator) -> list[str | None]:
+    return [dialed.phone_number for dialed in simulator.dialed()]
+
+
+def test_each_is_called_once_and_recorded_before_and_after(
+    call: Callable[..., CallsMade], calling: Simulator, records: Records
+) -> None:
+    made = call()
+    assert (statuses(made), made.error) == (["called"] * 10, None)
+    assert numbers(calling) == [each.phone_number for each in PEOPLE]
+    assert records.done == ["read"] * 10 + ["begun", "finished"] * 10
+    again = call()
+    assert [each.as_dict() for each in again.in_order()] == [each.as_dict() for each in made.in_order()]
+    assert len(calling.dialed()) == 10
+
+
+def test_an_unknown_outcome_does_not_hold_up_the_others(
+    call: Callable[..., CallsMade], calling: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    calling.fail("makeOutboundCall", LoseResponse())
+    made = call(PEOPLE[:3])
+    assert isinstance(made.error, OpenCXUnknownCallOutcomeError)
+    assert made.error.contacts == [PEOPLE[0].phone_number]
+    assert "2 of 3 people were called." in str(made.error)
+    assert statuses(made) == ["unknown", "called", "called"]
+    again = call(PEOPLE[:3])
+    assert isinstance(again.error, OpenCXUnknownCallOutcomeError)
+    assert len(calling.dialed()) == 3
+
+
+@pytest.mark.parametrize(
+    ("on_unknown", "calls_of_the_first", "status"), [("skip", 1, "unknown"), ("repeat", 2, "called")]
+)
+def test_an_unknown_outcome_is_what_was_said_of_it(
+    call: Callable[..., CallsMade], calling: Simulator, on_unknown: str, calls_of_the_first: int, status: str
+) -> None:
+    calling.fail("makeOutboundCall", LoseResponse())
+    assert call(PEOPLE[:2]).error is not None
+    made = call(PEOPLE[:2], on_unknown=on_unknown)
+    assert (made.error, statuses(made)) == (None, [status, "called"])
+    assert numbers(calling).count(PEOPLE[0].phone_number) == calls_of_the_first
+    assert statuses(call(PEOPLE[:2], on_unknown=on_unknown)) == [status, "called"]
+    assert numbers(calling).count(PEOPLE[0].phone_number) == calls_of_the_first
+
+
+@pytest.mark.parametrize("on_unknown", ["fail", "skip", "repeat"])
+def test_three_unknown_outcomes_in_a_row_stop_the_batch(
+    call: Callable[..., CallsMade], calling: Simulator, on_unknown: str
+) -> None:
+    calling.fail("makeOutboundCall", ErrorResponse(500), times=None)
+    made = call(on_unknown=on_unknown)
+    assert isinstance(made.error, OpenCXUnknownCallOutcomeError)
+    assert "7 people were not called" in str(made.error)
+    assert calling.count("makeOutboundCall") == 3
+
+
+def test_what_proves_that_nobody_was_called_leaves_no_record(
+    call: Callable[..., CallsMade], calling: Simulator, records: Records
+) -> None:
+    calling.fail("makeOutboundCall", Respond(401, error_body(401, "Unauthorized")))
+    made = call(PEOPLE[:2])
+    assert isinstance(made.error, OpenCXAuthenticationError)
+    assert (len(records), made.results) == (0, {})
+    assert call(PEOPLE[:2]).error is None
+    assert len(calling.dialed()) == 2
+
+
+def test_a_short_wait_for_the_rate_limit_is_waited_out_and_a_long_one_is_raised(
+    call: Callable[..., CallsMade], calling: Simulator, clock: Clock
+) -> None:
+    calling.fail("makeOutboundCall", TooManyRequests(retry_after=30), times=2)
+    assert call(PEOPLE[:1]).error is None
+    assert clock.pauses == [30, 30]
+    calling.fail("makeOutboundCall", TooManyRequests(retry_after=300))
+    error = call(PEOPLE[:3]).error
+    assert isinstance(error, OpenCXRateLimitError)
+    assert (error.retry_after, error.is_permanent) == (300, False)
+    assert "1 of 3 people were called." in str(error)
+    assert len(calling.dialed()) == 1
+
+
+@pytest.mark.parametrize(
+    ("guards", "status"),
+    [(Guards(DoNotCall(frozenset({PEOPLE[1].phone_number or ""}))), "do_not_call")],
+)
+def test_a_guard_keeps_one_from_being_called(
+    call: Callable[..., CallsMade], calling: Simulator, guards: Guards, status: str
+) -> None:
+    made = call(PEOPLE[:3], guards)
+    assert (made.error, statuses(made)) == (None, ["called", status, "called"])
+    assert numbers(calling) == [PEOPLE[0].phone_number, PEOPLE[2].phone_number]
+
+
+def test_hours_are_checked_again_before_each_call(
+    call: Callable[..., CallsMade], calling: Simulator, clock: Clock
+) -> None:
+    clock.now = datetime(2026, 12, 1, 3, 57, tzinfo=UTC).timestamp()  # three minutes before 20:00 in California
+    made = call(PEOPLE[:5])
+    assert statuses(made) == ["called", "called", "outside_hours", "outside_hours", "outside_hours"]
+    assert len(calling.dialed()) == 2
+
+
+@pytest.mark.parametrize("when", ["before", "in the middle"])
+def test_outside_hours_fails(call: Callable[..., CallsMade], calling: Simulator, clock: Clock, when: str) -> None:
+    clock.now = datetime(2026, 12, 1, 4 if when == "before" else 3, 57, tzinfo=UTC).timestamp()
+    if when == "before":
+        with pytest.raises(OpenCXOutsideCallingHoursError, match="Nobody was called"):
+            call(PEOPLE[:5], outside_hours="fail")
+        assert calling.requests == []
+        return
+    error = call(PEOPLE[:5], outside_hours="fail").error
+    assert isinstance(error, OpenCXOutsideCallingHoursError)
+    assert not error.is_permanent
+    assert len(calling.dialed()) == 2
+
+
+def test_outside_hours_comes_back_for_those_who_are_left(
+    call: Callable[..., CallsMade], calling: Simulator, clock: Clock
+) -> None:
+    clock.now = datetime(2026, 12, 1, 3, 57, tzinfo=UTC).timestamp()
+    made = call(PEOPLE[:5], outside_hours="reschedule")
+    assert (len(calling.dialed()), made.error) == (2, None)
+    assert made.opens_at == datetime(2026, 12, 1, 17, 0, tzinfo=UTC)
+    clock.now = made.opens_at.timestamp()
+    made = call(PEOPLE[:5], outside_hours="reschedule")
+    assert (statuses(made), made.opens_at) == (["called"] * 5, None)
+    assert numbers(calling) == [each.phone_number for each in PEOPLE[:5]]
+
+
+def test_what_is_known_comes_before_the_guards(
+    call: Callable[..., CallsMade], calling: Simulator, clock: Clock
+) -> None:
+    call(PEOPLE[:2])
+    clock.now = datetime(2026, 12, 1, 10, 0, tzinfo=UTC).timestamp()  # two in the morning
+    listed = Guards(DoNotCall(frozenset({PEOPLE[0].phone_number or ""})), HOURS.hours)
+    assert statuses(call(PEOPLE[:3], listed)) == ["called", "called", "outside_hours"]
+
+
+def test_a_slot_that_is_about_somebody_else_sends_nothing(call: Callable[..., CallsMade], calling: Simulator) -> None:
+    call(PEOPLE[:1], slot_of=lambda callee: "one")
+    with pytest.raises(OpenCXContactsChangedError, match="the list changed since"):
+        call(PEOPLE[1:2], slot_of=lambda callee: "one")
+    assert len(calling.dialed()) == 1
+
+
+def test_without_a_ledger_a_later_try_refuses(call: Callable[..., CallsMade], calling: Simulator) -> None:
+    with pytest.raises(OpenCXCallRefusedError, match="ledger_path"):
+        call(no_record_means_nothing_sent=False)
+    assert calling.requests == []
+
+
+@pytest.mark.parametrize("broken", ["read", "begun"])
+def test_a_record_that_cannot_be_kept_calls_nobody(
+    call: Callable[..., CallsMade], calling: Simulator, records: Records, broken: str
+) -> None:
+    records.broken = {broken}
+    try:
+        error: OpenCXError | None = call(PEOPLE[:2]).error
+    except OpenCXLedgerError as raised:
+        error = raised
+    assert isinstance(error, OpenCXLedgerError)
+    assert "nothing was sent" in str(error)
+    assert calling.dialed() == []
+
+
+def test_an_outcome_that_cannot_be_recorded_is_a_call_all_the_same(
+    call: Callable[..., CallsMade], calling: Simulator, records: Records, caplog: pytest.LogCaptureFixture
+) -> None:
+    records.broken = {"finished"}
+    with caplog.at_level(logging.WARNING):
+        assert call(PEOPLE[:1]).error is None
+    assert "The call was made" in caplog.text
+    records.broken = set()
+    assert isinstance(call(PEOPLE[:1]).error, OpenCXUnknownCallOutcomeError)
+    assert len(calling.dialed()) == 1
+
+
+def test_somebody_else_who_records_in_between_is_believed(
+    call: Callable[..., CallsMade], calling: Simulator, records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = Entry(digest(PEOPLE[0]), "2026-11-30T20:00", "another run", {"agent_id": "pa_9", "response": {}})
+    on_its_way = Entry(digest(PEOPLE[1]), "2026-11-30T20:00", "another run")
+    monkeypatch.setattr(records, "read", lambda slot: None)
+    records.update({digest(PEOPLE[0]): done, digest(PEOPLE[1]): on_its_way})
+    made = call(PEOPLE[:3])
+    assert statuses(made) == ["called", "unknown", "called"]
+    assert isinstance(made.error, OpenCXUnknownCallOutcomeError)
+    assert "another run" in str(made.error)
+    assert numbers(calling) == [PEOPLE[2].phone_number]
+
+
+def test_a_switch_that_is_turned_off_stops_the_batch(
+    call: Callable[..., CallsMade],
+    calling: Simulator,
+    records: Records,
+    hook: OpenCXHook,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = iter([True] * 4 + [False] * 10)
+    monkeypatch.setattr(hook.get_conn(), "_calls_allowed", lambda: next(asked))
+    made = call()
+    assert isinstance(made.error, OpenCXCallsNotAllowedError)
+    assert "3 of 10 people were called." in str(made.error)
+    assert (len(calling.dialed()), len(records)) == (3, 3)
+
+
+def test_nothing_is_asked_of_the_service_where_nobody_is_called(
+    call: Callable[..., CallsMade], calling: Simulator
+) -> None:
+    everybody = Guards(DoNotCall(frozenset(each.phone_number or "" for each in PEOPLE)))
+    assert statuses(call(PEOPLE, everybody)) == ["do_not_call"] * 10
+    assert calling.requests == []

@@ -1,0 +1,275 @@
+"""The ledger of calls: what is decided from a record, and that records are kept, found, or known not to be known."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import fsspec
+import pytest
+from fsspec.implementations.memory import MemoryFileSystem
+
+from airflow_provider_opencx.call_ledgers import TaskStateLedger, check_other_tasks, ledger_of
+from airflow_provider_opencx.campaigns.ledger import Decision, Entry, Ledger, NoLedger, ObjectLedger, decide, digest
+from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXContactsChangedError, OpenCXLedgerError
+from airflow_provider_opencx.resources.calls import Callee
+
+ADA, BOB = digest(Callee("+14155550101")), digest(Callee("+14155550102"))
+INTENT = Entry(ADA, "2026-11-29T10:00:00.000+00:00", "try 1")
+DONE = Entry(ADA, "2026-11-29T10:00:00.000+00:00", "try 1", {"agent_id": "pa_1", "response": {"success": True}})
+ODD = Entry.from_json({"something": "else"})
+
+
+@pytest.mark.parametrize(
+    ("entry", "to", "decisions"),
+    [
+        (None, ADA, ("send", "send", "send")),
+        (DONE, ADA, ("known", "known", "known")),
+        (INTENT, ADA, ("unknown", "skip", "send")),
+        (ODD, ADA, ("unknown", "skip", "send")),
+        (DONE, BOB, ("changed", "changed", "changed")),
+        (INTENT, BOB, ("changed", "changed", "changed")),
+    ],
+)
+def test_decision(entry: Entry | None, to: str, decisions: tuple[Decision, Decision, Decision]) -> None:
+    assert tuple(decide(entry, to, on_unknown) for on_unknown in ("fail", "skip", "repeat")) == decisions
+
+
+def test_digest_tells_people_apart_and_shows_no_number() -> None:
+    people = [Callee("+14155550101"), Callee("+14155550102"), Callee(None, "c1"), Callee(None, "+14155550101")]
+    assert len({digest(each) for each in people}) == 4
+    assert "4155550101" not in ADA
+    assert digest(Callee("+1 (415) 555-0101", "c1")) == ADA
+
+
+@pytest.mark.parametrize("entry", [INTENT, DONE])
+def test_a_record_survives_json(entry: Entry) -> None:
+    assert Entry.from_json(json.loads(json.dumps(entry.as_json()))) == entry
+
+
+@pytest.mark.parametrize("value", [None, 5, [], {}, {**DONE.as_json(), "outcome": "yes"}, {**DONE.as_json(), "to": 1}])
+def test_what_cannot_be_read_counts_as_a_call_of_unknown_outcome(value: object) -> None:
+    assert decide(Entry.from_json(value), ADA, "fail") == "unknown"
+
+
+class StateStore:
+    """Stands in for Airflow's task state store; ``broken`` names the operations that fail."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+        self.retentions: list[Any] = []
+        self.broken: set[str] = set()
+
+    def _check(self, operation: str) -> None:
+        if operation in self.broken:
+            raise ConnectionError("the API server is away; its token is s3cret")
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self._check("get")
+        return self.values.get(key, default)
+
+    def set(self, key: str, value: Any, *, retention: Any = None) -> None:
+        self._check("set")
+        self.retentions.append(retention)
+        if "lose" not in self.broken:
+            self.values[key] = json.loads(json.dumps(value))
+
+    def delete(self, key: str) -> None:
+        self._check("delete")
+        self.values.pop(key, None)
+
+
+def local(tmp_path: Path) -> Ledger:
+    return ObjectLedger(lambda: (fsspec.filesystem("file"), str(tmp_path / "calls")), "the folder")
+
+
+def in_memory(tmp_path: Path) -> Ledger:
+    return ObjectLedger(lambda: (fsspec.filesystem("memory"), str(tmp_path)), "the memory")
+
+
+def in_task_state(tmp_path: Path) -> Ledger:
+    pytest.importorskip("airflow.sdk.execution_time.context", reason="Airflow 3.3 or later").NEVER_EXPIRE  # noqa: B018
+    return TaskStateLedger(StateStore())  # type: ignore[arg-type]
+
+
+KEPT = [local, in_memory, *([in_task_state] if "NEVER_EXPIRE" in __import__("airflow.sdk").sdk.__all__ else [])]
+
+
+@pytest.mark.parametrize("make", KEPT)
+def test_records_are_kept(make: Callable[[Path], Ledger], tmp_path: Path) -> None:
+    ledger = make(tmp_path)
+    assert ledger.read("a") is None
+    assert ledger.begin("a", INTENT, replace=False) is None
+    assert ledger.read("a") == INTENT
+    ledger.finish("a", DONE)
+    assert ledger.read("a") == DONE
+    assert ledger.read("b") is None
+    ledger.begin("b", INTENT, replace=False)
+    ledger.forget("b")
+    assert ledger.read("b") is None
+
+
+@pytest.mark.parametrize("make", [local, in_memory])
+def test_of_two_who_record_an_intent_one_gets_the_record_of_the_other(
+    make: Callable[[Path], Ledger], tmp_path: Path
+) -> None:
+    first, second = make(tmp_path), make(tmp_path)
+    assert first.begin("a", INTENT, replace=False) is None
+    assert second.begin("a", Entry(ADA, "later", "try 2"), replace=False) == INTENT
+    first.finish("a", DONE)
+    assert second.begin("a", Entry(ADA, "later", "try 2"), replace=False) == DONE
+    assert second.begin("a", Entry(ADA, "later", "try 2"), replace=True) is None
+
+
+@pytest.mark.parametrize("left", [b"", b"{", b'{"to": 1}'])
+def test_half_a_record_counts_as_an_intent(left: bytes, tmp_path: Path) -> None:
+    ledger = local(tmp_path)
+    ledger.read("a")
+    (tmp_path / "calls" / "a.intent.json").write_bytes(left)
+    assert decide(ledger.read("a"), ADA, "fail") == "unknown"
+    assert ledger.begin("a", INTENT, replace=False) is not None
+
+
+class Overwriting(MemoryFileSystem):
+    """A storage that creates an object also where there is one."""
+
+    def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **kwargs: Any) -> Any:
+        return super().pipe_file(path, value, mode="overwrite", **kwargs)
+
+
+def test_a_storage_that_overwrites_is_refused_at_first_use(tmp_path: Path) -> None:
+    storage = Overwriting(skip_instance_cache=True)
+    with pytest.raises(OpenCXArgumentError, match="ledger_path"):
+        ObjectLedger(lambda: (storage, str(tmp_path)), "s3://bucket").read("a")
+    assert storage.find(str(tmp_path)) == []
+
+
+class Broken(MemoryFileSystem):
+    """A storage of which some operations fail."""
+
+    broken: tuple[str, ...] = ()
+
+    def __getattribute__(self, name: str) -> Any:
+        if name != "broken" and name in super().__getattribute__("__dict__").get("broken", ()):
+            raise PermissionError("denied; the key is s3cret")
+        return super().__getattribute__(name)
+
+
+@pytest.mark.parametrize(
+    ("broken", "use"),
+    [
+        ("cat_file", lambda ledger: ledger.read("a")),
+        ("pipe_file", lambda ledger: ledger.begin("a", INTENT, replace=False)),
+        ("pipe_file", lambda ledger: ledger.finish("a", DONE)),
+        ("rm_file", lambda ledger: ledger.forget("a")),
+    ],
+)
+def test_a_storage_that_cannot_be_used_is_an_error(
+    broken: str, use: Callable[[Ledger], object], tmp_path: Path
+) -> None:
+    storage = Broken(skip_instance_cache=True)
+    ledger = ObjectLedger(lambda: (storage, str(tmp_path)), "the bucket")
+    ledger.read("other")
+    storage.broken = (broken,)
+    with pytest.raises(OpenCXLedgerError) as caught:
+        use(ledger)
+    assert "s3cret" not in str(caught.value)
+    assert not caught.value.is_permanent
+
+
+@pytest.mark.skipif(in_task_state not in KEPT, reason="Airflow 3.3 has the first task state store")
+@pytest.mark.parametrize(
+    ("broken", "use"),
+    [
+        ("get", lambda ledger: ledger.read("a")),
+        ("set", lambda ledger: ledger.begin("a", INTENT, replace=False)),
+        ("lose", lambda ledger: ledger.begin("a", INTENT, replace=False)),
+        ("set", lambda ledger: ledger.finish("a", DONE)),
+        ("delete", lambda ledger: ledger.forget("a")),
+    ],
+)
+def test_a_task_state_store_that_cannot_be_used_is_an_error(broken: str, use: Callable[[Ledger], object]) -> None:
+    store = StateStore()
+    store.broken = {broken}
+    with pytest.raises(OpenCXLedgerError) as caught:
+        use(TaskStateLedger(store))  # type: ignore[arg-type]
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.skipif(in_task_state not in KEPT, reason="Airflow 3.3 has the first task state store")
+def test_records_in_the_task_state_store_never_expire() -> None:
+    from airflow.sdk.execution_time.context import NEVER_EXPIRE
+
+    store = StateStore()
+    ledger = TaskStateLedger(store)  # type: ignore[arg-type]
+    ledger.begin("a", INTENT, replace=False)
+    ledger.finish("a", DONE)
+    assert store.retentions
+    assert all(retention is NEVER_EXPIRE for retention in store.retentions)
+    assert "4155550101" not in json.dumps(store.values)
+
+
+def context(try_number: int = 1, *, store: object = None, run_id: str = "run", map_index: int = -1) -> Any:
+    instance = SimpleNamespace(try_number=try_number, dag_id="dag", task_id="call", run_id=run_id, map_index=map_index)
+    return {"ti": instance, **({} if store is None else {"task_state_store": store})}
+
+
+@pytest.mark.parametrize(
+    ("has_store", "ledger_path", "clear_on_success", "kind", "second_try_may_send"),
+    [
+        (True, None, False, TaskStateLedger, True),
+        (True, None, True, TaskStateLedger, False),
+        (False, None, False, NoLedger, False),
+        (True, "memory://calls", True, ObjectLedger, True),
+        (False, "memory://calls", False, ObjectLedger, True),
+    ],
+)
+def test_which_ledger_a_task_has(
+    has_store: bool,
+    ledger_path: str | None,
+    clear_on_success: bool,
+    kind: type,
+    second_try_may_send: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AIRFLOW__STATE_STORE__CLEAR_ON_SUCCESS", str(clear_on_success))
+    store = StateStore() if has_store else None
+    for try_number, may_send in ((1, True), (2, second_try_may_send)):
+        ledger, is_complete = ledger_of(context(try_number, store=store), ledger_path=ledger_path, once_per="run")
+        assert (type(ledger), is_complete) == (kind, may_send)
+
+
+def test_a_record_under_a_path_counts_in_its_run_or_ever(tmp_path: Path) -> None:
+    path = f"file://{tmp_path}"
+    for once_per, is_found in (("run", False), ("ever", True)):
+        first, _ = ledger_of(context(run_id="run 1"), ledger_path=path, once_per=once_per)  # type: ignore[arg-type]
+        second, _ = ledger_of(context(run_id="run/1"), ledger_path=path, once_per=once_per)  # type: ignore[arg-type]
+        again, _ = ledger_of(context(2, run_id="run 1"), ledger_path=path, once_per=once_per)  # type: ignore[arg-type]
+        first.begin(ADA, INTENT, replace=False)
+        assert again.read(ADA) == INTENT
+        assert (second.read(ADA) is not None) is is_found
+
+
+def test_mapped_tasks_see_whom_the_others_have_called() -> None:
+    """A list that grew puts a person who was called into the place of a task that has no record of it."""
+    claims: dict[int, Any] = {}
+
+    def of_task(map_index: int, store: StateStore) -> Any:
+        made = context(store=store, map_index=map_index)
+        made["ti"].xcom_push = lambda key, value: claims.update({map_index: value})
+        made["ti"].xcom_pull = lambda task_ids, key: list(claims.values())
+        return made
+
+    stores = [StateStore(), StateStore()]
+    ledgers = [TaskStateLedger(store) for store in stores]  # type: ignore[arg-type]
+    people = [Callee("+14155550101"), Callee("+14155550102")]
+    ledgers[0].begin("one", INTENT, replace=False)
+
+    check_other_tasks(of_task(0, stores[0]), ledgers[0], [people[1]])  # it has called Ada, and is asked for Bob now
+    check = check_other_tasks(of_task(1, stores[1]), ledgers[1], [people[0]])
+    with pytest.raises(OpenCXContactsChangedError, match="another mapped task"):
+        check(people[0])
+    check(Callee("+14155550103"))
