@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from difflib import get_close_matches
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self, get_args
 
 from pydantic import (
     AfterValidator,
@@ -21,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 
+from airflow_provider_opencx.client.settings import BodyStyle
 from airflow_provider_opencx.connection import form
 from airflow_provider_opencx.connection.addresses import check_redis_url
 from airflow_provider_opencx.text import parse_boolean
@@ -44,8 +45,10 @@ def _not_boolean(value: object) -> object:
     return value
 
 
-def _plain_text(value: object) -> object:
-    return value.strip().lower() if isinstance(value, str) else value
+def _body_style(value: str) -> str:
+    if value not in get_args(BodyStyle):
+        raise ValueError("no such style")
+    return value
 
 
 def _coordination(value: str) -> str:
@@ -57,7 +60,7 @@ def _coordination(value: str) -> str:
 _Number = Annotated[float, Field(allow_inf_nan=False), BeforeValidator(_not_boolean)]
 _WholeNumber = Annotated[int, BeforeValidator(_not_boolean)]
 _Boolean = Annotated[bool, BeforeValidator(_true_or_false)]
-_BodyStyle = Annotated[Literal["camel", "snake", "both"], BeforeValidator(_plain_text)]
+_BodyStyle = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_body_style)]
 _Coordination = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_coordination)]
 
 

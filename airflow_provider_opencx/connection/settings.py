@@ -9,9 +9,9 @@ An error names the wrong field before any request is sent; the key is never part
 from __future__ import annotations
 
 import os
-from typing import Protocol
+from typing import Protocol, cast
 
-from airflow_provider_opencx.client.settings import ClientSettings
+from airflow_provider_opencx.client.settings import BodyStyle, ClientSettings
 from airflow_provider_opencx.connection import form
 from airflow_provider_opencx.connection.addresses import base_url
 from airflow_provider_opencx.connection.extras import Extras
@@ -88,7 +88,7 @@ def _settings(address: str, api_key: Secret, extras: Extras, user_agent: str, na
         name=name,
         coordination=extras.coordination,
         allow_calls=extras.allow_calls,
-        call_body_style=extras.call_body_style,
+        call_body_style=cast(BodyStyle, extras.call_body_style),
     )
 
 

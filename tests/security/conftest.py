@@ -223,7 +223,9 @@ def send(fresh_tls: None) -> Send:
     """Does something with a client that has the key, for a base URL."""
 
     def send(use: Callable[[OpenCXClient], object], base_url: str) -> object:
-        settings = ClientSettings(base_url, KEY, timeout=20, max_retries=0, requests_per_minute=100_000)
+        settings = ClientSettings(
+            base_url, KEY, timeout=20, max_retries=0, requests_per_minute=100_000, allow_calls=True
+        )
         with OpenCXClient(settings) as client:
             return use(client)
 

@@ -23,6 +23,7 @@ from airflow.secrets.environment_variables import EnvironmentVariablesBackend
 
 from airflow_provider_opencx.exceptions import OpenCXError
 from airflow_provider_opencx.hooks.opencx import OpenCXHook
+from airflow_provider_opencx.operators.call import OpenCXPlaceCallOperator
 from airflow_provider_opencx.operators.phone_agent import (
     OpenCXCreatePhoneAgentOperator,
     OpenCXSyncPhoneAgentsOperator,
@@ -51,7 +52,7 @@ PASSWORD = "r3dis/p@ss+word"
 PROXY_PASSWORD = "pr0xy/p@ss+word"
 SECRETS = [KEY, PASSWORD, PROXY_PASSWORD]
 
-QUICK = {"max_retries": 0, "requests_per_minute": 100_000, "timeout": 1}
+QUICK = {"max_retries": 0, "requests_per_minute": 100_000, "timeout": 1, "allow_calls": True}
 
 
 def redis_url(port: int = 1, password: str = PASSWORD) -> str:
@@ -234,6 +235,10 @@ USES: dict[str, Callable[[OpenCXHook], object]] = {
         f"request {method}": lambda hook, method=method: hook.get_conn().request(method, "/other")  # type: ignore[misc]
         for method in ("GET", "POST", "PUT", "PATCH", "DELETE")
     },
+    "call": lambda hook: hook.place_call(agent_id="pa_1", phone_number="+14155550101"),
+    "operator that calls": lambda hook: OpenCXPlaceCallOperator(
+        task_id="call", agent_id="pa_1", phone_number="+14155550101", calling_hours=None
+    ).execute({}),  # type: ignore[typeddict-item]
     "operator": lambda hook: operator().execute({}),  # type: ignore[typeddict-item]
     "sensor": lambda hook: OpenCXPhoneNumberSensor(task_id="wait", agent_name="a").poke({}),  # type: ignore[typeddict-item]
     "sensor that reschedules": lambda hook: OpenCXPhoneNumberSensor(

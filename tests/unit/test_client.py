@@ -65,7 +65,8 @@ def with_settings(client: OpenCXClient, **settings: Any) -> OpenCXClient:
 @pytest.fixture
 def client(opencx_simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> OpenCXClient:
     monkeypatch.setattr("httpx_retries.Retry.backoff_strategy", lambda self: 0.01)
-    return OpenCXClient(ClientSettings(opencx_simulator.url, KEY, timeout=5, requests_per_minute=100_000))
+    settings = ClientSettings(opencx_simulator.url, KEY, timeout=5, requests_per_minute=100_000, allow_calls=True)
+    return OpenCXClient(settings)
 
 
 @pytest.mark.parametrize("generation", ["2024", "2025", "2026"])

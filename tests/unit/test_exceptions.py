@@ -38,6 +38,10 @@ PERMANENT = {
     "OpenCXNearNameError",
     "OpenCXDraftError",
     "OpenCXGuardError",
+    "OpenCXUnknownCallOutcomeError",
+    "OpenCXCallsNotAllowedError",
+    "OpenCXCallRefusedError",
+    "OpenCXContactsChangedError",
 }
 
 

@@ -48,7 +48,13 @@ def attempts() -> list[Attempt]:
 def client(opencx_simulator: Simulator, attempts: list[Attempt], monkeypatch: pytest.MonkeyPatch) -> OpenCXClient:
     monkeypatch.setattr("httpx_retries.Retry.backoff_strategy", lambda self: 0.01)
     settings = ClientSettings(
-        opencx_simulator.url, KEY, timeout=5, requests_per_minute=100_000, max_retries=2, name="connection 'c'"
+        opencx_simulator.url,
+        KEY,
+        timeout=5,
+        requests_per_minute=100_000,
+        max_retries=2,
+        name="connection 'c'",
+        allow_calls=True,
     )
     return OpenCXClient(settings, attempts.append)
 
@@ -132,7 +138,12 @@ def test_operation_is_repeated_after_429(
     opencx_simulator.fail(operation.id, Respond(429), times=None)
     with pytest.raises(OpenCXRateLimitError):
         send(client, operation)
-    assert opencx_simulator.count(operation.id) == 3
+    assert opencx_simulator.count(operation.id) == (1 if operation.places_calls else 3)
+
+
+def test_only_what_cannot_call_people_is_repeated() -> None:
+    assert [operation.id for operation in all_operations() if operation.places_calls] == ["makeOutboundCall"]
+    assert not any(operation.repeatable for operation in all_operations() if operation.places_calls)
 
 
 def test_operation_quotes_path_parameters() -> None:
