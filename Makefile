@@ -13,6 +13,7 @@
 # make audit   looks the pinned dependencies up among the known vulnerabilities (asks PyPI; not part of CI: an advisory should not break a build)
 # make bench   what waiting, fleets, imports and tasks cost, beside the HTTP provider; writes benchmarks/RESULTS.md (some 30 minutes; QUICK=1: 9, and writes nothing)
 # make bench-knowledge   what 500 training scenarios cost under the service's limit (some ten minutes)
+# make bench-calls   what calling 1,000 people of a file costs under the service's limit (some eleven minutes)
 # make bench-import   what importing the operators and the sensor costs
 # PYTHON=python3.12 make ... uses another Python for a new .venv
 
@@ -20,7 +21,7 @@ PYTHON ?= $(firstword $(foreach python,python3.11 python3.12 python3.13 python3,
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test ui check lint docs schema matrix screenshots dist faults fuzz soak audit format bench bench-import bench-knowledge clean
+.PHONY: demo test ui check lint docs schema matrix screenshots dist faults fuzz soak audit format bench bench-calls bench-import bench-knowledge clean
 
 demo: $(INSTALLED)
 	$(BIN)/python dev/demo.py
@@ -87,6 +88,9 @@ bench: $(INSTALLED)
 
 bench-knowledge: $(INSTALLED)
 	$(BIN)/python benchmarks/knowledge.py
+
+bench-calls: $(INSTALLED)
+	$(BIN)/python benchmarks/calls.py
 
 bench-import: $(INSTALLED)
 	$(BIN)/python benchmarks/import_time.py

@@ -78,9 +78,11 @@ def e164_in_region(phone_number: str, region: str) -> str:
 
 def check_region(argument: str, region: object) -> None:
     """Raise an ``OpenCXArgumentError`` if an argument is neither ``None`` nor the two letters of a country."""
+    if region is None:
+        return
     from phonenumbers import SUPPORTED_REGIONS
 
-    if region is not None and region not in SUPPORTED_REGIONS:
+    if region not in SUPPORTED_REGIONS:
         raise OpenCXArgumentError(f"{argument}: must be the two letters of a country, such as 'US'")
 
 

@@ -32,7 +32,12 @@ class SimulatedService:
         :param paced: whether this provider keeps to its default of 90 requests a minute.
         """
         pace = {} if paced else {"requests_per_minute": 1_000_000}
-        opencx = {"conn_type": "opencx", "host": self.url, "password": API_KEY, "extra": {"timeout": 300, **pace}}
+        opencx = {
+            "conn_type": "opencx",
+            "host": self.url,
+            "password": API_KEY,
+            "extra": {"timeout": 300, "allow_calls": True, **pace},
+        }
         http = {"conn_type": "http", "host": self.url, "extra": {"Authorization": f"Bearer {API_KEY}"}}
         return {"AIRFLOW_CONN_OPENCX_DEFAULT": json.dumps(opencx), "AIRFLOW_CONN_HTTP_DEFAULT": json.dumps(http)}
 

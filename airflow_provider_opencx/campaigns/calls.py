@@ -56,6 +56,7 @@ MOST_RATE_LIMITED = 5
 
 _PAUSE_AFTER_429 = 5.0
 _MOST_NAMED = 5
+_MOST_LOGGED = 20
 
 log = logging.getLogger(__name__)
 
@@ -158,6 +159,7 @@ class CallBatch:
         self._policy = policy
         self._is_trusted = no_record_means_nothing_sent
         self._unknown: list[CallResult] = []  # those for whom the task must fail
+        self._known: list[str] = []
 
     def call(
         self,
@@ -181,6 +183,9 @@ class CallBatch:
         """
         made = CallsMade(people)
         left = [index for index, callee in enumerate(people) if not self._settle_known(made, index, callee)]
+        if self._known:
+            known = listed(self._known, _MOST_LOGGED, separator="; ", more="; and {} more people were called")
+            log.info("Nothing is sent for people who were called before: %s.", known)
         for index in left:
             check(people[index])
         left = self._settle_hindered(made, left)
@@ -218,7 +223,7 @@ class CallBatch:
                 " clear the task with the list as it was."
             )
         if decision == "known" and entry.outcome is not None:
-            log.info("%s was called at %s by %s. Nothing is sent.", callee.label, entry.sent_at, entry.by)
+            self._known.append(f"{callee.label} was called at {entry.sent_at} by {entry.by}")
             return CallResult(
                 callee, "called", _text(entry.outcome.get("agent_id")), entry.sent_at, entry.outcome.get("response")
             )
