@@ -52,7 +52,7 @@ def ledger_of(context: Context, *, ledger_path: str | None, once_per: OncePer) -
     if store is None:
         return NoLedger(), is_first_try
     keeps_all = not conf.getboolean("state_store", "clear_on_success", fallback=False)
-    return TaskStateLedger(store), keeps_all or is_first_try
+    return TaskStateLedger(store, lists_people=is_mapped(context)), keeps_all or is_first_try
 
 
 def _is_later_try(context: Context) -> bool:
@@ -71,19 +71,22 @@ class TaskStateLedger:
     """Keeps records in Airflow's task state store, for ever.
 
     :param store: the store of the task, ``context["task_state_store"]``.
+    :param lists_people: whether it keeps a list of all people as well, for the tasks that are mapped beside this one.
     """
 
-    def __init__(self, store: TaskStateStoreAccessor) -> None:
+    def __init__(self, store: TaskStateStoreAccessor, *, lists_people: bool = False) -> None:
         self._store = store
+        self._lists_people = lists_people
 
     def read(self, slot: str) -> Entry | None:
         """Return the record of a slot, ``None`` if there is none."""
         value = self._get(slot)
         return None if value is None else Entry.from_json(value)
 
-    def begin(self, slot: str, entry: Entry, *, replace: bool) -> Entry | None:
+    def begin(self, slot: str, entry: Entry, *, after: Entry | None) -> Entry | None:
         """Record an intent. There is nobody else: of the tries of a task instance, Airflow lets the last one write."""
-        self._set(_PEOPLE, [*sorted({*self.people(), entry.to})])
+        if self._lists_people:
+            self._set(_PEOPLE, [*sorted({*self.people(), entry.to})])
         self._set(slot, entry.as_json())
         if self.read(slot) != entry:
             raise _not("found after it was written", None)
@@ -93,8 +96,11 @@ class TaskStateLedger:
         """Record an outcome."""
         self._set(slot, entry.as_json())
 
-    def forget(self, slot: str) -> None:
-        """Delete a record."""
+    def forget(self, slot: str, *, after: Entry | None) -> None:
+        """Delete a record, or put the one back that was there before."""
+        if after is not None:
+            self._set(slot, after.as_json())
+            return
         try:
             self._store.delete(_key(slot))
         except Exception as error:

@@ -52,6 +52,11 @@ def count_decision(decision: Decision, items: int = 1, *, noun: str) -> None:
         _count(_DECIDED[noun], items, decision=decision)
 
 
+def count_call(status: str) -> None:
+    """Count a person of a batch of calls by what became of the person in this try, such as ``"called"``."""
+    _count("opencx.calls", status=status)
+
+
 def time_to_number(seconds: float) -> None:
     """Record the seconds from the beginning of a wait to the poll that ended it."""
     _time("opencx.time_to_number", seconds)

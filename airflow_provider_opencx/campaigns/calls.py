@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from pydantic import JsonValue
 
+from airflow_provider_opencx import metrics
 from airflow_provider_opencx.campaigns.guards import Guards, Hindrance, Verdict
 from airflow_provider_opencx.campaigns.ledger import Decision, Entry, Ledger, OnUnknown, decide, digest
 from airflow_provider_opencx.client.retry_after import MAX_RETRY_AFTER
@@ -160,6 +161,7 @@ class CallBatch:
         self._is_trusted = no_record_means_nothing_sent
         self._unknown: list[CallResult] = []  # those for whom the task must fail
         self._known: list[str] = []
+        self._repeated: dict[str, Entry] = {}
 
     def call(
         self,
@@ -208,6 +210,8 @@ class CallBatch:
             )
         result = self._result_of(decide(entry, digest(callee), self._policy.on_unknown), entry, callee)
         if result is None:
+            if entry is not None:
+                self._repeated[self._slot_of(callee)] = entry
             return False
         made.results[index] = result
         return True
@@ -256,8 +260,14 @@ class CallBatch:
         if hindrance == "outside_hours" and self._policy.outside_hours == "reschedule" and verdict.opens_at is not None:
             made.opens_at = min(made.opens_at or verdict.opens_at, verdict.opens_at)
         else:
-            made.results[index] = CallResult(callee, hindrance, reason=verdict.reason)
+            self._settle(made, index, CallResult(callee, hindrance, reason=verdict.reason))
         return True
+
+    @staticmethod
+    def _settle(made: CallsMade, index: int, result: CallResult) -> None:
+        """Note what became of a person in this try."""
+        made.results[index] = result
+        metrics.count_call(result.status)
 
     def _verdict(self, callee: Callee) -> Verdict:
         return self._policy.guards.verdict(callee, datetime.fromtimestamp(time.time(), UTC))
@@ -279,7 +289,7 @@ class CallBatch:
                 unknown_in_a_row += 1
                 log.error("%s", error)
                 result = CallResult(callee, "unknown", agent_id, error.sent_at, reason=str(error))
-                made.results[index] = result
+                self._settle(made, index, result)
                 if self._policy.on_unknown != "skip":
                     self._unknown.append(result)
                 if unknown_in_a_row == MOST_UNKNOWN_IN_A_ROW and done < len(left):
@@ -292,7 +302,7 @@ class CallBatch:
                 return
             unknown_in_a_row = 0
             if result is not None:
-                made.results[index] = result
+                self._settle(made, index, result)
                 log.info("Called %s at %s (%d of %d).", callee.label, result.called_at, done, len(left))
 
     def _call_one(self, made: CallsMade, index: int, agent_id: str, body: Mapping[str, JsonValue]) -> CallResult | None:
@@ -319,7 +329,7 @@ class CallBatch:
         slot, to = self._slot_of(callee), digest(callee)
         intent = Entry(to, _now(), self._policy.by)
         with _nothing_sent(callee):
-            recorded = self._ledger.begin(slot, intent, replace=self._policy.on_unknown == "repeat")
+            recorded = self._ledger.begin(slot, intent, after=self._repeated.get(slot))
         if recorded is not None:
             return self._recorded_meanwhile(recorded, callee)
         try:
@@ -350,7 +360,7 @@ class CallBatch:
 
     def _forget(self, slot: str) -> None:
         try:
-            self._ledger.forget(slot)
+            self._ledger.forget(slot, after=self._repeated.get(slot))
         except OpenCXLedgerError as error:
             log.warning("Nobody was called, but a later try will not know it: %s", error)
 

@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import count
 from typing import TYPE_CHECKING, Literal, Protocol, Self, TypeAlias
 
 from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXLedgerError
@@ -92,24 +93,25 @@ class Ledger(Protocol):
         :raises OpenCXLedgerError: if that is not known.
         """
 
-    def begin(self, slot: str, entry: Entry, *, replace: bool) -> Entry | None:
+    def begin(self, slot: str, entry: Entry, *, after: Entry | None) -> Entry | None:
         """Record that a call is about to be sent.
 
-        :param replace: whether a record that is there may be replaced.
+        :param after: the record that was read, whose call of unknown outcome is repeated; ``None`` if there was none.
         :return: ``None`` if it is recorded; what somebody else has recorded meanwhile, if not.
         :raises OpenCXLedgerError: if it is not known to be recorded. Nothing must be sent then.
         """
 
     def finish(self, slot: str, entry: Entry) -> None:
-        """Record what became of a call.
+        """Record what became of the call that was begun last.
 
         :raises OpenCXLedgerError: if it is not known to be recorded.
         """
 
-    def forget(self, slot: str) -> None:
-        """Delete a record, because nobody was called.
+    def forget(self, slot: str, *, after: Entry | None) -> None:
+        """Take back the record that was begun last, because nobody was called.
 
-        :raises OpenCXLedgerError: if it is not known to be deleted.
+        :param after: as it was given to :meth:`begin`; it counts again.
+        :raises OpenCXLedgerError: if it is not known to be taken back.
         """
 
 
@@ -120,14 +122,14 @@ class NoLedger:
         """Return ``None``."""
         return None
 
-    def begin(self, slot: str, entry: Entry, *, replace: bool) -> Entry | None:
+    def begin(self, slot: str, entry: Entry, *, after: Entry | None) -> Entry | None:
         """Do nothing."""
         return None
 
     def finish(self, slot: str, entry: Entry) -> None:
         """Do nothing."""
 
-    def forget(self, slot: str) -> None:
+    def forget(self, slot: str, *, after: Entry | None) -> None:
         """Do nothing."""
 
 
@@ -153,7 +155,8 @@ class FileSystem(Protocol):
 class ObjectLedger:
     """Keeps records in object storage: an object for each intent, created exclusively, and one for each outcome.
 
-    So two tasks that ask for one person at the same moment send one request, also on several machines.
+    So two tasks that ask for one person at the same moment send one request, also on several machines. Each repetition
+    of a call is an intent of its own, with the next number.
 
     :param open_storage: opens the storage; returns it and the folder, without a slash at its end. Called at first use.
     :param label: what messages call it.
@@ -163,39 +166,56 @@ class ObjectLedger:
         self._open_storage = open_storage
         self._label = label
         self._opened: tuple[FileSystem, str] | None = None
+        self._begun: dict[str, int] = {}
 
     def read(self, slot: str) -> Entry | None:
         """Return the record of a slot, ``None`` if there is none."""
-        entry = self._get(slot, "intent")
-        if entry is None:
-            return None
-        finished = self._get(slot, "outcome")
-        return entry if finished is None or finished.to != entry.to else finished
+        return self._last(slot)[1]
 
-    def begin(self, slot: str, entry: Entry, *, replace: bool) -> Entry | None:
+    def begin(self, slot: str, entry: Entry, *, after: Entry | None) -> Entry | None:
         """Create the object of an intent, unless there is one."""
+        number = 0
+        if after is not None:
+            last, recorded = self._last(slot)
+            if recorded is not None and recorded != after:
+                return recorded
+            number = last + 1
         try:
             with self._storage("written", FileExistsError) as (storage, folder):
-                _put(storage, f"{folder}/{slot}.intent.json", entry, "overwrite" if replace else "create")
+                _put(storage, f"{folder}/{slot}.{number}.intent.json", entry, "create")
         except FileExistsError:
             return self.read(slot) or Entry.from_json(None)
+        self._begun[slot] = number
         return None
 
     def finish(self, slot: str, entry: Entry) -> None:
         """Write the object of an outcome."""
         with self._storage("written") as (storage, folder):
-            _put(storage, f"{folder}/{slot}.outcome.json", entry, "overwrite")
+            _put(storage, f"{folder}/{slot}.{self._begun[slot]}.outcome.json", entry, "overwrite")
 
-    def forget(self, slot: str) -> None:
+    def forget(self, slot: str, *, after: Entry | None) -> None:
         """Delete the object of an intent."""
         with self._storage("deleted") as (storage, folder):
-            storage.rm_file(f"{folder}/{slot}.intent.json")
+            storage.rm_file(f"{folder}/{slot}.{self._begun[slot]}.intent.json")
 
-    def _get(self, slot: str, kind: str) -> Entry | None:
+    def _last(self, slot: str) -> tuple[int, Entry | None]:
+        """Return the number of the last intent, -1 if there is none, and its record."""
+        last: tuple[int, Entry | None] = (-1, None)
+        for number in count():
+            intent = self._get(f"{slot}.{number}.intent.json")
+            if intent is None:
+                return last
+            outcome = self._get(f"{slot}.{number}.outcome.json")
+            last = (number, outcome or intent)
+            if outcome is not None:
+                return last
+        raise AssertionError("counting does not end")
+
+    def _get(self, name: str) -> Entry | None:
         try:
             with self._storage("read", FileNotFoundError) as (storage, folder):
                 storage.invalidate_cache()
-                text = storage.cat_file(f"{folder}/{slot}.{kind}.json")
+                text = storage.cat_file(f"{folder}/{name}")
         except FileNotFoundError:
             return None
         try:

@@ -293,6 +293,7 @@ class OpenCXPlaceCallOperator(BaseOpenCXOperator):
         return agent.id
 
     def _body_for(self, agent_id: str, callee: Callee) -> Mapping[str, JsonValue]:
+        from airflow_provider_opencx.reconciliation.secrets import check_fields
         from airflow_provider_opencx.resources.calls import call_body, check_body
 
         if self.body is None:
@@ -300,6 +301,7 @@ class OpenCXPlaceCallOperator(BaseOpenCXOperator):
             return call_body(agent_id, callee, style)
         body = cast("Mapping[str, JsonValue]", self.body)
         check_body(body, agent_id, callee)
+        check_fields(body, "the body of a call", self.hook.get_conn().settings)
         return body
 
     def _concluded(self, context: Context, made: CallsMade) -> JsonValue:

@@ -194,6 +194,17 @@ def test_body_by_hand_is_sent_as_it_is(dag: Any, run_dag: Callable[..., Any], ca
     assert sent == body
 
 
+def test_body_that_holds_the_key_is_not_sent(dag: Any, run_dag: Callable[..., Any], calling: Simulator) -> None:
+    key = "{{ conn.opencx_default.password }}"
+    with dag:
+        place(
+            phone_number=PEOPLE[0],
+            body={"phoneAgentId": "pa_000001", "contact": {"phoneNumber": PEOPLE[0]}, "variables": {"name": key}},
+        )
+    assert run_dag(dag).state == "failed"
+    assert calling.count("makeOutboundCall") == 0
+
+
 def test_lost_response_is_not_retried_and_the_others_are_called(
     dag: Any, run_dag: Callable[..., Any], calling: Simulator
 ) -> None:

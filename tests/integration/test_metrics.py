@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -13,8 +14,13 @@ from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 from airflow_provider_opencx.client.client import OpenCXClient
 from airflow_provider_opencx.client.settings import ClientSettings
 from airflow_provider_opencx.client.transport import Attempt
-from airflow_provider_opencx.exceptions import OpenCXAuthenticationPermanentError, OpenCXError
+from airflow_provider_opencx.exceptions import (
+    OpenCXAuthenticationPermanentError,
+    OpenCXError,
+    OpenCXUnknownCallOutcomeError,
+)
 from airflow_provider_opencx.hooks.opencx import OpenCXHook
+from airflow_provider_opencx.operators.call import OpenCXPlaceCallOperator
 from airflow_provider_opencx.resources.phone_agents import (
     PhoneAgentChanges,
     PhoneAgentSpec,
@@ -120,7 +126,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counted:
     counted: Counted = []
 
     def incr(stat: str, count: int = 1, rate: float = 1, *, tags: dict[str, str] | None = None) -> None:
-        if stat.startswith("opencx.agents"):
+        if stat.startswith(("opencx.agents", "opencx.calls")):
             counted.append((stat, tags or {}, count))
 
     monkeypatch.setattr(Stats, "incr", incr, raising=False)
@@ -171,6 +177,19 @@ def test_metrics_count_each_decision_once(
     with suppress(OpenCXError):
         act(OpenCXHook())
     assert counted == [("opencx.agents", {"decision": decision}, 1) for decision in expected]
+
+
+def test_metrics_count_each_person_of_a_batch_once(counted: Counted, simulator: Simulator) -> None:
+    simulator.add_agent("Caller", type="outbound")
+    simulator.fail("makeOutboundCall", LoseResponse())
+    people = [f"+141555501{number:02}" for number in range(4)]
+    call = OpenCXPlaceCallOperator(
+        task_id="call", agent_name="Caller", contacts=people, do_not_call=people[3:], calling_hours=None
+    )
+    with pytest.raises(OpenCXUnknownCallOutcomeError):
+        call.execute({})  # type: ignore[typeddict-item]
+    statuses = Counter(tags["status"] for name, tags, _ in counted if name == "opencx.calls")
+    assert statuses == {"unknown": 1, "called": 2, "do_not_call": 1}
 
 
 def test_metrics_errors_fail_nothing(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,9 +53,9 @@ class Records(dict[str, Entry]):
         self._note("read")
         return self.get(slot)
 
-    def begin(self, slot: str, entry: Entry, *, replace: bool) -> Entry | None:
+    def begin(self, slot: str, entry: Entry, *, after: Entry | None) -> Entry | None:
         self._note("begun")
-        if slot in self and not replace:
+        if slot in self and self[slot] != after:
             return self[slot]
         self[slot] = entry
         return None
@@ -64,7 +64,7 @@ class Records(dict[str, Entry]):
         self._note("finished")
         self[slot] = entry
 
-    def forget(self, slot: str) -> None:
+    def forget(self, slot: str, *, after: Entry | None) -> None:
         self._note("forgotten")
         del self[slot]
 

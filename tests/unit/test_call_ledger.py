@@ -102,13 +102,13 @@ KEPT = [local, in_memory, *([in_task_state] if "NEVER_EXPIRE" in __import__("air
 def test_records_are_kept(make: Callable[[Path], Ledger], tmp_path: Path) -> None:
     ledger = make(tmp_path)
     assert ledger.read("a") is None
-    assert ledger.begin("a", INTENT, replace=False) is None
+    assert ledger.begin("a", INTENT, after=None) is None
     assert ledger.read("a") == INTENT
     ledger.finish("a", DONE)
     assert ledger.read("a") == DONE
     assert ledger.read("b") is None
-    ledger.begin("b", INTENT, replace=False)
-    ledger.forget("b")
+    ledger.begin("b", INTENT, after=None)
+    ledger.forget("b", after=None)
     assert ledger.read("b") is None
 
 
@@ -117,20 +117,45 @@ def test_of_two_who_record_an_intent_one_gets_the_record_of_the_other(
     make: Callable[[Path], Ledger], tmp_path: Path
 ) -> None:
     first, second = make(tmp_path), make(tmp_path)
-    assert first.begin("a", INTENT, replace=False) is None
-    assert second.begin("a", Entry(ADA, "later", "try 2"), replace=False) == INTENT
+    assert first.begin("a", INTENT, after=None) is None
+    assert second.begin("a", Entry(ADA, "later", "try 2"), after=None) == INTENT
     first.finish("a", DONE)
-    assert second.begin("a", Entry(ADA, "later", "try 2"), replace=False) == DONE
-    assert second.begin("a", Entry(ADA, "later", "try 2"), replace=True) is None
+    assert second.begin("a", Entry(ADA, "later", "try 2"), after=None) == DONE
+
+
+@pytest.mark.parametrize("make", KEPT)
+def test_a_repetition_is_a_record_of_its_own(make: Callable[[Path], Ledger], tmp_path: Path) -> None:
+    ledger, again = make(tmp_path), Entry(ADA, "later", "try 2")
+    ledger.begin("a", INTENT, after=None)
+    assert ledger.begin("a", again, after=INTENT) is None
+    assert ledger.read("a") == again
+    ledger.forget("a", after=INTENT)
+    assert ledger.read("a") == INTENT
+    ledger.begin("a", again, after=INTENT)
+    ledger.finish("a", DONE)
+    assert ledger.read("a") == DONE
+
+
+@pytest.mark.parametrize("make", [local, in_memory])
+def test_of_two_who_repeat_a_call_one_gets_the_record_of_the_other(
+    make: Callable[[Path], Ledger], tmp_path: Path
+) -> None:
+    first, second = make(tmp_path), make(tmp_path)
+    first.begin("a", INTENT, after=None)
+    again = Entry(ADA, "later", "try 2")
+    assert first.begin("a", again, after=INTENT) is None
+    assert second.begin("a", Entry(ADA, "later", "try 3"), after=INTENT) == again
+    first.finish("a", DONE)
+    assert second.begin("a", Entry(ADA, "later", "try 3"), after=INTENT) == DONE
 
 
 @pytest.mark.parametrize("left", [b"", b"{", b'{"to": 1}'])
 def test_half_a_record_counts_as_an_intent(left: bytes, tmp_path: Path) -> None:
     ledger = local(tmp_path)
     ledger.read("a")
-    (tmp_path / "calls" / "a.intent.json").write_bytes(left)
+    (tmp_path / "calls" / "a.0.intent.json").write_bytes(left)
     assert decide(ledger.read("a"), ADA, "fail") == "unknown"
-    assert ledger.begin("a", INTENT, replace=False) is not None
+    assert ledger.begin("a", INTENT, after=None) is not None
 
 
 class Overwriting(MemoryFileSystem):
@@ -162,9 +187,9 @@ class Broken(MemoryFileSystem):
     ("broken", "use"),
     [
         ("cat_file", lambda ledger: ledger.read("a")),
-        ("pipe_file", lambda ledger: ledger.begin("a", INTENT, replace=False)),
-        ("pipe_file", lambda ledger: ledger.finish("a", DONE)),
-        ("rm_file", lambda ledger: ledger.forget("a")),
+        ("pipe_file", lambda ledger: ledger.begin("a", INTENT, after=None)),
+        ("pipe_file", lambda ledger: ledger.finish("other", DONE)),
+        ("rm_file", lambda ledger: ledger.forget("other", after=None)),
     ],
 )
 def test_a_storage_that_cannot_be_used_is_an_error(
@@ -172,7 +197,7 @@ def test_a_storage_that_cannot_be_used_is_an_error(
 ) -> None:
     storage = Broken(skip_instance_cache=True)
     ledger = ObjectLedger(lambda: (storage, str(tmp_path)), "the bucket")
-    ledger.read("other")
+    ledger.begin("other", INTENT, after=None)
     storage.broken = (broken,)
     with pytest.raises(OpenCXLedgerError) as caught:
         use(ledger)
@@ -185,10 +210,10 @@ def test_a_storage_that_cannot_be_used_is_an_error(
     ("broken", "use"),
     [
         ("get", lambda ledger: ledger.read("a")),
-        ("set", lambda ledger: ledger.begin("a", INTENT, replace=False)),
-        ("lose", lambda ledger: ledger.begin("a", INTENT, replace=False)),
+        ("set", lambda ledger: ledger.begin("a", INTENT, after=None)),
+        ("lose", lambda ledger: ledger.begin("a", INTENT, after=None)),
         ("set", lambda ledger: ledger.finish("a", DONE)),
-        ("delete", lambda ledger: ledger.forget("a")),
+        ("delete", lambda ledger: ledger.forget("a", after=None)),
     ],
 )
 def test_a_task_state_store_that_cannot_be_used_is_an_error(broken: str, use: Callable[[Ledger], object]) -> None:
@@ -205,7 +230,7 @@ def test_records_in_the_task_state_store_never_expire() -> None:
 
     store = StateStore()
     ledger = TaskStateLedger(store)  # type: ignore[arg-type]
-    ledger.begin("a", INTENT, replace=False)
+    ledger.begin("a", INTENT, after=None)
     ledger.finish("a", DONE)
     assert store.retentions
     assert all(retention is NEVER_EXPIRE for retention in store.retentions)
@@ -248,7 +273,7 @@ def test_a_record_under_a_path_counts_in_its_run_or_ever(tmp_path: Path) -> None
         first, _ = ledger_of(context(run_id="run 1"), ledger_path=path, once_per=once_per)  # type: ignore[arg-type]
         second, _ = ledger_of(context(run_id="run/1"), ledger_path=path, once_per=once_per)  # type: ignore[arg-type]
         again, _ = ledger_of(context(2, run_id="run 1"), ledger_path=path, once_per=once_per)  # type: ignore[arg-type]
-        first.begin(ADA, INTENT, replace=False)
+        first.begin(ADA, INTENT, after=None)
         assert again.read(ADA) == INTENT
         assert (second.read(ADA) is not None) is is_found
 
@@ -264,9 +289,9 @@ def test_mapped_tasks_see_whom_the_others_have_called() -> None:
         return made
 
     stores = [StateStore(), StateStore()]
-    ledgers = [TaskStateLedger(store) for store in stores]  # type: ignore[arg-type]
+    ledgers = [TaskStateLedger(store, lists_people=True) for store in stores]  # type: ignore[arg-type]
     people = [Callee("+14155550101"), Callee("+14155550102")]
-    ledgers[0].begin("one", INTENT, replace=False)
+    ledgers[0].begin("one", INTENT, after=None)
 
     check_other_tasks(of_task(0, stores[0]), ledgers[0], [people[1]])  # it has called Ada, and is asked for Bob now
     check = check_other_tasks(of_task(1, stores[1]), ledgers[1], [people[0]])
