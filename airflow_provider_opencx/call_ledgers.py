@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 OncePer: TypeAlias = Literal["run", "ever"]
 """How long a record counts: in its Dag run, or for all runs that keep their records in the same place."""
 
+_BEGUN = "begun"
+"""The slot that shows that the others were not deleted."""
+
 _PEOPLE = "people"
 """The slot that lists the people of all others."""
 
@@ -45,14 +48,16 @@ def ledger_of(context: Context, *, ledger_path: str | None, once_per: OncePer) -
         one, or else nothing.
     :param once_per: how long a record counts.
     """
-    is_first_try = not _is_later_try(context)
     if ledger_path is not None:
         return _object_ledger(context, ledger_path, once_per), True
     store = context.get("task_state_store")
+    is_later_try = _is_later_try(context)
     if store is None:
-        return NoLedger(), is_first_try
-    keeps_all = not conf.getboolean("state_store", "clear_on_success", fallback=False)
-    return TaskStateLedger(store, lists_people=is_mapped(context)), keeps_all or is_first_try
+        return NoLedger(), not (is_later_try or context.get("task_reschedule_count"))
+    ledger = TaskStateLedger(store, lists_people=is_mapped(context))
+    if not conf.getboolean("state_store", "clear_on_success", fallback=False):
+        return ledger, True
+    return ledger, ledger.was_begun() or not is_later_try
 
 
 def _is_later_try(context: Context) -> bool:
@@ -105,6 +110,13 @@ class TaskStateLedger:
             self._store.delete(_key(slot))
         except Exception as error:
             raise _not("deleted", error) from error
+
+    def was_begun(self) -> bool:
+        """Return whether an earlier try has begun this ledger, and begin it: after a success, Airflow may delete it."""
+        was_begun = self._get(_BEGUN) is not None
+        if not was_begun:
+            self._set(_BEGUN, value=True)
+        return was_begun
 
     def people(self) -> list[str]:
         """Return the digests of all people whom tries of this task were about to call."""

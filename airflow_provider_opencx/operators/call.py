@@ -318,7 +318,7 @@ class OpenCXPlaceCallOperator(BaseOpenCXOperator):
             return results
         [result] = made.in_order()
         if result.status != "called":
-            raise AirflowSkipException(f"{result.callee.label} {result.reason}: not called.")
+            raise AirflowSkipException(f"{result.callee.label} {result.reason}. Nothing was sent in this try.")
         return results[0]
 
     def _come_back(self, opens_at: datetime) -> NoReturn:

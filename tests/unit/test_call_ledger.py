@@ -261,10 +261,31 @@ def test_which_ledger_a_task_has(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("AIRFLOW__STATE_STORE__CLEAR_ON_SUCCESS", str(clear_on_success))
-    store = StateStore() if has_store else None
     for try_number, may_send in ((1, True), (2, second_try_may_send)):
+        store = StateStore() if has_store else None
         ledger, is_complete = ledger_of(context(try_number, store=store), ledger_path=ledger_path, once_per="run")
         assert (type(ledger), is_complete) == (kind, may_send)
+
+
+@pytest.mark.skipif(in_task_state not in KEPT, reason="Airflow 3.3 has the first task state store")
+def test_where_airflow_deletes_records_after_a_success_a_retry_may_send_and_a_clear_may_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AIRFLOW__STATE_STORE__CLEAR_ON_SUCCESS", "True")
+    store = StateStore()
+
+    def may_send(try_number: int) -> bool:
+        return ledger_of(context(try_number, store=store), ledger_path=None, once_per="run")[1]
+
+    assert may_send(1)
+    assert may_send(2)
+    store.values.clear()  # the second try has succeeded
+    assert not may_send(3)
+
+
+def test_without_a_ledger_a_task_that_comes_back_in_the_same_try_may_not_send() -> None:
+    back = {**context(1), "task_reschedule_count": 1}
+    assert ledger_of(back, ledger_path=None, once_per="run")[1] is False  # type: ignore[arg-type]
 
 
 def test_a_record_under_a_path_counts_in_its_run_or_ever(tmp_path: Path) -> None:
