@@ -89,7 +89,10 @@ class TaskStateLedger:
         return None if value is None else Entry.from_json(value)
 
     def begin(self, slot: str, entry: Entry, *, after: Entry | None) -> Entry | None:
-        """Record an intent. There is nobody else: of the tries of a task instance, Airflow lets the last one write."""
+        """Record an intent. Of the tries of a task instance, Airflow lets only the last one write."""
+        recorded = self.read(slot)
+        if recorded is not None and recorded != after:
+            return recorded
         if self._lists_people:
             self._set(_PEOPLE, [*sorted({*self.people(), entry.to})])
         self._set(slot, entry.as_json())

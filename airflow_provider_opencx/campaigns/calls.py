@@ -259,6 +259,11 @@ class CallBatch:
         log.info("%s %s: not called.", callee.label, verdict.reason)
         if hindrance == "outside_hours" and self._policy.outside_hours == "reschedule" and verdict.opens_at is not None:
             made.opens_at = min(made.opens_at or verdict.opens_at, verdict.opens_at)
+        elif (recorded := self._repeated.get(self._slot_of(callee))) is not None:
+            reason = f"may have been called by {recorded.by}, and cannot be called again: {verdict.reason}"
+            result = CallResult(callee, "unknown", called_at=recorded.sent_at, reason=reason)
+            made.results[index] = result
+            self._unknown.append(result)
         else:
             self._settle(made, index, CallResult(callee, hindrance, reason=verdict.reason))
         return True

@@ -16,14 +16,13 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import count
-from typing import TYPE_CHECKING, Literal, Protocol, Self, TypeAlias
+from typing import Literal, Protocol, Self, TypeAlias
+
+from pydantic import JsonValue
 
 from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXLedgerError
 from airflow_provider_opencx.resources.calls import Callee
 from airflow_provider_opencx.visible_text import in_quotes
-
-if TYPE_CHECKING:
-    from pydantic import JsonValue
 
 OnUnknown: TypeAlias = Literal["fail", "skip", "repeat"]
 """What to do about a person who may have been called: an error, leave the person out, or call."""
@@ -133,6 +132,10 @@ class NoLedger:
         """Do nothing."""
 
 
+_WITHDRAWN: Mapping[str, JsonValue] = {"withdrawn": True}
+"""The outcome of an intent that called nobody."""
+
+
 class FileSystem(Protocol):
     """What is needed of an fsspec file system."""
 
@@ -146,7 +149,7 @@ class FileSystem(Protocol):
         """Read a whole object; raises ``FileNotFoundError`` if there is none."""
 
     def rm_file(self, path: str) -> None:
-        """Delete an object."""
+        """Delete an object; of these, only that of a probe."""
 
     def invalidate_cache(self, path: str | None = None) -> None:
         """Forget what was listed before."""
@@ -174,18 +177,15 @@ class ObjectLedger:
 
     def begin(self, slot: str, entry: Entry, *, after: Entry | None) -> Entry | None:
         """Create the object of an intent, unless there is one."""
-        number = 0
-        if after is not None:
-            last, recorded = self._last(slot)
-            if recorded is not None and recorded != after:
-                return recorded
-            number = last + 1
+        last, recorded = self._last(slot)
+        if recorded is not None and recorded != after:
+            return recorded
         try:
             with self._storage("written", FileExistsError) as (storage, folder):
-                _put(storage, f"{folder}/{slot}.{number}.intent.json", entry, "create")
+                _put(storage, f"{folder}/{slot}.{last + 1}.intent.json", entry, "create")
         except FileExistsError:
             return self.read(slot) or Entry.from_json(None)
-        self._begun[slot] = number
+        self._begun[slot] = last + 1
         return None
 
     def finish(self, slot: str, entry: Entry) -> None:
@@ -194,21 +194,21 @@ class ObjectLedger:
             _put(storage, f"{folder}/{slot}.{self._begun[slot]}.outcome.json", entry, "overwrite")
 
     def forget(self, slot: str, *, after: Entry | None) -> None:
-        """Delete the object of an intent."""
-        with self._storage("deleted") as (storage, folder):
-            storage.rm_file(f"{folder}/{slot}.{self._begun[slot]}.intent.json")
+        """Write an outcome by which the intent does not count. Nothing is deleted, so no record hides another."""
+        self.finish(slot, Entry("", "", "", _WITHDRAWN))
 
     def _last(self, slot: str) -> tuple[int, Entry | None]:
-        """Return the number of the last intent, -1 if there is none, and its record."""
-        last: tuple[int, Entry | None] = (-1, None)
+        """Return the number of the last intent, -1 if there is none, and the record that counts."""
+        counts: Entry | None = None
         for number in count():
             intent = self._get(f"{slot}.{number}.intent.json")
             if intent is None:
-                return last
+                return number - 1, counts
             outcome = self._get(f"{slot}.{number}.outcome.json")
-            last = (number, outcome or intent)
-            if outcome is not None:
-                return last
+            if outcome is None:
+                counts = intent
+            elif outcome.outcome != _WITHDRAWN:
+                return number, outcome
         raise AssertionError("counting does not end")
 
     def _get(self, name: str) -> Entry | None:

@@ -34,6 +34,7 @@ from airflow_provider_opencx.simulator.responses import error_body
 
 PEOPLE = [Callee(f"+141555501{number:02d}") for number in range(10)]
 HOURS = Guards(hours=CallingHours.parse("09:00-20:00"))
+NIGHT = Guards(hours=CallingHours.parse("01:00-02:00"))
 
 
 class Records(dict[str, Entry]):
@@ -67,6 +68,8 @@ class Records(dict[str, Entry]):
     def forget(self, slot: str, *, after: Entry | None) -> None:
         self._note("forgotten")
         del self[slot]
+        if after is not None:
+            self[slot] = after
 
 
 class Clock:
@@ -343,3 +346,55 @@ def test_nothing_is_asked_of_the_service_where_nobody_is_called(
     everybody = Guards(DoNotCall(frozenset(each.phone_number or "" for each in PEOPLE)))
     assert statuses(call(PEOPLE, everybody)) == ["do_not_call"] * 10
     assert calling.requests == []
+
+
+def test_repeat_does_not_replace_what_another_task_has_recorded_meanwhile(
+    call: Callable[..., CallsMade], calling: Simulator, records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = records.begin
+
+    def begun(slot: str, entry: Entry, *, after: Entry | None) -> Entry | None:
+        records.setdefault(slot, Entry(slot, "noon", "another task", {"agent_id": "pa_000001", "response": None}))
+        return begin(slot, entry, after=after)
+
+    monkeypatch.setattr(records, "begin", begun)
+    made = call(PEOPLE[:1], on_unknown="repeat")
+    assert (statuses(made), numbers(calling)) == (["called"], [])
+
+
+def test_repeat_reads_once_more_what_it_is_to_replace(
+    call: Callable[..., CallsMade], calling: Simulator, records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slot, read = digest(PEOPLE[0]), records.read
+    unknown = Entry(slot, "noon", "another task")
+    records[slot] = unknown
+
+    def read_and_changed(slot: str) -> Entry | None:
+        entry = read(slot)
+        records[slot] = Entry(slot, "noon", "another task", {"agent_id": "pa_000001", "response": None})
+        return entry
+
+    monkeypatch.setattr(records, "read", read_and_changed)
+    made = call(PEOPLE[:1], on_unknown="repeat")
+    assert (statuses(made), numbers(calling)) == (["called"], [])
+
+
+def test_repeat_that_calls_nobody_leaves_the_record_as_it_was(
+    call: Callable[..., CallsMade], calling: Simulator, records: Records
+) -> None:
+    slot = digest(PEOPLE[0])
+    records[slot] = Entry(slot, "noon", "another try")
+    calling.fail("makeOutboundCall", ErrorResponse(401))
+    assert isinstance(call(PEOPLE[:1], on_unknown="repeat").error, OpenCXAuthenticationError)
+    assert records == {slot: Entry(slot, "noon", "another try")}
+
+
+@pytest.mark.parametrize("guards", [Guards(DoNotCall(frozenset({"+14155550100"}))), NIGHT])
+def test_a_guard_against_repeating_does_not_say_that_nobody_was_called(
+    call: Callable[..., CallsMade], calling: Simulator, records: Records, guards: Guards
+) -> None:
+    records[digest(PEOPLE[0])] = Entry(digest(PEOPLE[0]), "noon", "another try")
+    made = call(PEOPLE[:1], guards, on_unknown="repeat")
+    assert (statuses(made), numbers(calling)) == (["unknown"], [])
+    assert isinstance(made.error, OpenCXUnknownCallOutcomeError)
+    assert "cannot be called again" in str(made.error)

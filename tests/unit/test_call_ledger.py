@@ -189,7 +189,7 @@ class Broken(MemoryFileSystem):
         ("cat_file", lambda ledger: ledger.read("a")),
         ("pipe_file", lambda ledger: ledger.begin("a", INTENT, after=None)),
         ("pipe_file", lambda ledger: ledger.finish("other", DONE)),
-        ("rm_file", lambda ledger: ledger.forget("other", after=None)),
+        ("pipe_file", lambda ledger: ledger.forget("other", after=None)),
     ],
 )
 def test_a_storage_that_cannot_be_used_is_an_error(
@@ -297,6 +297,19 @@ def test_a_record_under_a_path_counts_in_its_run_or_ever(tmp_path: Path) -> None
         first.begin(ADA, INTENT, after=None)
         assert again.read(ADA) == INTENT
         assert (second.read(ADA) is not None) is is_found
+
+
+@pytest.mark.parametrize("make", [local, in_memory])
+def test_a_call_counts_whatever_becomes_of_the_intent_of_another_try(
+    make: Callable[[Path], Ledger], tmp_path: Path
+) -> None:
+    first, second = make(tmp_path), make(tmp_path)
+    first.begin("a", INTENT, after=None)
+    second.begin("a", Entry(ADA, "later", "try 2"), after=INTENT)
+    second.finish("a", DONE)
+    first.forget("a", after=None)
+    assert second.read("a") == DONE
+    assert first.begin("a", INTENT, after=None) == DONE
 
 
 def test_mapped_tasks_see_whom_the_others_have_called() -> None:
