@@ -258,7 +258,7 @@ EXTRA_VALUES = st.one_of(
     st.builds("redis://{}".format, TEXTS),
 )
 EXTRA_NAMES = st.one_of(
-    st.sampled_from(["timeout", "max_retries", "requests_per_minute", "coordination", "allow_insecure_http", "verify"]),
+    st.sampled_from(["timeout", "max_retries", "requests_per_minute", "coordination", "allow_calls", "verify"]),
     TEXTS,
 )
 EXTRAS = st.one_of(
