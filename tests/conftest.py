@@ -52,12 +52,18 @@ PAUSING = (
 """The modules that wait so. Their pauses are seconds, which every test that creates something would take."""
 
 
+WHOLE_AIRFLOW = ("tests/browser", "tests/executors", "tests/system")
+COMMANDS_OF_AIRFLOW = ("tests/system/test_command_line.py", "tests/system/test_opencx_commands.py")
+"""These start a process for each command, and no whole Airflow."""
+
+
 class OneWholeAirflow(LoadScopeScheduling):
     """Runs tests side by side, and those that start a scheduler, a triggerer and more one after another among them."""
 
     def _split_scope(self, nodeid: str) -> str:
         """Return the name of the tests that must run after one another in one process."""
-        return "airflow" if nodeid.startswith(("tests/browser", "tests/executors", "tests/system")) else nodeid
+        starts_airflow = nodeid.startswith(WHOLE_AIRFLOW) and not nodeid.startswith(COMMANDS_OF_AIRFLOW)
+        return "airflow" if starts_airflow else nodeid
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneWholeAirflow:
