@@ -4,7 +4,7 @@
 # make check   format, lint, types, documentation
 # make docs    the documentation, in docs/_build/html; a warning is an error
 # make schema  the JSON schema of fleet files, made anew from the models
-# make matrix  the tests that depend on Airflow and Python, on every supported pair of them; ARGS="--list" names the pairs
+# make matrix  the tests that depend on Airflow and Python, on every supported pair of them; ARGS="--list" names the pairs, ARGS="--tags oldest newest -- ci" is what CI runs of them
 # make screenshots   the pictures in docs/images, taken by the browser tests
 # make dist    the wheel and the sdist, checked
 # make faults  what becomes of agents when everything goes wrong: SEED=1 RUNS=300, or FIRST=17 RUNS=1 for run 17 again; COORDINATION=none without locks

@@ -43,7 +43,18 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 SHORT_PAUSES = SimpleNamespace(
     sleep=lambda seconds: time.sleep(min(seconds, 0.01)), monotonic=time.monotonic, time=time.time
 )
-"""Stands for the module ``time`` where the provider waits for a list that lags."""
+"""Stands for the module ``time`` where the provider waits for a list that lags, or reads one again."""
+
+PAUSING = (
+    *(f"airflow_provider_opencx.reconciliation.{name}" for name in ("creates", "listing", "progress")),
+    *(f"airflow_provider_opencx.phone_agents.{name}" for name in ("export.reading", "resolution")),
+)
+"""The modules that wait so. Their pauses are seconds, which every test that creates something would take."""
+
+
+WHOLE_AIRFLOW = ("tests/browser", "tests/executors", "tests/system")
+COMMANDS_OF_AIRFLOW = ("tests/system/test_command_line.py", "tests/system/test_opencx_commands.py")
+"""These start a process for each command, and no whole Airflow."""
 
 
 class OneWholeAirflow(LoadScopeScheduling):
@@ -51,7 +62,8 @@ class OneWholeAirflow(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         """Return the name of the tests that must run after one another in one process."""
-        return "airflow" if nodeid.startswith(("tests/browser", "tests/executors", "tests/system")) else nodeid
+        starts_airflow = nodeid.startswith(WHOLE_AIRFLOW) and not nodeid.startswith(COMMANDS_OF_AIRFLOW)
+        return "airflow" if starts_airflow else nodeid
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneWholeAirflow:
@@ -115,9 +127,14 @@ def store_dag(
 
 
 @pytest.fixture(autouse=True)
-def read_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No pause before a refused read is sent again; a program that a test starts makes it."""
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No pause before a refused read is sent again, and short ones for lists; a program that a test starts makes them.
+
+    A test of the pauses themselves puts a clock of its own in their place.
+    """
     monkeypatch.setattr("airflow_provider_opencx.client.client.READ_AGAIN_AFTER", 0.0)
+    for module in PAUSING:
+        monkeypatch.setattr(f"{module}.time", SHORT_PAUSES)
 
 
 @pytest.fixture(scope="session")
@@ -142,17 +159,12 @@ def nothing_created_before(forget_creates: Callable[[], None]) -> None:
 
 @pytest.fixture
 def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
-    """Puts a base URL and a key behind the default connection, with waits short enough for a test."""
+    """Puts a base URL and a key behind the default connection, whose retries are sent soon."""
 
     def connect(base_url: str, api_key: str) -> None:
-        from airflow_provider_opencx.phone_agents import resolution
-        from airflow_provider_opencx.reconciliation import creates, listing, progress
-
         connection = connection_json(base_url, api_key, timeout=5, requests_per_minute=100_000)
         monkeypatch.setenv("AIRFLOW_CONN_OPENCX_DEFAULT", connection)
         monkeypatch.setattr("httpx_retries.Retry.backoff_strategy", lambda self: 0.01)
-        for module in (creates, listing, progress, resolution):
-            monkeypatch.setattr(module, "time", SHORT_PAUSES)
 
     return connect
 

@@ -23,7 +23,8 @@ def opencx_simulator():
         yield simulator
 
 @pytest.mark.parametrize("run", range(2))
-def test_create(run, opencx_default):
+def test_create(run, opencx_default, monkeypatch):
+    monkeypatch.setattr("airflow_provider_opencx.reconciliation.listing.READ_AGAIN_AFTER", 0)  # a pause of seconds
     OpenCXHook().create_phone_agent(PhoneAgentSpec(name="Reminder"))
     assert len(PORTS) == 1 or PORTS[0] == PORTS[1]
     assert [request.method for request in opencx_default.requests] == ["GET", "GET", "GET", "POST", "GET"]

@@ -48,9 +48,9 @@ for _ in range(processes):
 
 @pytest.fixture
 def simulator() -> Iterator[Simulator]:
-    """A service whose list is two seconds old when it arrives."""
+    """A service whose list is half a second old when it arrives: longer than the processes need to begin."""
     with Simulator(api_keys=(KEY,), requests_per_minute=None) as running:
-        running.fail("listPhoneAgents", SlowResponse(2), times=None)
+        running.fail("listPhoneAgents", SlowResponse(0.5), times=None)
         yield running
 
 

@@ -120,6 +120,7 @@ class Service(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else the body waits 40 ms until the client has acknowledged the headers
     server: Service
 
     def _answer(self) -> None:

@@ -47,6 +47,7 @@ class Echo(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else the body waits 40 ms until the client has acknowledged the headers
     server: Echo
 
     def handle_one_request(self) -> None:

@@ -13,6 +13,8 @@ from airflow_standalone import EXAMPLE_DAGS, AirflowStandalone, airflow_environm
 
 from airflow_provider_opencx.simulator import Simulator
 
+from .statsd import Statsd
+
 SECRET = "s3cret-of-the-system-tests"
 API_KEY = f"ocx_live_{SECRET}"
 DAGS = Path(__file__).parent / "dags"
@@ -67,11 +69,25 @@ def dags(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def statsd() -> Iterator[Statsd]:
+    """The statsd of the running Airflow."""
+    with Statsd() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
 def airflow(
-    connections: Mapping[str, str], dags: Path, tmp_path_factory: pytest.TempPathFactory
+    connections: Mapping[str, str], statsd: Statsd, dags: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[AirflowStandalone]:
-    """The running Airflow."""
-    with AirflowStandalone(tmp_path_factory.mktemp("airflow"), dags, connections) as running:
+    """The running Airflow, which sends metrics."""
+    variables = {
+        **connections,
+        "AIRFLOW__METRICS__STATSD_ON": "True",
+        "AIRFLOW__METRICS__STATSD_HOST": "127.0.0.1",
+        "AIRFLOW__METRICS__STATSD_PORT": str(statsd.port),
+        "AIRFLOW__METRICS__STATSD_INFLUXDB_ENABLED": "True",
+    }
+    with AirflowStandalone(tmp_path_factory.mktemp("airflow"), dags, variables) as running:
         yield running
 
 

@@ -130,7 +130,7 @@ WRONG_CONNECTIONS: dict[str, dict[str, object]] = {
     "an extra that is no JSON": {"extra": f'{{"timeout": {KEY}'},
     "a key in an extra": {"extra": json.dumps({"timeout": KEY})},
     "a key that names an extra": {"extra": json.dumps({f"verify{KEY}": 1})},
-    "a key in the host": {"host": f"https://{KEY}"},
+    "a key in the host": {"host": f"https://{KEY}", "extra": json.dumps({"max_retries": 0})},
     "a key as the type": {"conn_type": KEY},
     "a key in two lines": {"password": f"{KEY}\n{KEY}"},
     "nobody there": {"host": "http://127.0.0.1:1", "extra": json.dumps({"max_retries": 0})},

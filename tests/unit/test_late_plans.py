@@ -47,7 +47,6 @@ def test_plan_that_is_applied_late_is_made_anew(
     meanwhile: str, connected: Simulator, hook: OpenCXHook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     change, writes, error = MEANWHILE[meanwhile]
-    monkeypatch.setattr(listing, "READ_AGAIN_AFTER", 0)
     agent_id = str(connected.add_agent("there", type="outbound", first_message="Old.")["id"])
     plan = hook.plan_phone_agents(SPECS)
     change(connected, agent_id)

@@ -52,7 +52,6 @@ def hook_at(services: tuple[Simulator, Simulator], monkeypatch: pytest.MonkeyPat
         monkeypatch.setenv(f"AIRFLOW_CONN_{place.connection.upper()}", connection)
         return OpenCXHook(place.connection)
 
-    monkeypatch.setattr(listing, "READ_AGAIN_AFTER", 0)
     return hook_at
 
 
