@@ -7,7 +7,9 @@ and clears, unless ``[state_store] clear_on_success`` deletes them: a worker may
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -37,7 +39,16 @@ _PEOPLE = "people"
 _CALLED_KEY = "opencx_called"
 """The XCom by which the tasks that are mapped over one list see whom the others call."""
 
+_TOLD_WITHIN = 60.0
+_LOOK_AGAIN_AFTER = 0.5
+
+_BEGUN = frozenset(("running", "restarting"))
+_FAILED = frozenset(("failed", "up_for_retry"))
+"""States of a task whose XComs Airflow has deleted when it began."""
+
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
+
+log = logging.getLogger(__name__)
 
 
 def ledger_of(context: Context, *, ledger_path: str | None, once_per: OncePer) -> tuple[Ledger, bool]:
@@ -141,25 +152,41 @@ class TaskStateLedger:
             raise _not("written", error) from error
 
 
+def tell_other_tasks(context: Context, ledger: Ledger, people: Sequence[Callee] = ()) -> None:
+    """Tell the tasks that are mapped over one list whom this one has called, and is to call.
+
+    Airflow deletes what a task has told when the task begins again. So it is told again before anything else, which may
+    fail, and once more when it is known who is to be called.
+
+    :param context: the context of the task instance.
+    :param ledger: its ledger; one that all tasks share makes this needless.
+    :param people: whom it is to call.
+    """
+    own_ledger = _own_ledger(context, ledger)
+    if own_ledger is not None:
+        instance = context["ti"]
+        own = sorted({*own_ledger.people(), *map(digest, people)})
+        instance.xcom_push(key=_CALLED_KEY, value={"map_index": instance.map_index, "people": own})
+
+
 def check_other_tasks(context: Context, ledger: Ledger, people: Sequence[Callee]) -> Callable[[Callee], None]:
     """Tell the tasks that are mapped over one list whom this one calls, and return a check whom others call.
 
     The state of a task is its own. When a run is cleared and its list has changed, a person may have moved from the
     task that called to another one, which has no record of it. So each task says in an XCom whom it has called, or is
-    to call; whoever finds a person there twice, calls neither.
+    to call; whoever finds a person there twice, calls neither. A task that has begun and has not said it yet is waited
+    for: it may be the one that called before the run was cleared.
 
     :param context: the context of the task instance.
     :param ledger: its ledger; one that all tasks share needs no check.
     :param people: whom it is to call.
     :return: raises ``OpenCXContactsChangedError`` for a person whom another task has called, or is to call.
+    :raises OpenCXLedgerError: if another task does not say it in time; nothing was sent.
     """
-    if not (is_mapped(context) and isinstance(ledger, TaskStateLedger)):
+    if _own_ledger(context, ledger) is None:
         return lambda callee: None
-    instance = context["ti"]
-    own = sorted({*ledger.people(), *map(digest, people)})
-    instance.xcom_push(key=_CALLED_KEY, value=own)
-    claims = instance.xcom_pull(task_ids=[instance.task_id], key=_CALLED_KEY)
-    claimed = Counter(to for claim in claims or () if isinstance(claim, list) for to in claim)
+    tell_other_tasks(context, ledger, people)
+    claimed = Counter(to for claim in _told_by_all(context).values() for to in claim)
 
     def check(callee: Callee) -> None:
         if claimed[digest(callee)] > 1:
@@ -170,6 +197,57 @@ def check_other_tasks(context: Context, ledger: Ledger, people: Sequence[Callee]
             )
 
     return check
+
+
+def _own_ledger(context: Context, ledger: Ledger) -> TaskStateLedger | None:
+    """Return the ledger of a task that is mapped over a list, if it is of this task alone."""
+    return ledger if is_mapped(context) and isinstance(ledger, TaskStateLedger) else None
+
+
+def _told_by_all(context: Context) -> dict[int, list[str]]:
+    """Return whom each mapped task has called, or is to call, by its map index."""
+    give_up_at = time.monotonic() + _TOLD_WITHIN
+    waits = False
+    while True:
+        told = _told(context)
+        silent = [index for index in _may_have_called(context) if index not in told]
+        if not silent:
+            return told
+        other = f"{context['ti'].task_id}[{silent[0]}]"
+        if time.monotonic() > give_up_at:
+            raise OpenCXLedgerError(
+                f"Nothing was sent, because {other}, another mapped task of this run, has not said yet whom it has"
+                " called. Another try may succeed; where that task has failed, clear it as well."
+            )
+        if not waits:
+            log.info("%s has not said yet whom it has called. Waiting for it before anybody is called.", other)
+        waits = True
+        time.sleep(_LOOK_AGAIN_AFTER)
+
+
+def _told(context: Context) -> dict[int, list[str]]:
+    instance = context["ti"]
+    told: dict[int, list[str]] = {}
+    for claim in instance.xcom_pull(task_ids=[instance.task_id], key=_CALLED_KEY) or ():
+        match claim:
+            case {"map_index": int() as index, "people": list() as people}:
+                told[index] = list(map(str, people))
+    return told
+
+
+def _may_have_called(context: Context) -> list[int]:
+    """Return the map indexes of the tasks that may have called somebody, and whose XComs may be gone.
+
+    A task that waits for a worker has its XComs, if it ever had any. Where the run has never been cleared, its list is
+    the one that it began with, so a try that ended before it told anything is no reason to call nobody.
+    """
+    instance = context["ti"]
+    states = _BEGUN if getattr(context["dag_run"], "clear_number", 1) == 0 else _BEGUN | _FAILED
+    all_states = instance.get_task_states(
+        dag_id=instance.dag_id, task_ids=[instance.task_id], run_ids=[instance.run_id]
+    ).get(instance.run_id, {})
+    by_index = {name.removeprefix(f"{instance.task_id}_"): state for name, state in all_states.items()}
+    return [int(index) for index, state in by_index.items() if index.isdigit() and state in states]
 
 
 def _key(slot: str) -> str:

@@ -185,15 +185,16 @@ class OpenCXPlaceCallOperator(BaseOpenCXOperator):
                 "Nobody is called: this is a backfill run, and allow_backfill is off. People are called for today, not"
                 " for days that are over."
             )
-        from airflow_provider_opencx.call_ledgers import check_other_tasks, ledger_of
+        from airflow_provider_opencx.call_ledgers import check_other_tasks, ledger_of, tell_other_tasks
         from airflow_provider_opencx.campaigns.calls import CallBatch, CallPolicy
 
-        people = self._people(context)
-        guards = self._guards()
-        guards.check_known(people)
         ledger, is_complete = ledger_of(
             context, ledger_path=cast("str | None", self.ledger_path), once_per=self.once_per
         )
+        tell_other_tasks(context, ledger)
+        people = self._people(context)
+        guards = self._guards()
+        guards.check_known(people)
         batch = CallBatch(
             self.hook.get_conn(),
             ledger,

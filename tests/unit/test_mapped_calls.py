@@ -1,0 +1,106 @@
+"""Tasks that are mapped over one list of people tell one another whom they have called, before anybody is called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from airflow_provider_opencx import call_ledgers
+from airflow_provider_opencx.call_ledgers import TaskStateLedger, check_other_tasks, tell_other_tasks
+from airflow_provider_opencx.campaigns.ledger import digest
+from airflow_provider_opencx.exceptions import OpenCXContactsChangedError, OpenCXLedgerError
+from airflow_provider_opencx.resources.calls import Callee
+
+CALLED, OTHER = Callee("+14155550100"), Callee("+14155550101")
+
+
+class Tasks:
+    """The mapped tasks of a run, as the one with index 1 sees them: their states, and what they have told."""
+
+    def __init__(self, states: dict[int, str], *, clear_number: int = 1) -> None:
+        self.states = states
+        self.told: dict[int, Any] = {}
+        self.clear_number = clear_number
+        self.when_it_looks: Callable[[], None] = lambda: None
+
+    @property
+    def context(self) -> Any:
+        return {"ti": self, "dag_run": SimpleNamespace(clear_number=self.clear_number)}
+
+    dag_id, run_id, task_id, map_index = "campaign", "run", "call", 1
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.told[self.map_index] = value
+
+    def xcom_pull(self, task_ids: list[str], key: str) -> list[Any]:
+        return list(self.told.values())
+
+    def get_task_states(self, **which: Any) -> dict[str, dict[str, str]]:
+        states = {f"call_{index}": state for index, state in {**self.states, 1: "running"}.items()}
+        self.when_it_looks()
+        return {"run": states}
+
+    def other_tells(self) -> None:
+        self.told[0] = {"map_index": 0, "people": [digest(CALLED)]}
+
+
+class Store(dict[str, Any]):
+    """A task state store."""
+
+    def set(self, key: str, value: Any, retention: object) -> None:
+        self[key] = value
+
+
+@pytest.fixture
+def store() -> Store:
+    return Store()
+
+
+@pytest.fixture
+def ledger(store: Store) -> TaskStateLedger:
+    return TaskStateLedger(store)  # type: ignore[arg-type]
+
+
+@pytest.fixture(autouse=True)
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(call_ledgers, "_LOOK_AGAIN_AFTER", 0.0)
+    monkeypatch.setattr(call_ledgers, "_TOLD_WITHIN", 0.05)
+
+
+@pytest.mark.parametrize("clear_number", [0, 1])
+def test_task_that_has_begun_is_waited_for(ledger: TaskStateLedger, clear_number: int) -> None:
+    tasks = Tasks({0: "running"}, clear_number=clear_number)
+    tasks.when_it_looks = tasks.other_tells
+    check = check_other_tasks(tasks.context, ledger, [CALLED])
+    with pytest.raises(OpenCXContactsChangedError, match="another mapped task of this run has called this person"):
+        check(CALLED)
+    check(OTHER)
+
+
+def test_task_that_tells_nothing_lets_nobody_be_called(ledger: TaskStateLedger) -> None:
+    with pytest.raises(OpenCXLedgerError, match=r"Nothing was sent, because call\[0\], .*, has not said yet whom"):
+        check_other_tasks(Tasks({0: "running"}).context, ledger, [CALLED])
+
+
+@pytest.mark.parametrize("state", ["failed", "up_for_retry"])
+def test_failure_before_a_task_told_anything_matters_once_the_run_was_cleared(
+    ledger: TaskStateLedger, state: str
+) -> None:
+    with pytest.raises(OpenCXLedgerError):
+        check_other_tasks(Tasks({0: state}).context, ledger, [CALLED])
+    check_other_tasks(Tasks({0: state}, clear_number=0).context, ledger, [CALLED])(CALLED)
+
+
+@pytest.mark.parametrize("state", [None, "scheduled", "queued", "skipped", "removed"])
+def test_task_that_has_not_begun_is_not_waited_for(ledger: TaskStateLedger, state: str) -> None:
+    check_other_tasks(Tasks({0: state}).context, ledger, [CALLED])(CALLED)
+
+
+def test_task_that_begins_again_tells_at_once_whom_it_has_called(ledger: TaskStateLedger, store: Store) -> None:
+    store["opencx_call.people"] = [digest(CALLED)]
+    tasks = Tasks({})
+    tell_other_tasks(tasks.context, ledger)
+    assert tasks.told == {1: {"map_index": 1, "people": [digest(CALLED)]}}
