@@ -316,7 +316,8 @@ class OpenCXPlaceCallOperator(BaseOpenCXOperator):
             return results
         [result] = made.in_order()
         if result.status != "called":
-            raise AirflowSkipException(f"{result.callee.label} {result.reason}: not called.")
+            ending = "" if result.status == "unknown" else ": not called."
+            raise AirflowSkipException(f"{result.callee.label} {result.reason}{ending}")
         return results[0]
 
     def _come_back(self, opens_at: datetime) -> NoReturn:
