@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import tempfile
 from pathlib import Path
@@ -24,6 +25,7 @@ def main() -> None:
         print("Airflow is starting ...", flush=True)
         with AirflowStandalone(Path(folder) / "airflow") as airflow:
             airflow.call("POST", "/connections", connection_to(simulator.url))
+            airflow.call("POST", "/variables", {"key": "opencx_do_not_call", "value": "[]"})
             print(f"Airflow:          {airflow.url}  (everyone is admin)")
             print("Connection:       opencx_default, under Admin, Connections")
             print(f"OpenCX simulator: {simulator.url}  (key {API_KEY}; numbers come after 30 s)")
@@ -48,6 +50,7 @@ def connection_to(url: str) -> dict[str, object]:
         "host": f"{address.scheme}://{address.hostname}",
         "port": address.port,
         "password": API_KEY,
+        "extra": json.dumps({"allow_calls": True}),
     }
 
 

@@ -192,7 +192,9 @@ class CallBatch:
             check(people[index])
         left = self._settle_hindered(made, left)
         if left:
-            self._client.check_calls_allowed(MAKE_OUTBOUND_CALL.request(about=f"{len(left)} people"))
+            self._client.check_calls_allowed(
+                MAKE_OUTBOUND_CALL.request(about="1 person" if len(left) == 1 else f"{len(left)} people")
+            )
             self._call_each(made, left, find_agent(), body_of)
         if made.error is None and self._unknown:
             made.error = self._unknown_error(made, self._unknown)
@@ -293,7 +295,8 @@ class CallBatch:
             except OpenCXUnknownCallOutcomeError as error:
                 unknown_in_a_row += 1
                 log.error("%s", error)
-                result = CallResult(callee, "unknown", agent_id, error.sent_at, reason=str(error))
+                reason = str(error).removeprefix(f"{callee.label} ")
+                result = CallResult(callee, "unknown", agent_id, error.sent_at, reason=reason)
                 self._settle(made, index, result)
                 if self._policy.on_unknown != "skip":
                     self._unknown.append(result)
@@ -358,7 +361,7 @@ class CallBatch:
         if result is not None:
             return result
         raise OpenCXUnknownCallOutcomeError(
-            f"is being called, or may have been, by {recorded.by}; nothing was sent in this try.",
+            f"{callee.label} is being called, or may have been, by {recorded.by}; nothing was sent in this try.",
             contacts=[callee.phone_number or callee.contact_id or ""],
             sent_at=recorded.sent_at,
         )

@@ -185,8 +185,9 @@ class OpenCXPlaceCallOperator(BaseOpenCXOperator):
                 "Nobody is called: this is a backfill run, and allow_backfill is off. People are called for today, not"
                 " for days that are over."
             )
-        from airflow_provider_opencx.call_ledgers import check_other_tasks, ledger_of, tell_other_tasks
+        from airflow_provider_opencx.call_ledgers import ledger_of
         from airflow_provider_opencx.campaigns.calls import CallBatch, CallPolicy
+        from airflow_provider_opencx.mapped_calls import check_other_tasks, tell_other_tasks
 
         ledger, is_complete = ledger_of(
             context, ledger_path=cast("str | None", self.ledger_path), once_per=self.once_per
@@ -319,7 +320,8 @@ class OpenCXPlaceCallOperator(BaseOpenCXOperator):
             return results
         [result] = made.in_order()
         if result.status != "called":
-            raise AirflowSkipException(f"{result.callee.label} {result.reason}. Nothing was sent in this try.")
+            ending = "" if result.status == "unknown" else ": not called."
+            raise AirflowSkipException(f"{result.callee.label} {result.reason}{ending}")
         return results[0]
 
     def _come_back(self, opens_at: datetime) -> NoReturn:

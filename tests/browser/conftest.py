@@ -107,10 +107,13 @@ def pages(chromium: Browser, airflow: AirflowStandalone, tmp_path: Path) -> Iter
 def connect(pages: AirflowPages, simulator: Simulator) -> Callable[..., None]:
     """Makes a connection to the simulator by the form."""
 
-    def connect(conn_id: str = "opencx_default", key: str = API_KEY) -> None:
+    def connect(conn_id: str = "opencx_default", key: str = API_KEY, *, allow_calls: bool = False) -> None:
         form = pages.add_connection(conn_id)
         form.base_url.fill(simulator.url)
         form.key.fill(key)
+        if allow_calls:
+            form.section("Extra Fields")
+            form.field("Allow calls").locator("..").click()
         form.save()
 
     return connect

@@ -41,7 +41,7 @@ def test_form_shows_fields_defaults_and_help(pages: AirflowPages) -> None:
     expect(form.field("Allow plain http")).not_to_be_checked()
     expect(form.dialog.get_by_text(HELP["Allow plain http"])).to_be_visible()
     assert form.labels()[2:] == list(HELP)
-    pages.take_picture("connection-form-extra-fields", height=1200)
+    pages.take_picture("connection-form-extra-fields", height=1440)
 
 
 @pytest.mark.parametrize(

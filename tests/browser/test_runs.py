@@ -114,3 +114,32 @@ def test_approval_shows_plan_then_applies_it(
         [*(declared["name"] for declared in APPROVED), "Winter offer"]
     )
     assert len(simulator.writes) == 2
+
+
+def test_approval_shows_who_would_be_called_and_a_rejection_calls_nobody(
+    pages: AirflowPages, connect: Callable[..., None], airflow: AirflowStandalone, simulator: Simulator
+) -> None:
+    dag_id, run_id = "opencx_follow_up_calls", "follow-up"
+    connect(allow_calls=True)
+    airflow.call("POST", "/variables", {"key": "opencx_do_not_call", "value": '["+13125550103"]'})
+    agent = simulator.add_agent(name="Appointment reminder", type="outbound")
+
+    pages.trigger(dag_id, run_id)
+    wait_for_scheduler(airflow, "approve", run_id)
+    pages.open_required_action("Follow-up calls: 4 people to call, 1 left out.")
+    for heading in ("4 people to call", "1 person left out"):
+        expect(pages.page.get_by_role("heading", name=heading, exact=True)).to_be_visible()
+    items = pages.page.get_by_role("listitem")
+    for shown in (
+        f"Agent: {agent['name']} ({agent['id']})",
+        f"From the number: {agent['phone_number']}",
+        "Hours: Monday to Friday 09:00 to 20:00, Saturday 10:00 to 14:00, Sunday never",
+        "On the do-not-call list: 1",
+    ):
+        expect(items.filter(has_text=shown)).to_be_visible()
+    pages.take_picture("follow-up-calls", height=640)
+
+    pages.page.get_by_role("button", name="Reject").click()
+    expect(pages.said("approve response successful")).to_be_visible()
+    assert airflow.end_state(dag_id, run_id, within=300) == "success"
+    assert not simulator.dialed()

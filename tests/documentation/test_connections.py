@@ -21,8 +21,9 @@ import json
 shown = {field: getattr(settings, field) for field in ("base_url", "timeout", "coordination")}
 print(json.dumps({**shown, "api_key": settings.api_key.reveal()}))
 """
+IMPORT_HOOK = "from airflow_provider_opencx.hooks.opencx import OpenCXHook"
 READ = f"""
-from airflow_provider_opencx.hooks.opencx import OpenCXHook
+{IMPORT_HOOK}
 settings = OpenCXHook("opencx_default").get_conn().settings
 {PRINT}"""
 TAKE_FROM_DATABASE = f"""
@@ -95,8 +96,15 @@ def test_docs_simulator_connection_test_sends_one_get(shell: Shell) -> None:
         assert [(request.method, request.status) for request in simulator.requests] == [("GET", 200)]
 
 
+def test_docs_connection_for_calls_allows_them(shell: Shell) -> None:
+    read = f"{IMPORT_HOOK}\nprint(OpenCXHook().get_conn().settings.allow_calls)"
+    assert shell("calls.sh", printed_by(read)).splitlines()[-1] == "True"
+    assert shell("environment_json.sh", printed_by(read)).splitlines()[-1] == "False"
+
+
 def test_docs_connection_examples_are_all_tested() -> None:
     assert {file.name for file in CONNECTIONS.iterdir()} == {
+        "calls.sh",
         "command_line.sh",
         "command_line_fields.sh",
         "command_line_import.sh",

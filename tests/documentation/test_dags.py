@@ -97,7 +97,8 @@ def test_docs_dag_leaves_agents_as_declared(
 
 def test_docs_dags_are_all_tested(docs: Path) -> None:
     tested = LEFT_BEHIND.keys() | {"drift_alarm", "environments", "guarded_fleet", "knowledge", "knowledge_alarm"}
-    assert {file.stem for file in (docs / "examples" / "dags").glob("*.py")} == tested
+    files = {file.stem for file in (docs / "examples" / "dags").glob("*.py")}
+    assert {file for file in files if not file.startswith("call_")} == tested  # the others: test_calls_pages.py
 
 
 KEYS = {"staging": "key-of-staging", "production": "key-of-production"}

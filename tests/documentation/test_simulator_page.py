@@ -77,7 +77,7 @@ def test_docs_example_tests_pass_with_provider_alone(tmp_path: Path) -> None:
         [sys.executable, "-m", *shlex.split(command), "-q"], cwd=home, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout[-5000:]
-    assert "5 passed" in done.stdout
+    assert "7 passed" in done.stdout
 
 
 def test_readme_test_passes_alone_in_empty_folder(tmp_path: Path) -> None:

@@ -11,10 +11,13 @@ from typing import Any
 
 import pytest
 import yaml
-from airflow_standalone import EXAMPLE_DAGS
+from airflow.secrets.environment_variables import EnvironmentVariablesBackend
+from airflow_standalone import EXAMPLE_DAGS, connection_json
 from mail_server import mail_server
 
 from airflow_provider_opencx.simulator import Simulator
+
+from .conftest import API_KEY, Run
 
 ALL = {
     "opencx_outbound_agent",
@@ -23,7 +26,9 @@ ALL = {
     "opencx_approved_fleet",
     "opencx_drift_alarm",
     "opencx_support_team",
+    "opencx_follow_up_calls",
 }
+NEED_REQUIRED_ACTIONS = {"opencx_approved_fleet", "opencx_follow_up_calls"}  # of Airflow 3.1
 
 
 @pytest.fixture
@@ -38,10 +43,9 @@ def test_example_dags_parse_without_requests(
         assert examples.import_errors == {}
         assert set(examples.dags) == ALL
     else:
-        [(file, error)] = examples.import_errors.items()
-        assert Path(file).stem == "opencx_approved_fleet"
-        assert "needs Airflow 3.1" in error
-        assert set(examples.dags) == ALL - {"opencx_approved_fleet"}
+        assert {Path(file).stem for file in examples.import_errors} == NEED_REQUIRED_ACTIONS
+        assert all("needs Airflow 3.1" in error for error in examples.import_errors.values())
+        assert set(examples.dags) == ALL - NEED_REQUIRED_ACTIONS
     assert all(dag.doc_md for dag in examples.dags.values())
     assert simulator.requests == []
 
@@ -150,6 +154,101 @@ def test_example_dags_alarm_tells_of_changes_and_of_lost_numbers_by_mail(
     assert all("1 of 3 agents have lost their phone numbers" in html.unescape(each) for each in lost)
     assert all(f"'{first['phone_number']}' is gone" in html.unescape(each) for each in lost)
     assert not simulator.writes
+
+
+@pytest.fixture
+def follow_up_calls(
+    examples: Any, store_dag: Callable[[Any], None], airflow_version: tuple[int, ...]
+) -> Callable[[], Run]:
+    """Runs the example of calls, as if it had been approved, at a time of day at which everybody may be called."""
+    if airflow_version < (3, 1):
+        pytest.skip("Airflow 3.1 brings the approval")
+    dag = examples.dags["opencx_follow_up_calls"]
+    at_any_time = "00:00-24:00"
+    dag.task_dict["preview"].op_kwargs["calling_hours"] = at_any_time
+    for task_id in ("hours", "call"):
+        dag.task_dict[task_id].calling_hours = at_any_time
+        dag.task_dict[task_id].retries = 0
+
+    def run() -> Run:
+        store_dag(dag)
+        return Run(dag.test(mark_success_pattern="approve"))
+
+    return run
+
+
+CALL_LIST = [row["phone_number"] for row in csv.DictReader((EXAMPLE_DAGS / "follow_up_calls.csv").open())]
+
+
+def test_example_dags_follow_up_calls_each_person_once_but_whom_nobody_may_call(
+    follow_up_calls: Callable[[], Run], simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    not_called, *called = CALL_LIST
+    monkeypatch.setenv("AIRFLOW_VAR_OPENCX_DO_NOT_CALL", json.dumps([not_called]))
+    agent = simulator.add_agent("Appointment reminder", type="outbound")
+    run = follow_up_calls()
+    assert run.state == "success"
+    assert [dialed.phone_number for dialed in simulator.dialed()] == called
+    assert {dialed.agent_id for dialed in simulator.dialed()} == {agent["id"]}
+    assert [each["status"] for each in run.xcom("call")] == ["called"] * len(called)
+    shown = run.pushed("preview")["markdown"]
+    for line in (
+        f"#### {len(called)} people to call",
+        "- Agent: `Appointment reminder`",
+        f"- From the number: `{agent['phone_number']}`",
+        "- Hours: every day 00:00 to 24:00, by the clock in America/",
+        "- On the do-not-call list: 1",
+    ):
+        assert line in shown
+
+
+def test_example_dags_follow_up_calls_reads_the_do_not_call_list_again_after_the_approval(
+    follow_up_calls: Callable[[], Run], simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulator.add_agent("Appointment reminder", type="outbound")
+    monkeypatch.setenv("AIRFLOW_VAR_OPENCX_DO_NOT_CALL", "[]")
+    reads = EnvironmentVariablesBackend.get_variable
+
+    def get_variable(backend: Any, key: str, *arguments: Any, **keywords: Any) -> str | None:
+        """Return the list as it was for the first read, and with a person more for the next."""
+        value = reads(backend, key, *arguments, **keywords)
+        monkeypatch.setenv("AIRFLOW_VAR_OPENCX_DO_NOT_CALL", json.dumps([CALL_LIST[0]]))
+        return value
+
+    monkeypatch.setattr(EnvironmentVariablesBackend, "get_variable", get_variable)
+    run = follow_up_calls()
+    assert run.pushed("preview")["to_call"] == len(CALL_LIST)
+    assert [dialed.phone_number for dialed in simulator.dialed()] == CALL_LIST[1:]
+    assert [each["status"] for each in run.xcom("call")] == ["do_not_call"] + ["called"] * (len(CALL_LIST) - 1)
+
+
+def test_example_dags_follow_up_calls_asks_nobody_where_all_are_left_out(
+    follow_up_calls: Callable[[], Run], simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulator.add_agent("Appointment reminder", type="outbound")
+    monkeypatch.setenv("AIRFLOW_VAR_OPENCX_DO_NOT_CALL", json.dumps(CALL_LIST))
+    run = follow_up_calls()
+    assert run.states("approve") == run.states("call") == ["skipped"]
+    assert not simulator.dialed()
+
+
+def test_example_dags_follow_up_calls_nobody_over_a_connection_without_the_switch(
+    examples: Any, follow_up_calls: Callable[[], Run], simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    examples.dags["opencx_follow_up_calls"].task_dict["call"].on_failure_callback = [
+        lambda context: said.append(str(context["exception"]))
+    ]
+    simulator.add_agent("Appointment reminder", type="outbound")
+    monkeypatch.setenv("AIRFLOW_VAR_OPENCX_DO_NOT_CALL", "[]")
+    off = connection_json(simulator.url, API_KEY, requests_per_minute=100_000, allow_calls=False)
+    monkeypatch.setenv("AIRFLOW_CONN_OPENCX_DEFAULT", off)
+    assert follow_up_calls().states("call") == ["failed"]
+    assert not simulator.dialed()
+    assert simulator.count("makeOutboundCall") == 0
+    [sentence] = said
+    assert "not sent, because this connection does not allow calls" in sentence
+    assert "switch on its extra allow_calls" in sentence
 
 
 def test_readme_dag_does_what_it_says(run_dag: Callable[..., Any], simulator: Simulator) -> None:

@@ -12,9 +12,9 @@ import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from airflow_provider_opencx.call_ledgers import TaskStateLedger, check_other_tasks, ledger_of
+from airflow_provider_opencx.call_ledgers import TaskStateLedger, ledger_of
 from airflow_provider_opencx.campaigns.ledger import Decision, Entry, Ledger, NoLedger, ObjectLedger, decide, digest
-from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXContactsChangedError, OpenCXLedgerError
+from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXLedgerError
 from airflow_provider_opencx.resources.calls import Callee
 
 ADA, BOB = digest(Callee("+14155550101")), digest(Callee("+14155550102"))
@@ -312,23 +312,10 @@ def test_a_call_counts_whatever_becomes_of_the_intent_of_another_try(
     assert first.begin("a", INTENT, after=None) == DONE
 
 
-def test_mapped_tasks_see_whom_the_others_have_called() -> None:
-    """A list that grew puts a person who was called into the place of a task that has no record of it."""
-    claims: dict[int, Any] = {}
-
-    def of_task(map_index: int, store: StateStore) -> Any:
-        made = context(store=store, map_index=map_index)
-        made["ti"].xcom_push = lambda key, value: claims.update({map_index: value})
-        made["ti"].xcom_pull = lambda task_ids, key: list(claims.values())
-        return made
-
-    stores = [StateStore(), StateStore()]
-    ledgers = [TaskStateLedger(store, lists_people=True) for store in stores]  # type: ignore[arg-type]
-    people = [Callee("+14155550101"), Callee("+14155550102")]
-    ledgers[0].begin("one", INTENT, after=None)
-
-    check_other_tasks(of_task(0, stores[0]), ledgers[0], [people[1]])  # it has called Ada, and is asked for Bob now
-    check = check_other_tasks(of_task(1, stores[1]), ledgers[1], [people[0]])
-    with pytest.raises(OpenCXContactsChangedError, match="another mapped task"):
-        check(people[0])
-    check(Callee("+14155550103"))
+@pytest.mark.parametrize(("map_index", "clear_number", "may_send"), [(-1, 1, True), (2, 0, True), (2, 1, False)])
+def test_without_a_ledger_a_new_task_of_a_cleared_run_may_not_send(
+    map_index: int, clear_number: int, may_send: bool
+) -> None:
+    """The list of a cleared run may have grown, and a person who was called moved to a new place in it."""
+    new = {**context(1, map_index=map_index), "dag_run": SimpleNamespace(clear_number=clear_number)}
+    assert ledger_of(new, ledger_path=None, once_per="run")[1] is may_send  # type: ignore[arg-type]

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_opencx import call_ledgers
-from airflow_provider_opencx.call_ledgers import TaskStateLedger, check_other_tasks, tell_other_tasks
-from airflow_provider_opencx.campaigns.ledger import digest
+from airflow_provider_opencx import mapped_calls
+from airflow_provider_opencx.call_ledgers import TaskStateLedger
+from airflow_provider_opencx.campaigns.ledger import NoLedger, digest
 from airflow_provider_opencx.exceptions import OpenCXContactsChangedError, OpenCXLedgerError
+from airflow_provider_opencx.mapped_calls import check_other_tasks, tell_other_tasks
 from airflow_provider_opencx.resources.calls import Callee
 
 CALLED, OTHER = Callee("+14155550100"), Callee("+14155550101")
@@ -66,8 +67,8 @@ def ledger(store: Store) -> TaskStateLedger:
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(call_ledgers, "_LOOK_AGAIN_AFTER", 0.0)
-    monkeypatch.setattr(call_ledgers, "_TOLD_WITHIN", 0.05)
+    monkeypatch.setattr(mapped_calls, "_LOOK_AGAIN_AFTER", 0.0)
+    monkeypatch.setattr(mapped_calls, "_TOLD_WITHIN", 0.05)
 
 
 @pytest.mark.parametrize("clear_number", [0, 1])
@@ -104,3 +105,10 @@ def test_task_that_begins_again_tells_at_once_whom_it_has_called(ledger: TaskSta
     tasks = Tasks({})
     tell_other_tasks(tasks.context, ledger)
     assert tasks.told == {1: {"map_index": 1, "people": [digest(CALLED)]}}
+
+
+def test_nobody_who_is_twice_in_a_list_is_called_where_there_are_no_records() -> None:
+    tasks = Tasks({0: "success"}, clear_number=0)
+    tasks.other_tells()
+    with pytest.raises(OpenCXContactsChangedError):
+        check_other_tasks(tasks.context, NoLedger(), [CALLED])(CALLED)

@@ -6,6 +6,8 @@ curl --json '{"operation": "listPhoneAgents", "fault": {"type": "TooManyRequests
 curl --json '{"operation": "updatePhoneAgent", "fault": {"type": "IgnoreFields", "fields": ["language"]}}' http://127.0.0.1:8010/_simulator/faults
 curl -X DELETE --json '{}' http://127.0.0.1:8010/_simulator/faults
 curl -X PATCH --json '{"provision_after": "3reads", "requests_per_minute": null}' http://127.0.0.1:8010/_simulator/settings
+curl -X PUT --json '{"key_style": "snake", "strict": true}' http://127.0.0.1:8010/_simulator/calls/keys
+curl http://127.0.0.1:8010/_simulator/calls
 curl --json '{"advance": "10m"}' http://127.0.0.1:8010/_simulator/clock
 curl http://127.0.0.1:8010/_simulator/agents
 curl http://127.0.0.1:8010/_simulator/journal
