@@ -35,7 +35,13 @@ DO_NOT_CALL = "opencx_do_not_call"
 HOURS = {"mon-fri": "09:00-20:00", "sat": "10:00-14:00"}
 
 
-@task(multiple_outputs=True)
+def only_once(context: dict) -> None:
+    """Refuse to read or ask again in a run that was cleared: others would be called than those who were approved."""
+    if context["ti"].try_number > 1:
+        raise AirflowFailException("A cleared run has the list that was approved. Start a new Dag run for a new list.")
+
+
+@task(multiple_outputs=True, pre_execute=only_once, retries=0)
 def preview(agent: dict, calling_hours: dict[str, str]) -> dict[str, object]:
     """Read who is to be called, and say what the calls would be. Nothing is sent."""
     from airflow_provider_opencx.campaigns.preview import preview_calls
@@ -50,12 +56,6 @@ def preview(agent: dict, calling_hours: dict[str, str]) -> dict[str, object]:
 def anybody_to_call(people: int) -> bool:
     """Go on only where somebody would be called."""
     return people > 0
-
-
-def ask_only_once(context: dict) -> None:
-    """Refuse to ask again in a run that was cleared: Airflow would show the list of the first time."""
-    if context["ti"].try_number > 1:
-        raise AirflowFailException("A cleared run shows the list that it was first asked about. Start a new Dag run.")
 
 
 with DAG(
@@ -80,7 +80,7 @@ with DAG(
         subject="Follow-up calls: {{ ti.xcom_pull('preview')['summary'] }}",
         body="{{ ti.xcom_pull('preview')['markdown'] }}",
         response_timeout=timedelta(days=2),
-        pre_execute=ask_only_once,
+        pre_execute=only_once,
         retries=0,
     )
     hours = OpenCXCallingHoursSensor(

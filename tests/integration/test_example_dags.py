@@ -7,10 +7,12 @@ import html
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
+from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.secrets.environment_variables import EnvironmentVariablesBackend
 from airflow_standalone import EXAMPLE_DAGS, connection_json
 from mail_server import mail_server
@@ -220,6 +222,17 @@ def test_example_dags_follow_up_calls_reads_the_do_not_call_list_again_after_the
     assert run.pushed("preview")["to_call"] == len(CALL_LIST)
     assert [dialed.phone_number for dialed in simulator.dialed()] == CALL_LIST[1:]
     assert [each["status"] for each in run.xcom("call")] == ["do_not_call"] + ["called"] * (len(CALL_LIST) - 1)
+
+
+@pytest.mark.parametrize("task_id", ["preview", "approve"])
+def test_example_dags_follow_up_calls_reads_and_asks_only_once(
+    task_id: str, follow_up_calls: Callable[[], Run], examples: Any
+) -> None:
+    task = examples.dags["opencx_follow_up_calls"].task_dict[task_id]
+    assert task.retries == 0
+    task._pre_execute_hook({"ti": SimpleNamespace(try_number=1)})
+    with pytest.raises(AirflowFailException, match="Start a new Dag run"):
+        task._pre_execute_hook({"ti": SimpleNamespace(try_number=2)})
 
 
 def test_example_dags_follow_up_calls_asks_nobody_where_all_are_left_out(
