@@ -89,8 +89,8 @@ def test_docs_dag_calls_nobody_a_second_time_in_another_run(
     first, second = (run_dag(load("call_once_ever")) for _ in range(2))
     assert called(opencx_default) == [ADA, GRACE]
     assert returned(first, "call") == returned(second, "call")
-    kinds = [".".join(file.name.split(".")[1:]) for file in sorted((tmp_path / "calls").rglob("*.json"))]
-    assert sorted(kinds) == ["intent.json"] * 2 + ["outcome.json"] * 2
+    for kind in ("intent", "outcome"):
+        assert len([*(tmp_path / "calls").rglob(f"*.{kind}.json")]) == 2
     assert not any(GRACE in file.read_text() for file in (tmp_path / "calls").rglob("*.json"))
 
 
