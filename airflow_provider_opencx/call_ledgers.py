@@ -14,6 +14,7 @@ from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_opencx.campaigns.ledger import Entry, Ledger, NoLedger, ObjectLedger
 from airflow_provider_opencx.exceptions import OpenCXLedgerError
+from airflow_provider_opencx.visible_text import in_quotes
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -166,7 +167,7 @@ def _object_ledger(context: Context, ledger_path: str, once_per: OncePer) -> Obj
         return path.fs, path.path.rstrip("/")
 
     parts = ["ever"] if once_per == "ever" else _parts_of_run(context)
-    return ObjectLedger(open_storage, f"ledger_path {ledger_path!r}")
+    return ObjectLedger(open_storage, f"ledger_path {in_quotes(ledger_path)}")
 
 
 def _parts_of_run(context: Context) -> list[str]:

@@ -22,7 +22,6 @@ from pydantic import JsonValue
 
 from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXLedgerError
 from airflow_provider_opencx.resources.calls import Callee
-from airflow_provider_opencx.visible_text import in_quotes
 
 OnUnknown: TypeAlias = Literal["fail", "skip", "repeat"]
 """What to do about a person who may have been called: an error, leave the person out, or call."""
@@ -233,9 +232,7 @@ class ObjectLedger:
         """
         try:
             if self._opened is None:
-                opened = self._open_storage()
-                _probe(*opened, self._label)
-                self._opened = opened
+                self._opened = self._probed()
             yield self._opened
         except Exception as error:
             if isinstance(error, (*expected, OpenCXArgumentError)):
@@ -245,6 +242,18 @@ class ObjectLedger:
                 f"{self._label}: the record of a call could not be {done} ({type(error).__name__}). Another try may"
                 " succeed."
             ) from error
+
+    def _probed(self) -> tuple[FileSystem, str]:
+        """Open the storage, and check that it can keep records."""
+        try:
+            opened = self._open_storage()
+        except (ValueError, ImportError) as error:
+            raise OpenCXArgumentError(
+                f"{self._label}: Airflow knows no such storage ({type(error).__name__}). Check the path, and that the"
+                " package for its storage is installed."
+            ) from error
+        _probe(*opened, self._label)
+        return opened
 
 
 def _probe(storage: FileSystem, folder: str, label: str) -> None:
@@ -262,8 +271,7 @@ def _probe(storage: FileSystem, folder: str, label: str) -> None:
     finally:
         storage.rm_file(path)
     raise OpenCXArgumentError(
-        f"ledger_path: {in_quotes(label)} cannot keep a record of calls, because its storage creates an object also"
-        " where there is one. Use a local folder, or the newest release of the package of S3, GCS or Azure."
+        f"{label}: cannot keep a record of calls, because its storage creates an object also where there is one. Use a local folder, or the newest release of the package of S3, GCS or Azure."
     )
 
 

@@ -19,7 +19,13 @@ from httpx_retries import RetryTransport
 from pydantic import JsonValue
 
 from airflow_provider_opencx.client.body import body_of, read_body
-from airflow_provider_opencx.client.errors import checked, error_of, is_refused_by_service, permanent
+from airflow_provider_opencx.client.errors import (
+    TRY_AGAIN,
+    checked,
+    error_of,
+    is_refused_by_service,
+    permanent,
+)
 from airflow_provider_opencx.client.exchange import seconds_left
 from airflow_provider_opencx.client.limiters import limiter_of
 from airflow_provider_opencx.client.locks import NameLocks, hold
@@ -275,8 +281,7 @@ def _typed_errors(request: Request, settings: ClientSettings) -> Generator[None]
         # A response that is not HTTP is quoted, and may repeat the request.
         reason = visible_repr(settings.api_key.masked(reason), _LONGEST_REASON)
         raise OpenCXUnreachableError(
-            f"{sent}: no response from {settings.base_url}: {reason}. Check the network and the Base URL;"
-            " another try may succeed.",
+            f"{sent}: no response from {settings.base_url}: {reason}.{TRY_AGAIN}",
             request_sent=not isinstance(error, _NOT_SENT),
         ) from None
 

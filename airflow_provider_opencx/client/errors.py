@@ -31,6 +31,9 @@ from airflow_provider_opencx.exceptions import (
 )
 from airflow_provider_opencx.visible_text import in_quotes
 
+TRY_AGAIN = " Check the network and the Base URL; another try may succeed."
+"""What to do where there is no response, unless the request must not be sent again."""
+
 _MAX_QUOTED = 300
 
 _LONGEST_ERROR = 1024 * 1024

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 
-from airflow_provider_opencx.client.errors import code_of, error_of, is_from_service, message_of
+from airflow_provider_opencx.client.errors import TRY_AGAIN, code_of, error_of, is_from_service, message_of
 from airflow_provider_opencx.client.operation import Operation, Request, Response
 from airflow_provider_opencx.client.settings import BodyStyle
 from airflow_provider_opencx.exceptions import (
@@ -27,7 +27,7 @@ from airflow_provider_opencx.exceptions import (
     OpenCXUnreachableError,
 )
 from airflow_provider_opencx.phone_numbers import e164, normalize_phone_number
-from airflow_provider_opencx.visible_text import identifier
+from airflow_provider_opencx.visible_text import identifier, in_quotes
 
 if TYPE_CHECKING:
     from airflow_provider_opencx.client.client import OpenCXClient
@@ -48,6 +48,8 @@ WAYS_ON = (
     ' on_unknown="skip" to leave this person out, or with on_unknown="repeat" to call, where nobody was called.'
 )
 """What to do about a call of which nobody knows whether it was made."""
+
+_MAX_QUOTED = 300
 
 _VALIDATION_FAILED = "FST_ERR_VALIDATION"
 """The code with which the service's framework refuses a request before the service sees it."""
@@ -161,14 +163,14 @@ def place_call(client: OpenCXClient, request: Request, callee: Callee) -> Placed
     except OpenCXUnreachableError as error:
         if not error.request_sent:
             raise
-        raise _unknown(str(error), callee, called_at) from None
+        raise _unknown(str(error).removesuffix(TRY_AGAIN), callee, called_at) from None
     except OpenCXResponseError as error:
         raise _unknown(str(error), callee, called_at) from None
     if not response.is_success:
-        refusal = error_of(request, response)
         if proves_that_nobody_was_called(response):
-            raise refusal
-        raise _unknown(str(refusal), callee, called_at)
+            raise _refusal(request, response)
+        said = f" {in_quotes(message_of(response), _MAX_QUOTED)}" if message_of(response) else ""
+        raise _unknown(f"{response.label}: {response.status_code}{said}.", callee, called_at)
     try:
         return PlacedCall(called_at, response.json())
     except OpenCXError as error:
@@ -194,6 +196,17 @@ def proves_that_nobody_was_called(response: Response) -> bool:
         case 400:
             return code_of(response) == _VALIDATION_FAILED
     return False
+
+
+def _refusal(request: Request, response: Response) -> OpenCXError:
+    """Return the error that a response stands for which proves that nobody was called."""
+    error = error_of(request, response)
+    if response.status_code != 400:
+        return error
+    return error.with_message(
+        f"{error} Nobody was called. Where it is the names of the keys that are refused, choose others with the"
+        " connection's extra call_body_style, or with body_style."
+    )
 
 
 def _unknown(reason: str, callee: Callee, called_at: str) -> OpenCXUnknownCallOutcomeError:

@@ -102,6 +102,8 @@ class OpenCXCallingHoursSensor(BaseSensorOperator, OpenCXTemplateMixin):
     def execute(self, context: Context) -> None:
         """Wait until all may be called."""
         opens_at = self._opens_at()
+        if not context.get("task_reschedule_count"):
+            self._log_wait(opens_at)
         if not self.deferrable or opens_at <= _now():
             super().execute(context)
             return
@@ -122,7 +124,7 @@ class OpenCXCallingHoursSensor(BaseSensorOperator, OpenCXTemplateMixin):
         return self._opens_at() <= _now()
 
     def _opens_at(self) -> datetime:
-        """Return the first moment at which all may be called, and log it."""
+        """Return the first moment at which all may be called."""
         from airflow_provider_opencx.campaigns.calling_hours import CallingHours
 
         zones = self._zones()
@@ -132,15 +134,13 @@ class OpenCXCallingHoursSensor(BaseSensorOperator, OpenCXTemplateMixin):
                 f"There is no moment in two weeks at which people in all of {listed(zones, _MOST_NAMED)} may be called."
                 " Make a batch for each time zone."
             )
-        if opens_at > _now():
-            left = timedelta(seconds=round((opens_at - _now()).total_seconds()))
-            self.log.info(
-                "Waiting for the calling hours in %s: until %s, which is in %s.",
-                listed(zones, _MOST_NAMED),
-                opens_at.isoformat(timespec="minutes"),
-                left,
-            )
         return opens_at
+
+    def _log_wait(self, opens_at: datetime) -> None:
+        seconds = round((opens_at - _now()).total_seconds())
+        if seconds > 0:
+            until, left = opens_at.isoformat(timespec="minutes"), timedelta(seconds=seconds)
+            self.log.info("Waiting for the calling hours of all: until %s, which is in %s.", until, left)
 
     def _zones(self) -> list[str]:
         """Return the time zones of all people."""

@@ -167,7 +167,7 @@ class Overwriting(MemoryFileSystem):
 
 def test_a_storage_that_overwrites_is_refused_at_first_use(tmp_path: Path) -> None:
     storage = Overwriting(skip_instance_cache=True)
-    with pytest.raises(OpenCXArgumentError, match="ledger_path"):
+    with pytest.raises(OpenCXArgumentError, match="cannot keep a record"):
         ObjectLedger(lambda: (storage, str(tmp_path)), "s3://bucket").read("a")
     assert storage.find(str(tmp_path)) == []
 
@@ -281,6 +281,12 @@ def test_where_airflow_deletes_records_after_a_success_a_retry_may_send_and_a_cl
     assert may_send(2)
     store.values.clear()  # the second try has succeeded
     assert not may_send(3)
+
+
+def test_a_storage_that_airflow_does_not_know_is_not_tried_again() -> None:
+    ledger, _ = ledger_of(context(), ledger_path="nothing://bucket", once_per="run")
+    with pytest.raises(OpenCXArgumentError, match="ledger_path 'nothing://bucket': Airflow knows no such storage"):
+        ledger.read(ADA)
 
 
 def test_without_a_ledger_a_task_that_comes_back_in_the_same_try_may_not_send() -> None:

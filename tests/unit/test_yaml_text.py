@@ -120,7 +120,7 @@ def test_value_is_read_back(value: JsonValue) -> None:
 @given(st.dictionaries(st.one_of(TEXTS, st.text(LETTERS, min_size=200)), VALUES, min_size=1, max_size=4))
 def test_keys_are_read_back(value: dict[str, JsonValue]) -> None:
     assert_read_back("flow", value)
-    assert yaml.safe_load("\n".join(mapping_lines(value))) == value
+    assert yaml.safe_load("\n".join([*mapping_lines(value), ""])) == value
 
 
 @given(TEXTS, TEXTS)
