@@ -271,7 +271,8 @@ def _probe(storage: FileSystem, folder: str, label: str) -> None:
     finally:
         storage.rm_file(path)
     raise OpenCXArgumentError(
-        f"{label}: cannot keep a record of calls, because its storage creates an object also where there is one. Use a local folder, or the newest release of the package of S3, GCS or Azure."
+        f"{label}: cannot keep a record of calls, because its storage creates an object also where there is one. Use a"
+        " local folder, or the newest release of the package of S3, GCS or Azure."
     )
 
 
