@@ -52,7 +52,10 @@ def ledger_of(context: Context, *, ledger_path: str | None, once_per: OncePer) -
     ledger = TaskStateLedger(store, lists_people=is_mapped(context))
     if not conf.getboolean("state_store", "clear_on_success", fallback=False):
         return ledger, True
-    return ledger, ledger.was_begun() or not is_later_try
+    if is_later_try:
+        return ledger, ledger.was_begun()
+    ledger.mark_begun()
+    return ledger, True
 
 
 def _is_later_try(context: Context) -> bool:
@@ -119,12 +122,14 @@ class TaskStateLedger:
         except Exception as error:
             raise _not("deleted", error) from error
 
-    def was_begun(self) -> bool:
-        """Return whether an earlier try has begun this ledger, and begin it: after a success, Airflow may delete it."""
-        was_begun = self._get(_BEGUN) is not None
-        if not was_begun:
+    def mark_begun(self) -> None:
+        """Note in a first try that the records are all there: after a success, Airflow may delete them with it."""
+        if not self.was_begun():
             self._set(_BEGUN, value=True)
-        return was_begun
+
+    def was_begun(self) -> bool:
+        """Return whether a first try has begun these records, and nobody has deleted them since."""
+        return self._get(_BEGUN) is not None
 
     def people(self) -> list[str]:
         """Return the digests of all people whom tries of this task were about to call."""

@@ -31,10 +31,19 @@ def main() -> int:
             AIRFLOW_HOME=home, AIRFLOW__CORE__LOAD_EXAMPLES="False", AIRFLOW__LOGGING__LOGGING_LEVEL="CRITICAL"
         )
         from fault_campaign.campaign import Share
+        from fault_campaign.removed_fixes import REMOVED_FIXES
+        from fault_campaign.scenario import PARTS
 
+        parts = options.part or (PARTS if options.find is None else [REMOVED_FIXES[options.find].part])
         last = options.first + options.runs
         shares = [
-            Share(options.seed, range(first, min(first + _RUNS_OF_A_SHARE, last)), options.coordination, options.find)
+            Share(
+                options.seed,
+                range(first, min(first + _RUNS_OF_A_SHARE, last)),
+                options.coordination,
+                options.find,
+                parts,
+            )
             for first in range(options.first, last, _RUNS_OF_A_SHARE)
         ]
         with ProcessPoolExecutor(options.processes, multiprocessing.get_context("spawn")) as processes:
@@ -118,6 +127,9 @@ def _parser() -> argparse.ArgumentParser:
         "--find",
         metavar="FIX",
         help="take a fix of removed_fixes.py out, and print the first run that finds it missing",
+    )
+    parser.add_argument(
+        "--part", action="append", choices=("agents", "training", "calls"), help="what to run of each; all by default"
     )
     parser.add_argument("--processes", type=int, default=2 * (os.cpu_count() or 1), help="how many at a time")
     return parser

@@ -43,9 +43,11 @@ SENSOR_TIMEOUT = 300.0
 
 _IN_STAGE_TIME = (
     "airflow.sdk.bases.sensor",
+    "airflow_provider_opencx.campaigns.calls",
     "airflow_provider_opencx.client.client",
     "airflow_provider_opencx.client.locks",
     "airflow_provider_opencx.client.retry_after",
+    "airflow_provider_opencx.mapped_calls",
     "airflow_provider_opencx.operators.phone_agent",
     "airflow_provider_opencx.reconciliation.creates",
     "airflow_provider_opencx.phone_agents.listing",
@@ -55,6 +57,7 @@ _IN_STAGE_TIME = (
     "airflow_provider_opencx.phone_agents.resolution",
     "airflow_provider_opencx.phone_agents.polling",
     "airflow_provider_opencx.reconciliation.progress",
+    "airflow_provider_opencx.resources.calls",
     "airflow_provider_opencx.sensors.phone_number",
     "airflow_provider_opencx.simulator.faults.responses",
     "airflow_provider_opencx.task_state",
@@ -138,6 +141,27 @@ def secrets_of(stage: Stage, outage: SecretsOutage, counted: Counter[str]) -> Ge
         yield
 
 
+def begin_attempt(attempt: Attempt) -> None:
+    """Note which try this worker is at."""
+    _attempt.set(attempt)
+
+
+def retry_delay(error: BaseException | None, number: int, retries: int, delay: float) -> float | None:
+    """Return the seconds until the next try, ``None`` if there is none: the rules of Airflow's task runner.
+
+    :param error: what ended the try; ``None`` if it succeeded.
+    :param number: the number of the try.
+    :param retries: the number of the last try that may have another after it.
+    :param delay: the ``retry_delay`` of the task.
+    """
+    if error is None or isinstance(error, AirflowFailException | AirflowSensorTimeout) or number > retries:
+        return None
+    decision = opencx_retry_policy().evaluate(error, number, retries)
+    if decision.action is RetryAction.FAIL:
+        return None
+    return delay if decision.retry_delay is None else decision.retry_delay.total_seconds()
+
+
 def run_task(task: Task, wire: Wire, stage: Stage, existing: Callable[[], list[dict[str, Any]]]) -> list[Attempt]:
     """Try a task until it succeeds, fails for good, or has no retries left."""
     attempts: list[Attempt] = []
@@ -146,14 +170,14 @@ def run_task(task: Task, wire: Wire, stage: Stage, existing: Callable[[], list[d
         attempt = Attempt(len(attempts) + 1, existing())
         attempts.append(attempt)
         began = stage.now
-        _attempt.set(attempt)
+        begin_attempt(attempt)
         with wire.recorded() as attempt.sent:
             try:
                 attempt.result = _execute(operator_of(task), attempt, stage, state_store)
             except (Exception, Killed) as error:
                 attempt.error = error
         attempt.seconds = stage.now - began
-        delay = _retry_delay(task, attempt)
+        delay = retry_delay(attempt.error, attempt.number, task.retries, task.retry_delay)
         if delay is None:
             return attempts
         stage.sleep(delay)
@@ -206,17 +230,6 @@ def operator_of(task: Task) -> BaseOperator:
         **task.fields,
         **common,
     )
-
-
-def _retry_delay(task: Task, attempt: Attempt) -> float | None:
-    """Return the seconds until the next try, ``None`` if there is none: the rules of Airflow's task runner."""
-    error = attempt.error
-    if error is None or isinstance(error, AirflowFailException | AirflowSensorTimeout) or attempt.number > task.retries:
-        return None
-    decision = opencx_retry_policy().evaluate(error, attempt.number, task.retries)
-    if decision.action is RetryAction.FAIL:
-        return None
-    return task.retry_delay if decision.retry_delay is None else decision.retry_delay.total_seconds()
 
 
 def _execute(

@@ -17,16 +17,21 @@ from airflow_standalone import connection_json
 
 from airflow_provider_opencx.simulator import Simulator
 from fault_campaign.attempts import Attempt, run_task, secrets_of, time_of
+from fault_campaign.call_checks import CallChecker
+from fault_campaign.calls import CallRun, Phase, changed, draw_call_run
 from fault_campaign.checks import PROMISES, BrokenPromises, Checker, Observer
 from fault_campaign.coordination import Coordination, coordinated, forget
-from fault_campaign.faults import LONGEST_LAG, TIMEOUT, DrawnFaults
+from fault_campaign.dag_runs import DagRun, Instance, Scheduler, clear, expand, records
+from fault_campaign.faults import LATEST, LONGEST_LAG, TIMEOUT, DrawnFaults
 from fault_campaign.removed_fixes import without
-from fault_campaign.scenario import SECONDS_BETWEEN_TASKS, Scenario, Task, draw_scenario
+from fault_campaign.scenario import PARTS, SECONDS_BETWEEN_TASKS, Part, Scenario, Task, draw_scenario
 from fault_campaign.stage import Stage
 from fault_campaign.training import TrainingChecker, draw_training_run, parts_of
 from fault_campaign.wire import Wire
 
 API_KEY = "ocx_live_fault-campaign"
+
+_CONNECTION = "AIRFLOW_CONN_OPENCX_DEFAULT"
 
 
 @dataclass(frozen=True)
@@ -34,12 +39,14 @@ class Share:
     """Some runs of a campaign.
 
     :param without: the name of the fix of the provider that is taken out, ``None`` for none.
+    :param parts: what is run of each.
     """
 
     seed: int
     numbers: Sequence[int]
     coordination: Coordination = "machine"
     without: str | None = None
+    parts: Sequence[Part] = PARTS
 
 
 @dataclass
@@ -89,10 +96,13 @@ class Tally:
             self.sentences[number] = [*self.sentences.get(number, []), *sentences]
 
 
-def run_many(seed: int, numbers: Iterable[int], coordination: Coordination = "machine") -> Tally:
+def run_many(
+    seed: int, numbers: Iterable[int], coordination: Coordination = "machine", parts: Sequence[Part] = PARTS
+) -> Tally:
     """Run the runs of these numbers, one after the other, and add them up.
 
     :param coordination: what the processes share: ``"machine"``, or ``"none"`` for no locks.
+    :param parts: what is run of each.
     """
     tally = Tally()
     stage = Stage()
@@ -102,7 +112,7 @@ def run_many(seed: int, numbers: Iterable[int], coordination: Coordination = "ma
     ):
         for number in numbers:
             forget(directory)
-            tally.add(run_one(simulator, stage, seed, number, coordination))
+            tally.add(run_one(simulator, stage, seed, number, coordination, parts=parts))
     return tally
 
 
@@ -112,13 +122,23 @@ def run_share(share: Share) -> Tally:
     with ExitStack() as stack:
         if share.without is not None:
             stack.enter_context(without(share.without))
-        return run_many(share.seed, share.numbers, share.coordination)
+        return run_many(share.seed, share.numbers, share.coordination, share.parts)
 
 
-def run_one(simulator: Simulator, stage: Stage, seed: int, number: int, coordination: Coordination) -> Tally:
-    """Run one run, all of it drawn from its seed and number: workers with agents, then some with training scenarios."""
-    tally = _run_agents(simulator, stage, seed, number, coordination)
-    tally.add(_run_training(simulator, stage, seed, number, coordination))
+def run_one(
+    simulator: Simulator,
+    stage: Stage,
+    seed: int,
+    number: int,
+    coordination: Coordination,
+    *,
+    parts: Sequence[Part] = PARTS,
+) -> Tally:
+    """Run one run, all of it drawn from its seed and number: workers with agents, with training, with calls."""
+    tally = Tally()
+    tally.counted["runs"] += 1
+    for part in parts:
+        tally.add(_RUN[part](simulator, stage, seed, number, coordination))
     return tally
 
 
@@ -135,7 +155,6 @@ def _run_agents(simulator: Simulator, stage: Stage, seed: int, number: int, coor
     wire = Wire(simulator, stage, faults, observer.observe)
     checker = Checker(scenario, observer, API_KEY)
     tally = Tally(faults=faults.counted)
-    tally.counted["runs"] += 1
 
     def perform(task: Task) -> Attempt:
         attempts = run_task(task, wire, stage, lambda: observer.agents_of(task.agent_name))
@@ -212,19 +231,149 @@ def _run_training(simulator: Simulator, stage: Stage, seed: int, number: int, co
     return tally
 
 
+def _run_calls(simulator: Simulator, stage: Stage, seed: int, number: int, coordination: Coordination) -> Tally:
+    """Run the calls of a run."""
+    draws = Random(f"{seed}/{number}/calls")  # noqa: S311 - to be repeated is what it is for
+    random.seed(draws.random())  # the jitter of the retries
+    run = draw_call_run(draws)
+    stage.begin(draws)
+    simulator.reset()
+    simulator.requests_per_minute = None
+    simulator.provision_after = run.provision_after
+    stage.sleep(run.begins_at - LONGEST_LAG)
+    if run.agent is not None:
+        simulator.add_agent(**run.agent)
+    stage.sleep(LONGEST_LAG)
+    faults = DrawnFaults(draws, run.fault_rate, run.service)
+    checker = CallChecker(simulator, stage, API_KEY)
+    wire = Wire(
+        simulator, stage, faults, checker.observe, leaving=checker.leave, takes=lambda: draws.uniform(0.0, run.latency)
+    )
+    tally = Tally(faults=faults.counted)
+
+    with ExitStack() as stack:
+        folder = stack.enter_context(records())
+        scheduler = Scheduler(run, stage, wire, draws=draws, counted=faults.counted, folder=folder, tried=checker.end)
+        stack.enter_context(_connected(simulator))
+        stack.enter_context(patch.dict(os.environ, AIRFLOW__STATE_STORE__CLEAR_ON_SUCCESS=str(run.clears_on_success)))
+        if run.secrets_outage is not None:
+            stack.enter_context(secrets_of(stage, run.secrets_outage, faults.counted))
+        stack.enter_context(time_of(stage))
+        stack.enter_context(wire.tapped())
+        stack.enter_context(scheduler.watched())
+        play = _CallsPlayed(run, stage, scheduler=scheduler, checker=checker, draws=draws, tally=tally)
+        for phase in run.phases:
+            play.phase(phase)
+        wire.calm()
+        scheduler.calm()
+        over = stage.now if run.secrets_outage is None else run.secrets_outage.ends_at
+        stage.sleep(max(LATEST, over - stage.now))
+        checker.observe_late()
+        play.calm_run()
+    checker.close()
+    tally.note(number, checker.broken)
+    return tally
+
+
+class _CallsPlayed:
+    """Plays the phases of a run of calls."""
+
+    def __init__(
+        self,
+        run: CallRun,
+        stage: Stage,
+        *,
+        scheduler: Scheduler,
+        checker: CallChecker,
+        draws: Random,
+        tally: Tally,
+    ) -> None:
+        self._run = run
+        self._stage = stage
+        self._scheduler = scheduler
+        self._checker = checker
+        self._draws = draws
+        self._tally = tally
+        self._people = {task.task_id: list(task.people) for task in run.tasks}
+        self._runs: list[DagRun] = []
+
+    def phase(self, phase: Phase) -> None:
+        """Let happen what a phase begins with, and then let all tasks run that have to."""
+        self._stage.sleep(phase.seconds)
+        for task in self._run.tasks:
+            people = changed(self._draws, self._people[task.task_id], phase.change)
+            self._people[task.task_id] = people[:1] if task.form == "one" else people
+        instances = self._begin(phase)
+        self._tally.faults[phase.event] += 1
+        queues: list[list[Instance]] = [[] for _ in range(phase.workers)]
+        for number, instance in enumerate(instances):
+            queues[number % phase.workers].append(instance)
+
+        def work(queue: Sequence[Instance]) -> None:
+            for instance in queue:
+                self._tally.count(self._scheduler.play(self._runs[-1], instance))
+
+        parts = {f"worker {number}": partial(work, queue) for number, queue in enumerate(queues)}
+        if phase.switched is not None:
+            parts["person"] = partial(self._switch, *phase.switched)
+        self._stage.perform(parts)
+
+    def calm_run(self) -> None:
+        """Play a last Dag run, in which nothing goes wrong."""
+        before = len(self._checker.tries)
+        self._runs.append(DagRun(f"run {len(self._runs)}", "manual"))
+        for instance in self._expand():
+            self._tally.count(self._scheduler.play(self._runs[-1], instance))
+        for tried in self._checker.tries[before:]:
+            self._checker.end_calmly(tried)
+
+    def _begin(self, phase: Phase) -> list[Instance]:
+        if phase.event in ("new run", "backfill"):
+            run_type = "backfill" if phase.event == "backfill" else "manual"
+            self._runs.append(DagRun(f"{phase.event} {len(self._runs)}", run_type))
+            instances = self._expand()
+        else:
+            instances = self._expand()
+            if phase.event == "clear task":
+                instances = [self._draws.choice(instances)]
+            clear(self._runs[-1], instances)
+        self._draws.shuffle(instances)
+        return instances
+
+    def _expand(self) -> list[Instance]:
+        expanded = [expand(self._runs[-1], task, self._people[task.task_id]) for task in self._run.tasks]
+        return [instance for instances in expanded for instance in instances]
+
+    def _switch(self, after: float, seconds: float) -> None:
+        """Switch calls off, and on again."""
+        self._stage.sleep(after)
+        self._tally.faults["calls switched off"] += 1
+        for allowed, pause in ((False, seconds), (True, 0.0)):
+            os.environ[_CONNECTION] = _connection(self._checker.simulator, allow_calls=allowed)
+            self._checker.allowed = allowed
+            self._stage.sleep(pause)
+
+
+_RUN = {"agents": _run_agents, "training": _run_training, "calls": _run_calls}
+
+
 @contextmanager
 def _connected(simulator: Simulator) -> Generator[None]:
     """Put the simulator behind the default connection."""
-    connection = connection_json(
+    with patch.dict(os.environ, {_CONNECTION: _connection(simulator)}):
+        yield
+
+
+def _connection(simulator: Simulator, *, allow_calls: bool = True) -> str:
+    return connection_json(
         simulator.url,
         API_KEY,
         timeout=TIMEOUT,
         max_retries=2,
         requests_per_minute=1_000_000,
         coordination="machine",
+        allow_calls=allow_calls,
     )
-    with patch.dict(os.environ, AIRFLOW_CONN_OPENCX_DEFAULT=connection):
-        yield
 
 
 def _prepare(simulator: Simulator, scenario: Scenario, stage: Stage) -> None:

@@ -29,7 +29,15 @@ from fault_campaign.scenario import Scenario, Task
 from fault_campaign.wire import Killed, Sent
 
 Promise: TypeAlias = Literal[
-    "duplicates", "lost writes", "overwritten drafts", "untyped errors", "untrue results", "needless requests"
+    "duplicates",
+    "lost writes",
+    "overwritten drafts",
+    "called twice",
+    "called against a guard",
+    "reported as called and not",
+    "untyped errors",
+    "untrue results",
+    "needless requests",
 ]
 PROMISES: tuple[Promise, ...] = get_args(Promise)
 

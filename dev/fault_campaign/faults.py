@@ -11,6 +11,7 @@ from typing import TypeAlias
 from starlette.responses import Response
 
 from airflow_provider_opencx.client.operation import Operation
+from airflow_provider_opencx.resources.calls import MAKE_OUTBOUND_CALL
 from airflow_provider_opencx.resources.phone_agents import CREATE_PHONE_AGENT, LIST_PHONE_AGENTS
 from airflow_provider_opencx.resources.training import CREATE_TRAINING, LIST_TRAININGS
 from airflow_provider_opencx.simulator import (
@@ -297,6 +298,15 @@ def _refuse_after_handling(draws: Random, generation: str) -> Fault:
     return RefuseAfterHandling(draws.choice((400, 401, 403, 404, 409, 422)))
 
 
+def _refuse_call_after_handling(draws: Random, generation: str) -> Fault:
+    return RefuseAfterHandling(draws.choice((400, 404, 409, 422)))
+
+
+def _invalid(draws: Random, generation: str) -> Fault:
+    body = {"statusCode": 400, "code": "FST_ERR_VALIDATION", "message": "body/contact Invalid input"}
+    return Respond(400, body)
+
+
 def _respond_with_another_id(draws: Random, generation: str) -> Fault:
     return RespondWithAnotherId()
 
@@ -333,4 +343,12 @@ _FAULTS_OF_WRITES: Mapping[_Make, float] = {
 _FAULTS_OF_OPERATIONS: Mapping[str, Mapping[_Make, float]] = {
     CREATE_PHONE_AGENT.id: {_handle_late: 25},
     CREATE_TRAINING.id: {_handle_late: 25},
+    # Nobody could tell a service that calls, and then says that it rejects the key, from one that rejects the key.
+    MAKE_OUTBOUND_CALL.id: {
+        _refuse_after_handling: 0,
+        _refuse_call_after_handling: 4,
+        _invalid: 2,
+        _handle_late: 4,
+        _ignore_fields: 0,
+    },
 }

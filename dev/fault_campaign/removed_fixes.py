@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 from unittest.mock import patch
 
+from airflow_provider_opencx.campaigns.calls import CallBatch, CallResult, CallsMade
+from airflow_provider_opencx.campaigns.guards import Verdict
+from airflow_provider_opencx.campaigns.ledger import Decision, Entry, ObjectLedger
 from airflow_provider_opencx.client.client import OpenCXClient
-from airflow_provider_opencx.exceptions import OpenCXConfigError
+from airflow_provider_opencx.exceptions import OpenCXConfigError, OpenCXError
+from airflow_provider_opencx.hooks.opencx import OpenCXHook
 from airflow_provider_opencx.intents import Intent
 from airflow_provider_opencx.phone_agents import listing
 from airflow_provider_opencx.phone_agents.plan import PhoneAgents
 from airflow_provider_opencx.reconciliation import progress
 from airflow_provider_opencx.reconciliation.resource import Outcome, Pending
+from airflow_provider_opencx.resources.calls import Callee
 from airflow_provider_opencx.resources.phone_agents import PhoneAgent
 from fault_campaign.checks import Promise
+from fault_campaign.scenario import Part
 
 
 @dataclass(frozen=True)
@@ -25,10 +32,12 @@ class RemovedFix:
 
     :param breaks: the promise of which the campaign finds that it is broken.
     :param patches: what stands in for a function or a constant, by its place in the package.
+    :param part: the part of a run that finds it.
     """
 
     breaks: Promise
     patches: Mapping[str, object]
+    part: Part = "agents"
 
 
 @contextmanager
@@ -142,6 +151,78 @@ def _never_handled(error: object) -> bool:
     return False
 
 
+def _not_settled(*_: object) -> bool:
+    return False
+
+
+def _not_recorded(*_: object, **__: object) -> None:
+    return None
+
+
+def _nobody_was_called(reason: str, *_: object) -> OpenCXError:
+    return OpenCXError(reason)
+
+
+def _not_listed(*_: object) -> bool:
+    return False
+
+
+def _first_verdict(
+    this: CallBatch, callee: Callee, verdict: Callable[[CallBatch, Callee], Verdict] = CallBatch._verdict
+) -> Verdict:
+    """Return what was so of a person when the batch began."""
+    kept: dict[Callee, Verdict] = this.__dict__.setdefault("kept", {})
+    if callee not in kept:
+        kept[callee] = verdict(this, callee)
+    return kept[callee]
+
+
+def _allowed_at_first(this: OpenCXHook) -> bool:
+    return this.get_conn().settings.allow_calls
+
+
+def _no_check(*_: object) -> Callable[[Callee], None]:
+    return lambda callee: None
+
+
+def _first_try(*_: object) -> bool:
+    return False
+
+
+def _told_as_called(
+    this: CallBatch,
+    decision: Decision,
+    entry: Entry | None,
+    callee: Callee,
+    result_of: Callable[[CallBatch, Decision, Entry | None, Callee], CallResult | None] = CallBatch._result_of,
+) -> CallResult | None:
+    """Return a call for every intent that was not to be repeated."""
+    if entry is not None and decision in ("unknown", "skip"):
+        return CallResult(callee, "called", called_at=entry.sent_at)
+    return result_of(this, decision, entry, callee)
+
+
+def _recorded_anyway(this: ObjectLedger, slot: str, entry: Entry, *, after: Entry | None) -> None:
+    """Record an intent, whoever has recorded one meanwhile."""
+    last, _ = this._last(slot)
+    with this._storage("written") as (storage, folder):
+        text = json.dumps(entry.as_json()).encode()
+        storage.pipe_file(f"{folder}/{slot}.{last + 1}.intent.json", text, mode="overwrite")
+    this._begun[slot] = last + 1
+
+
+def _only_hindered(
+    this: CallBatch,
+    made: CallsMade,
+    index: int,
+    verdict: Verdict,
+    is_hindered: Callable[[CallBatch, CallsMade, int, Verdict], bool] = CallBatch._is_hindered,
+) -> bool:
+    """Forget that a person may have been called, where a guard keeps from calling again."""
+    this._repeated.clear()
+    return is_hindered(this, made, index, verdict)
+
+
 _NO_PAUSES: Sequence[float] = ()
 
 REMOVED_FIXES: Mapping[str, RemovedFix] = {
@@ -180,8 +261,51 @@ REMOVED_FIXES: Mapping[str, RemovedFix] = {
     ),
     "types of errors": RemovedFix("untyped errors", {"phone_agents.reconcile.plan_upsert": _bug}),
     "fields of a result": RemovedFix("untrue results", {"resources.phone_agents.PhoneAgent.as_dict": _untrue_fields}),
-    "edits that are not published": RemovedFix("overwritten drafts", {"knowledge.plan._loses_an_edit": _no_loss}),
-    "keys of training scenarios": RemovedFix("duplicates", {"knowledge.plan.Scenarios.of_identity": _no_scenarios}),
+    "edits that are not published": RemovedFix(
+        "overwritten drafts", {"knowledge.plan._loses_an_edit": _no_loss}, "training"
+    ),
+    "keys of training scenarios": RemovedFix(
+        "duplicates", {"knowledge.plan.Scenarios.of_identity": _no_scenarios}, "training"
+    ),
+    "what is recorded of a call": RemovedFix(
+        "called twice", {"campaigns.calls.CallBatch._settle_known": _not_settled}, "calls"
+    ),
+    "intents of calls": RemovedFix(
+        "called twice",
+        {
+            "call_ledgers.TaskStateLedger.begin": _not_recorded,
+            "campaigns.ledger.ObjectLedger.begin": _not_recorded,
+        },
+        "calls",
+    ),
+    "intents that are created once": RemovedFix(
+        "called twice", {"campaigns.ledger.ObjectLedger.begin": _recorded_anyway}, "calls"
+    ),
+    "calls of unknown outcome": RemovedFix("called twice", {"resources.calls._unknown": _nobody_was_called}, "calls"),
+    "people of other mapped tasks": RemovedFix("called twice", {"mapped_calls.check_other_tasks": _no_check}, "calls"),
+    "mapped tasks that have not told": RemovedFix("called twice", {"mapped_calls._may_have_called": _nothing}, "calls"),
+    "first tries after a clear": RemovedFix("called twice", {"call_ledgers.is_cleared": _first_try}, "calls"),
+    "second tries without records": RemovedFix(
+        "called against a guard", {"call_ledgers._is_later_try": _first_try}, "calls"
+    ),
+    "do-not-call list": RemovedFix("called against a guard", {"campaigns.guards.DoNotCall.has": _not_listed}, "calls"),
+    "hours before each call": RemovedFix(
+        "called against a guard", {"campaigns.calls.CallBatch._verdict": _first_verdict}, "calls"
+    ),
+    "switch before each call": RemovedFix(
+        "called against a guard", {"hooks.opencx.OpenCXHook._calls_allowed": _allowed_at_first}, "calls"
+    ),
+    "backfill": RemovedFix("called against a guard", {"operators.call._is_backfill": _first_try}, "calls"),
+    "most people": RemovedFix("called against a guard", {"campaigns.guards.check_count": _not_recorded}, "calls"),
+    "agents that cannot call": RemovedFix(
+        "called against a guard", {"campaigns.agent.check_can_call": _not_recorded}, "calls"
+    ),
+    "intents without an outcome": RemovedFix(
+        "reported as called and not", {"campaigns.calls.CallBatch._result_of": _told_as_called}, "calls"
+    ),
+    "people who cannot be called again": RemovedFix(
+        "reported as called and not", {"campaigns.calls.CallBatch._is_hindered": _only_hindered}, "calls"
+    ),
     "one list": RemovedFix("needless requests", {"phone_agents.reconcile.list_agents": _two_lists}),
 }
 """Each row is a fix, by a name for the option ``--find``."""

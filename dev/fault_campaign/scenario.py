@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from fault_campaign.faults import ServiceKind, draw_service
 
 Fields: TypeAlias = Mapping[str, object]
 Action: TypeAlias = Literal["create", "upsert", "upsert_and_wait", "update", "wait", "sync", "sync_training"]
+
+Part: TypeAlias = Literal["agents", "training", "calls"]
+PARTS: tuple[Part, ...] = get_args(Part)
+"""What a run consists of, one after the other; each is drawn alone."""
 
 SECONDS_BETWEEN_TASKS = 60.0
 """Seconds from the end of a task to the next one on the same agent: more than the longest lag, and than a late create.

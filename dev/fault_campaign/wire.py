@@ -79,13 +79,26 @@ class Wire:
     :param stage: whose turn it is; a worker's ends before each request and after each response.
     :param faults: draws the faults.
     :param observe: called before and after each exchange, with nobody else acting between.
+    :param leaving: called with each request when it leaves the client, before anybody else acts.
+    :param takes: returns after how many seconds a worker has a response.
     """
 
-    def __init__(self, simulator: Simulator, stage: Stage, faults: Faults, observe: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        simulator: Simulator,
+        stage: Stage,
+        faults: Faults,
+        observe: Callable[[], None],
+        *,
+        leaving: Callable[[httpx.Request], None] = lambda request: None,
+        takes: Callable[[], float] = lambda: 0.0,
+    ) -> None:
         self._simulator = simulator
         self._stage = stage
         self._faults = faults
         self._observe = observe
+        self._leaving = leaving
+        self._takes = takes
         # A worker that polls in a thread of its own is the same worker.
         self._sent: ContextVar[list[Sent]] = ContextVar("sent")
         self._requests = 0
@@ -125,6 +138,7 @@ class Wire:
         self._requests += 1
         if self._requests > MOST_REQUESTS:
             raise AssertionError(f"The run sends more than {MOST_REQUESTS} requests.")
+        self._leaving(request)
         self._stage.sleep(0)
         self._end_outage()
         operation = operation_of(request)
@@ -143,7 +157,7 @@ class Wire:
             # Also where there is no response: a process may end before it has heard that its connection broke.
             if self._faults.kills(operation):
                 raise Killed
-        self._stage.sleep(0)
+        self._stage.sleep(self._takes())
 
     def _inject(self, sent: Sent, before: Sequence[Sent]) -> None:
         if self._down_until is None and (seconds := self._faults.outage()):

@@ -281,6 +281,7 @@ def test_where_airflow_deletes_records_after_a_success_a_retry_may_send_and_a_cl
     assert may_send(2)
     store.values.clear()  # the second try has succeeded
     assert not may_send(3)
+    assert not may_send(4)  # that the third one has looked makes no record of what the second one sent
 
 
 def test_a_storage_that_airflow_does_not_know_is_not_tried_again() -> None:

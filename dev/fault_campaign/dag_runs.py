@@ -1,0 +1,447 @@
+"""Stands in for Airflow where a task calls people: Dag runs, mapped tasks, tries, clears, and what a task keeps."""
+
+from __future__ import annotations
+
+import contextvars
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import timedelta
+from random import Random
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import patch
+
+from airflow.sdk.bases.operator import ExecutorSafeguard
+from airflow.sdk.exceptions import AirflowRescheduleException, AirflowSkipException
+from airflow.sdk.io import attach
+from fsspec.implementations.memory import MemoryFileSystem
+
+from airflow_provider_opencx.campaigns.calls import CallBatch
+from airflow_provider_opencx.campaigns.ledger import ObjectLedger
+from airflow_provider_opencx.operators.call import OpenCXPlaceCallOperator
+from airflow_provider_opencx.resources.calls import Callee
+from fault_campaign.attempts import Attempt, begin_attempt, retry_delay
+from fault_campaign.calls import AGENT_NAME, CallRun, CallTask
+from fault_campaign.stage import Stage
+from fault_campaign.wire import Killed, Wire
+
+MOST_RESCHEDULES = 20
+"""A task that comes back more often is taken for one that does not end."""
+
+PAUSE = 900.0
+"""Seconds after which a worker that was paused goes on, at the most."""
+
+
+@dataclass
+class DagRun:
+    """One run of the Dag.
+
+    :param clears: how often it was cleared.
+    :param instances: its task instances, by task and map index; one that a shorter list has no more stays, unused.
+    """
+
+    run_id: str
+    run_type: str
+    clears: int = 0
+    instances: dict[tuple[str, int], Instance] = field(default_factory=dict)
+
+
+@dataclass
+class Instance:
+    """A task instance.
+
+    :param map_index: -1 if the task is not mapped.
+    :param people: whom it is to call now.
+    :param tries: how often it was tried.
+    :param most: the number of the last try that may have another after it.
+    :param turn: counts its tries and those that took one over: Airflow lets the last one write.
+    :param kept: what it has in the task state store.
+    :param state: its state, as Airflow calls it.
+    :param comes_back: how often its try came back.
+    """
+
+    task: CallTask
+    map_index: int
+    people: Sequence[str]
+    tries: int = 0
+    most: int = -1
+    turn: int = 0
+    kept: dict[str, Any] = field(default_factory=dict)
+    xcoms: dict[str, Any] = field(default_factory=dict)
+    state: str | None = None
+    comes_back: int = 0
+
+
+@dataclass
+class CallTry:
+    """One try of a task instance, or its continuation after it came back.
+
+    :param people: whom it was to call.
+    :param number: which try it is.
+    :param clears: how often its run was cleared before.
+    :param asked_at: when it last checked whether somebody may be called now.
+    :param seen_unknown: the records from which it saw that somebody may have been called, before it recorded anything
+        itself: the person, and the number of the record.
+    :param is_final: whether its task has ended with it.
+    :param is_over: whether another one took its task over before it ended: Airflow does not look at what it says.
+    """
+
+    run: DagRun
+    instance: Instance
+    people: Sequence[str]
+    number: int
+    turn: int
+    clears: int
+    attempt: Attempt
+    asked_at: float | None = None
+    seen_unknown: set[tuple[str, str]] = field(default_factory=set)
+    written: set[str] = field(default_factory=set)
+    is_final: bool = False
+    is_over: bool = False
+
+    @property
+    def task(self) -> CallTask:
+        """The task that it is a try of."""
+        return self.instance.task
+
+    @property
+    def results(self) -> list[dict[str, Any]] | None:
+        """What it says of people; ``None`` if it says nothing."""
+        return self.attempt.result  # type: ignore[return-value]
+
+    @property
+    def described(self) -> str:
+        """What sentences call it."""
+        index = "" if self.instance.map_index < 0 else f"[{self.instance.map_index}]"
+        kind = f"{self.task.form}, {self.task.place}"
+        return f"try {self.number} of {self.task.task_id}{index} ({kind}) in {self.run.run_id}"
+
+
+_try: ContextVar[CallTry] = ContextVar("call_try")
+"""The try that a worker is at."""
+
+
+def current_try() -> CallTry:
+    """Return the try that this worker is at."""
+    return _try.get()
+
+
+class Scheduler:
+    """Plays Airflow's part: tries task instances until they end.
+
+    :param folder: a folder for records.
+    :param tried: called with each try that has ended.
+    """
+
+    def __init__(
+        self,
+        run: CallRun,
+        stage: Stage,
+        wire: Wire,
+        *,
+        draws: Random,
+        counted: Counter[str],
+        folder: str,
+        tried: Callable[[CallTry], None],
+    ) -> None:
+        self._run = run
+        self._stage = stage
+        self._wire = wire
+        self._draws = draws
+        self._counted = counted
+        self._folder = folder
+        self._tried = tried
+        self._is_calm = False
+
+    def calm(self) -> None:
+        """Let nothing happen to workers and records from now on."""
+        self._is_calm = True
+
+    @contextmanager
+    def watched(self) -> Generator[None]:
+        """Let records meet faults, and note what each try sees."""
+        begin, send = ObjectLedger.__init__, CallBatch._send
+
+        def begun(ledger: ObjectLedger, open_storage: Callable[[], tuple[Any, str]], label: str) -> None:
+            def open_flaky() -> tuple[Any, str]:
+                storage, path = open_storage()
+                return _Storage(storage, self), path
+
+            begin(ledger, open_flaky, label)
+
+        def asked(batch: CallBatch, callee: Callee, *rest: Any) -> Any:
+            _try.get().asked_at = self._stage.now
+            return send(batch, callee, *rest)
+
+        with ExitStack() as patches:
+            patches.enter_context(patch.object(ObjectLedger, "__init__", begun))
+            patches.enter_context(patch.object(CallBatch, "_send", asked))
+            yield
+
+    def play(self, run: DagRun, instance: Instance) -> list[Attempt]:
+        """Try an instance until it succeeds, fails for good, is skipped, or somebody takes it over."""
+        if instance.tries > instance.most:  # it is new, or cleared
+            instance.most = instance.tries + instance.task.retries
+        attempts: list[Attempt] = []
+        instance.tries += 1
+        instance.comes_back = 0
+        while True:
+            tried = self._try_once(run, instance)
+            attempts.append(tried.attempt)
+            if instance.turn != tried.turn:
+                tried.is_over = True
+                self._tried(tried)
+                return attempts
+            error = tried.attempt.error
+            delay: float | None
+            if isinstance(error, AirflowRescheduleException):
+                instance.comes_back += 1
+                if instance.comes_back > MOST_RESCHEDULES:
+                    raise AssertionError(f"{tried.described} comes back again and again")
+                delay = max(0.0, error.reschedule_date.timestamp() - self._stage.now)
+                instance.state = "up_for_reschedule"
+            elif error is None or isinstance(error, AirflowSkipException):
+                delay = None
+                instance.state = "success" if error is None else "skipped"
+            else:
+                delay = retry_delay(error, tried.number, instance.most, instance.task.retry_delay)
+                instance.state = "failed" if delay is None else "up_for_retry"
+            tried.is_final = delay is None
+            if error is None and self._run.clears_on_success:
+                instance.kept.clear()
+            self._tried(tried)
+            if delay is None:
+                return attempts
+            self._stage.sleep(delay)
+            if not isinstance(error, AirflowRescheduleException):
+                instance.tries += 1
+                instance.comes_back = 0
+
+    @contextmanager
+    def meeting_faults(self, done: str) -> Generator[None]:
+        """Let something go wrong before or after an operation on records.
+
+        :param done: what is done: ``"read"``, ``"written"`` or ``"deleted"``.
+        """
+        self._stage.sleep(self._draws.uniform(0.0, 3.0) if self._happens(0.3) else 0.0)
+        self._disturb(done)
+        if self._happens(self._run.storage_rate):
+            self._fail(f"a record is not {done}")
+        yield
+        self._disturb(done)
+        if done != "read" and self._happens(self._run.storage_rate / 2):
+            self._fail(f"a record is {done}, and nobody hears of it")
+
+    def _fail(self, what: str) -> None:
+        self._counted[what] += 1
+        raise OSError("the store at https://key:ocx_live_fault-campaign@store does not respond")
+
+    def _happens(self, rate: float) -> bool:
+        return not self._is_calm and self._draws.random() < rate
+
+    def _disturb(self, done: str) -> None:
+        """Kill the worker, or pause it until another one has taken its task over and ended it."""
+        if self._happens(self._run.fault_rate / (30 if done == "read" else 8)):
+            self._counted["worker killed at a record"] += 1
+            raise Killed
+        tried = _try.get()
+        is_first = tried.turn == tried.instance.turn
+        if is_first and tried.turn < 10 and self._happens(self._run.takeover_rate):
+            self._counted["worker paused, its task taken over"] += 1
+            if tried.number > tried.instance.most:  # no retry is left: somebody has cleared the task
+                tried.run.clears += 1
+            contextvars.copy_context().run(self.play, tried.run, tried.instance)
+            self._stage.sleep(self._draws.uniform(0.0, PAUSE))
+
+    def _try_once(self, run: DagRun, instance: Instance) -> CallTry:
+        instance.turn += 1
+        attempt = Attempt(instance.tries, [])
+        tried = CallTry(run, instance, list(instance.people), instance.tries, instance.turn, run.clears, attempt)
+        instance.state = "running"
+        instance.xcoms.clear()
+        token = _try.set(tried)
+        begin_attempt(attempt)
+        began = self._stage.now
+        with self._wire.recorded() as attempt.sent:
+            try:
+                self._stage.sleep(self._draws.choice((0.0, 2.0, 30.0)))
+                if self._happens(self._run.fault_rate / 15):
+                    self._counted["worker killed"] += 1
+                    raise Killed
+                self._execute(tried)
+            except (Exception, Killed) as error:
+                attempt.error = error
+        attempt.seconds = self._stage.now - began
+        _try.reset(token)
+        return tried
+
+    def _execute(self, tried: CallTry) -> None:
+        operator = operator_of(tried.task, tried.people, self._folder)
+        ExecutorSafeguard.tracker.set(operator)  # as Airflow's task runner does
+        operator.execute(self._context_of(tried))  # type: ignore[arg-type]  # as much of it as is asked for
+
+    def _context_of(self, tried: CallTry) -> Mapping[str, Any]:
+        run, instance = tried.run, tried.instance
+        of_task = [other for key, other in sorted(run.instances.items()) if key[0] == tried.task.task_id]
+
+        def push(key: str, value: Any) -> None:
+            self._stage.sleep(0)
+            instance.xcoms[key] = json.loads(json.dumps(value))
+            if key == "calls":
+                tried.attempt.result = instance.xcoms[key]
+
+        def pull(*, task_ids: Sequence[str], key: str) -> list[Any]:
+            self._stage.sleep(0)
+            return [other.xcoms[key] for other in of_task if key in other.xcoms] or [None]
+
+        def states(**_: object) -> dict[str, dict[str, str | None]]:
+            self._stage.sleep(0)
+            return {run.run_id: {f"{each.task.task_id}_{each.map_index}": each.state for each in of_task}}
+
+        context = {
+            "ti": SimpleNamespace(
+                dag_id="calls",
+                run_id=run.run_id,
+                task_id=tried.task.task_id,
+                map_index=instance.map_index,
+                try_number=tried.number,
+                xcom_push=push,
+                xcom_pull=pull,
+                get_ti_count=lambda **_: len(of_task),
+                get_task_states=states,
+            ),
+            "dag_run": SimpleNamespace(run_id=run.run_id, run_type=run.run_type, clear_number=run.clears),
+            "task_reschedule_count": instance.comes_back,
+        }
+        if tried.task.place == "none":  # an Airflow before 3.3
+            return context
+        return {**context, "task_state_store": _StateStore(tried, self)}
+
+
+def operator_of(task: CallTask, people: Sequence[str], folder: str) -> OpenCXPlaceCallOperator:
+    """Return the operator that a Dag file would have for a task.
+
+    :param people: whom it is to call: one, but for a list.
+    :param folder: a folder for records.
+    """
+    arguments: dict[str, Any] = {"contacts": people} if task.form == "list" else {"phone_number": people[0]}
+    if task.do_not_call is not None:
+        # Others write numbers as they like.
+        arguments["do_not_call"] = ", ".join(f"{number[:4]} {number[4:7]}-{number[7:]}" for number in task.do_not_call)
+    paths = {"folder": f"file://{folder}/calls", "memory": "memory://calls"}
+    return OpenCXPlaceCallOperator(
+        task_id=task.task_id,
+        agent_name=AGENT_NAME,
+        max_contacts=task.max_contacts,
+        calling_hours=task.hours.written,
+        outside_hours=task.outside_hours,
+        on_unknown=task.on_unknown,
+        once_per=task.once_per,
+        ledger_path=paths.get(task.place),
+        allow_backfill=task.allow_backfill,
+        retries=task.retries,
+        **arguments,
+    )
+
+
+class _StateStore:
+    """Stands in for Airflow's task state store, which a try that was taken over can no more write."""
+
+    def __init__(self, tried: CallTry, scheduler: Scheduler) -> None:
+        self._tried = tried
+        self._scheduler = scheduler
+
+    def get(self, key: str, default: Any = None) -> Any:
+        with self._scheduler.meeting_faults("read"):
+            value = None if self._is_over() else self._tried.instance.kept.get(key)
+        if isinstance(value, dict) and "to" in value and key not in self._tried.written:
+            _note(self._tried, (value["to"], ""), is_unknown=value["outcome"] is None)
+        return default if value is None else value
+
+    def set(self, key: str, value: Any, *, retention: timedelta | None = None) -> None:
+        with self._scheduler.meeting_faults("written"):
+            self._check()
+            self._tried.instance.kept[key] = json.loads(json.dumps(value))
+            self._tried.written.add(key)
+
+    def delete(self, key: str) -> None:
+        with self._scheduler.meeting_faults("deleted"):
+            self._check()
+            self._tried.instance.kept.pop(key, None)
+
+    def _is_over(self) -> bool:
+        return self._tried.turn != self._tried.instance.turn
+
+    def _check(self) -> None:
+        if self._is_over():
+            raise RuntimeError("404: the task instance is not found")
+
+
+class _Storage:
+    """An fsspec file system that fails now and then."""
+
+    def __init__(self, storage: Any, scheduler: Scheduler) -> None:
+        self._storage = storage
+        self._scheduler = scheduler
+
+    def makedirs(self, path: str, exist_ok: bool) -> None:
+        with self._scheduler.meeting_faults("written"):
+            self._storage.makedirs(path, exist_ok=exist_ok)
+
+    def pipe_file(self, path: str, value: bytes, mode: str) -> object:
+        with self._scheduler.meeting_faults("written"):
+            return self._storage.pipe_file(path, value, mode=mode)
+
+    def cat_file(self, path: str) -> bytes:
+        with self._scheduler.meeting_faults("read"):
+            content: bytes = self._storage.cat_file(path)
+        person, number, kind, _ = path.rpartition("/")[2].split(".")
+        _note(_try.get(), (person, number), is_unknown=kind == "intent")
+        return content
+
+    def rm_file(self, path: str) -> None:
+        with self._scheduler.meeting_faults("deleted"):
+            self._storage.rm_file(path)
+
+    def invalidate_cache(self, path: str | None = None) -> None:
+        self._storage.invalidate_cache(path)
+
+
+def _note(tried: CallTry, record: tuple[str, str], *, is_unknown: bool) -> None:
+    """Note what a try reads of a person."""
+    (tried.seen_unknown.add if is_unknown else tried.seen_unknown.discard)(record)
+
+
+def clear(run: DagRun, instances: Sequence[Instance]) -> None:
+    """Clear some task instances of a run: each has its retries anew, and what it keeps stays."""
+    run.clears += 1
+    for instance in instances:
+        instance.most = -1
+        instance.state = None
+
+
+@contextmanager
+def records() -> Generator[str]:
+    """Give a folder for records, and an empty file system in memory that Airflow's object storage knows."""
+    memory = MemoryFileSystem()
+    memory.store.clear()
+    attach("memory", fs=memory)
+    with tempfile.TemporaryDirectory(prefix="calls-") as folder:
+        yield folder
+
+
+def expand(run: DagRun, task: CallTask, people: Sequence[str]) -> list[Instance]:
+    """Return the instances of a task in a run for a list, new ones and old ones."""
+    wanted = {-1: list(people)} if task.form != "mapped" else {index: [each] for index, each in enumerate(people)}
+    for map_index, whom in wanted.items():
+        instance = run.instances.setdefault((task.task_id, map_index), Instance(task, map_index, whom))
+        instance.people = whom
+    for (task_id, map_index), instance in run.instances.items():
+        if task_id == task.task_id and map_index not in wanted:
+            instance.state = "removed"
+    return [run.instances[task.task_id, map_index] for map_index in wanted]
