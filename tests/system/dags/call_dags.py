@@ -94,6 +94,10 @@ with DAG("calls_killed", schedule=None, start_date=datetime(2026, 1, 1)):
     for killed in KILLED_IN_A_LIST:
         HeldCallOperator(task_id=killed, contacts=SEVERAL, opencx_conn_id=f"calls_{killed}", retries=2, **CALLS)
 
+with DAG("calls_outlived", schedule=None, start_date=datetime(2026, 1, 1)):
+    for outliving in ("before_the_record", "before_the_request"):
+        HeldCallOperator(task_id=outliving, phone_number=ONE, opencx_conn_id=f"opencx_{outliving}", retries=2, **CALLS)
+
 with DAG("calls_cleared", schedule=None, start_date=datetime(2026, 1, 1)):
     OpenCXPlaceCallOperator(task_id="one", phone_number=ONE, opencx_conn_id="calls_cleared", **CALLS)
     OpenCXPlaceCallOperator(task_id="several", contacts=SEVERAL, opencx_conn_id="calls_cleared", **CALLS)
