@@ -109,6 +109,13 @@ MOMENTS = {
     ),
 }
 
+# Calls whose process outlives the worker that supervises it: where it is held meanwhile, how the task ends, and what
+# the second try says. The process that was held goes on after that, and calls only if the second try did not.
+OUTLIVING = {
+    "before_the_record": ("begins", "success", "Called +14155550100 at "),
+    "before_the_request": ("recorded.1", "failed", "May have been called: +14155550100 (at "),
+}
+
 
 class Answered(Fault):
     """No fault: lets a request pass before the next fault."""
@@ -159,7 +166,8 @@ def services() -> Iterator[dict[str, Simulator]]:
     """A simulator for each task that is killed, and one for the tasks that wait."""
     with ExitStack() as running:
         yield {
-            name: running.enter_context(Simulator(requests_per_minute=None)) for name in (*MOMENTS, "hundred_waiting")
+            name: running.enter_context(Simulator(requests_per_minute=None))
+            for name in (*MOMENTS, *OUTLIVING, "hundred_waiting")
         }
 
 
@@ -174,13 +182,37 @@ def airflow(services: dict[str, Simulator], tmp_path_factory: pytest.TempPathFac
         yield running
 
 
+@pytest.fixture(scope="module")
+def outliving(airflow: AirflowStandalone, services: dict[str, Simulator]) -> tuple[str, dict[str, psutil.Process]]:
+    """A run of tasks that are held, whose workers were killed, and their processes."""
+    folder = airflow.home / "holds"
+    folder.mkdir()
+    moments = {task_id: f"{task_id}.{moment}" for task_id, (moment, *_) in OUTLIVING.items()}
+    for task_id, moment in moments.items():
+        services[task_id].add_agent("Caller", type="outbound")
+        (folder / moment).touch()
+    run_id = airflow.start_dag("calls_outlived")
+
+    def held(moment: str) -> psutil.Process | None:
+        file = folder / f"{moment}.pid"
+        pid = file.read_text() if file.exists() else ""
+        return psutil.Process(int(pid)) if pid else None
+
+    tasks = {task_id: wait_for(moment, partial(held, moment), within=400) for task_id, moment in moments.items()}
+    end([worker for task in tasks.values() if (worker := task.parent())])
+    return run_id, tasks
+
+
 Killed: TypeAlias = dict[str, list[str]]
 """The titles of the processes that were killed, of each task."""
 
 
 @pytest.fixture(scope="module")
-def killed(airflow: AirflowStandalone, services: dict[str, Simulator]) -> tuple[str, Killed]:
-    """A run, at its end, in which each task was killed at its moment, and the processes that were killed."""
+def killed(airflow: AirflowStandalone, services: dict[str, Simulator], outliving: object) -> tuple[str, Killed]:
+    """A run, at its end, in which each task was killed at its moment, and the processes that were killed.
+
+    It begins after the workers of ``outliving`` were killed, so that both losses are noticed in the same half minute.
+    """
     killed: Killed = {task_id: [] for task_id in MOMENTS}
     for task_id, moment in MOMENTS.items():
         simulator = services[task_id]
@@ -240,6 +272,35 @@ def test_kill_leaves_one_of_what_is_declared(
     assert noticed
     assert told
     report(f"{task_id}, killed:", *titles[task_id], "Try 1:", *noticed, "Try 2:", *told)
+
+
+def test_call_that_outlives_its_worker_is_not_made_beside_that_of_the_next_try(
+    outliving: tuple[str, dict[str, psutil.Process]], airflow: AirflowStandalone, services: dict[str, Simulator]
+) -> None:
+    run_id, tasks = outliving
+    airflow.end_state("calls_outlived", run_id, within=400)
+    instances = {ti["task_id"]: ti for ti in airflow.task_instances("calls_outlived", run_id)}
+    dialed_before = {task_id: len(services[task_id].dialed()) for task_id in OUTLIVING}
+    assert dialed_before == {"before_the_record": 1, "before_the_request": 0}
+    assert all(task.is_running() for task in tasks.values())
+    for task_id, (moment, *_) in OUTLIVING.items():
+        (airflow.home / "holds" / f"{task_id}.{moment}.pid").unlink()
+    wait_for(
+        "end of the tasks that outlived their workers",
+        lambda: None if any(task.is_running() for task in tasks.values()) else True,
+        within=400,
+    )
+    for task_id, (_, state, sentence) in OUTLIVING.items():
+        told = [line for line in airflow.task_log("calls_outlived", run_id, task_id, try_number=2) if sentence in line]
+        dialed = len(services[task_id].dialed())
+        report(
+            f"{task_id}, outlived its worker: {dialed_before[task_id]} called when the second try had ended,"
+            f" {dialed} in the end; {instances[task_id]['state']} in try {instances[task_id]['try_number']}",
+            *told,
+        )
+        assert dialed == 1
+        assert (instances[task_id]["state"], instances[task_id]["try_number"]) == (state, 2)
+        assert told
 
 
 def test_kill_of_triggerer_loses_no_waiting_task(airflow: AirflowStandalone, services: dict[str, Simulator]) -> None:
