@@ -53,7 +53,9 @@ def ledger_of(context: Context, *, ledger_path: str | None, once_per: OncePer) -
     if not conf.getboolean("state_store", "clear_on_success", fallback=False):
         return ledger, True
     if is_later_try:
-        return ledger, ledger.was_begun()
+        # After a clear, a person may have moved here from a mapped task whose records were deleted with its success.
+        may_have_moved = is_mapped(context) and is_cleared(context)
+        return ledger, ledger.was_begun() and not may_have_moved
     ledger.mark_begun()
     return ledger, True
 
