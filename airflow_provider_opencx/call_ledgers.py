@@ -29,6 +29,9 @@ OncePer: TypeAlias = Literal["run", "ever"]
 _BEGUN = "begun"
 """The slot that shows that the others were not deleted."""
 
+_CURRENT = "current"
+"""The slot that a try writes to see whether it is the last one."""
+
 _PEOPLE = "people"
 """The slot that lists the people of all others."""
 
@@ -132,6 +135,15 @@ class TaskStateLedger:
     def was_begun(self) -> bool:
         """Return whether a first try has begun these records, and nobody has deleted them since."""
         return self._get(_BEGUN) is not None
+
+    def check_current(self) -> None:
+        """Check that no other worker has taken the task over: Airflow lets only the last try write.
+
+        What an older try reads is nothing, whatever is there.
+
+        :raises OpenCXLedgerError: if it cannot write.
+        """
+        self._set(_CURRENT, value=True)
 
     def people(self) -> list[str]:
         """Return the digests of all people whom tries of this task were about to call."""
