@@ -29,6 +29,9 @@ OncePer: TypeAlias = Literal["run", "ever"]
 _BEGUN = "begun"
 """The slot that shows that the others were not deleted."""
 
+_CURRENT = "current"
+"""The slot that a try writes to see whether it is the last one."""
+
 _PEOPLE = "people"
 """The slot that lists the people of all others."""
 
@@ -53,7 +56,9 @@ def ledger_of(context: Context, *, ledger_path: str | None, once_per: OncePer) -
     if not conf.getboolean("state_store", "clear_on_success", fallback=False):
         return ledger, True
     if is_later_try:
-        return ledger, ledger.was_begun()
+        # After a clear, a person may have moved here from a mapped task whose records were deleted with its success.
+        may_have_moved = is_mapped(context) and is_cleared(context)
+        return ledger, ledger.was_begun() and not may_have_moved
     ledger.mark_begun()
     return ledger, True
 
@@ -130,6 +135,15 @@ class TaskStateLedger:
     def was_begun(self) -> bool:
         """Return whether a first try has begun these records, and nobody has deleted them since."""
         return self._get(_BEGUN) is not None
+
+    def check_current(self) -> None:
+        """Check that no other worker has taken the task over: Airflow lets only the last try write.
+
+        What an older try reads is nothing, whatever is there.
+
+        :raises OpenCXLedgerError: if it cannot write.
+        """
+        self._set(_CURRENT, value=True)
 
     def people(self) -> list[str]:
         """Return the digests of all people whom tries of this task were about to call."""

@@ -48,7 +48,10 @@ def tell_other_tasks(context: Context, ledger: Ledger, people: Sequence[Callee] 
     if not _is_alone(context, ledger):
         return
     instance = context["ti"]
-    called = ledger.people() if isinstance(ledger, TaskStateLedger) else []
+    called: list[str] = []
+    if isinstance(ledger, TaskStateLedger):
+        called = ledger.people()
+        ledger.check_current()
     own = sorted({*called, *map(digest, people)})
     instance.xcom_push(key=_KEY, value={"map_index": instance.map_index, "people": own})
 

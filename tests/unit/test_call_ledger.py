@@ -290,6 +290,18 @@ def test_a_storage_that_airflow_does_not_know_is_not_tried_again() -> None:
         ledger.read(ADA)
 
 
+@pytest.mark.skipif(in_task_state not in KEPT, reason="Airflow 3.3 has the first task state store")
+@pytest.mark.parametrize("clear_number", [0, 1])
+def test_after_a_clear_a_person_may_come_from_a_mapped_task_whose_records_were_deleted(
+    clear_number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__STATE_STORE__CLEAR_ON_SUCCESS", "True")
+    store = StateStore()
+    ledger_of(context(1, store=store, map_index=2), ledger_path=None, once_per="run")
+    again = {**context(2, store=store, map_index=2), "dag_run": SimpleNamespace(clear_number=clear_number)}
+    assert ledger_of(again, ledger_path=None, once_per="run")[1] is (clear_number == 0)  # type: ignore[arg-type]
+
+
 def test_without_a_ledger_a_task_that_comes_back_in_the_same_try_may_not_send() -> None:
     back = {**context(1), "task_reschedule_count": 1}
     assert ledger_of(back, ledger_path=None, once_per="run")[1] is False  # type: ignore[arg-type]

@@ -112,3 +112,17 @@ def test_nobody_who_is_twice_in_a_list_is_called_where_there_are_no_records() ->
     tasks.other_tells()
     with pytest.raises(OpenCXContactsChangedError):
         check_other_tasks(tasks.context, NoLedger(), [CALLED])(CALLED)
+
+
+def test_older_try_that_was_taken_over_tells_nothing(ledger: TaskStateLedger, store: Store) -> None:
+    """Airflow lets it read nothing and write nothing; but what it told would stand in place of what is so."""
+
+    def refuse(key: str, value: Any, retention: object) -> None:
+        raise RuntimeError("404: the task instance is not found")
+
+    store.set = refuse  # type: ignore[method-assign]
+    tasks = Tasks({})
+    tasks.told[1] = {"map_index": 1, "people": [digest(CALLED)]}
+    with pytest.raises(OpenCXLedgerError):
+        tell_other_tasks(tasks.context, ledger)
+    assert tasks.told[1]["people"] == [digest(CALLED)]
