@@ -9,8 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowSkipException, TaskDeferred
-from airflow.sdk.exceptions import AirflowRescheduleException, AirflowSensorTimeout
+from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowSkipException, TaskDeferred
 
 from airflow_provider_opencx.campaigns import calls
 from airflow_provider_opencx.exceptions import (
@@ -22,6 +21,11 @@ from airflow_provider_opencx.operators.call import OpenCXPlaceCallOperator
 from airflow_provider_opencx.sensors import calling_hours
 from airflow_provider_opencx.sensors.calling_hours import OpenCXCallingHoursSensor
 from airflow_provider_opencx.simulator import Simulator
+
+try:
+    from airflow.sdk.exceptions import AirflowRescheduleException
+except ImportError:  # Airflow 3.0
+    from airflow.exceptions import AirflowRescheduleException
 
 CALIFORNIA, BERLIN, TOKYO, TOLL_FREE = "+14155550101", "+4930555010", "+81312345678", "+80055501010"
 MORNING_IN_BERLIN = datetime(2026, 11, 30, 8, 30, tzinfo=UTC)

@@ -96,6 +96,7 @@ def in_task_state(tmp_path: Path) -> Ledger:
 
 
 KEPT = [local, in_memory, *([in_task_state] if "NEVER_EXPIRE" in __import__("airflow.sdk").sdk.__all__ else [])]
+NEEDS_TASK_STATE = pytest.mark.skipif(in_task_state not in KEPT, reason="Airflow 3.3 has the first task state store")
 
 
 @pytest.mark.parametrize("make", KEPT)
@@ -205,7 +206,7 @@ def test_a_storage_that_cannot_be_used_is_an_error(
     assert not caught.value.is_permanent
 
 
-@pytest.mark.skipif(in_task_state not in KEPT, reason="Airflow 3.3 has the first task state store")
+@NEEDS_TASK_STATE
 @pytest.mark.parametrize(
     ("broken", "use"),
     [
@@ -224,7 +225,7 @@ def test_a_task_state_store_that_cannot_be_used_is_an_error(broken: str, use: Ca
     assert "s3cret" not in str(caught.value)
 
 
-@pytest.mark.skipif(in_task_state not in KEPT, reason="Airflow 3.3 has the first task state store")
+@NEEDS_TASK_STATE
 def test_records_in_the_task_state_store_never_expire() -> None:
     from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
@@ -246,7 +247,7 @@ def context(try_number: int = 1, *, store: object = None, run_id: str = "run", m
     ("has_store", "ledger_path", "clear_on_success", "kind", "second_try_may_send"),
     [
         (True, None, False, TaskStateLedger, True),
-        (True, None, True, TaskStateLedger, False),
+        pytest.param(True, None, True, TaskStateLedger, False, marks=NEEDS_TASK_STATE),
         (False, None, False, NoLedger, False),
         (True, "memory://calls", True, ObjectLedger, True),
         (False, "memory://calls", False, ObjectLedger, True),
@@ -267,7 +268,7 @@ def test_which_ledger_a_task_has(
         assert (type(ledger), is_complete) == (kind, may_send)
 
 
-@pytest.mark.skipif(in_task_state not in KEPT, reason="Airflow 3.3 has the first task state store")
+@NEEDS_TASK_STATE
 def test_where_airflow_deletes_records_after_a_success_a_retry_may_send_and_a_clear_may_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -290,7 +291,7 @@ def test_a_storage_that_airflow_does_not_know_is_not_tried_again() -> None:
         ledger.read(ADA)
 
 
-@pytest.mark.skipif(in_task_state not in KEPT, reason="Airflow 3.3 has the first task state store")
+@NEEDS_TASK_STATE
 @pytest.mark.parametrize("clear_number", [0, 1])
 def test_after_a_clear_a_person_may_come_from_a_mapped_task_whose_records_were_deleted(
     clear_number: int, monkeypatch: pytest.MonkeyPatch
