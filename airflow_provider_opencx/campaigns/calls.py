@@ -135,6 +135,17 @@ class CallsMade:
         return sum(result.status == "called" for result in self.results.values())
 
 
+class _HinderedError(OpenCXError):
+    """A guard keeps from a call that was about to be sent. It does not leave this module.
+
+    :param verdict: what the guard says.
+    """
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__(verdict.reason)
+        self.verdict = verdict
+
+
 class CallBatch:
     """Calls some people, one after the other.
 
@@ -317,13 +328,15 @@ class CallBatch:
         """Call one person, unless a guard keeps from it by now; ``None`` if so."""
         callee = made.people[index]
         for attempt in range(1, MOST_RATE_LIMITED + 1):
-            verdict = self._verdict(callee)
-            if verdict.hindrance == "outside_hours" and self._policy.outside_hours == "fail":
-                raise OpenCXOutsideCallingHoursError(f"{callee.label} {verdict.reason}.")
-            if self._is_hindered(made, index, verdict):
-                return None
             try:
+                self._check_guards(callee)
                 return self._send(callee, agent_id, body)
+            except _HinderedError as hindered:
+                verdict = hindered.verdict
+                if verdict.hindrance == "outside_hours" and self._policy.outside_hours == "fail":
+                    raise OpenCXOutsideCallingHoursError(f"{callee.label} {verdict.reason}.") from None
+                self._is_hindered(made, index, verdict)
+                return None
             except OpenCXRateLimitError as error:
                 pause = _PAUSE_AFTER_429 if error.retry_after is None else error.retry_after
                 if pause > MAX_RETRY_AFTER or attempt == MOST_RATE_LIMITED:
@@ -341,7 +354,9 @@ class CallBatch:
         if recorded is not None:
             return self._recorded_meanwhile(recorded, callee)
         try:
-            placed = place_call(self._client, call_request(agent_id, callee, body), callee)
+            # Once more when the request is about to be sent: the wait for the rate limit may have taken a minute.
+            request = call_request(agent_id, callee, body)
+            placed = place_call(self._client, request, callee, before_sending=lambda: self._check_guards(callee))
         except OpenCXUnknownCallOutcomeError:
             raise
         except OpenCXError:
@@ -349,6 +364,12 @@ class CallBatch:
             raise
         self._finish(slot, replace(intent, sent_at=placed.called_at), agent_id, placed)
         return CallResult(callee, "called", agent_id, placed.called_at, placed.response)
+
+    def _check_guards(self, callee: Callee) -> None:
+        """Raise a :class:`_HinderedError` if a guard keeps a person from being called now."""
+        verdict = self._verdict(callee)
+        if verdict.hindrance is not None:
+            raise _HinderedError(verdict)
 
     def _recorded_meanwhile(self, recorded: Entry, callee: Callee) -> CallResult:
         """Return the result of a call that somebody else has made since the ledger was read; raises if it is not known.

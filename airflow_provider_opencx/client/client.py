@@ -148,17 +148,20 @@ class OpenCXClient:
         return checked(request, response)
 
     @forgets_locals  # of httpx and all below it, which hold the header with the key
-    def send_unchecked(self, request: Request) -> Response:
+    def send_unchecked(self, request: Request, before_sending: Callable[[], None] = lambda: None) -> Response:
         """Send a request and return its response, whatever its status.
 
-        :raises OpenCXCallsNotAllowedError: if it may call people, and the connection does not allow calls.
+        :param before_sending: called when the request is about to be sent, after the wait for the rate limit; an error
+            that it raises keeps it from being sent.
+        :raises OpenCXCallsNotAllowedError: if it may call people, and the connection does not allow calls. It is asked
+            before the wait for the rate limit and after it, which may be a minute later.
         :raises OpenCXUnreachableError: if there is no response.
         """
         if request.operation.places_calls:
             self.check_calls_allowed(request)
         with _typed_errors(request, self.settings):
             try:
-                built = self._built(request)
+                built = self._built(request, before_sending)
                 built.headers["Authorization"] = f"Bearer {self.settings.api_key.reveal()}"
                 # Not the client's own send: it logs what the service wrote, and keeps its cookies.
                 response = self._transport.handle_request(built)
@@ -241,9 +244,14 @@ class OpenCXClient:
     ) -> None:
         self.close()
 
-    def _built(self, request: Request) -> httpx.Request:
+    def _built(self, request: Request, before_sending: Callable[[], None]) -> httpx.Request:
+        def check() -> None:
+            if request.operation.places_calls:
+                self.check_calls_allowed(request)
+            before_sending()
+
         longest_wait = 0.0 if _holds_locks.get() else MAX_RETRY_AFTER
-        context = RequestContext(request, self.settings.name, self._observer, longest_wait)
+        context = RequestContext(request, self.settings.name, self._observer, longest_wait, check)
         return self._http.build_request(
             request.operation.method,
             request.path,

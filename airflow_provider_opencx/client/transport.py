@@ -63,12 +63,20 @@ class RequestContext:
     :param connection: the connection for messages.
     :param observer: called after each attempt.
     :param longest_wait: seconds of a Retry-After that are waited out at most.
+    :param before_sending: called when the request is about to be sent, after the wait for the rate limit; an error that
+        it raises keeps it from being sent.
     """
 
     def __init__(
-        self, request: Request, connection: str, observer: Observer | None, longest_wait: float = MAX_RETRY_AFTER
+        self,
+        request: Request,
+        connection: str,
+        observer: Observer | None,
+        longest_wait: float = MAX_RETRY_AFTER,
+        before_sending: Callable[[], None] = lambda: None,
     ) -> None:
         self.longest_wait = longest_wait
+        self.before_sending = before_sending
         self.is_repeatable = request.operation.repeatable
         self.exchange = Exchange(0)
         self._operation = request.operation.id
@@ -313,6 +321,7 @@ class Transport(_LimitedTransport):
         left = seconds_left()
         if not self._limiter.try_acquire(timeout=-1 if left == math.inf else max(0.0, left)):
             raise NoTurnError
+        RequestContext.of(request).before_sending()
         return super().handle_request(request)
 
 

@@ -9,7 +9,7 @@ against repeated requests: the service calls once for each request that it handl
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -148,18 +148,22 @@ def call_request(agent_id: str, callee: Callee, body: Mapping[str, JsonValue]) -
     return MAKE_OUTBOUND_CALL.request(body=dict(body), about=about)
 
 
-def place_call(client: OpenCXClient, request: Request, callee: Callee) -> PlacedCall:
+def place_call(
+    client: OpenCXClient, request: Request, callee: Callee, before_sending: Callable[[], None] = lambda: None
+) -> PlacedCall:
     """Ask for a call, once.
 
     :param request: what :func:`call_request` returned.
     :param callee: who is called, for messages.
+    :param before_sending: called when the request is about to be sent, after the wait for the rate limit; an error that
+        it raises keeps it from being sent.
     :raises OpenCXUnknownCallOutcomeError: if the person may have been called, and may not.
     :raises OpenCXError: any other error says that nobody was called: the service refused the request before it handled
         it, or never got it, or the connection does not allow calls.
     """
     called_at = datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="milliseconds")
     try:
-        response = client.send_unchecked(request)
+        response = client.send_unchecked(request, before_sending)
     except OpenCXUnreachableError as error:
         if not error.request_sent:
             raise

@@ -332,8 +332,7 @@ def test_a_switch_that_is_turned_off_stops_the_batch(
     hook: OpenCXHook,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    asked = iter([True] * 4 + [False] * 10)
-    monkeypatch.setattr(hook.get_conn(), "_calls_allowed", lambda: next(asked))
+    monkeypatch.setattr(hook.get_conn(), "_calls_allowed", lambda: len(calling.dialed()) < 3)
     made = call()
     assert isinstance(made.error, OpenCXCallsNotAllowedError)
     assert "3 of 10 people were called." in str(made.error)
@@ -398,3 +397,34 @@ def test_a_guard_against_repeating_does_not_say_that_nobody_was_called(
     assert (statuses(made), numbers(calling)) == (["unknown"], [])
     assert isinstance(made.error, OpenCXUnknownCallOutcomeError)
     assert "cannot be called again" in str(made.error)
+
+
+@pytest.mark.parametrize("what_ends", ["the hours", "the switch"])
+def test_what_ends_while_a_request_waits_for_the_rate_limit_keeps_it_from_being_sent(
+    call: Callable[..., CallsMade],
+    calling: Simulator,
+    records: Records,
+    clock: Clock,
+    hook: OpenCXHook,
+    monkeypatch: pytest.MonkeyPatch,
+    what_ends: str,
+) -> None:
+    waited: list[float] = []
+    client = hook.get_conn()
+
+    def wait(timeout: float) -> bool:
+        waited.append(timeout)
+        if len(waited) == 2:
+            clock.now += 12 * 3600 if what_ends == "the hours" else 0
+            monkeypatch.setattr(client, "_calls_allowed", lambda: what_ends != "the switch")
+        return True
+
+    transport = client._transport._sync_transport
+    monkeypatch.setattr(transport, "_limiter", SimpleNamespace(try_acquire=wait))
+    made = call(PEOPLE[:3])
+    assert numbers(calling) == [PEOPLE[0].phone_number]
+    assert len(records) == 1, "the intent of a request that was not sent does not count"
+    if what_ends == "the switch":
+        assert isinstance(made.error, OpenCXCallsNotAllowedError)
+    else:
+        assert statuses(made) == ["called", "outside_hours", "outside_hours"]
