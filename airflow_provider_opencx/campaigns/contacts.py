@@ -100,26 +100,33 @@ def callees(rows: Iterable[Row], *, default_region: str | None, most: int | None
     """
     found: list[Callee] = []
     seen: set[str] = set()
-    problems: list[str] = []
-    for place, row in rows:
-        try:
-            callee = _callee(row, default_region)
-        except ValueError as problem:
-            problems.append(f"{place}: {problem}")
-            if len(problems) > _MOST_PROBLEMS:
-                break
-            continue
+    for callee in callees_of_rows(rows, default_region=default_region):
         names = {name for name in (callee.phone_number, callee.contact_id) if name}
         if seen.isdisjoint(names):
             found.append(callee)
             if most is not None and len(found) > most:
                 break
         seen |= names
+    return found
+
+
+def callees_of_rows(rows: Iterable[Row], *, default_region: str | None) -> Iterator[Callee]:
+    """Return whom each row names, also where rows before it name the same person.
+
+    :raises OpenCXArgumentError: after the last row, if one names nobody, or a number cannot exist.
+    """
+    problems: list[str] = []
+    for place, row in rows:
+        try:
+            yield _callee(row, default_region)
+        except ValueError as problem:
+            problems.append(f"{place}: {problem}")
+            if len(problems) > _MOST_PROBLEMS:
+                break
     if problems:
         raise OpenCXArgumentError(
             f"Nobody is called, because not everybody can be read: {listed(problems, _MOST_PROBLEMS, separator='; ')}"
         )
-    return found
 
 
 def number_of(written: object, default_region: str | None) -> str:

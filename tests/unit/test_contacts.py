@@ -155,3 +155,13 @@ def test_do_not_call_list_compares_numbers() -> None:
     assert listed.has(Callee("+1 415 555 0101"))
     assert listed.has(Callee(BOB, "c1"))
     assert not listed.has(Callee(BOB))
+
+
+def test_do_not_call_list_has_every_number_of_a_person() -> None:
+    """A person who is in it twice has a second number, and nobody may be called on either."""
+    for rows in (
+        [{"contact_id": "c1", "phone_number": ADA}, {"contact_id": "c1", "phone_number": BOB}],
+        [ADA, {"phone_number": ADA, "contact_id": "c1"}, {"contact_id": "c1", "phone_number": BOB}],
+    ):
+        listed = DoNotCall.of([("row", row) for row in rows], default_region=None)
+        assert listed.names == {ADA, BOB, "c1"}
