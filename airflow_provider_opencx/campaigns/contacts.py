@@ -171,16 +171,26 @@ def _csv_rows(file: TextIO, name: str) -> Iterator[Row]:
         raise OpenCXArgumentError(f"{name}: is empty, without even the line that names its columns")
     delimiter = ";" if ";" in header and "," not in header else ","
     columns = [column.strip() for column in next(csv.reader([header], delimiter=delimiter))]
+    twice = [column for column in _COLUMNS if columns.count(column) > 1]
+    if twice:
+        raise OpenCXArgumentError(f"{name}: its first line names the column {twice[0]} twice")
     if not set(_COLUMNS) & set(columns):
         raise OpenCXArgumentError(
             f"{name}: its first line must name the columns, one of them phone_number or contact_id; it names"
             f" {listed([identifier(column) for column in columns])}"
         )
-    reader = csv.reader(_short_lines(file, name), delimiter=delimiter)
+    # Without strict, a quote that is never closed would swallow the people of all lines after it.
+    reader = csv.reader(_short_lines(file, name), delimiter=delimiter, strict=True)
     try:
         for cells in reader:
+            place = f"{name}, line {reader.line_num + 1}"
+            if any(cell.strip() for cell in cells[len(columns) :]):
+                raise OpenCXArgumentError(
+                    f"{place}: has more cells than there are columns, so it is not known which of them is the number;"
+                    f" a cell that holds {in_quotes(delimiter)} is written in quotes"
+                )
             if any(cell.strip() for cell in cells):
-                yield f"{name}, line {reader.line_num + 1}", dict(zip(columns, cells, strict=False))
+                yield place, dict(zip(columns, cells, strict=False))
     except csv.Error as error:
         raise OpenCXArgumentError(f"{name}, line {reader.line_num + 1}: is no CSV: {error}") from None
 
