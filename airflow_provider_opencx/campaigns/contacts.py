@@ -66,7 +66,7 @@ def rows_of(contacts: object, source: Callable[[str], Source], argument: str) ->
                 f"{argument}: {in_quotes(contacts)} is not the path of a file that can be read: give a list, or a path"
                 f" that ends in {' or '.join(FORMATS)}"
             )
-        return rows_of_file(source(contacts))
+        return rows_of_file(source(contacts), contacts)
     if isinstance(contacts, Iterable) and not isinstance(contacts, Mapping | bytes):
         return ((f"{argument}[{index}]", row) for index, row in enumerate(contacts))
     raise OpenCXArgumentError(
@@ -75,13 +75,14 @@ def rows_of(contacts: object, source: Callable[[str], Source], argument: str) ->
     )
 
 
-def rows_of_file(source: Source) -> Iterator[Row]:
-    """Return the rows of a file, as its name says what it is.
+def rows_of_file(source: Source, path: str) -> Iterator[Row]:
+    """Return the rows of a file.
 
+    :param path: its path, whose end says what it is; what messages call it may be shorter.
     :raises OpenCXArgumentError: if it is empty, no text in UTF-8, or not what its name says.
     """
-    name = source.name.lower()
-    read = _csv_rows if name.endswith(".csv") else _json_rows if name.endswith(".json") else _json_line_rows
+    end = path.lower()
+    read = _csv_rows if end.endswith(".csv") else _json_rows if end.endswith(".json") else _json_line_rows
     try:
         with source.open() as file:
             yield from _bounded(read(file, source.name), source.name)

@@ -62,6 +62,14 @@ def test_file(name: str, text: str, people: list[Callee], tmp_path: Path) -> Non
     assert read(f"file://{file}") == people
 
 
+@pytest.mark.parametrize(("name", "text"), [("a.csv", f"phone_number\n{ADA}\n"), ("a.json", f'[\n"{ADA}"\n]')])
+def test_file_with_a_long_path(name: str, text: str, tmp_path: Path) -> None:
+    file = tmp_path / ("x" * 200) / ("y" * 200) / name
+    file.parent.mkdir(parents=True)
+    file.write_text(text)
+    assert read(str(file)) == [Callee(ADA)]
+
+
 @pytest.mark.parametrize(
     ("name", "text", "problem"),
     [
