@@ -257,7 +257,7 @@ class OpenCXPlaceCallOperator(BaseOpenCXOperator):
         from airflow_provider_opencx.campaigns.guards import DoNotCall
         from airflow_provider_opencx.contact_files import readable, source_of
 
-        if not self._needs_do_not_call:
+        if self.do_not_call is None and not self._needs_do_not_call:
             return None
         written: object = self.do_not_call
         if isinstance(written, str) and not is_file_name(written):
