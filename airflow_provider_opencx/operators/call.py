@@ -40,6 +40,9 @@ DEFAULT_MAX_CONTACTS = 100
 
 _LIST_SEPARATORS = re.compile(r"[\n,;]+")
 
+_ABSOLUTE = re.compile(r"/|(?!(?:file|local)://[^/])[A-Za-z][A-Za-z0-9+.-]*://.")
+"""How a path begins that means the same wherever a task runs."""
+
 
 class OpenCXPlaceCallOperator(BaseOpenCXOperator):
     """Let an agent call a person, or each person of a list; nobody twice because something failed.
@@ -90,8 +93,8 @@ class OpenCXPlaceCallOperator(BaseOpenCXOperator):
         calls the others first, ``"skip"``, or ``"repeat"``, which calls.
     :param once_per: how long a record counts: ``"run"`` (default), or ``"ever"``, for every run and every task with the
         same ``ledger_path``.
-    :param ledger_path: a folder in Airflow's object storage, or a local one that all workers share, for the records.
-        Default ``None``: Airflow's task state store. (templated)
+    :param ledger_path: a folder in Airflow's object storage, or the absolute path of a local one that all workers
+        share, for the records. Default ``None``: Airflow's task state store. (templated)
     :param allow_backfill: call in backfill runs as well. Default ``False``.
     :param body_style: how the keys of the body are written: ``"camel"``, ``"snake"`` or ``"both"``. Default ``None``:
         as the connection's extra ``call_body_style`` says, which is ``"camel"``.
@@ -171,6 +174,7 @@ class OpenCXPlaceCallOperator(BaseOpenCXOperator):
         self.on_unknown = on_unknown
         self.once_per = once_per
         self.ledger_path = ledger_path
+        self._needs_ledger_path = ledger_path is not None
         self.allow_backfill = allow_backfill
         self.body_style = body_style
         self.body = body
@@ -189,9 +193,7 @@ class OpenCXPlaceCallOperator(BaseOpenCXOperator):
         from airflow_provider_opencx.campaigns.calls import CallBatch, CallPolicy
         from airflow_provider_opencx.mapped_calls import check_other_tasks, tell_other_tasks
 
-        ledger, is_complete = ledger_of(
-            context, ledger_path=cast("str | None", self.ledger_path), once_per=self.once_per
-        )
+        ledger, is_complete = ledger_of(context, ledger_path=self._checked_ledger_path(), once_per=self.once_per)
         tell_other_tasks(context, ledger)
         people = self._people(context)
         guards = self._guards()
@@ -206,6 +208,22 @@ class OpenCXPlaceCallOperator(BaseOpenCXOperator):
         check = check_other_tasks(context, ledger, people)
         made = batch.call(people, self._find_agent, self._body_for, check)
         return self._concluded(context, made)
+
+    def _checked_ledger_path(self) -> str | None:
+        """Return where records are kept; a path that has become ``None`` does not stand for the default.
+
+        A path that means another folder for another process would hide the records of an earlier try.
+        """
+        path: object = self.ledger_path
+        if path is None and not self._needs_ledger_path and self.once_per != "ever":
+            return None
+        if isinstance(path, str) and _ABSOLUTE.match(path):
+            return path
+        shown = in_quotes(path) if isinstance(path, str) else type(path).__name__
+        raise OpenCXArgumentError(
+            f"ledger_path: {shown} must be the path of a folder, which begins with a slash, or with the scheme of"
+            " Airflow's object storage, such as 's3://conn@bucket/calls'. Nothing was sent."
+        )
 
     def _people(self, context: Context) -> list[Callee]:
         """Return who is to be called, unless these are more than expected."""
@@ -361,6 +379,8 @@ class OpenCXPlaceCallOperator(BaseOpenCXOperator):
             raise OpenCXArgumentError(
                 'outside_hours: "reschedule" needs Airflow 3.3; put an OpenCXCallingHoursSensor before this task'
             )
+        if self._has_no_template(self.ledger_path):
+            self._checked_ledger_path()
         self._check_hours_and_region()
         self._check_literals()
 
