@@ -178,6 +178,7 @@ class OpenCXPlaceCallOperator(BaseOpenCXOperator):
         self.allow_backfill = allow_backfill
         self.body_style = body_style
         self.body = body
+        self._needs_body = body is not None
         self.opencx_conn_id = opencx_conn_id
         with task_named(self.task_id):
             self._check_arguments()
@@ -314,13 +315,12 @@ class OpenCXPlaceCallOperator(BaseOpenCXOperator):
 
     def _body_for(self, agent_id: str, callee: Callee) -> Mapping[str, JsonValue]:
         from airflow_provider_opencx.reconciliation.secrets import check_fields
-        from airflow_provider_opencx.resources.calls import call_body, check_body
+        from airflow_provider_opencx.resources.calls import call_body, checked_body
 
-        if self.body is None:
+        if self.body is None and not self._needs_body:
             style = self.body_style or self.hook.get_conn().settings.call_body_style
             return call_body(agent_id, callee, style)
-        body = cast("Mapping[str, JsonValue]", self.body)
-        check_body(body, agent_id, callee)
+        body = checked_body(self.body, agent_id, callee)
         check_fields(body, "the body of a call", self.hook.get_conn().settings)
         return body
 

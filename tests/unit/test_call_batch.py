@@ -201,9 +201,7 @@ def test_unknown_outcomes_are_in_a_row_also_where_a_guard_keeps_others_from_bein
     assert calling.count("makeOutboundCall") == 3
 
 
-def test_error_names_all_who_may_have_been_called_in_a_row(
-    call: Callable[..., CallsMade], calling: Simulator
-) -> None:
+def test_error_names_all_who_may_have_been_called_in_a_row(call: Callable[..., CallsMade], calling: Simulator) -> None:
     calling.fail("makeOutboundCall", ErrorResponse(500), times=None)
     error = call(on_unknown="skip").error
     assert isinstance(error, OpenCXUnknownCallOutcomeError)
@@ -226,7 +224,7 @@ def test_error_before_the_first_call_does_not_hide_who_may_have_been_called_befo
 ) -> None:
     calling.fail("makeOutboundCall", LoseResponse())
     call(PEOPLE[:1])
-    with pytest.raises(OpenCXOutsideCallingHoursError, match=rf"^May have been called: \{PEOPLE[0].phone_number} .*Then: "):
+    with pytest.raises(OpenCXOutsideCallingHoursError, match=r"^May have been called: \+14155550100 .*Then: "):
         call(PEOPLE[:2], NIGHT, outside_hours="fail")
 
 
