@@ -15,7 +15,7 @@ from typing import TextIO, TypeAlias
 from airflow_provider_opencx.exceptions import OpenCXArgumentError
 from airflow_provider_opencx.phone_numbers import e164, e164_in_region, normalize_phone_number
 from airflow_provider_opencx.resources.calls import Callee
-from airflow_provider_opencx.text import listed
+from airflow_provider_opencx.text import listed, without_invisible
 from airflow_provider_opencx.visible_text import identifier, in_quotes
 
 MOST_ROWS = 1_000_000
@@ -148,15 +148,29 @@ def number_of(written: object, default_region: str | None) -> str:
         raise ValueError(f"{problem}{hint}") from None
 
 
+def contact_id_of(written: object) -> str:
+    """Return the id of a contact, without the blanks around it: it is compared as it is sent.
+
+    :raises ValueError: if it is not one.
+    """
+    if not isinstance(written, str):
+        raise ValueError(f"a contact_id must be text, and is {type(written).__name__}")
+    contact_id = written.strip()
+    if not contact_id or not contact_id.isprintable() or without_invisible(contact_id) != contact_id:
+        raise ValueError(f"{in_quotes(written)} is no contact_id: it is empty, or has invisible characters in it")
+    return contact_id
+
+
 def _callee(row: object, default_region: str | None) -> Callee:
     if not isinstance(row, Mapping):
         return Callee(number_of(row, default_region))
     number, contact_id = (_cell(row.get(column)) for column in _COLUMNS)
     if number is None and contact_id is None:
         raise ValueError("names neither a phone_number nor a contact_id")
-    if contact_id is not None and not isinstance(contact_id, str):
-        raise ValueError(f"a contact_id must be text, and is {type(contact_id).__name__}")
-    return Callee(None if number is None else number_of(number, default_region), contact_id)
+    return Callee(
+        None if number is None else number_of(number, default_region),
+        None if contact_id is None else contact_id_of(contact_id),
+    )
 
 
 def _cell(value: object) -> object:

@@ -251,7 +251,7 @@ class OpenCXPlaceCallOperator(BaseOpenCXOperator):
 
     def _callee(self) -> Callee:
         """Return the one person that the arguments name."""
-        from airflow_provider_opencx.campaigns.contacts import number_of
+        from airflow_provider_opencx.campaigns.contacts import contact_id_of, number_of
         from airflow_provider_opencx.resources.calls import Callee
 
         self._check_one_kind()
@@ -262,7 +262,11 @@ class OpenCXPlaceCallOperator(BaseOpenCXOperator):
             number = None if self.phone_number is None else number_of(self.phone_number, self.default_region)
         except ValueError as problem:
             raise OpenCXArgumentError(f"phone_number: {problem}") from None
-        return Callee(number, cast("str | None", self.contact_id))
+        try:
+            contact_id = None if self.contact_id is None else contact_id_of(self.contact_id)
+        except ValueError as problem:
+            raise OpenCXArgumentError(f"contact_id: {problem}") from None
+        return Callee(number, contact_id)
 
     def _guards(self) -> Guards:
         from airflow_provider_opencx.campaigns.calling_hours import CallingHours

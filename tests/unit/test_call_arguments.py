@@ -8,13 +8,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowSkipException
 
-from airflow_provider_opencx.exceptions import OpenCXArgumentError
+from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXCallRefusedError
 from airflow_provider_opencx.hooks.opencx import OpenCXHook
 from airflow_provider_opencx.operators.call import OpenCXPlaceCallOperator
 from airflow_provider_opencx.simulator import Simulator
 
-ADA = "+14155550101"
+ADA, BOB = "+14155550101", "+14155550102"
 TASK: dict[str, Any] = {
     "try_number": 1,
     "map_index": -1,
@@ -73,3 +74,31 @@ def test_body_with_the_key_in_a_tuple_is_not_sent(opencx_default: Simulator) -> 
     with pytest.raises(OpenCXArgumentError, match="holds a secret"):
         task(phone_number=ADA, body=body).execute({})
     assert opencx_default.count("makeOutboundCall") == 0
+
+
+def test_contact_is_the_same_with_blanks_around_its_id(opencx_default: Simulator) -> None:
+    opencx_default.add_agent("Caller", type="outbound")
+    with pytest.raises(AirflowSkipException, match="do-not-call"):
+        task(contact_id=" c1\n", unchecked=True, do_not_call=[{"contact_id": "c1"}]).execute({})
+    assert not opencx_default.dialed()
+
+
+@pytest.mark.parametrize("contact_id", ["c\u200b1", "\ud800", "c\n1", " "])
+def test_contact_id_that_looks_like_another_is_refused(contact_id: str) -> None:
+    with pytest.raises(OpenCXArgumentError, match="contact_id"):
+        task(contact_id=contact_id)
+    with pytest.raises(OpenCXArgumentError, match=r"contact_id|names neither"):
+        task(contacts=[{"contact_id": contact_id}]).execute({})
+
+
+@pytest.mark.parametrize("people", [1, 2])
+def test_number_of_people_may_be_text(opencx_default: Simulator, people: int) -> None:
+    """A Variable is text."""
+    opencx_default.add_agent("Caller", type="outbound")
+    call = task(contacts=[ADA, BOB][:people], max_contacts="1")
+    if people == 1:
+        call.execute({})
+    else:
+        with pytest.raises(OpenCXCallRefusedError, match="max_contacts=1 people"):
+            call.execute({})
+    assert len(opencx_default.dialed()) == (1 if people == 1 else 0)
