@@ -374,7 +374,7 @@ class OpenCXPlaceCallOperator(BaseOpenCXOperator):
         check_choice("body_style", self.body_style, (None, "camel", "snake", "both"))
         check_boolean("unchecked", self.unchecked)
         check_boolean("allow_backfill", self.allow_backfill)
-        whole_number("max_contacts", self.max_contacts)
+        self.max_contacts = whole_number("max_contacts", self.max_contacts)
         if self.once_per == "ever" and self.ledger_path is None:
             raise OpenCXArgumentError(
                 'ledger_path: once_per="ever" needs a place that outlasts the Dag run, such as "s3://conn@bucket/calls"'
