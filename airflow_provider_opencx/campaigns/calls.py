@@ -199,14 +199,15 @@ class CallBatch:
         if self._known:
             known = listed(self._known, _MOST_LOGGED, separator="; ", more="; and {} more people were called")
             log.info("Nothing is sent for people who were called before: %s.", known)
-        for index in left:
-            check(people[index])
-        left = self._settle_hindered(made, left)
-        if left:
-            self._client.check_calls_allowed(
-                MAKE_OUTBOUND_CALL.request(about="1 person" if len(left) == 1 else f"{len(left)} people")
-            )
-            self._call_each(made, left, find_agent(), body_of)
+        with self._saying_what_was_done(made):
+            for index in left:
+                check(people[index])
+            left = self._settle_hindered(made, left)
+            if left:
+                self._client.check_calls_allowed(
+                    MAKE_OUTBOUND_CALL.request(about="1 person" if len(left) == 1 else f"{len(left)} people")
+                )
+                self._call_each(made, left, find_agent(), body_of)
         if made.error is None and self._unknown:
             made.error = self._unknown_error(made, self._unknown)
         return made
@@ -298,29 +299,29 @@ class CallBatch:
         body_of: Callable[[str, Callee], Mapping[str, JsonValue]],
     ) -> None:
         """Call people in turn, until all are called or something says that the others should not be."""
-        unknown_in_a_row = 0
+        unknown_in_a_row: list[CallResult] = []
         for done, index in enumerate(left, start=1):
             callee = made.people[index]
             try:
                 result = self._call_one(made, index, agent_id, body_of(agent_id, callee))
             except OpenCXUnknownCallOutcomeError as error:
-                unknown_in_a_row += 1
                 log.error("%s", error)
                 reason = str(error).removeprefix(f"{callee.label} ")
                 result = CallResult(callee, "unknown", agent_id, error.sent_at, reason=reason)
                 self._settle(made, index, result)
+                unknown_in_a_row.append(result)
                 if self._policy.on_unknown != "skip":
                     self._unknown.append(result)
-                if unknown_in_a_row == MOST_UNKNOWN_IN_A_ROW and done < len(left):
-                    stopped = f"{unknown_in_a_row} in a row: {len(left) - done} people were not called."
-                    made.error = self._unknown_error(made, self._unknown or [result], stopped)
+                if len(unknown_in_a_row) == MOST_UNKNOWN_IN_A_ROW and done < len(left):
+                    stopped = f"{len(unknown_in_a_row)} in a row: {len(left) - done} people were not called."
+                    made.error = self._unknown_error(made, self._unknown or unknown_in_a_row, stopped)
                     return
                 continue
             except OpenCXError as error:
-                made.error = error if made.called == 0 else error.with_message(f"{_called(made)} Then: {error}")
+                made.error = self._with_what_was_done(made, error)
                 return
-            unknown_in_a_row = 0
             if result is not None:
+                unknown_in_a_row.clear()
                 self._settle(made, index, result)
                 log.info("Called %s at %s (%d of %d).", callee.label, result.called_at, done, len(left))
 
@@ -400,14 +401,26 @@ class CallBatch:
         except OpenCXLedgerError as error:
             log.warning("The call was made, but a later try will not know it, and send nothing: %s", error)
 
+    @contextmanager
+    def _saying_what_was_done(self, made: CallsMade) -> Generator[None]:
+        try:
+            yield
+        except OpenCXError as error:
+            raise self._with_what_was_done(made, error) from error.__cause__
+
+    def _with_what_was_done(self, made: CallsMade, error: OpenCXError) -> OpenCXError:
+        """Return an error that stops the batch, after what people were called, and who may have been."""
+        done = (_may_have_been_called(self._unknown) if self._unknown else "", _called(made) if made.called else "")
+        before = " ".join(filter(None, done))
+        return error.with_message(f"{before} Then: {error}") if before else error
+
     def _unknown_error(self, made: CallsMade, unknown: Sequence[CallResult], more: str = "") -> OpenCXError:
         """Return the error that people may have been called.
 
         :param unknown: the results of these people.
         :param more: what else is to be said.
         """
-        who = [f"{result.callee.label} (at {result.called_at}: {result.reason})" for result in unknown]
-        sentences = (f"May have been called: {listed(who, _MOST_NAMED, separator='; ')}.", _called(made), more, WAYS_ON)
+        sentences = (_may_have_been_called(unknown), _called(made), more, WAYS_ON)
         return OpenCXUnknownCallOutcomeError(
             " ".join(filter(None, sentences)),
             contacts=[result.callee.phone_number or result.callee.contact_id or "" for result in unknown],
@@ -422,6 +435,11 @@ def _nothing_sent(callee: Callee) -> Generator[None]:
         yield
     except OpenCXLedgerError as error:
         raise error.with_message(f"{callee.label}: nothing was sent. {error}") from error.__cause__
+
+
+def _may_have_been_called(unknown: Sequence[CallResult]) -> str:
+    who = [f"{result.callee.label} (at {result.called_at}: {result.reason})" for result in unknown]
+    return f"May have been called: {listed(who, _MOST_NAMED, separator='; ')}."
 
 
 def _called(made: CallsMade) -> str:

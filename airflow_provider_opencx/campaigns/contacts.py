@@ -15,7 +15,7 @@ from typing import TextIO, TypeAlias
 from airflow_provider_opencx.exceptions import OpenCXArgumentError
 from airflow_provider_opencx.phone_numbers import e164, e164_in_region, normalize_phone_number
 from airflow_provider_opencx.resources.calls import Callee
-from airflow_provider_opencx.text import listed
+from airflow_provider_opencx.text import listed, without_invisible
 from airflow_provider_opencx.visible_text import identifier, in_quotes
 
 MOST_ROWS = 1_000_000
@@ -66,7 +66,7 @@ def rows_of(contacts: object, source: Callable[[str], Source], argument: str) ->
                 f"{argument}: {in_quotes(contacts)} is not the path of a file that can be read: give a list, or a path"
                 f" that ends in {' or '.join(FORMATS)}"
             )
-        return rows_of_file(source(contacts))
+        return rows_of_file(source(contacts), contacts)
     if isinstance(contacts, Iterable) and not isinstance(contacts, Mapping | bytes):
         return ((f"{argument}[{index}]", row) for index, row in enumerate(contacts))
     raise OpenCXArgumentError(
@@ -75,13 +75,14 @@ def rows_of(contacts: object, source: Callable[[str], Source], argument: str) ->
     )
 
 
-def rows_of_file(source: Source) -> Iterator[Row]:
-    """Return the rows of a file, as its name says what it is.
+def rows_of_file(source: Source, path: str) -> Iterator[Row]:
+    """Return the rows of a file.
 
+    :param path: its path, whose end says what it is; what messages call it may be shorter.
     :raises OpenCXArgumentError: if it is empty, no text in UTF-8, or not what its name says.
     """
-    name = source.name.lower()
-    read = _csv_rows if name.endswith(".csv") else _json_rows if name.endswith(".json") else _json_line_rows
+    end = path.lower()
+    read = _csv_rows if end.endswith(".csv") else _json_rows if end.endswith(".json") else _json_line_rows
     try:
         with source.open() as file:
             yield from _bounded(read(file, source.name), source.name)
@@ -100,26 +101,33 @@ def callees(rows: Iterable[Row], *, default_region: str | None, most: int | None
     """
     found: list[Callee] = []
     seen: set[str] = set()
-    problems: list[str] = []
-    for place, row in rows:
-        try:
-            callee = _callee(row, default_region)
-        except ValueError as problem:
-            problems.append(f"{place}: {problem}")
-            if len(problems) > _MOST_PROBLEMS:
-                break
-            continue
+    for callee in callees_of_rows(rows, default_region=default_region):
         names = {name for name in (callee.phone_number, callee.contact_id) if name}
         if seen.isdisjoint(names):
             found.append(callee)
             if most is not None and len(found) > most:
                 break
         seen |= names
+    return found
+
+
+def callees_of_rows(rows: Iterable[Row], *, default_region: str | None) -> Iterator[Callee]:
+    """Return whom each row names, also where rows before it name the same person.
+
+    :raises OpenCXArgumentError: after the last row, if one names nobody, or a number cannot exist.
+    """
+    problems: list[str] = []
+    for place, row in rows:
+        try:
+            yield _callee(row, default_region)
+        except ValueError as problem:
+            problems.append(f"{place}: {problem}")
+            if len(problems) > _MOST_PROBLEMS:
+                break
     if problems:
         raise OpenCXArgumentError(
             f"Nobody is called, because not everybody can be read: {listed(problems, _MOST_PROBLEMS, separator='; ')}"
         )
-    return found
 
 
 def number_of(written: object, default_region: str | None) -> str:
@@ -140,15 +148,29 @@ def number_of(written: object, default_region: str | None) -> str:
         raise ValueError(f"{problem}{hint}") from None
 
 
+def contact_id_of(written: object) -> str:
+    """Return the id of a contact, without the blanks around it: it is compared as it is sent.
+
+    :raises ValueError: if it is not one.
+    """
+    if not isinstance(written, str):
+        raise ValueError(f"a contact_id must be text, and is {type(written).__name__}")
+    contact_id = written.strip()
+    if not contact_id or not contact_id.isprintable() or without_invisible(contact_id) != contact_id:
+        raise ValueError(f"{in_quotes(written)} is no contact_id: it is empty, or has invisible characters in it")
+    return contact_id
+
+
 def _callee(row: object, default_region: str | None) -> Callee:
     if not isinstance(row, Mapping):
         return Callee(number_of(row, default_region))
     number, contact_id = (_cell(row.get(column)) for column in _COLUMNS)
     if number is None and contact_id is None:
         raise ValueError("names neither a phone_number nor a contact_id")
-    if contact_id is not None and not isinstance(contact_id, str):
-        raise ValueError(f"a contact_id must be text, and is {type(contact_id).__name__}")
-    return Callee(None if number is None else number_of(number, default_region), contact_id)
+    return Callee(
+        None if number is None else number_of(number, default_region),
+        None if contact_id is None else contact_id_of(contact_id),
+    )
 
 
 def _cell(value: object) -> object:
@@ -164,16 +186,26 @@ def _csv_rows(file: TextIO, name: str) -> Iterator[Row]:
         raise OpenCXArgumentError(f"{name}: is empty, without even the line that names its columns")
     delimiter = ";" if ";" in header and "," not in header else ","
     columns = [column.strip() for column in next(csv.reader([header], delimiter=delimiter))]
+    twice = [column for column in _COLUMNS if columns.count(column) > 1]
+    if twice:
+        raise OpenCXArgumentError(f"{name}: its first line names the column {twice[0]} twice")
     if not set(_COLUMNS) & set(columns):
         raise OpenCXArgumentError(
             f"{name}: its first line must name the columns, one of them phone_number or contact_id; it names"
             f" {listed([identifier(column) for column in columns])}"
         )
-    reader = csv.reader(_short_lines(file, name), delimiter=delimiter)
+    # Without strict, a quote that is never closed would swallow the people of all lines after it.
+    reader = csv.reader(_short_lines(file, name), delimiter=delimiter, strict=True)
     try:
         for cells in reader:
+            place = f"{name}, line {reader.line_num + 1}"
+            if any(cell.strip() for cell in cells[len(columns) :]):
+                raise OpenCXArgumentError(
+                    f"{place}: has more cells than there are columns, so it is not known which of them is the number;"
+                    f" a cell that holds {in_quotes(delimiter)} is written in quotes"
+                )
             if any(cell.strip() for cell in cells):
-                yield f"{name}, line {reader.line_num + 1}", dict(zip(columns, cells, strict=False))
+                yield place, dict(zip(columns, cells, strict=False))
     except csv.Error as error:
         raise OpenCXArgumentError(f"{name}, line {reader.line_num + 1}: is no CSV: {error}") from None
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Literal, TypeAlias
 
 from airflow_provider_opencx.campaigns.calling_hours import CallingHours, zones_of
-from airflow_provider_opencx.campaigns.contacts import Row, callees
+from airflow_provider_opencx.campaigns.contacts import Row, callees_of_rows
 from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXCallRefusedError
 from airflow_provider_opencx.resources.calls import Callee
 from airflow_provider_opencx.text import listed
@@ -35,7 +35,7 @@ class DoNotCall:
         :param default_region: the country of national numbers, ``None`` takes none.
         :raises OpenCXArgumentError: if one of them cannot be read: then nobody can be called.
         """
-        listed_people = callees(rows, default_region=default_region)
+        listed_people = callees_of_rows(rows, default_region=default_region)
         return cls(frozenset(name for each in listed_people for name in (each.phone_number, each.contact_id) if name))
 
     def has(self, callee: Callee) -> bool:

@@ -28,7 +28,14 @@ from airflow_provider_opencx.reconciliation.guards import Guards
 from airflow_provider_opencx.reconciliation.progress import OnResult
 from airflow_provider_opencx.reconciliation.sync import OnMismatch
 from airflow_provider_opencx.resources.actions import Action, list_actions
-from airflow_provider_opencx.resources.calls import Callee, PlacedCall, call_body, call_request, place_call
+from airflow_provider_opencx.resources.calls import (
+    Callee,
+    PlacedCall,
+    body_as_json,
+    call_body,
+    call_request,
+    place_call,
+)
 from airflow_provider_opencx.resources.phone_agents import (
     PhoneAgent,
     PhoneAgentChanges,
@@ -374,7 +381,8 @@ class OpenCXHook(BaseHook):
         """
         client = self.get_conn()
         callee = Callee(phone_number, contact_id)
-        sent = body or call_body(agent_id, callee, body_style or client.settings.call_body_style)
+        style = body_style or client.settings.call_body_style
+        sent = call_body(agent_id, callee, style) if body is None else body_as_json(body)
         return place_call(client, call_request(agent_id, callee, sent), callee)
 
     def list_actions(self) -> list[Action]:

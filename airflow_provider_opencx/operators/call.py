@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal, NoReturn, Unpack, cast
+from typing import TYPE_CHECKING, ClassVar, Literal, NoReturn, Unpack
 
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
@@ -39,6 +39,9 @@ derive_from_airflow()
 DEFAULT_MAX_CONTACTS = 100
 
 _LIST_SEPARATORS = re.compile(r"[\n,;]+")
+
+_ABSOLUTE = re.compile(r"/|(?!(?:file|local)://[^/])[A-Za-z][A-Za-z0-9+.-]*://.")
+"""How a path begins that means the same wherever a task runs."""
 
 
 class OpenCXPlaceCallOperator(BaseOpenCXOperator):
@@ -90,8 +93,8 @@ class OpenCXPlaceCallOperator(BaseOpenCXOperator):
         calls the others first, ``"skip"``, or ``"repeat"``, which calls.
     :param once_per: how long a record counts: ``"run"`` (default), or ``"ever"``, for every run and every task with the
         same ``ledger_path``.
-    :param ledger_path: a folder in Airflow's object storage, or a local one that all workers share, for the records.
-        Default ``None``: Airflow's task state store. (templated)
+    :param ledger_path: a folder in Airflow's object storage, or the absolute path of a local one that all workers
+        share, for the records. Default ``None``: Airflow's task state store. (templated)
     :param allow_backfill: call in backfill runs as well. Default ``False``.
     :param body_style: how the keys of the body are written: ``"camel"``, ``"snake"`` or ``"both"``. Default ``None``:
         as the connection's extra ``call_body_style`` says, which is ``"camel"``.
@@ -171,9 +174,11 @@ class OpenCXPlaceCallOperator(BaseOpenCXOperator):
         self.on_unknown = on_unknown
         self.once_per = once_per
         self.ledger_path = ledger_path
+        self._needs_ledger_path = ledger_path is not None
         self.allow_backfill = allow_backfill
         self.body_style = body_style
         self.body = body
+        self._needs_body = body is not None
         self.opencx_conn_id = opencx_conn_id
         with task_named(self.task_id):
             self._check_arguments()
@@ -189,9 +194,7 @@ class OpenCXPlaceCallOperator(BaseOpenCXOperator):
         from airflow_provider_opencx.campaigns.calls import CallBatch, CallPolicy
         from airflow_provider_opencx.mapped_calls import check_other_tasks, tell_other_tasks
 
-        ledger, is_complete = ledger_of(
-            context, ledger_path=cast("str | None", self.ledger_path), once_per=self.once_per
-        )
+        ledger, is_complete = ledger_of(context, ledger_path=self._checked_ledger_path(), once_per=self.once_per)
         tell_other_tasks(context, ledger)
         people = self._people(context)
         guards = self._guards()
@@ -206,6 +209,22 @@ class OpenCXPlaceCallOperator(BaseOpenCXOperator):
         check = check_other_tasks(context, ledger, people)
         made = batch.call(people, self._find_agent, self._body_for, check)
         return self._concluded(context, made)
+
+    def _checked_ledger_path(self) -> str | None:
+        """Return where records are kept; a path that has become ``None`` does not stand for the default.
+
+        A path that means another folder for another process would hide the records of an earlier try.
+        """
+        path: object = self.ledger_path
+        if path is None and not self._needs_ledger_path and self.once_per != "ever":
+            return None
+        if isinstance(path, str) and _ABSOLUTE.match(path):
+            return path
+        shown = in_quotes(path) if isinstance(path, str) else type(path).__name__
+        raise OpenCXArgumentError(
+            f"ledger_path: {shown} must be the path of a folder, which begins with a slash, or with the scheme of"
+            " Airflow's object storage, such as 's3://conn@bucket/calls'. Nothing was sent."
+        )
 
     def _people(self, context: Context) -> list[Callee]:
         """Return who is to be called, unless these are more than expected."""
@@ -232,7 +251,7 @@ class OpenCXPlaceCallOperator(BaseOpenCXOperator):
 
     def _callee(self) -> Callee:
         """Return the one person that the arguments name."""
-        from airflow_provider_opencx.campaigns.contacts import number_of
+        from airflow_provider_opencx.campaigns.contacts import contact_id_of, number_of
         from airflow_provider_opencx.resources.calls import Callee
 
         self._check_one_kind()
@@ -243,7 +262,11 @@ class OpenCXPlaceCallOperator(BaseOpenCXOperator):
             number = None if self.phone_number is None else number_of(self.phone_number, self.default_region)
         except ValueError as problem:
             raise OpenCXArgumentError(f"phone_number: {problem}") from None
-        return Callee(number, cast("str | None", self.contact_id))
+        try:
+            contact_id = None if self.contact_id is None else contact_id_of(self.contact_id)
+        except ValueError as problem:
+            raise OpenCXArgumentError(f"contact_id: {problem}") from None
+        return Callee(number, contact_id)
 
     def _guards(self) -> Guards:
         from airflow_provider_opencx.campaigns.calling_hours import CallingHours
@@ -257,7 +280,7 @@ class OpenCXPlaceCallOperator(BaseOpenCXOperator):
         from airflow_provider_opencx.campaigns.guards import DoNotCall
         from airflow_provider_opencx.contact_files import readable, source_of
 
-        if not self._needs_do_not_call:
+        if self.do_not_call is None and not self._needs_do_not_call:
             return None
         written: object = self.do_not_call
         if isinstance(written, str) and not is_file_name(written):
@@ -296,13 +319,12 @@ class OpenCXPlaceCallOperator(BaseOpenCXOperator):
 
     def _body_for(self, agent_id: str, callee: Callee) -> Mapping[str, JsonValue]:
         from airflow_provider_opencx.reconciliation.secrets import check_fields
-        from airflow_provider_opencx.resources.calls import call_body, check_body
+        from airflow_provider_opencx.resources.calls import call_body, checked_body
 
-        if self.body is None:
+        if self.body is None and not self._needs_body:
             style = self.body_style or self.hook.get_conn().settings.call_body_style
             return call_body(agent_id, callee, style)
-        body = cast("Mapping[str, JsonValue]", self.body)
-        check_body(body, agent_id, callee)
+        body = checked_body(self.body, agent_id, callee)
         check_fields(body, "the body of a call", self.hook.get_conn().settings)
         return body
 
@@ -352,7 +374,7 @@ class OpenCXPlaceCallOperator(BaseOpenCXOperator):
         check_choice("body_style", self.body_style, (None, "camel", "snake", "both"))
         check_boolean("unchecked", self.unchecked)
         check_boolean("allow_backfill", self.allow_backfill)
-        whole_number("max_contacts", self.max_contacts)
+        self.max_contacts = whole_number("max_contacts", self.max_contacts)
         if self.once_per == "ever" and self.ledger_path is None:
             raise OpenCXArgumentError(
                 'ledger_path: once_per="ever" needs a place that outlasts the Dag run, such as "s3://conn@bucket/calls"'
@@ -361,6 +383,8 @@ class OpenCXPlaceCallOperator(BaseOpenCXOperator):
             raise OpenCXArgumentError(
                 'outside_hours: "reschedule" needs Airflow 3.3; put an OpenCXCallingHoursSensor before this task'
             )
+        if self._has_no_template(self.ledger_path):
+            self._checked_ledger_path()
         self._check_hours_and_region()
         self._check_literals()
 

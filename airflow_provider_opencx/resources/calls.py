@@ -8,8 +8,9 @@ against repeated requests: the service calls once for each request that it handl
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -48,6 +49,9 @@ WAYS_ON = (
     ' on_unknown="skip" to leave this person out, or with on_unknown="repeat" to call, where nobody was called.'
 )
 """What to do about a call of which nobody knows whether it was made."""
+
+_AGENT_KEYS: Mapping[str, str] = {"camel": "phoneAgentId", "snake": "phone_agent_id"}
+_NUMBER_KEYS: Mapping[str, str] = {"camel": "phoneNumber", "snake": "phone_number"}
 
 _MAX_QUOTED = 300
 
@@ -103,32 +107,49 @@ def call_body(agent_id: str, callee: Callee, style: BodyStyle) -> dict[str, Json
     :param style: how its keys are written. ``"both"`` is taken by a service of either spelling, and refused by one that
         takes no key that it does not know.
     """
-    agent_keys = {"camel": ("phoneAgentId",), "snake": ("phone_agent_id",)}
-    number_keys = {"camel": ("phoneNumber",), "snake": ("phone_number",)}
     styles = ("camel", "snake") if style == "both" else (style,)
     contact: dict[str, JsonValue] = (
         {"id": callee.contact_id}
         if callee.contact_id
-        else {key: callee.phone_number for style in styles for key in number_keys[style]}
+        else {_NUMBER_KEYS[style]: callee.phone_number for style in styles}
     )
-    return {**{key: agent_id for style in styles for key in agent_keys[style]}, "contact": contact}
+    return {**{_AGENT_KEYS[style]: agent_id for style in styles}, "contact": contact}
 
 
-def check_body(body: Mapping[str, JsonValue], agent_id: str, callee: Callee) -> None:
-    """Check that a body written by hand names the agent and the person that the guards have checked.
+def checked_body(written: object, agent_id: str, callee: Callee) -> dict[str, JsonValue]:
+    """Return a body written by hand as plain JSON, if it names the agent and the person that the guards have checked.
 
-    :raises OpenCXArgumentError: if it does not.
+    Where its keys are those of :func:`call_body`, they name nobody else.
+
+    :raises OpenCXArgumentError: if it does not, or cannot be sent as JSON.
     """
-    texts = set(_texts_in(dict(body)))
-    if agent_id not in texts:
+    body = body_as_json(written)
+    contact = body.get("contact")
+    contact = contact if isinstance(contact, dict) else {}
+    if agent_id not in _texts_in(body) or not set(_said_by(body, _AGENT_KEYS.values())) <= {agent_id}:
         raise OpenCXArgumentError(f"body: does not name the agent {identifier(agent_id)} that is to call")
-    is_named = (
-        callee.contact_id in texts
-        if callee.contact_id
-        else callee.phone_number in {normalize_phone_number(text) for text in texts}
-    )
-    if not is_named:
-        raise OpenCXArgumentError(f"body: does not name {callee.label}, who was checked and is to be called")
+    texts = set(_texts_in(contact or body))
+    is_named = (callee.contact_id or callee.phone_number) in texts | set(map(normalize_phone_number, texts))
+    ids = set(_said_by(contact, ["id"]))
+    numbers = set(map(normalize_phone_number, _said_by(contact, _NUMBER_KEYS.values())))
+    if not (is_named and ids <= {callee.contact_id} and numbers <= {callee.phone_number}):
+        raise OpenCXArgumentError(f"body: does not name {callee.label} alone, who was checked and is to be called")
+    return body
+
+
+def body_as_json(written: object) -> dict[str, JsonValue]:
+    """Return a body written by hand as plain JSON; raises ``OpenCXArgumentError`` if it cannot be sent."""
+    try:
+        body = json.loads(json.dumps(written, allow_nan=False, ensure_ascii=False).encode())
+    except (TypeError, ValueError, RecursionError):
+        raise OpenCXArgumentError("body: cannot be sent as JSON. Nothing was sent.") from None
+    if not isinstance(body, dict):
+        raise OpenCXArgumentError("body: must be a mapping, the JSON body of the request. Nothing was sent.")
+    return body
+
+
+def _said_by(values: Mapping[str, JsonValue], keys: Iterable[str]) -> list[str]:
+    return [str(values[key]) for key in keys if key in values]
 
 
 def _texts_in(value: JsonValue) -> Iterator[str]:

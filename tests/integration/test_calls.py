@@ -157,6 +157,15 @@ def test_what_is_wrong_before_the_first_call_calls_nobody(
     assert calling.count("makeOutboundCall") == 0
 
 
+def test_do_not_call_list_that_a_cluster_policy_sets_counts(
+    dag: Any, run_dag: Callable[..., Any], calling: Simulator
+) -> None:
+    with dag:
+        place(contacts=PEOPLE).do_not_call = PEOPLE[:2]
+    run_dag(dag)
+    assert called(calling) == PEOPLE[2:]
+
+
 def test_mapped_tasks_are_counted_together(dag: Any, run_dag: Callable[..., Any], calling: Simulator) -> None:
     with dag:
         OpenCXPlaceCallOperator.partial(task_id="call", agent_name="Caller", calling_hours=None, max_contacts=2).expand(

@@ -190,6 +190,44 @@ def test_three_unknown_outcomes_in_a_row_stop_the_batch(
     assert calling.count("makeOutboundCall") == 3
 
 
+def test_unknown_outcomes_are_in_a_row_also_where_a_guard_keeps_others_from_being_called(
+    call: Callable[..., CallsMade], calling: Simulator, clock: Clock
+) -> None:
+    calling.fail("makeOutboundCall", ErrorResponse(500), times=None)
+    people = [PEOPLE[0], Callee("+12125550101"), *PEOPLE[1:4]]  # it is 8 in the evening there after the first call
+    clock.now = datetime(2026, 12, 1, 0, 58, 30, tzinfo=UTC).timestamp()
+    made = call(people)
+    assert statuses(made) == ["unknown", "outside_hours", "unknown", "unknown"]
+    assert calling.count("makeOutboundCall") == 3
+
+
+def test_error_names_all_who_may_have_been_called_in_a_row(call: Callable[..., CallsMade], calling: Simulator) -> None:
+    calling.fail("makeOutboundCall", ErrorResponse(500), times=None)
+    error = call(on_unknown="skip").error
+    assert isinstance(error, OpenCXUnknownCallOutcomeError)
+    assert error.contacts == [each.phone_number for each in PEOPLE[:3]]
+
+
+def test_error_that_stops_the_batch_does_not_hide_who_may_have_been_called(
+    call: Callable[..., CallsMade], calling: Simulator
+) -> None:
+    calling.fail("makeOutboundCall", LoseResponse(), times=1)
+    calling.fail("makeOutboundCall", Respond(401, error_body(401, "Unauthorized")), times=None)
+    made = call(PEOPLE[:3])
+    assert isinstance(made.error, OpenCXAuthenticationError)
+    assert str(made.error).startswith(f"May have been called: {PEOPLE[0].phone_number} (at ")
+    assert " Then: POST /phone/outbound-call" in str(made.error)
+
+
+def test_error_before_the_first_call_does_not_hide_who_may_have_been_called_before(
+    call: Callable[..., CallsMade], calling: Simulator
+) -> None:
+    calling.fail("makeOutboundCall", LoseResponse())
+    call(PEOPLE[:1])
+    with pytest.raises(OpenCXOutsideCallingHoursError, match=r"^May have been called: \+14155550100 .*Then: "):
+        call(PEOPLE[:2], NIGHT, outside_hours="fail")
+
+
 def test_what_proves_that_nobody_was_called_leaves_no_record(
     call: Callable[..., CallsMade], calling: Simulator, records: Records
 ) -> None:

@@ -47,6 +47,7 @@ def test_list(contacts: object, people: list[Callee]) -> None:
         ("a.csv", f"\ufeffname,phone_number\r\nAda,{ADA}\r\n", [Callee(ADA)]),
         ("a.csv", f"name;phone_number\nAda;{ADA}\n\n;\n", [Callee(ADA)]),
         ("a.csv", f'name,phone_number\n"Ada\nLovelace","{ADA}"\n', [Callee(ADA)]),
+        ("a.csv", f"phone_number,name\n{ADA}\n{BOB},Bob,,\n", [Callee(ADA), Callee(BOB)]),
         ("A.CSV", "contact_id\nc1\n", [Callee(None, "c1")]),
         ("a.csv", "phone_number\n", []),
         ("a.jsonl", f'{{"phone_number": "{ADA}"}}\n\n"{BOB}"\n', [Callee(ADA), Callee(BOB)]),
@@ -61,6 +62,14 @@ def test_file(name: str, text: str, people: list[Callee], tmp_path: Path) -> Non
     assert read(f"file://{file}") == people
 
 
+@pytest.mark.parametrize(("name", "text"), [("a.csv", f"phone_number\n{ADA}\n"), ("a.json", f'[\n"{ADA}"\n]')])
+def test_file_with_a_long_path(name: str, text: str, tmp_path: Path) -> None:
+    file = tmp_path / ("x" * 200) / ("y" * 200) / name
+    file.parent.mkdir(parents=True)
+    file.write_text(text)
+    assert read(str(file)) == [Callee(ADA)]
+
+
 @pytest.mark.parametrize(
     ("name", "text", "problem"),
     [
@@ -73,6 +82,10 @@ def test_file(name: str, text: str, people: list[Callee], tmp_path: Path) -> Non
         ("a.csv", "phone_number\n4.15556E+10\n", "line 2"),
         ("a.csv", b"phone_number\n\xff\xfe", "no text in UTF-8"),
         ("a.csv", f"phone_number\n{'1' * 200_000}\n", "characters"),
+        ("a.csv", f'phone_number,name\n{ADA},"Ada\n{BOB},Bob\n', "is no CSV"),
+        ("a.csv", f'phone_number,name\n{ADA},"Ada\n{BOB},"Bob"\n', "is no CSV"),
+        ("a.csv", f"phone_number,phone_number\n{ADA},{BOB}\n", "names the column phone_number twice"),
+        ("a.csv", f"name,office,phone_number\nDoe, Jane,{ADA},{BOB}\n", "line 2: has more cells than .* ',' .* quotes"),
         ("a.jsonl", "", "is empty"),
         ("a.jsonl", "{\n", "line 1: is not JSON"),
         ("a.jsonl", '{"phone_number": 14155550101}\n', "line 1: a phone number must be text, in quotes"),
@@ -155,3 +168,13 @@ def test_do_not_call_list_compares_numbers() -> None:
     assert listed.has(Callee("+1 415 555 0101"))
     assert listed.has(Callee(BOB, "c1"))
     assert not listed.has(Callee(BOB))
+
+
+def test_do_not_call_list_has_every_number_of_a_person() -> None:
+    """A person who is in it twice has a second number, and nobody may be called on either."""
+    for rows in (
+        [{"contact_id": "c1", "phone_number": ADA}, {"contact_id": "c1", "phone_number": BOB}],
+        [ADA, {"phone_number": ADA, "contact_id": "c1"}, {"contact_id": "c1", "phone_number": BOB}],
+    ):
+        listed = DoNotCall.of([("row", row) for row in rows], default_region=None)
+        assert listed.names == {ADA, BOB, "c1"}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -23,7 +25,7 @@ from airflow_provider_opencx.exceptions import (
     OpenCXUnreachableError,
 )
 from airflow_provider_opencx.hooks.opencx import OpenCXHook
-from airflow_provider_opencx.resources.calls import Callee, call_body, check_body
+from airflow_provider_opencx.resources.calls import Callee, call_body, checked_body
 from airflow_provider_opencx.simulator import (
     CloseBeforeHandling,
     EmptyResponse,
@@ -220,14 +222,42 @@ def test_style_of_the_connection_reaches_the_service(
         ({"agent": "b", "to": NUMBER}, "does not name the agent"),
         ({"agent": "a", "to": "+14155550102"}, "does not name .14155550101"),
         ({"agent": "a"}, "does not name .14155550101"),
+        ({"phoneAgentId": "a", "contact": {"phoneNumber": NUMBER}, "variables": {"back": "+14155550102"}}, None),
+        ({"phone_agent_id": "a", "contact": {"phone_number": "+1 (415) 555-0101"}}, None),
+        ({"phoneAgentId": "b", "contact": {"phoneNumber": NUMBER}, "note": "a"}, "does not name the agent"),
+        ({"phoneAgentId": "a", "contact": {"phoneNumber": "+14155550102"}, "note": NUMBER}, "name .14155550101 alone"),
+        ({"phoneAgentId": "a", "contact": {"phoneNumber": NUMBER, "phone_number": "+14155550102"}}, "alone"),
+        ({"phoneAgentId": "a", "contact": {"phoneNumber": NUMBER, "id": "another-1"}}, "alone"),
+        (None, "body: must be a mapping"),
+        (["a", NUMBER], "body: must be a mapping"),
+        ({"agent": "a", "to": NUMBER, "rate": math.nan}, "body: cannot be sent as JSON"),
+        ({"agent": "a", "to": NUMBER, "when": datetime(2026, 1, 1, tzinfo=UTC)}, "body: cannot be sent as JSON"),
+        ({"agent": "a", "to": NUMBER, "name": "\ud800"}, "body: cannot be sent as JSON"),
     ],
 )
-def test_a_body_by_hand_names_who_was_checked(body: dict[str, Any], problem: str | None) -> None:
+def test_a_body_by_hand_names_who_was_checked(body: Any, problem: str | None) -> None:
     if problem is None:
-        check_body(body, "a", Callee(NUMBER))
+        assert checked_body(body, "a", Callee(NUMBER)) == body
         return
     with pytest.raises(OpenCXArgumentError, match=problem):
-        check_body(body, "a", Callee(NUMBER))
+        checked_body(body, "a", Callee(NUMBER))
+
+
+def test_a_body_by_hand_names_the_contact_who_was_checked() -> None:
+    callee = Callee(NUMBER, "contact-1")
+    for contact in ({"id": "contact-1"}, {"id": "contact-1", "phoneNumber": NUMBER}):
+        body: dict[str, Any] = {"phoneAgentId": "agent-1", "contact": contact}
+        assert checked_body(body, "agent-1", callee) == body
+    for contact in ({"id": "contact-2", "note": "contact-1"}, {"phoneNumber": NUMBER}):
+        with pytest.raises(OpenCXArgumentError, match="alone"):
+            checked_body({"phoneAgentId": "agent-1", "contact": contact}, "agent-1", callee)
+
+
+@pytest.mark.parametrize("body", [{}, {"rate": math.nan}, {"name": "\ud800"}, [1]])
+def test_hook_sends_no_body_but_that_which_was_written(calling: Simulator, hook: OpenCXHook, body: Any) -> None:
+    with pytest.raises(OpenCXError):
+        hook.place_call(agent_id="pa_000001", phone_number=NUMBER, body=body)
+    assert calling.dialed() == []
 
 
 @pytest.mark.parametrize("number", ["4155550101", "+1415", "+49 (0)30 555010", "", "someone"])
