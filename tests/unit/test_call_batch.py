@@ -6,16 +6,18 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import fsspec
 import pytest
 
 from airflow_provider_opencx.campaigns import calls
 from airflow_provider_opencx.campaigns.calling_hours import CallingHours
 from airflow_provider_opencx.campaigns.calls import CallBatch, CallPolicy, CallsMade
 from airflow_provider_opencx.campaigns.guards import DoNotCall, Guards
-from airflow_provider_opencx.campaigns.ledger import Entry, digests, slots_by_name
+from airflow_provider_opencx.campaigns.ledger import Entry, ObjectLedger, digests, slots_by_name
 from airflow_provider_opencx.exceptions import (
     OpenCXAuthenticationError,
     OpenCXCallRefusedError,
@@ -152,6 +154,16 @@ def test_each_is_called_once_and_recorded_before_and_after(
     again = call()
     assert [each.as_dict() for each in again.in_order()] == [each.as_dict() for each in made.in_order()]
     assert len(calling.dialed()) == 10
+
+
+def test_a_response_of_many_levels_does_not_hold_up_the_others(
+    calling: Simulator, hook: OpenCXHook, tmp_path: Path
+) -> None:
+    calling.fail("makeOutboundCall", Respond(200, "[" * 500 + "]" * 500), times=1)
+    ledger = ObjectLedger(lambda: (fsspec.filesystem("file"), str(tmp_path)), "the folder")
+    batch = CallBatch(hook.get_conn(), ledger, slots_by_name, CallPolicy(Guards()))
+    made = batch.call(PEOPLE[:2], lambda: "pa_000001", lambda agent_id, callee: call_body(agent_id, callee, "camel"))
+    assert (statuses(made), made.error) == (["called", "called"], None)
 
 
 def test_an_unknown_outcome_does_not_hold_up_the_others(
