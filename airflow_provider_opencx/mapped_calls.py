@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from airflow_provider_opencx.call_ledgers import TaskStateLedger, is_cleared, is_mapped
-from airflow_provider_opencx.campaigns.ledger import Ledger, ObjectLedger, digest
+from airflow_provider_opencx.campaigns.ledger import Ledger, ObjectLedger, digests
 from airflow_provider_opencx.exceptions import OpenCXContactsChangedError, OpenCXLedgerError
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def tell_other_tasks(context: Context, ledger: Ledger, people: Sequence[Callee] 
     if isinstance(ledger, TaskStateLedger):
         called = ledger.people()
         ledger.check_current()
-    own = sorted({*called, *map(digest, people)})
+    own = sorted({*called, *(name for callee in people for name in digests(callee))})
     instance.xcom_push(key=_KEY, value={"map_index": instance.map_index, "people": own})
 
 
@@ -76,7 +76,7 @@ def check_other_tasks(context: Context, ledger: Ledger, people: Sequence[Callee]
     claimed = Counter(to for claim in _told_by_all(context).values() for to in claim)
 
     def check(callee: Callee) -> None:
-        if claimed[digest(callee)] > 1:
+        if any(claimed[name] > 1 for name in digests(callee)):
             raise OpenCXContactsChangedError(
                 f"{callee.label}: nothing was sent, because another mapped task of this run has called this person, or"
                 " is to call: the list has this person twice, or it changed since. List everybody once, and start a new"

@@ -19,7 +19,7 @@ from pydantic import JsonValue
 
 from airflow_provider_opencx import metrics
 from airflow_provider_opencx.campaigns.guards import Guards, Hindrance, Verdict
-from airflow_provider_opencx.campaigns.ledger import Decision, Entry, Ledger, OnUnknown, decide, digest
+from airflow_provider_opencx.campaigns.ledger import Decision, Entry, Ledger, OnUnknown, decide
 from airflow_provider_opencx.client.retry_after import MAX_RETRY_AFTER
 from airflow_provider_opencx.exceptions import (
     OpenCXCallRefusedError,
@@ -54,6 +54,9 @@ MOST_UNKNOWN_IN_A_ROW = 3
 
 MOST_RATE_LIMITED = 5
 """How often in a row the service may say that there are too many requests, before the task gives up its worker."""
+
+_IN_ORDER: Sequence[Decision] = ("changed", "known", "unknown", "skip", "send")
+"""Of the decisions that follow from several records of a person, the first of these counts."""
 
 _PAUSE_AFTER_429 = 5.0
 _MOST_NAMED = 5
@@ -151,7 +154,8 @@ class CallBatch:
 
     :param client: sends the requests; it checks before each that calls are allowed.
     :param ledger: where records are kept.
-    :param slot_of: returns the slot of the ledger for a person.
+    :param slots_of: returns the slots of the ledger for a person: one for the number, one for the contact. Each comes
+        with the digest that it is about. Whoever was called by one of them is not called by the other.
     :param policy: how the calls are made.
     :param no_record_means_nothing_sent: whether a person without a record has not been called by an earlier try.
     """
@@ -160,19 +164,19 @@ class CallBatch:
         self,
         client: OpenCXClient,
         ledger: Ledger,
-        slot_of: Callable[[Callee], str],
+        slots_of: Callable[[Callee], Mapping[str, str]],
         policy: CallPolicy,
         *,
         no_record_means_nothing_sent: bool = True,
     ) -> None:
         self._client = client
         self._ledger = ledger
-        self._slot_of = slot_of
+        self._slots_of = slots_of
         self._policy = policy
         self._is_trusted = no_record_means_nothing_sent
         self._unknown: list[CallResult] = []  # those for whom the task must fail
         self._known: list[str] = []
-        self._repeated: dict[str, Entry] = {}
+        self._repeated: dict[Callee, Mapping[str, Entry]] = {}
 
     def call(
         self,
@@ -214,18 +218,21 @@ class CallBatch:
 
     def _settle_known(self, made: CallsMade, index: int, callee: Callee) -> bool:
         """Settle a person by what is recorded; return whether that was possible."""
+        slots = self._slots_of(callee)
         with _nothing_sent(callee):
-            entry = self._ledger.read(self._slot_of(callee))
+            recorded = {slot: entry for slot in slots if (entry := self._ledger.read(slot)) is not None}
+        decisions = [(decide(each, slots[slot], self._policy.on_unknown), each) for slot, each in recorded.items()]
+        nothing: tuple[Decision, Entry | None] = ("send", None)
+        decision, entry = min(decisions, key=lambda each: _IN_ORDER.index(each[0]), default=nothing)
         if entry is None and not self._is_trusted:
             raise OpenCXCallRefusedError(
                 f"{callee.label}: nothing was sent. An earlier try of this task may have called, and no record is kept"
                 " that would survive it. Airflow 3.3 keeps one, unless [state_store] clear_on_success is on; so does"
                 " ledger_path, on every Airflow. To call nevertheless, start a new Dag run."
             )
-        result = self._result_of(decide(entry, digest(callee), self._policy.on_unknown), entry, callee)
+        result = self._result_of(decision, entry, callee)
         if result is None:
-            if entry is not None:
-                self._repeated[self._slot_of(callee)] = entry
+            self._repeated[callee] = recorded
             return False
         made.results[index] = result
         return True
@@ -273,7 +280,7 @@ class CallBatch:
         log.info("%s %s: not called.", callee.label, verdict.reason)
         if hindrance == "outside_hours" and self._policy.outside_hours == "reschedule" and verdict.opens_at is not None:
             made.opens_at = min(made.opens_at or verdict.opens_at, verdict.opens_at)
-        elif (recorded := self._repeated.get(self._slot_of(callee))) is not None:
+        elif (recorded := next(iter(self._unknown_before(callee).values()), None)) is not None:
             reason = f"may have been called by {recorded.by}, and cannot be called again: {verdict.reason}"
             result = CallResult(callee, "unknown", called_at=recorded.sent_at, reason=reason)
             made.results[index] = result
@@ -348,23 +355,31 @@ class CallBatch:
 
     def _send(self, callee: Callee, agent_id: str, body: Mapping[str, JsonValue]) -> CallResult:
         """Record the intent, send, and record the outcome."""
-        slot, to = self._slot_of(callee), digest(callee)
-        intent = Entry(to, _now(), self._policy.by)
-        with _nothing_sent(callee):
-            recorded = self._ledger.begin(slot, intent, after=self._repeated.get(slot))
-        if recorded is not None:
-            return self._recorded_meanwhile(recorded, callee)
+        intents = {slot: Entry(to, _now(), self._policy.by) for slot, to in self._slots_of(callee).items()}
+        begun: list[str] = []
         try:
+            for slot, intent in intents.items():
+                with _nothing_sent(callee):
+                    recorded = self._ledger.begin(slot, intent, after=self._unknown_before(callee).get(slot))
+                if recorded is not None:
+                    self._forget(callee, begun)
+                    return self._recorded_meanwhile(recorded, intent.to, callee)
+                begun.append(slot)
             # Once more when the request is about to be sent: the wait for the rate limit may have taken a minute.
             request = call_request(agent_id, callee, body)
             placed = place_call(self._client, request, callee, before_sending=lambda: self._check_guards(callee))
         except OpenCXUnknownCallOutcomeError:
             raise
         except OpenCXError:
-            self._forget(slot)  # any other error proves that nobody was called
+            self._forget(callee, begun)  # any other error proves that nobody was called
             raise
-        self._finish(slot, replace(intent, sent_at=placed.called_at), agent_id, placed)
+        for slot, intent in intents.items():
+            self._finish(slot, replace(intent, sent_at=placed.called_at), agent_id, placed)
         return CallResult(callee, "called", agent_id, placed.called_at, placed.response)
+
+    def _unknown_before(self, callee: Callee) -> Mapping[str, Entry]:
+        """Return the records of unknown outcome, by slot, that a call to a person repeats."""
+        return self._repeated.get(callee, {})
 
     def _check_guards(self, callee: Callee) -> None:
         """Raise a :class:`_HinderedError` if a guard keeps a person from being called now."""
@@ -372,14 +387,12 @@ class CallBatch:
         if verdict.hindrance is not None:
             raise _HinderedError(verdict)
 
-    def _recorded_meanwhile(self, recorded: Entry, callee: Callee) -> CallResult:
+    def _recorded_meanwhile(self, recorded: Entry, to: str, callee: Callee) -> CallResult:
         """Return the result of a call that somebody else has made since the ledger was read; raises if it is not known.
 
         :raises OpenCXUnknownCallOutcomeError: if it is on the way, or its outcome is not known.
         """
-        result = (
-            self._result_of("known", recorded, callee) if decide(recorded, digest(callee), "fail") == "known" else None
-        )
+        result = self._result_of("known", recorded, callee) if decide(recorded, to, "fail") == "known" else None
         if result is not None:
             return result
         raise OpenCXUnknownCallOutcomeError(
@@ -388,11 +401,12 @@ class CallBatch:
             sent_at=recorded.sent_at,
         )
 
-    def _forget(self, slot: str) -> None:
-        try:
-            self._ledger.forget(slot, after=self._repeated.get(slot))
-        except OpenCXLedgerError as error:
-            log.warning("Nobody was called, but a later try will not know it: %s", error)
+    def _forget(self, callee: Callee, slots: Sequence[str]) -> None:
+        for slot in slots:
+            try:
+                self._ledger.forget(slot, after=self._unknown_before(callee).get(slot))
+            except OpenCXLedgerError as error:
+                log.warning("Nobody was called, but a later try will not know it: %s", error)
 
     def _finish(self, slot: str, intent: Entry, agent_id: str, placed: PlacedCall) -> None:
         outcome: dict[str, JsonValue] = {"agent_id": agent_id, "response": placed.response}

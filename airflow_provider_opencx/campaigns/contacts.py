@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TextIO, TypeAlias
 
@@ -93,22 +93,39 @@ def rows_of_file(source: Source, path: str) -> Iterator[Row]:
 def callees(rows: Iterable[Row], *, default_region: str | None, most: int | None = None) -> list[Callee]:
     """Return the people of some rows, each once, in their order.
 
-    One is the same person as another where the number or the contact is the same.
+    One is the same person as another where the number or the contact is the same. What the other row adds, a number or
+    a contact, is known of the person then.
 
     :param default_region: the country whose national numbers are read, such as ``"US"``; ``None`` reads none.
     :param most: how many people there may be; reading ends with the next one. ``None`` is no limit.
     :raises OpenCXArgumentError: if a row names nobody, or a number cannot exist; it names the places of the first ten.
+        Also if a contact has two numbers: which of them is to be checked is not known.
     """
-    found: list[Callee] = []
-    seen: set[str] = set()
-    for callee in callees_of_rows(rows, default_region=default_region):
+    found: dict[int, Callee] = {}
+    names_of: dict[int, set[str]] = {}
+    index_of: dict[str, int] = {}
+    for index, callee in enumerate(callees_of_rows(rows, default_region=default_region)):
         names = {name for name in (callee.phone_number, callee.contact_id) if name}
-        if seen.isdisjoint(names):
-            found.append(callee)
-            if most is not None and len(found) > most:
-                break
-        seen |= names
-    return found
+        same = sorted({index_of[name] for name in names if name in index_of})
+        first = same[0] if same else index
+        found[first] = _one_of([*map(found.pop, same), callee])
+        names_of[first] = names.union(*(names_of.pop(each) for each in same))
+        index_of |= dict.fromkeys(names_of[first], first)
+        if most is not None and len(found) > most:
+            break
+    return [found[index] for index in sorted(found)]
+
+
+def _one_of(same: Sequence[Callee]) -> Callee:
+    """Return the person whom several rows name."""
+    numbers = [*dict.fromkeys(each.phone_number for each in same if each.phone_number)]
+    contact_id = next((each.contact_id for each in same if each.contact_id), None)
+    if len(numbers) > 1:
+        raise OpenCXArgumentError(
+            f"Nobody is called, because contact {identifier(contact_id or '')} has two numbers,"
+            f" {' and '.join(numbers)}: leave one of them out"
+        )
+    return Callee(numbers[0] if numbers else None, contact_id)
 
 
 def callees_of_rows(rows: Iterable[Row], *, default_region: str | None) -> Iterator[Callee]:

@@ -14,7 +14,7 @@ import json
 import uuid
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import count
 from typing import Literal, Protocol, Self, TypeAlias
 
@@ -35,7 +35,7 @@ about somebody else."""
 class Entry:
     """The record of one call.
 
-    :param to: to whom, as a digest: numbers of people do not lie about in databases and buckets.
+    :param to: to whom, as one of the digests of the person: numbers do not lie about in databases and buckets.
     :param sent_at: when it was about to be sent, in ISO 8601.
     :param by: which try of which task it was, for messages.
     :param outcome: what became of it; ``None`` while that is not known.
@@ -48,7 +48,8 @@ class Entry:
 
     def as_json(self) -> dict[str, JsonValue]:
         """Return the record as plain JSON, the form in which every store keeps it."""
-        return asdict(self)
+        outcome = None if self.outcome is None else dict(self.outcome)
+        return {"to": self.to, "sent_at": self.sent_at, "by": self.by, "outcome": outcome}
 
     @classmethod
     def from_json(cls, value: object) -> Self:
@@ -60,17 +61,25 @@ class Entry:
         return cls("", "an unknown time", "a try that is not recorded")
 
 
-def digest(callee: Callee) -> str:
-    """Return what stands for a person in records. It hides a number from a glance, not from whoever tries them all."""
-    name = callee.phone_number or f"contact:{callee.contact_id}"
-    return hashlib.sha256(f"opencx:{name}".encode()).hexdigest()[:32]
+def digests(callee: Callee) -> list[str]:
+    """Return what stands for a person in records: of the number, and of the contact, whichever are known.
+
+    They hide a number from a glance, not from whoever tries them all.
+    """
+    names = [callee.phone_number, f"contact:{callee.contact_id}" if callee.contact_id else None]
+    return [hashlib.sha256(f"opencx:{name}".encode()).hexdigest()[:32] for name in names if name]
+
+
+def slots_by_name(callee: Callee) -> dict[str, str]:
+    """Return the slots of a ledger that has many people: each is called by what it is about."""
+    return {name: name for name in digests(callee)}
 
 
 def decide(entry: Entry | None, to: str, on_unknown: OnUnknown) -> Decision:
     """Return what to do for a person.
 
     :param entry: what is recorded; ``None`` is nothing.
-    :param to: the digest of the person.
+    :param to: the digest of the person that the record is about.
     :param on_unknown: what to do about a call of unknown outcome.
     """
     if entry is None:

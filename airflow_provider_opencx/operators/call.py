@@ -202,7 +202,7 @@ class OpenCXPlaceCallOperator(BaseOpenCXOperator):
         batch = CallBatch(
             self.hook.get_conn(),
             ledger,
-            self._slot,
+            self._slots,
             CallPolicy(guards, self.on_unknown, self.outside_hours, _described(context)),
             no_record_means_nothing_sent=is_complete,
         )
@@ -294,11 +294,13 @@ class OpenCXPlaceCallOperator(BaseOpenCXOperator):
             rows = rows_of(written, lambda path: source_of(path, self.get_dag()), "do_not_call")
             return DoNotCall.of(rows, default_region=self.default_region)
 
-    def _slot(self, callee: Callee) -> str:
-        """Return where the ledger has a person: each of a list, or in object storage, has a slot of their own."""
-        from airflow_provider_opencx.campaigns.ledger import digest
+    def _slots(self, callee: Callee) -> Mapping[str, str]:
+        """Return where the ledger has a person: each of a list, or in object storage, has slots of their own."""
+        from airflow_provider_opencx.campaigns.ledger import digests, slots_by_name
 
-        return "one" if self.contacts is None and self.ledger_path is None else digest(callee)
+        if self.contacts is None and self.ledger_path is None:
+            return dict(zip(("one", "one.contact"), digests(callee), strict=False))
+        return slots_by_name(callee)
 
     def _find_agent(self) -> str:
         """Return the id of the agent, which exists, is outbound and has a number."""

@@ -13,7 +13,7 @@ import httpx
 from airflow.sdk.exceptions import AirflowRescheduleException, AirflowSkipException
 
 from airflow_provider_opencx import exceptions
-from airflow_provider_opencx.campaigns.ledger import digest
+from airflow_provider_opencx.campaigns.ledger import digests
 from airflow_provider_opencx.resources.calls import MAKE_OUTBOUND_CALL, Callee
 from airflow_provider_opencx.simulator import Simulator
 from fault_campaign.calls import CallTask, read_call
@@ -73,7 +73,8 @@ class CallChecker:
         tried = current_try()
         agent_id, number = read_call(request.content)
         may_repeat = tried.task.on_unknown == "repeat"
-        is_repeat = may_repeat and digest(Callee(number)) in {person for person, _ in tried.seen_unknown}
+        unknown = {person for person, _ in tried.seen_unknown}
+        is_repeat = may_repeat and not unknown.isdisjoint(digests(Callee(number)))
         sent = CallSent(tried, number, is_repeat)
         for reason in self._reasons_against(tried, agent_id, number):
             self.broken.add("called against a guard", f"{tried.described} asked for a call to {number}, {reason}")

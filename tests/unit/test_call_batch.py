@@ -6,16 +6,18 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import fsspec
 import pytest
 
 from airflow_provider_opencx.campaigns import calls
 from airflow_provider_opencx.campaigns.calling_hours import CallingHours
 from airflow_provider_opencx.campaigns.calls import CallBatch, CallPolicy, CallsMade
 from airflow_provider_opencx.campaigns.guards import DoNotCall, Guards
-from airflow_provider_opencx.campaigns.ledger import Entry, digest
+from airflow_provider_opencx.campaigns.ledger import Entry, ObjectLedger, digests, slots_by_name
 from airflow_provider_opencx.exceptions import (
     OpenCXAuthenticationError,
     OpenCXCallRefusedError,
@@ -109,7 +111,7 @@ def call(calling: Simulator, records: Records, clock: Clock, hook: OpenCXHook) -
     def call(
         people: list[Callee] = PEOPLE,
         guards: Guards = HOURS,
-        slot_of: Callable[[Callee], str] = digest,
+        slots_of: Callable[[Callee], Mapping[str, str]] = slots_by_name,
         *,
         no_record_means_nothing_sent: bool = True,
         **policy: Any,
@@ -121,13 +123,17 @@ def call(calling: Simulator, records: Records, clock: Clock, hook: OpenCXHook) -
         batch = CallBatch(
             hook.get_conn(),
             records,
-            slot_of,
+            slots_of,
             CallPolicy(guards, by="this try", **policy),
             no_record_means_nothing_sent=no_record_means_nothing_sent,
         )
         return batch.call(people, lambda: "pa_000001", body_of)
 
     return call
+
+
+def in_one_place(callee: Callee) -> dict[str, str]:
+    return {"one": digests(callee)[0]}
 
 
 def statuses(made: CallsMade) -> list[str]:
@@ -148,6 +154,16 @@ def test_each_is_called_once_and_recorded_before_and_after(
     again = call()
     assert [each.as_dict() for each in again.in_order()] == [each.as_dict() for each in made.in_order()]
     assert len(calling.dialed()) == 10
+
+
+def test_a_response_of_many_levels_does_not_hold_up_the_others(
+    calling: Simulator, hook: OpenCXHook, tmp_path: Path
+) -> None:
+    calling.fail("makeOutboundCall", Respond(200, "[" * 500 + "]" * 500), times=1)
+    ledger = ObjectLedger(lambda: (fsspec.filesystem("file"), str(tmp_path)), "the folder")
+    batch = CallBatch(hook.get_conn(), ledger, slots_by_name, CallPolicy(Guards()))
+    made = batch.call(PEOPLE[:2], lambda: "pa_000001", lambda agent_id, callee: call_body(agent_id, callee, "camel"))
+    assert (statuses(made), made.error) == (["called", "called"], None)
 
 
 def test_an_unknown_outcome_does_not_hold_up_the_others(
@@ -311,10 +327,45 @@ def test_what_is_known_comes_before_the_guards(
 
 
 def test_a_slot_that_is_about_somebody_else_sends_nothing(call: Callable[..., CallsMade], calling: Simulator) -> None:
-    call(PEOPLE[:1], slot_of=lambda callee: "one")
+    call(PEOPLE[:1], slots_of=in_one_place)
     with pytest.raises(OpenCXContactsChangedError, match="the list changed since"):
-        call(PEOPLE[1:2], slot_of=lambda callee: "one")
+        call(PEOPLE[1:2], slots_of=in_one_place)
     assert len(calling.dialed()) == 1
+
+
+BY_BOTH = Callee(PEOPLE[0].phone_number, "c1")
+
+
+@pytest.mark.parametrize("other", [PEOPLE[0], Callee(None, "c1"), Callee(PEOPLE[1].phone_number, "c1"), BY_BOTH])
+@pytest.mark.parametrize("is_first", [True, False])
+@pytest.mark.parametrize("is_lost", [True, False])
+def test_person_is_the_same_by_the_number_and_by_the_contact(
+    call: Callable[..., CallsMade], calling: Simulator, other: Callee, *, is_first: bool, is_lost: bool
+) -> None:
+    guards = Guards(unchecked=True)
+    if is_lost:
+        calling.fail("makeOutboundCall", LoseResponse(), times=1)
+    first, second = (BY_BOTH, other) if is_first else (other, BY_BOTH)
+    call([first], guards)
+    made = call([second], guards)
+    assert statuses(made) == ["unknown" if is_lost else "called"]
+    assert len(calling.dialed()) == 1
+
+
+def test_person_whom_somebody_else_calls_by_the_other_name_meanwhile_is_not_called(
+    call: Callable[..., CallsMade], calling: Simulator, records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number, contact = digests(BY_BOTH)
+    begin = records.begin
+
+    def overtaken(slot: str, entry: Entry, *, after: Entry | None) -> Entry | None:
+        records.setdefault(contact, Entry(contact, "noon", "another task"))
+        return begin(slot, entry, after=after)
+
+    monkeypatch.setattr(records, "begin", overtaken)
+    assert statuses(call([BY_BOTH])) == ["unknown"]
+    assert calling.dialed() == []
+    assert number not in records
 
 
 def test_without_a_ledger_a_later_try_refuses(call: Callable[..., CallsMade], calling: Simulator) -> None:
@@ -352,10 +403,10 @@ def test_an_outcome_that_cannot_be_recorded_is_a_call_all_the_same(
 def test_somebody_else_who_records_in_between_is_believed(
     call: Callable[..., CallsMade], calling: Simulator, records: Records, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    done = Entry(digest(PEOPLE[0]), "2026-11-30T20:00", "another run", {"agent_id": "pa_9", "response": {}})
-    on_its_way = Entry(digest(PEOPLE[1]), "2026-11-30T20:00", "another run")
+    done = Entry(digests(PEOPLE[0])[0], "2026-11-30T20:00", "another run", {"agent_id": "pa_9", "response": {}})
+    on_its_way = Entry(digests(PEOPLE[1])[0], "2026-11-30T20:00", "another run")
     monkeypatch.setattr(records, "read", lambda slot: None)
-    records.update({digest(PEOPLE[0]): done, digest(PEOPLE[1]): on_its_way})
+    records.update({digests(PEOPLE[0])[0]: done, digests(PEOPLE[1])[0]: on_its_way})
     made = call(PEOPLE[:3])
     assert statuses(made) == ["called", "unknown", "called"]
     assert isinstance(made.error, OpenCXUnknownCallOutcomeError)
@@ -402,7 +453,7 @@ def test_repeat_does_not_replace_what_another_task_has_recorded_meanwhile(
 def test_repeat_reads_once_more_what_it_is_to_replace(
     call: Callable[..., CallsMade], calling: Simulator, records: Records, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    slot, read = digest(PEOPLE[0]), records.read
+    slot, read = digests(PEOPLE[0])[0], records.read
     unknown = Entry(slot, "noon", "another task")
     records[slot] = unknown
 
@@ -419,7 +470,7 @@ def test_repeat_reads_once_more_what_it_is_to_replace(
 def test_repeat_that_calls_nobody_leaves_the_record_as_it_was(
     call: Callable[..., CallsMade], calling: Simulator, records: Records
 ) -> None:
-    slot = digest(PEOPLE[0])
+    slot = digests(PEOPLE[0])[0]
     records[slot] = Entry(slot, "noon", "another try")
     calling.fail("makeOutboundCall", ErrorResponse(401))
     assert isinstance(call(PEOPLE[:1], on_unknown="repeat").error, OpenCXAuthenticationError)
@@ -430,7 +481,7 @@ def test_repeat_that_calls_nobody_leaves_the_record_as_it_was(
 def test_a_guard_against_repeating_does_not_say_that_nobody_was_called(
     call: Callable[..., CallsMade], calling: Simulator, records: Records, guards: Guards
 ) -> None:
-    records[digest(PEOPLE[0])] = Entry(digest(PEOPLE[0]), "noon", "another try")
+    records[digests(PEOPLE[0])[0]] = Entry(digests(PEOPLE[0])[0], "noon", "another try")
     made = call(PEOPLE[:1], guards, on_unknown="repeat")
     assert (statuses(made), numbers(calling)) == (["unknown"], [])
     assert isinstance(made.error, OpenCXUnknownCallOutcomeError)

@@ -13,11 +13,11 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_opencx.call_ledgers import TaskStateLedger, ledger_of
-from airflow_provider_opencx.campaigns.ledger import Decision, Entry, Ledger, NoLedger, ObjectLedger, decide, digest
+from airflow_provider_opencx.campaigns.ledger import Decision, Entry, Ledger, NoLedger, ObjectLedger, decide, digests
 from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXLedgerError
 from airflow_provider_opencx.resources.calls import Callee
 
-ADA, BOB = digest(Callee("+14155550101")), digest(Callee("+14155550102"))
+[ADA], [BOB] = digests(Callee("+14155550101")), digests(Callee("+14155550102"))
 INTENT = Entry(ADA, "2026-11-29T10:00:00.000+00:00", "try 1")
 DONE = Entry(ADA, "2026-11-29T10:00:00.000+00:00", "try 1", {"agent_id": "pa_1", "response": {"success": True}})
 ODD = Entry.from_json({"something": "else"})
@@ -40,9 +40,9 @@ def test_decision(entry: Entry | None, to: str, decisions: tuple[Decision, Decis
 
 def test_digest_tells_people_apart_and_shows_no_number() -> None:
     people = [Callee("+14155550101"), Callee("+14155550102"), Callee(None, "c1"), Callee(None, "+14155550101")]
-    assert len({digest(each) for each in people}) == 4
+    assert len({name for each in people for name in digests(each)}) == 4
     assert "4155550101" not in ADA
-    assert digest(Callee("+1 (415) 555-0101", "c1")) == ADA
+    assert digests(Callee("+1 (415) 555-0101", "c1")) == [ADA, *digests(Callee(None, "c1"))]
 
 
 @pytest.mark.parametrize("entry", [INTENT, DONE])

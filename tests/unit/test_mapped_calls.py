@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider_opencx import mapped_calls
 from airflow_provider_opencx.call_ledgers import TaskStateLedger
-from airflow_provider_opencx.campaigns.ledger import NoLedger, digest
+from airflow_provider_opencx.campaigns.ledger import NoLedger, digests
 from airflow_provider_opencx.exceptions import OpenCXContactsChangedError, OpenCXLedgerError
 from airflow_provider_opencx.mapped_calls import check_other_tasks, tell_other_tasks
 from airflow_provider_opencx.resources.calls import Callee
@@ -45,7 +45,7 @@ class Tasks:
         return {"run": states}
 
     def other_tells(self) -> None:
-        self.told[0] = {"map_index": 0, "people": [digest(CALLED)]}
+        self.told[0] = {"map_index": 0, "people": digests(CALLED)}
 
 
 class Store(dict[str, Any]):
@@ -101,10 +101,19 @@ def test_task_that_has_not_begun_is_not_waited_for(ledger: TaskStateLedger, stat
 
 
 def test_task_that_begins_again_tells_at_once_whom_it_has_called(ledger: TaskStateLedger, store: Store) -> None:
-    store["opencx_call.people"] = [digest(CALLED)]
+    store["opencx_call.people"] = digests(CALLED)
     tasks = Tasks({})
     tell_other_tasks(tasks.context, ledger)
-    assert tasks.told == {1: {"map_index": 1, "people": [digest(CALLED)]}}
+    assert tasks.told == {1: {"map_index": 1, "people": digests(CALLED)}}
+
+
+def test_contact_who_is_twice_in_a_list_with_two_numbers_is_not_called(ledger: TaskStateLedger) -> None:
+    tasks = Tasks({0: "success"})
+    tasks.told[0] = {"map_index": 0, "people": digests(Callee(CALLED.phone_number, "c1"))}
+    person = Callee(OTHER.phone_number, "c1")
+    check = check_other_tasks(tasks.context, ledger, [person])
+    with pytest.raises(OpenCXContactsChangedError):
+        check(person)
 
 
 def test_nobody_who_is_twice_in_a_list_is_called_where_there_are_no_records() -> None:
@@ -122,7 +131,7 @@ def test_older_try_that_was_taken_over_tells_nothing(ledger: TaskStateLedger, st
 
     store.set = refuse  # type: ignore[method-assign]
     tasks = Tasks({})
-    tasks.told[1] = {"map_index": 1, "people": [digest(CALLED)]}
+    tasks.told[1] = {"map_index": 1, "people": digests(CALLED)}
     with pytest.raises(OpenCXLedgerError):
         tell_other_tasks(tasks.context, ledger)
-    assert tasks.told[1]["people"] == [digest(CALLED)]
+    assert tasks.told[1]["people"] == digests(CALLED)
