@@ -14,7 +14,7 @@ import json
 import uuid
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import count
 from typing import Literal, Protocol, Self, TypeAlias
 
@@ -48,7 +48,8 @@ class Entry:
 
     def as_json(self) -> dict[str, JsonValue]:
         """Return the record as plain JSON, the form in which every store keeps it."""
-        return asdict(self)
+        outcome = None if self.outcome is None else dict(self.outcome)
+        return {"to": self.to, "sent_at": self.sent_at, "by": self.by, "outcome": outcome}
 
     @classmethod
     def from_json(cls, value: object) -> Self:

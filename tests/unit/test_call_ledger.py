@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -48,6 +49,14 @@ def test_digest_tells_people_apart_and_shows_no_number() -> None:
 @pytest.mark.parametrize("entry", [INTENT, DONE])
 def test_a_record_survives_json(entry: Entry) -> None:
     assert Entry.from_json(json.loads(json.dumps(entry.as_json()))) == entry
+
+
+def test_a_record_holds_a_response_of_many_levels() -> None:
+    response: list[Any] = []
+    for _ in range(2 * sys.getrecursionlimit()):
+        response = [response]
+    outcome: Any = Entry(ADA, "now", "try 1", {"response": response}).as_json()["outcome"]
+    assert outcome["response"] is response
 
 
 @pytest.mark.parametrize("value", [None, 5, [], {}, {**DONE.as_json(), "outcome": "yes"}, {**DONE.as_json(), "to": 1}])
