@@ -20,6 +20,7 @@ from pydantic import JsonValue
 from airflow_provider_opencx import metrics
 from airflow_provider_opencx.campaigns.guards import Guards, Hindrance, Verdict
 from airflow_provider_opencx.campaigns.ledger import Decision, Entry, Ledger, OnUnknown, decide
+from airflow_provider_opencx.client.exchange import DEADLINE_FACTOR
 from airflow_provider_opencx.client.retry_after import MAX_RETRY_AFTER
 from airflow_provider_opencx.exceptions import (
     OpenCXCallRefusedError,
@@ -51,6 +52,9 @@ OutsideHours: TypeAlias = Literal["skip", "fail", "reschedule"]
 
 MOST_UNKNOWN_IN_A_ROW = 3
 """After so many calls of unknown outcome in a row nobody else is called: something is wrong with the service."""
+
+LONGEST_ON_ITS_WAY = 600.0
+"""Seconds for which a call without an outcome may still be made by another task, and is not repeated, at least."""
 
 MOST_RATE_LIMITED = 5
 """How often in a row the service may say that there are too many requests, before the task gives up its worker."""
@@ -219,12 +223,26 @@ class CallBatch:
                 " that would survive it. Airflow 3.3 keeps one, unless [state_store] clear_on_success is on; so does"
                 " ledger_path, on every Airflow. To call nevertheless, start a new Dag run."
             )
+        if decision == "send" and entry is not None and self._may_be_on_its_way(entry):
+            decision = "unknown"
         result = self._result_of(decision, entry, callee)
         if result is None:
             self._repeated[callee] = recorded
             return False
         made.results[index] = result
         return True
+
+    def _may_be_on_its_way(self, entry: Entry) -> bool:
+        """Return whether a call of unknown outcome may be one that another task makes at this moment."""
+        try:
+            age = time.time() - datetime.fromisoformat(entry.sent_at).timestamp()
+        except ValueError:
+            return False
+        return age < self._longest_on_its_way
+
+    @property
+    def _longest_on_its_way(self) -> float:
+        return max(LONGEST_ON_ITS_WAY, DEADLINE_FACTOR * self._client.settings.timeout)
 
     def _result_of(self, decision: Decision, entry: Entry | None, callee: Callee) -> CallResult | None:
         """Return what is known of a person; ``None`` if the person is to be called."""
@@ -241,7 +259,10 @@ class CallBatch:
             return CallResult(
                 callee, "called", _text(entry.outcome.get("agent_id")), entry.sent_at, entry.outcome.get("response")
             )
-        result = CallResult(callee, "unknown", called_at=entry.sent_at, reason=f"may have been called by {entry.by}")
+        reason = f"may have been called by {entry.by}"
+        if self._policy.on_unknown == "repeat":
+            reason += f", which may be making it now: not repeated for {self._longest_on_its_way / 60:.0f} minutes"
+        result = CallResult(callee, "unknown", called_at=entry.sent_at, reason=reason)
         if decision == "skip":
             log.warning("%s may have been called at %s by %s: left out.", callee.label, entry.sent_at, entry.by)
         else:

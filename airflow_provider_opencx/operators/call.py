@@ -90,7 +90,7 @@ class OpenCXPlaceCallOperator(BaseOpenCXOperator):
     :param unchecked: call contacts without a number, of whom neither the list nor the hours can be checked. Default
         ``False``.
     :param on_unknown: what to do about a person who may have been called by an earlier try: ``"fail"`` (default), which
-        calls the others first, ``"skip"``, or ``"repeat"``, which calls.
+        calls the others first, ``"skip"``, or ``"repeat"``, which calls where that is ten minutes ago at least.
     :param once_per: how long a record counts: ``"run"`` (default), or ``"ever"``, for every run and every task with the
         same ``ledger_path``.
     :param ledger_path: a folder in Airflow's object storage, or the absolute path of a local one that all workers
