@@ -68,8 +68,7 @@ def digests(callee: Callee) -> list[str]:
 
     They hide a number from a glance, not from whoever tries them all.
     """
-    names = [callee.phone_number, f"contact:{callee.contact_id}" if callee.contact_id else None]
-    return [hashlib.sha256(f"opencx:{name}".encode()).hexdigest()[:32] for name in names if name]
+    return [hashlib.sha256(f"opencx:{name}".encode()).hexdigest()[:32] for name in callee.names]
 
 
 def slots_by_name(callee: Callee) -> dict[str, str]:
