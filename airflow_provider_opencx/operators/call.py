@@ -295,12 +295,16 @@ class OpenCXPlaceCallOperator(BaseOpenCXOperator):
             return DoNotCall.of(rows, default_region=self.default_region)
 
     def _slots(self, callee: Callee) -> Mapping[str, str]:
-        """Return where the ledger has a person: each of a list, or in object storage, has slots of their own."""
+        """Return where the ledger has a person: each has slots of their own, by which a list finds them as well.
+
+        A task for one person has a slot for whoever it is, so that it shows when another one takes the place.
+        """
         from airflow_provider_opencx.campaigns.ledger import digests, slots_by_name
 
+        slots = slots_by_name(callee)
         if self.contacts is None and self.ledger_path is None:
-            return dict(zip(("one", "one.contact"), digests(callee), strict=False))
-        return slots_by_name(callee)
+            slots |= zip(("one", "one.contact"), digests(callee), strict=False)
+        return slots
 
     def _find_agent(self) -> str:
         """Return the id of the agent, which exists, is outbound and has a number."""
