@@ -305,6 +305,12 @@ class CallBatch:
         made.results[index] = result
         metrics.count_call(result.status)
 
+    def _settle_unknown(self, made: CallsMade, index: int, result: CallResult) -> None:
+        """Note that a person may have been called; the task must fail, unless it is to leave such people out."""
+        self._settle(made, index, result)
+        if self._policy.on_unknown != "skip":
+            self._unknown.append(result)
+
     def _verdict(self, callee: Callee) -> Verdict:
         return self._policy.guards.verdict(callee, datetime.fromtimestamp(time.time(), UTC))
 
@@ -325,10 +331,8 @@ class CallBatch:
                 log.error("%s", error)
                 reason = str(error).removeprefix(f"{callee.label} ")
                 result = CallResult(callee, "unknown", agent_id, error.sent_at, reason=reason)
-                self._settle(made, index, result)
+                self._settle_unknown(made, index, result)
                 unknown_in_a_row.append(result)
-                if self._policy.on_unknown != "skip":
-                    self._unknown.append(result)
                 if len(unknown_in_a_row) == MOST_UNKNOWN_IN_A_ROW and done < len(left):
                     stopped = f"{len(unknown_in_a_row)} in a row: {len(left) - done} people were not called."
                     made.error = self._unknown_error(made, self._unknown or unknown_in_a_row, stopped)
@@ -337,7 +341,12 @@ class CallBatch:
             except OpenCXError as error:
                 made.error = self._with_what_was_done(made, error)
                 return
-            if result is not None:
+            if result is None:
+                continue
+            if result.status == "unknown":  # somebody else calls, which says nothing about the service
+                log.error("%s %s", callee.label, result.reason)
+                self._settle_unknown(made, index, result)
+            else:
                 unknown_in_a_row.clear()
                 self._settle(made, index, result)
                 log.info("Called %s at %s (%d of %d).", callee.label, result.called_at, done, len(left))
@@ -384,18 +393,12 @@ class CallBatch:
         return CallResult(callee, "called", agent_id, placed.called_at, placed.response)
 
     def _recorded_meanwhile(self, recorded: Entry, to: str, callee: Callee) -> CallResult:
-        """Return the result of a call that somebody else has made since the ledger was read; raises if it is not known.
-
-        :raises OpenCXUnknownCallOutcomeError: if it is on the way, or its outcome is not known.
-        """
+        """Return the result of a call that somebody else has made, or makes, since the ledger was read."""
         result = self._result_of("known", recorded, callee) if decide(recorded, to, "fail") == "known" else None
         if result is not None:
             return result
-        raise OpenCXUnknownCallOutcomeError(
-            f"{callee.label} is being called, or may have been, by {recorded.by}; nothing was sent in this try.",
-            contacts=[callee.phone_number or callee.contact_id or ""],
-            sent_at=recorded.sent_at,
-        )
+        reason = f"is being called, or may have been, by {recorded.by}; nothing was sent in this try."
+        return CallResult(callee, "unknown", called_at=recorded.sent_at, reason=reason)
 
     def _forget(self, callee: Callee, slots: Sequence[str]) -> None:
         for slot in slots:

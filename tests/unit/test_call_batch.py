@@ -200,6 +200,20 @@ def test_three_unknown_outcomes_in_a_row_stop_the_batch(
     assert calling.count("makeOutboundCall") == 3
 
 
+def test_calls_that_somebody_else_makes_say_nothing_about_the_service(
+    call: Callable[..., CallsMade], calling: Simulator, records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin, of_others = records.begin, {slot for callee in PEOPLE[:4] for slot in slots_by_name(callee)}
+
+    def overtaken(slot: str, entry: Entry, *, after: Entry | None) -> Entry | None:
+        return Entry(slot, "noon", "another task") if slot in of_others else begin(slot, entry, after=after)
+
+    monkeypatch.setattr(records, "begin", overtaken)
+    made = call(PEOPLE[:6])
+    assert statuses(made) == ["unknown"] * 4 + ["called"] * 2
+    assert isinstance(made.error, OpenCXUnknownCallOutcomeError)
+
+
 def test_unknown_outcomes_are_in_a_row_also_where_a_guard_keeps_others_from_being_called(
     call: Callable[..., CallsMade], calling: Simulator, clock: Clock
 ) -> None:
