@@ -292,7 +292,10 @@ class OpenCXPlaceCallOperator(BaseOpenCXOperator):
             )
         with readable("do_not_call"):
             rows = rows_of(written, lambda path: source_of(path, self.get_dag()), "do_not_call")
-            return DoNotCall.of(rows, default_region=self.default_region)
+            do_not_call = DoNotCall.of(rows, default_region=self.default_region)
+        if not do_not_call.names and isinstance(written, str):
+            self.log.warning("do_not_call: %s holds nobody, so nobody is left out.", in_quotes(written))
+        return do_not_call
 
     def _slots(self, callee: Callee) -> Mapping[str, str]:
         """Return where the ledger has a person: each has slots of their own, by which a list finds them as well.

@@ -101,6 +101,19 @@ def test_body_with_the_key_in_a_tuple_is_not_sent(opencx_default: Simulator) -> 
     assert opencx_default.count("makeOutboundCall") == 0
 
 
+def test_do_not_call_file_that_holds_nobody_is_warned_of(
+    opencx_default: Simulator,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    opencx_default.add_agent("Caller", type="outbound")
+    file = tmp_path / "do_not_call.csv"
+    file.write_text("phone_number\n")
+    task(phone_number=ADA, do_not_call=str(file)).execute({})
+    assert "holds nobody, so nobody is left out" in caplog.text + "".join(capfd.readouterr())
+
+
 def test_contact_is_the_same_with_blanks_around_its_id(opencx_default: Simulator) -> None:
     opencx_default.add_agent("Caller", type="outbound")
     with pytest.raises(AirflowSkipException, match="do-not-call"):
