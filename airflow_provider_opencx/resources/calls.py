@@ -194,15 +194,19 @@ def place_call(client: OpenCXClient, request: Request, callee: Callee) -> Placed
         raise _unknown(str(error).removesuffix(TRY_AGAIN), callee, called_at) from None
     except OpenCXResponseError as error:
         raise _unknown(str(error), callee, called_at) from None
+    said = f" {in_quotes(message_of(response), _MAX_QUOTED)}" if message_of(response) else ""
     if not response.is_success:
         if proves_that_nobody_was_called(response):
             raise _refusal(request, response)
-        said = f" {in_quotes(message_of(response), _MAX_QUOTED)}" if message_of(response) else ""
         raise _unknown(f"{response.label}: {response.status_code}{said}.", callee, called_at)
     try:
-        return PlacedCall(called_at, response.json())
+        decoded = response.json()
     except OpenCXError as error:
         raise _unknown(str(error), callee, called_at) from None
+    if isinstance(decoded, dict) and decoded.get("success") is False:
+        reason = f"{response.label}: {response.status_code}{said}, of which the body says that it is no success."
+        raise _unknown(reason, callee, called_at)
+    return PlacedCall(called_at, decoded)
 
 
 def proves_that_nobody_was_called(response: Response) -> bool:
