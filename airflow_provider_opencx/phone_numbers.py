@@ -19,6 +19,8 @@ _INTERNATIONAL = re.compile(r"\+[0-9]+")
 _EXTENSION = re.compile(r"(?:ext(?:ension)?|x|#|;ext=|,)\.?:?[0-9]+$", re.IGNORECASE)
 _LONGEST = 60
 
+_MOBILE_MARK = re.compile(r"(\+54)9(?=[0-9]{10}$)|(\+52)1(?=[0-9]{10}$)")
+
 _PROBLEMS: Sequence[tuple[Callable[[str], object], str]] = (
     (lambda compact: len(compact) > _LONGEST, "is too long for a phone number"),
     (lambda compact: compact.count("+") > 1, "must be one phone number"),
@@ -36,6 +38,14 @@ _PROBLEMS: Sequence[tuple[Callable[[str], object], str]] = (
 def normalize_phone_number(phone_number: str) -> str:
     """Return a phone number without spacing: ``"+1 (415) 555-0100"`` becomes ``"+14155550100"``."""
     return _SPACING.sub("", phone_number)
+
+
+def without_mobile_mark(number: str) -> str:
+    """Return a number in E.164 as it is compared: two that differ only in the mark of a mobile one ring one phone.
+
+    Such are the 9 of Argentina, ``"+54 9 11 ..."`` and ``"+54 11 ..."``, and the 1 that Mexico had until 2019.
+    """
+    return _MOBILE_MARK.sub(r"\1\2", number)
 
 
 def e164(phone_number: str) -> str:

@@ -46,8 +46,8 @@ def preview(agent: dict, calling_hours: dict[str, str]) -> dict[str, object]:
     """Read who is to be called, and say what the calls would be. Nothing is sent."""
     from airflow_provider_opencx.campaigns.preview import preview_calls
 
-    with PEOPLE.open(newline="") as file:
-        people = [row["phone_number"] for row in csv.DictReader(file)]
+    with PEOPLE.open(encoding="utf-8-sig", newline="") as file:
+        people = [row["phone_number"] for row in csv.DictReader(file, strict=True)]
     do_not_call = Variable.get(DO_NOT_CALL, deserialize_json=True)
     return preview_calls(agent, people, do_not_call=do_not_call, calling_hours=calling_hours).as_dict()
 

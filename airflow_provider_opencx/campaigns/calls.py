@@ -20,6 +20,7 @@ from pydantic import JsonValue
 from airflow_provider_opencx import metrics
 from airflow_provider_opencx.campaigns.guards import Guards, Hindrance, Verdict
 from airflow_provider_opencx.campaigns.ledger import Decision, Entry, Ledger, OnUnknown, decide
+from airflow_provider_opencx.client.exchange import DEADLINE_FACTOR
 from airflow_provider_opencx.client.retry_after import MAX_RETRY_AFTER
 from airflow_provider_opencx.exceptions import (
     OpenCXCallRefusedError,
@@ -51,6 +52,9 @@ OutsideHours: TypeAlias = Literal["skip", "fail", "reschedule"]
 
 MOST_UNKNOWN_IN_A_ROW = 3
 """After so many calls of unknown outcome in a row nobody else is called: something is wrong with the service."""
+
+LONGEST_ON_ITS_WAY = 600.0
+"""Seconds for which a call without an outcome may still be made by another task, and is not repeated, at least."""
 
 MOST_RATE_LIMITED = 5
 """How often in a row the service may say that there are too many requests, before the task gives up its worker."""
@@ -230,12 +234,26 @@ class CallBatch:
                 " that would survive it. Airflow 3.3 keeps one, unless [state_store] clear_on_success is on; so does"
                 " ledger_path, on every Airflow. To call nevertheless, start a new Dag run."
             )
+        if decision == "send" and entry is not None and self._may_be_on_its_way(entry):
+            decision = "unknown"
         result = self._result_of(decision, entry, callee)
         if result is None:
             self._repeated[callee] = recorded
             return False
         made.results[index] = result
         return True
+
+    def _may_be_on_its_way(self, entry: Entry) -> bool:
+        """Return whether a call of unknown outcome may be one that another task makes at this moment."""
+        try:
+            age = time.time() - datetime.fromisoformat(entry.sent_at).timestamp()
+        except ValueError:
+            return False
+        return age < self._longest_on_its_way
+
+    @property
+    def _longest_on_its_way(self) -> float:
+        return max(LONGEST_ON_ITS_WAY, DEADLINE_FACTOR * self._client.settings.timeout)
 
     def _result_of(self, decision: Decision, entry: Entry | None, callee: Callee) -> CallResult | None:
         """Return what is known of a person; ``None`` if the person is to be called."""
@@ -252,7 +270,10 @@ class CallBatch:
             return CallResult(
                 callee, "called", _text(entry.outcome.get("agent_id")), entry.sent_at, entry.outcome.get("response")
             )
-        result = CallResult(callee, "unknown", called_at=entry.sent_at, reason=f"may have been called by {entry.by}")
+        reason = f"may have been called by {entry.by}"
+        if self._policy.on_unknown == "repeat":
+            reason += f", which may be making it now: not repeated for {self._longest_on_its_way / 60:.0f} minutes"
+        result = CallResult(callee, "unknown", called_at=entry.sent_at, reason=reason)
         if decision == "skip":
             log.warning("%s may have been called at %s by %s: left out.", callee.label, entry.sent_at, entry.by)
         else:
@@ -295,6 +316,12 @@ class CallBatch:
         made.results[index] = result
         metrics.count_call(result.status)
 
+    def _settle_unknown(self, made: CallsMade, index: int, result: CallResult) -> None:
+        """Note that a person may have been called; the task must fail, unless it is to leave such people out."""
+        self._settle(made, index, result)
+        if self._policy.on_unknown != "skip":
+            self._unknown.append(result)
+
     def _verdict(self, callee: Callee) -> Verdict:
         return self._policy.guards.verdict(callee, datetime.fromtimestamp(time.time(), UTC))
 
@@ -315,10 +342,8 @@ class CallBatch:
                 log.error("%s", error)
                 reason = str(error).removeprefix(f"{callee.label} ")
                 result = CallResult(callee, "unknown", agent_id, error.sent_at, reason=reason)
-                self._settle(made, index, result)
+                self._settle_unknown(made, index, result)
                 unknown_in_a_row.append(result)
-                if self._policy.on_unknown != "skip":
-                    self._unknown.append(result)
                 if len(unknown_in_a_row) == MOST_UNKNOWN_IN_A_ROW and done < len(left):
                     stopped = f"{len(unknown_in_a_row)} in a row: {len(left) - done} people were not called."
                     made.error = self._unknown_error(made, self._unknown or unknown_in_a_row, stopped)
@@ -327,7 +352,12 @@ class CallBatch:
             except OpenCXError as error:
                 made.error = self._with_what_was_done(made, error)
                 return
-            if result is not None:
+            if result is None:
+                continue
+            if result.status == "unknown":  # somebody else calls, which says nothing about the service
+                log.error("%s %s", callee.label, result.reason)
+                self._settle_unknown(made, index, result)
+            else:
                 unknown_in_a_row.clear()
                 self._settle(made, index, result)
                 log.info("Called %s at %s (%d of %d).", callee.label, result.called_at, done, len(left))
@@ -388,18 +418,12 @@ class CallBatch:
             raise _HinderedError(verdict)
 
     def _recorded_meanwhile(self, recorded: Entry, to: str, callee: Callee) -> CallResult:
-        """Return the result of a call that somebody else has made since the ledger was read; raises if it is not known.
-
-        :raises OpenCXUnknownCallOutcomeError: if it is on the way, or its outcome is not known.
-        """
+        """Return the result of a call that somebody else has made, or makes, since the ledger was read."""
         result = self._result_of("known", recorded, callee) if decide(recorded, to, "fail") == "known" else None
         if result is not None:
             return result
-        raise OpenCXUnknownCallOutcomeError(
-            f"{callee.label} is being called, or may have been, by {recorded.by}; nothing was sent in this try.",
-            contacts=[callee.phone_number or callee.contact_id or ""],
-            sent_at=recorded.sent_at,
-        )
+        reason = f"is being called, or may have been, by {recorded.by}; nothing was sent in this try."
+        return CallResult(callee, "unknown", called_at=recorded.sent_at, reason=reason)
 
     def _forget(self, callee: Callee, slots: Sequence[str]) -> None:
         for slot in slots:

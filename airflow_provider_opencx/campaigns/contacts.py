@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TextIO, TypeAlias
 
 from airflow_provider_opencx.exceptions import OpenCXArgumentError
-from airflow_provider_opencx.phone_numbers import e164, e164_in_region, normalize_phone_number
+from airflow_provider_opencx.phone_numbers import e164, e164_in_region, normalize_phone_number, without_mobile_mark
 from airflow_provider_opencx.resources.calls import Callee
 from airflow_provider_opencx.text import listed, without_invisible
 from airflow_provider_opencx.visible_text import identifier, in_quotes
@@ -105,11 +105,10 @@ def callees(rows: Iterable[Row], *, default_region: str | None, most: int | None
     names_of: dict[int, set[str]] = {}
     index_of: dict[str, int] = {}
     for index, callee in enumerate(callees_of_rows(rows, default_region=default_region)):
-        names = {name for name in (callee.phone_number, callee.contact_id) if name}
-        same = sorted({index_of[name] for name in names if name in index_of})
+        same = sorted({index_of[name] for name in callee.names if name in index_of})
         first = same[0] if same else index
         found[first] = _one_of([*map(found.pop, same), callee])
-        names_of[first] = names.union(*(names_of.pop(each) for each in same))
+        names_of[first] = {*callee.names}.union(*(names_of.pop(each) for each in same))
         index_of |= dict.fromkeys(names_of[first], first)
         if most is not None and len(found) > most:
             break
@@ -118,12 +117,12 @@ def callees(rows: Iterable[Row], *, default_region: str | None, most: int | None
 
 def _one_of(same: Sequence[Callee]) -> Callee:
     """Return the person whom several rows name."""
-    numbers = [*dict.fromkeys(each.phone_number for each in same if each.phone_number)]
+    numbers = [each.phone_number for each in same if each.phone_number]
     contact_id = next((each.contact_id for each in same if each.contact_id), None)
-    if len(numbers) > 1:
+    if len(set(map(without_mobile_mark, numbers))) > 1:
         raise OpenCXArgumentError(
             f"Nobody is called, because contact {identifier(contact_id or '')} has two numbers,"
-            f" {' and '.join(numbers)}: leave one of them out"
+            f" {numbers[0]} and {numbers[-1]}: leave one of them out"
         )
     return Callee(numbers[0] if numbers else None, contact_id)
 

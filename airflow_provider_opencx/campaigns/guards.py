@@ -23,7 +23,7 @@ _MOST_NAMED = 5
 class DoNotCall:
     """Who is not to be called.
 
-    :param names: numbers in E.164, and ids of contacts.
+    :param names: what they are known by, see :class:`.resources.calls.Callee`.
     """
 
     names: frozenset[str]
@@ -36,11 +36,11 @@ class DoNotCall:
         :raises OpenCXArgumentError: if one of them cannot be read: then nobody can be called.
         """
         listed_people = callees_of_rows(rows, default_region=default_region)
-        return cls(frozenset(name for each in listed_people for name in (each.phone_number, each.contact_id) if name))
+        return cls(frozenset(name for each in listed_people for name in each.names))
 
     def has(self, callee: Callee) -> bool:
         """Return whether a person is on the list."""
-        return not self.names.isdisjoint({callee.phone_number, callee.contact_id} - {None})
+        return not self.names.isdisjoint(callee.names)
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import uuid
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
+from pathlib import Path
 from typing import Literal, Protocol, Self, TypeAlias
 
 from pydantic import JsonValue
@@ -66,8 +68,7 @@ def digests(callee: Callee) -> list[str]:
 
     They hide a number from a glance, not from whoever tries them all.
     """
-    names = [callee.phone_number, f"contact:{callee.contact_id}" if callee.contact_id else None]
-    return [hashlib.sha256(f"opencx:{name}".encode()).hexdigest()[:32] for name in names if name]
+    return [hashlib.sha256(f"opencx:{name}".encode()).hexdigest()[:32] for name in callee.names]
 
 
 def slots_by_name(callee: Callee) -> dict[str, str]:
@@ -190,7 +191,7 @@ class ObjectLedger:
             return recorded
         try:
             with self._storage("written", FileExistsError) as (storage, folder):
-                _put(storage, f"{folder}/{slot}.{last + 1}.intent.json", entry, "create")
+                _create(storage, f"{folder}/{slot}.{last + 1}.intent.json", _encoded(entry))
         except FileExistsError:
             return self.read(slot) or Entry.from_json(None)
         self._begun[slot] = last + 1
@@ -199,7 +200,8 @@ class ObjectLedger:
     def finish(self, slot: str, entry: Entry) -> None:
         """Write the object of an outcome."""
         with self._storage("written") as (storage, folder):
-            _put(storage, f"{folder}/{slot}.{self._begun[slot]}.outcome.json", entry, "overwrite")
+            path = f"{folder}/{slot}.{self._begun[slot]}.outcome.json"
+            storage.pipe_file(path, _encoded(entry), mode="overwrite")
 
     def forget(self, slot: str, *, after: Entry | None) -> None:
         """Write an outcome by which the intent does not count. Nothing is deleted, so no record hides another."""
@@ -272,18 +274,57 @@ def _probe(storage: FileSystem, folder: str, label: str) -> None:
     """
     storage.makedirs(folder, exist_ok=True)
     path = f"{folder}/probe-{uuid.uuid4().hex}.json"
-    storage.pipe_file(path, b"1", mode="create")
+    _create(storage, path, b"1")
     try:
-        storage.pipe_file(path, b"2", mode="create")
+        _create(storage, path, b"2")
     except FileExistsError:
-        return
+        if _is_local(storage) or not _looks_before_it_writes(storage):
+            return
     finally:
         storage.rm_file(path)
     raise OpenCXArgumentError(
-        f"{label}: cannot keep a record of calls, because its storage creates an object also where there is one. Use a"
-        " local folder, or the newest release of the package of S3, GCS or Azure."
+        f"{label}: cannot keep a record of calls, because its storage may create an object also where there is one. Use"
+        " a local folder, or the newest release of the package of S3, GCS or Azure."
     )
 
 
-def _put(storage: FileSystem, path: str, entry: Entry, mode: str) -> None:
-    storage.pipe_file(path, json.dumps(entry.as_json()).encode(), mode=mode)
+def _create(storage: FileSystem, path: str, value: bytes) -> None:
+    """Write an object of which there is none; raises ``FileExistsError`` if there is, also for one of two at once."""
+    if not _is_local(storage):
+        storage.pipe_file(path, value, mode="create")
+        return
+    written = Path(f"{path}.{uuid.uuid4().hex}.part")
+    try:
+        _write(written, value)
+        try:
+            os.link(written, path)  # so that nobody finds a part of a record
+        except FileExistsError:
+            raise
+        except OSError:
+            _write(Path(path), value)  # the file system has no links
+    finally:
+        written.unlink(missing_ok=True)
+
+
+def _write(path: Path, value: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(value)
+        file.flush()
+        os.fsync(file.fileno())  # what is not on the disk when the machine stops was not recorded
+
+
+def _is_local(storage: object) -> bool:
+    from fsspec.implementations.local import LocalFileSystem  # type: ignore[import-untyped]
+
+    return isinstance(storage, LocalFileSystem)
+
+
+def _looks_before_it_writes(storage: FileSystem) -> bool:
+    """Return whether a storage has fsspec's own way to create, by which two at once both find nothing, and write."""
+    from fsspec import AbstractFileSystem  # type: ignore[import-untyped]
+
+    return getattr(storage.pipe_file, "__func__", None) is AbstractFileSystem.pipe_file
+
+
+def _encoded(entry: Entry) -> bytes:
+    return json.dumps(entry.as_json()).encode()

@@ -90,7 +90,7 @@ class OpenCXPlaceCallOperator(BaseOpenCXOperator):
     :param unchecked: call contacts without a number, of whom neither the list nor the hours can be checked. Default
         ``False``.
     :param on_unknown: what to do about a person who may have been called by an earlier try: ``"fail"`` (default), which
-        calls the others first, ``"skip"``, or ``"repeat"``, which calls.
+        calls the others first, ``"skip"``, or ``"repeat"``, which calls where that is ten minutes ago at least.
     :param once_per: how long a record counts: ``"run"`` (default), or ``"ever"``, for every run and every task with the
         same ``ledger_path``.
     :param ledger_path: a folder in Airflow's object storage, or the absolute path of a local one that all workers
@@ -292,15 +292,22 @@ class OpenCXPlaceCallOperator(BaseOpenCXOperator):
             )
         with readable("do_not_call"):
             rows = rows_of(written, lambda path: source_of(path, self.get_dag()), "do_not_call")
-            return DoNotCall.of(rows, default_region=self.default_region)
+            do_not_call = DoNotCall.of(rows, default_region=self.default_region)
+        if not do_not_call.names and isinstance(written, str):
+            self.log.warning("do_not_call: %s holds nobody, so nobody is left out.", in_quotes(written))
+        return do_not_call
 
     def _slots(self, callee: Callee) -> Mapping[str, str]:
-        """Return where the ledger has a person: each of a list, or in object storage, has slots of their own."""
+        """Return where the ledger has a person: each has slots of their own, by which a list finds them as well.
+
+        A task for one person has a slot for whoever it is, so that it shows when another one takes the place.
+        """
         from airflow_provider_opencx.campaigns.ledger import digests, slots_by_name
 
+        slots = slots_by_name(callee)
         if self.contacts is None and self.ledger_path is None:
-            return dict(zip(("one", "one.contact"), digests(callee), strict=False))
-        return slots_by_name(callee)
+            slots |= zip(("one", "one.contact"), digests(callee), strict=False)
+        return slots
 
     def _find_agent(self) -> str:
         """Return the id of the agent, which exists, is outbound and has a number."""

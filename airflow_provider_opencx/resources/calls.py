@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -27,7 +27,7 @@ from airflow_provider_opencx.exceptions import (
     OpenCXUnknownCallOutcomeError,
     OpenCXUnreachableError,
 )
-from airflow_provider_opencx.phone_numbers import e164, normalize_phone_number
+from airflow_provider_opencx.phone_numbers import e164, normalize_phone_number, without_mobile_mark
 from airflow_provider_opencx.visible_text import identifier, in_quotes
 
 if TYPE_CHECKING:
@@ -78,6 +78,13 @@ class Callee:
                 object.__setattr__(self, "phone_number", e164(self.phone_number))
             except ValueError as problem:
                 raise OpenCXArgumentError(f"phone_number: {problem}") from None
+
+    @property
+    def names(self) -> Sequence[str]:
+        """What the person is known by, to compare: the number, then the contact, whichever are known."""
+        number = without_mobile_mark(self.phone_number) if self.phone_number else None
+        contact = f"contact:{self.contact_id}" if self.contact_id else None
+        return [name for name in (number, contact) if name]
 
     @property
     def label(self) -> str:
@@ -191,15 +198,19 @@ def place_call(
         raise _unknown(str(error).removesuffix(TRY_AGAIN), callee, called_at) from None
     except OpenCXResponseError as error:
         raise _unknown(str(error), callee, called_at) from None
+    said = f" {in_quotes(message_of(response), _MAX_QUOTED)}" if message_of(response) else ""
     if not response.is_success:
         if proves_that_nobody_was_called(response):
             raise _refusal(request, response)
-        said = f" {in_quotes(message_of(response), _MAX_QUOTED)}" if message_of(response) else ""
         raise _unknown(f"{response.label}: {response.status_code}{said}.", callee, called_at)
     try:
-        return PlacedCall(called_at, response.json())
+        decoded = response.json()
     except OpenCXError as error:
         raise _unknown(str(error), callee, called_at) from None
+    if isinstance(decoded, dict) and decoded.get("success") is False:
+        reason = f"{response.label}: {response.status_code}{said}, of which the body says that it is no success."
+        raise _unknown(reason, callee, called_at)
+    return PlacedCall(called_at, decoded)
 
 
 def proves_that_nobody_was_called(response: Response) -> bool:

@@ -50,7 +50,7 @@ def test_wheel_contains_only_package(published: set[str], built: tuple[Path, Pat
 
 def test_wheel_is_universal_and_small(built: tuple[Path, Path]) -> None:
     assert built[0].name == f"airflow_provider_opencx-{__version__}-py3-none-any.whl"
-    assert built[0].stat().st_size < 500_000
+    assert built[0].stat().st_size < 800_000
 
 
 def test_wheel_registers_entry_points(built: tuple[Path, Path]) -> None:

@@ -23,6 +23,8 @@ def test_form_from_running_airflow_has_all_fields(airflow: AirflowStandalone) ->
         "max_retries": ("Retries of a request", 4),
         "requests_per_minute": ("Requests a minute", 90),
         "coordination": ("Coordination", "machine"),
+        "allow_calls": ("Allow calls", False),
+        "call_body_style": ("Keys of a call's body", "camel"),
         "allow_insecure_http": ("Allow plain http", False),
     }
     assert all(field["description"] for field in form["extra_fields"].values())

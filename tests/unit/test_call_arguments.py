@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXCallRefusedError
 from airflow_provider_opencx.hooks.opencx import OpenCXHook
-from airflow_provider_opencx.operators.call import OpenCXPlaceCallOperator
+from airflow_provider_opencx.operators.call import OpenCXPlaceCallOperator, _has_task_state_store
 from airflow_provider_opencx.simulator import Simulator
 
 ADA, BOB = "+14155550101", "+14155550102"
@@ -24,6 +24,16 @@ TASK: dict[str, Any] = {
     "task_id": "call",
     "xcom_push": lambda key, value: None,
 }
+
+
+class StateStore(dict[str, Any]):
+    """Stands in for Airflow's task state store."""
+
+    def set(self, key: str, value: Any, *, retention: Any = None) -> None:
+        self[key] = value
+
+    def delete(self, key: str) -> None:
+        self.pop(key, None)
 
 
 def task(**arguments: Any) -> OpenCXPlaceCallOperator:
@@ -68,12 +78,40 @@ def test_body_that_cannot_be_sent_leaves_no_record_of_a_call(
     assert not [*tmp_path.rglob("*.intent.json")]
 
 
+@pytest.mark.skipif(not _has_task_state_store(), reason="Airflow 3.3 has the first task state store")
+@pytest.mark.parametrize("is_one_first", [True, False])
+def test_task_that_is_given_a_list_in_place_of_a_person_calls_nobody_again(
+    opencx_default: Simulator, *, is_one_first: bool
+) -> None:
+    """The Dag was changed, and the task cleared."""
+    opencx_default.add_agent("Caller", type="outbound")
+    one: dict[str, Any] = {"phone_number": ADA}
+    several: dict[str, Any] = {"contacts": [ADA, BOB]}
+    context: Any = {"ti": SimpleNamespace(**TASK), "task_state_store": StateStore()}
+    for arguments in (one, several) if is_one_first else (several, one):
+        task(**arguments).execute(context)
+    assert [dialed.phone_number for dialed in opencx_default.dialed()] == [ADA, BOB]
+
+
 def test_body_with_the_key_in_a_tuple_is_not_sent(opencx_default: Simulator) -> None:
     opencx_default.add_agent("Caller", type="outbound")
     body: Any = {"agent": "pa_000001", "to": ADA, "notes": (OpenCXHook().get_connection("opencx_default").password,)}
     with pytest.raises(OpenCXArgumentError, match="holds a secret"):
         task(phone_number=ADA, body=body).execute({})
     assert opencx_default.count("makeOutboundCall") == 0
+
+
+def test_do_not_call_file_that_holds_nobody_is_warned_of(
+    opencx_default: Simulator,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    opencx_default.add_agent("Caller", type="outbound")
+    file = tmp_path / "do_not_call.csv"
+    file.write_text("phone_number\n")
+    task(phone_number=ADA, do_not_call=str(file)).execute({})
+    assert "holds nobody, so nobody is left out" in caplog.text + "".join(capfd.readouterr())
 
 
 def test_contact_is_the_same_with_blanks_around_its_id(opencx_default: Simulator) -> None:

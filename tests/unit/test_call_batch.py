@@ -184,10 +184,16 @@ def test_an_unknown_outcome_does_not_hold_up_the_others(
     ("on_unknown", "calls_of_the_first", "status"), [("skip", 1, "unknown"), ("repeat", 2, "called")]
 )
 def test_an_unknown_outcome_is_what_was_said_of_it(
-    call: Callable[..., CallsMade], calling: Simulator, on_unknown: str, calls_of_the_first: int, status: str
+    call: Callable[..., CallsMade],
+    calling: Simulator,
+    clock: Clock,
+    on_unknown: str,
+    calls_of_the_first: int,
+    status: str,
 ) -> None:
     calling.fail("makeOutboundCall", LoseResponse())
     assert call(PEOPLE[:2]).error is not None
+    clock.now += 600
     made = call(PEOPLE[:2], on_unknown=on_unknown)
     assert (made.error, statuses(made)) == (None, [status, "called"])
     assert numbers(calling).count(PEOPLE[0].phone_number) == calls_of_the_first
@@ -204,6 +210,20 @@ def test_three_unknown_outcomes_in_a_row_stop_the_batch(
     assert isinstance(made.error, OpenCXUnknownCallOutcomeError)
     assert "7 people were not called" in str(made.error)
     assert calling.count("makeOutboundCall") == 3
+
+
+def test_calls_that_somebody_else_makes_say_nothing_about_the_service(
+    call: Callable[..., CallsMade], calling: Simulator, records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin, of_others = records.begin, {slot for callee in PEOPLE[:4] for slot in slots_by_name(callee)}
+
+    def overtaken(slot: str, entry: Entry, *, after: Entry | None) -> Entry | None:
+        return Entry(slot, "noon", "another task") if slot in of_others else begin(slot, entry, after=after)
+
+    monkeypatch.setattr(records, "begin", overtaken)
+    made = call(PEOPLE[:6])
+    assert statuses(made) == ["unknown"] * 4 + ["called"] * 2
+    assert isinstance(made.error, OpenCXUnknownCallOutcomeError)
 
 
 def test_unknown_outcomes_are_in_a_row_also_where_a_guard_keeps_others_from_being_called(
@@ -331,6 +351,21 @@ def test_a_slot_that_is_about_somebody_else_sends_nothing(call: Callable[..., Ca
     with pytest.raises(OpenCXContactsChangedError, match="the list changed since"):
         call(PEOPLE[1:2], slots_of=in_one_place)
     assert len(calling.dialed()) == 1
+
+
+def test_call_that_another_task_may_be_making_is_not_repeated(
+    call: Callable[..., CallsMade], calling: Simulator, records: Records, clock: Clock
+) -> None:
+    [slot] = slots_by_name(PEOPLE[0])
+    sent_at = datetime.fromtimestamp(clock.now, UTC).isoformat()
+    records[slot] = Entry(slot, sent_at, "another task")
+    clock.now += 540
+    made = call(PEOPLE[:1], on_unknown="repeat")
+    assert isinstance(made.error, OpenCXUnknownCallOutcomeError)
+    assert "may be making it now" in str(made.error)
+    assert calling.dialed() == []
+    clock.now += 120
+    assert statuses(call(PEOPLE[:1], on_unknown="repeat")) == ["called"]
 
 
 BY_BOTH = Callee(PEOPLE[0].phone_number, "c1")

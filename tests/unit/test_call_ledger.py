@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import fsspec
 import pytest
+from fsspec import AbstractFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_opencx.call_ledgers import TaskStateLedger, ledger_of
@@ -48,6 +53,14 @@ def test_digest_tells_people_apart_and_shows_no_number() -> None:
 @pytest.mark.parametrize("entry", [INTENT, DONE])
 def test_a_record_survives_json(entry: Entry) -> None:
     assert Entry.from_json(json.loads(json.dumps(entry.as_json()))) == entry
+
+
+def test_a_record_holds_a_response_of_many_levels() -> None:
+    response: list[Any] = []
+    for _ in range(2 * sys.getrecursionlimit()):
+        response = [response]
+    outcome: Any = Entry(ADA, "now", "try 1", {"response": response}).as_json()["outcome"]
+    assert outcome["response"] is response
 
 
 @pytest.mark.parametrize("value", [None, 5, [], {}, {**DONE.as_json(), "outcome": "yes"}, {**DONE.as_json(), "to": 1}])
@@ -150,6 +163,23 @@ def test_of_two_who_repeat_a_call_one_gets_the_record_of_the_other(
     assert second.begin("a", Entry(ADA, "later", "try 3"), after=INTENT) == DONE
 
 
+def test_a_folder_without_links_keeps_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_links(source: object, to: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", no_links)
+    first, second = local(tmp_path), local(tmp_path)
+    assert first.begin("a", INTENT, after=None) is None
+    assert second.begin("a", Entry(ADA, "later", "try 2"), after=None) == INTENT
+
+
+def test_nothing_but_records_is_left_in_a_folder(tmp_path: Path) -> None:
+    ledger = local(tmp_path)
+    ledger.begin("a", INTENT, after=None)
+    ledger.finish("a", DONE)
+    assert sorted(path.name for path in (tmp_path / "calls").iterdir()) == ["a.0.intent.json", "a.0.outcome.json"]
+
+
 @pytest.mark.parametrize("left", [b"", b"{", b'{"to": 1}'])
 def test_half_a_record_counts_as_an_intent(left: bytes, tmp_path: Path) -> None:
     ledger = local(tmp_path)
@@ -157,6 +187,36 @@ def test_half_a_record_counts_as_an_intent(left: bytes, tmp_path: Path) -> None:
     (tmp_path / "calls" / "a.0.intent.json").write_bytes(left)
     assert decide(ledger.read("a"), ADA, "fail") == "unknown"
     assert ledger.begin("a", INTENT, after=None) is not None
+
+
+def test_of_many_who_record_an_intent_at_once_one_does(tmp_path: Path) -> None:
+    """fsspec looks whether there is a file, and then writes it."""
+    tasks = 8
+    ready = threading.Barrier(tasks)
+
+    def records(task: int) -> int:
+        ledger = local(tmp_path)
+        ledger.read("a")
+        begun = 0
+        for slot in range(50):
+            ready.wait()
+            begun += ledger.begin(str(slot), Entry(ADA, "now", str(task)), after=None) is None
+        return begun
+
+    with ThreadPoolExecutor(tasks) as threads:
+        assert sum(threads.map(records, range(tasks))) == 50
+
+
+class LookingFirst(MemoryFileSystem):
+    """A storage that has nothing of its own to create an object only where there is none."""
+
+    pipe_file = AbstractFileSystem.pipe_file
+
+
+def test_a_storage_that_looks_before_it_writes_is_refused(tmp_path: Path) -> None:
+    storage: Any = LookingFirst(skip_instance_cache=True)
+    with pytest.raises(OpenCXArgumentError, match="cannot keep a record"):
+        ObjectLedger(lambda: (storage, str(tmp_path)), "sftp://host/calls").read("a")
 
 
 class Overwriting(MemoryFileSystem):

@@ -144,7 +144,7 @@ NOON_IN_BERLIN = at("2026-11-29T12:00", "Europe/Berlin")
         (Guards(hours=CallingHours.parse("09:00-20:00"), unchecked=True), Callee(None, "c1"), Verdict()),
         (Guards(hours=CallingHours.parse("09:00-20:00")), Callee(None, "c1"), Verdict("unknown_zone")),
         (Guards(DoNotCall(frozenset({BERLIN}))), Callee(BERLIN), Verdict("do_not_call")),
-        (Guards(DoNotCall(frozenset({"c1"}))), Callee(BERLIN, "c1"), Verdict("do_not_call")),
+        (Guards(DoNotCall(frozenset({"contact:c1"}))), Callee(BERLIN, "c1"), Verdict("do_not_call")),
         (Guards(DoNotCall(frozenset({CALIFORNIA}))), Callee(BERLIN), Verdict()),
     ],
 )

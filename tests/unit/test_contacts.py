@@ -10,8 +10,10 @@ import pytest
 
 from airflow_provider_opencx.campaigns.contacts import MOST_ROWS, Source, callees, rows_of
 from airflow_provider_opencx.campaigns.guards import DoNotCall
+from airflow_provider_opencx.campaigns.ledger import digests
 from airflow_provider_opencx.contact_files import readable, source_of
 from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXContactsUnreadableError, OpenCXError
+from airflow_provider_opencx.phone_numbers import without_mobile_mark
 from airflow_provider_opencx.resources.calls import Callee
 
 ADA, BOB = "+14155550101", "+14155550102"
@@ -102,6 +104,17 @@ def test_file_in_which_somebody_cannot_be_read(name: str, text: str | bytes, pro
         read(str(file))
 
 
+def test_number_with_the_mark_of_a_mobile_one_is_the_same_number() -> None:
+    mobile, without = "+54 9 11 1234 5678", "+54 11 1234 5678"
+    assert read([mobile, without]) == [Callee(mobile)]
+    assert DoNotCall.of([("row", without)], default_region=None).has(Callee(mobile))
+    assert DoNotCall.of([("row", "(011) 15 1234-5678")], default_region="AR").has(Callee(without))
+    assert digests(Callee(mobile)) == digests(Callee(without))
+    assert without_mobile_mark("+5215512345678") == "+525512345678"
+    for number in (ADA, "+5491112345", "+549111234567890", "+525512345678", "+521998123456"):
+        assert without_mobile_mark(number) == number
+
+
 def test_contact_with_two_numbers_is_refused() -> None:
     """The guards would check one of them, and the service might call the other."""
     with pytest.raises(OpenCXArgumentError, match="contact c1 has two numbers"):
@@ -185,4 +198,4 @@ def test_do_not_call_list_has_every_number_of_a_person() -> None:
         [ADA, {"phone_number": ADA, "contact_id": "c1"}, {"contact_id": "c1", "phone_number": BOB}],
     ):
         listed = DoNotCall.of([("row", row) for row in rows], default_region=None)
-        assert listed.names == {ADA, BOB, "c1"}
+        assert listed.names == {ADA, BOB, "contact:c1"}

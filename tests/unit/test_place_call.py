@@ -82,6 +82,7 @@ NO_PROOFS: dict[str, Fault] = {
     "a truncated response": TruncateResponse(),
     "a response that is not JSON": MalformedResponse(),
     "an empty response": EmptyResponse(),
+    "a 200 that is no success": Respond(200, {"success": False, "message": "The agent is busy"}),
 }
 """After these, the person may have been called."""
 
