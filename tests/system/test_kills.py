@@ -113,7 +113,7 @@ MOMENTS = {
 # the second try says. The process that was held goes on after that, and calls only if the second try did not.
 OUTLIVING = {
     "before_the_record": ("begins", "success", "Called +14155550100 at "),
-    "before_the_request": ("recorded.1", "failed", "May have been called: +14155550100 (at "),
+    "before_the_request": ("recorded.2", "failed", "May have been called: +14155550100 (at "),
 }
 
 

@@ -135,3 +135,17 @@ def test_older_try_that_was_taken_over_tells_nothing(ledger: TaskStateLedger, st
     with pytest.raises(OpenCXLedgerError):
         tell_other_tasks(tasks.context, ledger)
     assert tasks.told[1]["people"] == digests(CALLED)
+
+
+def test_older_try_that_is_taken_over_before_it_tells_takes_back_nothing(ledger: TaskStateLedger, store: Store) -> None:
+    tasks = Tasks({})
+    newer = {"map_index": 1, "people": digests(CALLED)}
+    checked = ledger.check_current
+
+    def checked_and_taken_over() -> None:
+        checked()
+        tasks.told[1] = newer
+
+    ledger.check_current = checked_and_taken_over  # type: ignore[method-assign]
+    tell_other_tasks(tasks.context, ledger)
+    assert tasks.told[1] == newer
