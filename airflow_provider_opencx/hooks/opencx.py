@@ -372,7 +372,7 @@ class OpenCXHook(BaseHook):
 
         :param agent_id: the id of the agent that calls.
         :param phone_number: the number to call, in E.164.
-        :param contact_id: the contact to call, by its id in OpenCX. Give one of the two.
+        :param contact_id: the contact to call, by its id in OpenCX. Of a number and a contact, the contact is called.
         :param body_style: how the keys of the body are written; ``None`` is as the connection says.
         :param body: the whole JSON body, sent as it is.
         :return: when the call was asked for, and the response as it is.

@@ -18,7 +18,7 @@ from airflow_standalone import connection_json
 from airflow_provider_opencx.simulator import Simulator
 from fault_campaign.attempts import Attempt, run_task, secrets_of, time_of
 from fault_campaign.call_checks import CallChecker
-from fault_campaign.calls import CallRun, Phase, changed, draw_call_run
+from fault_campaign.calls import CallRun, CallTask, Phase, changed, draw_call_run
 from fault_campaign.checks import PROMISES, BrokenPromises, Checker, Observer
 from fault_campaign.coordination import Coordination, coordinated, forget
 from fault_campaign.dag_runs import DagRun, Instance, Scheduler, clear, expand, records
@@ -302,6 +302,8 @@ class _CallsPlayed:
         self._stage.sleep(phase.seconds)
         for task in self._run.tasks:
             people = changed(self._draws, self._people[task.task_id], phase.change)
+            if phase.event in ("clear run", "clear task") and self._is_silent(task):
+                people = self._people[task.task_id]  # a limit of the ledger, which the docs name
             self._people[task.task_id] = people[:1] if task.form == "one" else people
         instances = self._begin(phase)
         self._tally.faults[phase.event] += 1
@@ -339,6 +341,10 @@ class _CallsPlayed:
             clear(self._runs[-1], instances)
         self._draws.shuffle(instances)
         return instances
+
+    def _is_silent(self, task: CallTask) -> bool:
+        instances = self._runs[-1].instances.items()
+        return any(instance.is_silent for (task_id, _), instance in instances if task_id == task.task_id)
 
     def _expand(self) -> list[Instance]:
         expanded = [expand(self._runs[-1], task, self._people[task.task_id]) for task in self._run.tasks]

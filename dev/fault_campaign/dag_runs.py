@@ -76,6 +76,11 @@ class Instance:
     state: str | None = None
     comes_back: int = 0
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether it was about to call somebody, and its last try died before it told the other mapped tasks so."""
+        return "opencx_call.people" in self.kept and "opencx_called" not in self.xcoms
+
 
 @dataclass
 class CallTry:
