@@ -53,7 +53,7 @@ def count_decision(decision: Decision, items: int = 1, *, noun: str) -> None:
 
 
 def count_call(status: str) -> None:
-    """Count a person of a batch of calls by what became of the person in this try, such as ``"called"``."""
+    """Count a person of a batch of calls by the outcome of this try, such as ``"called"``."""
     _count("opencx.calls", status=status)
 
 

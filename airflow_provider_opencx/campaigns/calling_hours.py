@@ -95,12 +95,18 @@ class CallingHours:
         return [start for start in starts if start >= now]
 
 
-@lru_cache(maxsize=10_000)
-def zones_of(phone_number: str) -> Sequence[str]:
-    """Return the time zones in which a number is used; none if they are not known.
+def zones_of(phone_number: str | None, unknown_zone: str | None = None) -> Sequence[str]:
+    """Return the time zones in which a person may be; none if they are not known.
 
-    :param phone_number: the number in E.164.
+    :param phone_number: the number in E.164; ``None`` where a person has none.
+    :param unknown_zone: the time zone to assume where the number tells none; ``None`` (default) assumes none.
     """
+    zones = _zones_of_number(phone_number) if phone_number else ()
+    return zones or ((unknown_zone,) if unknown_zone else ())
+
+
+@lru_cache(maxsize=10_000)
+def _zones_of_number(phone_number: str) -> Sequence[str]:
     from phonenumbers import parse
     from phonenumbers.timezone import time_zones_for_number
 

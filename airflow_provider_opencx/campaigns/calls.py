@@ -1,4 +1,4 @@
-"""Calls people, each at most once: what is known of each, what keeps from a call, one request, and what became of it.
+"""Calls people, each at most once: what is known of each, what keeps from a call, one request, and its outcome.
 
 The order matters. What the ledger knows comes first, so that a retry or a clear returns what was done and sends
 nothing. Then come the guards, all of them before the first request. Then, for each person in turn: the guards once
@@ -45,13 +45,13 @@ if TYPE_CHECKING:
     from airflow_provider_opencx.client.client import OpenCXClient
 
 CallStatus: TypeAlias = Literal["called", "unknown", "do_not_call", "unknown_zone", "outside_hours"]
-"""What became of a person: called; may have been called; or why not."""
+"""The outcome for a person: called; may have been called; or why not."""
 
 OutsideHours: TypeAlias = Literal["skip", "fail", "reschedule"]
 """What to do about a person who must not be called now: leave out, fail the task, or come back when it is time."""
 
 MOST_UNKNOWN_IN_A_ROW = 3
-"""After so many calls of unknown outcome in a row nobody else is called: something is wrong with the service."""
+"""After this many calls of unknown outcome in a row nobody else is called: something is wrong with the service."""
 
 LONGEST_ON_ITS_WAY = 600.0
 """Seconds for which a call without an outcome may still be made by another task, and is not repeated, at least."""
@@ -71,10 +71,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class CallResult:
-    """What became of one person.
+    """The outcome for one person.
 
     :param callee: the person.
-    :param status: what became of the person.
+    :param status: the outcome for the person.
     :param agent_id: the agent that called; ``None`` if none did.
     :param called_at: when the call was asked for; of one of unknown outcome, about when. ``None`` if it was not.
     :param response: what the service returned, as it is.
@@ -119,7 +119,7 @@ class CallPolicy:
 
 @dataclass
 class CallsMade:
-    """What became of a batch.
+    """The outcome of a batch.
 
     :param people: who was to be called.
     :param results: the result of each person, by the position in the list; one who waits for the hours has none.
@@ -196,7 +196,7 @@ class CallBatch:
             somebody to call.
         :param body_of: returns the body of the request for a person.
         :param check: raises an error if a person, of whom there is no record, must not be called.
-        :return: what became of each, with the error that the task must fail with, where something is amiss.
+        :return: the outcome of each, with the error that the task must fail with, where something is amiss.
         :raises OpenCXContactsChangedError: if a record is about somebody else; nothing was sent.
         :raises OpenCXCallRefusedError: if nothing is known of what an earlier try has sent; nothing was sent.
         :raises OpenCXOutsideCallingHoursError: with ``outside_hours="fail"``, before the first request.
@@ -312,7 +312,7 @@ class CallBatch:
 
     @staticmethod
     def _settle(made: CallsMade, index: int, result: CallResult) -> None:
-        """Note what became of a person in this try."""
+        """Note the outcome for a person in this try."""
         made.results[index] = result
         metrics.count_call(result.status)
 
@@ -461,7 +461,7 @@ class CallBatch:
         sentences = (_may_have_been_called(unknown), _called(made), more, WAYS_ON)
         return OpenCXUnknownCallOutcomeError(
             " ".join(filter(None, sentences)),
-            contacts=[result.callee.phone_number or result.callee.contact_id or "" for result in unknown],
+            contacts=[result.callee.number_or_contact for result in unknown],
             sent_at=unknown[0].called_at,
         )
 

@@ -105,8 +105,7 @@ class Guards:
             return Verdict("do_not_call")
         if self.hours is None or (callee.phone_number is None and self.unchecked):
             return Verdict()
-        zones = zones_of(callee.phone_number) if callee.phone_number else ()
-        zones = zones or ((self.unknown_zone,) if self.unknown_zone else ())
+        zones = zones_of(callee.phone_number, self.unknown_zone)
         if not zones:
             return Verdict("unknown_zone")
         if self.hours.allow(zones, now):
@@ -124,6 +123,6 @@ def check_count(people: int, max_contacts: int | None, source: str) -> None:
     """
     if max_contacts is not None and people > max_contacts:
         raise OpenCXCallRefusedError(
-            f"Nobody is called: {source} more than max_contacts={max_contacts} people. Where so many are meant, give a"
-            " larger max_contacts, or None."
+            f"Nobody is called: {source} more than max_contacts={max_contacts} people. Where that many are meant, give"
+            " a larger max_contacts, or None."
         )

@@ -1,4 +1,4 @@
-"""The ledger of calls: what was about to be sent is recorded before the request, and what became of it after.
+"""The ledger of calls: what was about to be sent is recorded before the request, and its outcome after.
 
 Whoever finds a record decides by :func:`decide`, which is pure. A record without an outcome means that a worker was
 killed, or a response was lost, between the two: the person may have been called.
@@ -40,7 +40,7 @@ class Entry:
     :param to: to whom, as one of the digests of the person: numbers do not lie about in databases and buckets.
     :param sent_at: when it was about to be sent, in ISO 8601.
     :param by: which try of which task it was, for messages.
-    :param outcome: what became of it; ``None`` while that is not known.
+    :param outcome: how it ended; ``None`` while that is not known.
     """
 
     to: str
@@ -110,7 +110,7 @@ class Ledger(Protocol):
         """
 
     def finish(self, slot: str, entry: Entry) -> None:
-        """Record what became of the call that was begun last.
+        """Record the outcome of the call that was begun last.
 
         :raises OpenCXLedgerError: if it is not known to be recorded.
         """

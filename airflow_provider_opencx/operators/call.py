@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NoReturn, Unpack
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_opencx.arguments import LEFT_OUT, LeftOut, check_boolean, check_choice, whole_number
+from airflow_provider_opencx.campaigns.calling_hours import DEFAULT_HOURS
 from airflow_provider_opencx.connection.form import DEFAULT_CONN_ID
 from airflow_provider_opencx.exceptions import (
     OpenCXArgumentError,
@@ -143,7 +144,7 @@ class OpenCXPlaceCallOperator(BaseOpenCXOperator):
         contacts: Sequence[str | Mapping[str, object]] | str | XComArg | None = None,
         max_contacts: int | None = DEFAULT_MAX_CONTACTS,
         do_not_call: Sequence[str | Mapping[str, object]] | str | XComArg | LeftOut = LEFT_OUT,
-        calling_hours: str | Mapping[str, str] | None = "09:00-20:00",
+        calling_hours: str | Mapping[str, str] | None = DEFAULT_HOURS,
         outside_hours: Literal["skip", "fail", "reschedule"] = "skip",
         unknown_zone: str | None = None,
         default_region: str | None = None,
@@ -184,7 +185,7 @@ class OpenCXPlaceCallOperator(BaseOpenCXOperator):
             self._check_arguments()
 
     def execute(self, context: Context) -> JsonValue:
-        """Call who is to be called, and return what became of each."""
+        """Call who is to be called, and return the outcome of each."""
         if not self.allow_backfill and _is_backfill(context):
             raise AirflowSkipException(
                 "Nobody is called: this is a backfill run, and allow_backfill is off. People are called for today, not"
@@ -446,6 +447,6 @@ def _numbers_in(text: str) -> object:
         try:
             decoded: object = json.loads(text)
         except ValueError:
-            raise OpenCXArgumentError("do_not_call: is no JSON list, so nobody is called") from None
+            raise OpenCXArgumentError("do_not_call: is not a JSON list, so nobody is called") from None
         return decoded
     return [number.strip() for number in _LIST_SEPARATORS.split(text) if number.strip()] or None

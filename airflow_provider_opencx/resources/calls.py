@@ -87,6 +87,11 @@ class Callee:
         return [name for name in (number, contact) if name]
 
     @property
+    def number_or_contact(self) -> str:
+        """The number where there is one, and else the id of the contact."""
+        return self.phone_number or self.contact_id or ""
+
+    @property
     def label(self) -> str:
         """What messages call the person."""
         return (
@@ -248,6 +253,6 @@ def _refusal(request: Request, response: Response) -> OpenCXError:
 def _unknown(reason: str, callee: Callee, called_at: str) -> OpenCXUnknownCallOutcomeError:
     return OpenCXUnknownCallOutcomeError(
         f"{callee.label} may have been called, and may not: {reason}",
-        contacts=[callee.phone_number or callee.contact_id or ""],
+        contacts=[callee.number_or_contact],
         sent_at=called_at,
     )

@@ -5,24 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Unpack
+from typing import TYPE_CHECKING, ClassVar, Unpack
 
-from airflow.providers.common.compat.sdk import BaseSensorOperator, conf
+from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_opencx.arguments import check_boolean
+from airflow_provider_opencx.campaigns.calling_hours import DEFAULT_HOURS, CallingHours, check_zone, zones_of
 from airflow_provider_opencx.deferral import deferral_timeout
 from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXCallRefusedError, derive_from_airflow
 from airflow_provider_opencx.kinds import Kind
-from airflow_provider_opencx.template_mixin import OpenCXTemplateMixin, with_templates_checked
+from airflow_provider_opencx.sensors.base import BaseOpenCXSensor
 from airflow_provider_opencx.templates import task_named
 from airflow_provider_opencx.text import listed
 
 # What is heavy is imported where it is used: parsing a Dag should not pay for it.
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
-    from airflow.sdk.definitions.mappedoperator import OperatorPartial
-    from jinja2 import Environment
 
     from airflow_provider_opencx.airflow_arguments import BaseSensorArguments
 
@@ -33,7 +31,7 @@ derive_from_airflow()
 _MOST_NAMED = 5
 
 
-class OpenCXCallingHoursSensor(BaseSensorOperator, OpenCXTemplateMixin):
+class OpenCXCallingHoursSensor(BaseOpenCXSensor):
     """Wait until all people of a list may be called at once, by the clocks in the time zones of their numbers.
 
     It is one gate before a batch: the tasks behind it need not wait for the hours, each with a worker of its own.
@@ -55,13 +53,12 @@ class OpenCXCallingHoursSensor(BaseSensorOperator, OpenCXTemplateMixin):
 
     template_fields: Sequence[str] = ("contacts",)
     kinds_of_fields: ClassVar[Mapping[str, Kind]] = {"contacts": Kind.TEXTS}
-    ui_color = "#d9e8fb"
 
     def __init__(
         self,
         *,
         contacts: Sequence[str | Mapping[str, object]] | str | XComArg,
-        calling_hours: str | Mapping[str, str] = "09:00-20:00",
+        calling_hours: str | Mapping[str, str] = DEFAULT_HOURS,
         unknown_zone: str | None = None,
         default_region: str | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
@@ -74,7 +71,6 @@ class OpenCXCallingHoursSensor(BaseSensorOperator, OpenCXTemplateMixin):
         self.default_region = default_region
         self.deferrable = deferrable
         with task_named(self.task_id):
-            from airflow_provider_opencx.campaigns.calling_hours import CallingHours, check_zone
             from airflow_provider_opencx.phone_numbers import check_region
 
             check_boolean("deferrable", deferrable)
@@ -82,22 +78,6 @@ class OpenCXCallingHoursSensor(BaseSensorOperator, OpenCXTemplateMixin):
             CallingHours.parse(calling_hours)
             check_zone("unknown_zone", unknown_zone)
             check_region("default_region", default_region)
-
-    @classmethod
-    def partial(cls, **kwargs: Any) -> OperatorPartial:
-        """Return a sensor to be mapped; raises ``OpenCXArgumentError`` for a template that cannot be parsed."""
-        return with_templates_checked(super().partial(**kwargs), kwargs)
-
-    def render_template(
-        self,
-        content: object,
-        context: Context,
-        jinja_env: Environment | None = None,
-        seen_oids: set[int] | None = None,
-    ) -> object:
-        """Render a template field; Airflow calls this for each. What holds no template arrives as it was written."""
-        renders = partial(super().render_template, context=context, jinja_env=jinja_env, seen_oids=seen_oids)
-        return self._rendered_field(renders, content, context, seen_oids)
 
     def execute(self, context: Context) -> None:
         """Wait until all may be called."""
@@ -125,8 +105,6 @@ class OpenCXCallingHoursSensor(BaseSensorOperator, OpenCXTemplateMixin):
 
     def _opens_at(self) -> datetime:
         """Return the first moment at which all may be called."""
-        from airflow_provider_opencx.campaigns.calling_hours import CallingHours
-
         zones = self._zones()
         opens_at = CallingHours.parse(self.calling_hours).next_opening(zones, _now()) if zones else _now()
         if opens_at is None:
@@ -144,7 +122,6 @@ class OpenCXCallingHoursSensor(BaseSensorOperator, OpenCXTemplateMixin):
 
     def _zones(self) -> list[str]:
         """Return the time zones of all people."""
-        from airflow_provider_opencx.campaigns.calling_hours import zones_of
         from airflow_provider_opencx.campaigns.contacts import callees, rows_of
         from airflow_provider_opencx.contact_files import readable, source_of
 
@@ -153,8 +130,7 @@ class OpenCXCallingHoursSensor(BaseSensorOperator, OpenCXTemplateMixin):
             people = callees(rows, default_region=self.default_region)
         found: dict[str, None] = {}
         for callee in people:
-            zones = zones_of(callee.phone_number) if callee.phone_number else ()
-            zones = zones or ((self.unknown_zone,) if self.unknown_zone else ())
+            zones = zones_of(callee.phone_number, self.unknown_zone)
             if not zones:
                 raise OpenCXArgumentError(
                     f"contacts: {callee.label} is in a time zone that is not known, so there is no moment to wait for;"

@@ -6,14 +6,13 @@ import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 from airflow.providers.common.compat.sdk import (
     AirflowSensorTimeout,
     AirflowSkipException,
     AirflowTaskTimeout,
-    BaseSensorOperator,
     PokeReturnValue,
     conf,
 )
@@ -32,7 +31,7 @@ from airflow_provider_opencx.exceptions import (
 from airflow_provider_opencx.hook_mixin import OpenCXHookMixin
 from airflow_provider_opencx.kinds import Kind
 from airflow_provider_opencx.mapped import arguments_of
-from airflow_provider_opencx.template_mixin import OpenCXTemplateMixin, with_templates_checked
+from airflow_provider_opencx.sensors.base import BaseOpenCXSensor
 from airflow_provider_opencx.templates import task_named
 from airflow_provider_opencx.visible_text import LONGEST, visible_repr
 from airflow_provider_opencx.xcoms import AGENT_KEYS, push_xcoms
@@ -43,7 +42,6 @@ if TYPE_CHECKING:
     from airflow.sdk.definitions.mappedoperator import OperatorPartial
     from airflow.sdk.definitions.xcom_arg import PlainXComArg
     from airflow.triggers.base import StartTriggerArgs
-    from jinja2 import Environment
     from pydantic import JsonValue
 
     from airflow_provider_opencx.airflow_arguments import BaseSensorArguments
@@ -66,7 +64,7 @@ class _StartTriggerArgs:
         return None if sensor is None else sensor._arguments_to_start_with()
 
 
-class OpenCXPhoneNumberSensor(BaseSensorOperator, OpenCXTemplateMixin, OpenCXHookMixin):
+class OpenCXPhoneNumberSensor(BaseOpenCXSensor, OpenCXHookMixin):
     """Wait until an agent has its phone number, by polling ``GET /phone``; the agent is then the task's result.
 
     Given a sequence, it waits until each agent has its number, with one request a poll, and the result is the list
@@ -124,7 +122,6 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator, OpenCXTemplateMixin, OpenCXHoo
         "agent_name": Kind.TEXTS,
         "opencx_conn_id": Kind.TEXT,
     }
-    ui_color = "#d9e8fb"
     start_trigger_args = _StartTriggerArgs()
     _max_retries = 0  # the next poll is the retry
 
@@ -173,7 +170,7 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator, OpenCXTemplateMixin, OpenCXHoo
     @classmethod
     def partial(cls, **kwargs: Any) -> OperatorPartial:
         """Return a sensor to be mapped; raises ``OpenCXArgumentError`` for what Airflow does with no mapped task."""
-        partial = with_templates_checked(super().partial(**kwargs), kwargs)
+        partial = super().partial(**kwargs)
         if arguments_of(partial, kwargs).get("start_from_trigger"):
             with task_named(str(kwargs.get("task_id"))):
                 raise OpenCXArgumentError(
@@ -181,17 +178,6 @@ class OpenCXPhoneNumberSensor(BaseSensorOperator, OpenCXTemplateMixin, OpenCXHoo
                     " where default_args hold it), or make the tasks in a loop. end_from_trigger works for mapped tasks"
                 )
         return partial
-
-    def render_template(
-        self,
-        content: object,
-        context: Context,
-        jinja_env: Environment | None = None,
-        seen_oids: set[int] | None = None,
-    ) -> object:
-        """Render a template field; Airflow calls this for each. What holds no template arrives as it was written."""
-        renders = partial(super().render_template, context=context, jinja_env=jinja_env, seen_oids=seen_oids)
-        return self._rendered_field(renders, content, context, seen_oids)
 
     def execute(self, context: Context) -> JsonValue:
         """Wait for the numbers, or hand the waiting to the triggerer; return the agent or the agents."""

@@ -201,7 +201,7 @@ class CallChecker:
 
     def _check_success(self, tried: CallTry, task: CallTask, results: Mapping[str, Any]) -> None:
         if results.keys() != {*tried.people}:
-            self._untrue(tried, f"succeeds for {tried.people}, and says what became of {list(results)}")
+            self._untrue(tried, f"succeeds for {tried.people}, and tells the outcome of {list(results)}")
         unknown = [number for number, result in results.items() if result["status"] == "unknown"]
         if unknown and task.on_unknown != "skip":
             self._untrue(tried, f"succeeds, though nobody knows whether {unknown} were called")
