@@ -75,6 +75,7 @@ def _endpoint(service: Service, handle: Operations, operation: str) -> Callable[
             path_parameters=request.path_params,
             authorization=request.headers.get("authorization", ""),
             body=body,
+            content_type=request.headers.get("content-type", ""),
             idle_seconds=_idle_seconds(request),
         )
         fault = service.fault_plan.take(call)

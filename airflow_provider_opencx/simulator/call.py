@@ -19,6 +19,7 @@ def bearer_key(authorization: str) -> str:
 class Call:
     """A request for one operation, before authentication and validation.
 
+    :param content_type: the value of the header ``Content-Type``; empty if there is none
     :param views: how a list is shown, one after the other; none is the list as it is
     :param idle_seconds: how long its connection was idle since the response before; None on a new connection
     """
@@ -30,6 +31,7 @@ class Call:
     path_parameters: Mapping[str, str]
     authorization: str = field(repr=False)
     body: bytes
+    content_type: str = ""
     views: tuple[ListView, ...] = ()
     idle_seconds: float | None = None
 

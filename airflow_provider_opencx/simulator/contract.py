@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 
 from airflow_provider_opencx.simulator.generations import GENERATIONS, Generation
 from airflow_provider_opencx.simulator.json_values import Json
-from airflow_provider_opencx.simulator.responses import VALIDATION_FAILED
+from airflow_provider_opencx.simulator.responses import EMPTY_JSON_BODY, VALIDATION_FAILED
 
 # Messages quote values, which can be as long as the request.
 _LONGEST_MESSAGE = 300
@@ -94,7 +94,19 @@ class Contract:
     @property
     def validation_code(self) -> str | None:
         """The code in the body of an error that says that a request is invalid: the framework of 2026 has one."""
-        return VALIDATION_FAILED if self.generation == GENERATIONS[-1] else None
+        return VALIDATION_FAILED if self._has_framework_of_2026 else None
+
+    @property
+    def empty_json_code(self) -> str | None:
+        """The code in the body of an error that says that a request announces JSON and has an empty body.
+
+        None if such a request is one without a body, as it is for the other frameworks.
+        """
+        return EMPTY_JSON_BODY if self._has_framework_of_2026 else None
+
+    @property
+    def _has_framework_of_2026(self) -> bool:
+        return self.generation == GENERATIONS[-1]
 
 
 @cache

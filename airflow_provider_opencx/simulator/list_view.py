@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
+
+_CURSOR = "after-"
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,29 @@ def listed_by(views: Sequence[ListView], histories: Sequence[History[Item]], now
     for view in views:
         listed = view.listed(listed, now)
     return [history for history in listed if not history.is_removed]
+
+
+def page_by(
+    views: Sequence[ListView],
+    listed: Sequence[History[Item]],
+    cursor: str | None,
+    size: int,
+    number: Callable[[Item], int],
+) -> tuple[Sequence[History[Item]], str | None]:
+    """Return a page of a list, as some views have its beginning, and the cursor of the page after it, if there is one.
+
+    :param listed: the items of the list, oldest first
+    :param cursor: that of the page; none is the first one
+    :param size: how many items a page has
+    :param number: returns the number of an item, which is higher than those of older ones
+    """
+    after = int(cursor.removeprefix(_CURSOR)) if cursor else 0
+    start = begin = sum(number(history.latest) <= after for history in listed)
+    for view in views if cursor else ():
+        begin = view.page_start(begin)
+    end = max(start, begin) + size
+    page = listed[begin:end]
+    return page, f"{_CURSOR}{number(page[-1].latest)}" if page and end < len(listed) else None
 
 
 def shown_by(views: Sequence[ListView], page: Sequence[History[Item]]) -> list[Item]:

@@ -81,6 +81,11 @@ class Operations:
 
 
 def _valid_body(contract: Contract, call: Call) -> JsonObject:
+    # The framework reads no body of a GET, whatever its headers announce.
+    if contract.empty_json_code and call.method != "GET" and not call.body and _announces_json(call):
+        raise HTTPError(
+            400, "Body cannot be empty when content-type is set to 'application/json'", code=contract.empty_json_code
+        )
     operation = contract.operations[call.operation]
     if operation.body is None:
         return {}
@@ -92,6 +97,10 @@ def _valid_body(contract: Contract, call: Call) -> JsonObject:
     if errors or not isinstance(body, dict):
         raise HTTPError(400, "; ".join(errors), code=contract.validation_code)
     return body
+
+
+def _announces_json(call: Call) -> bool:
+    return call.content_type.partition(";")[0].strip().lower() == "application/json"
 
 
 def _success_text(operation: Operation, body: Json | ValidatedJson) -> str:

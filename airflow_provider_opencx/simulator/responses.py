@@ -12,6 +12,9 @@ from airflow_provider_opencx.simulator.json_values import Json, JsonObject, writ
 VALIDATION_FAILED = "FST_ERR_VALIDATION"
 """The code of Fastify, the service's framework, for a request that it refuses before the service sees it."""
 
+EMPTY_JSON_BODY = "FST_ERR_CTP_EMPTY_JSON_BODY"
+"""Its code for a request that announces JSON and has an empty body."""
+
 
 def json_response(body: Json, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """Return a response with a body of JSON."""

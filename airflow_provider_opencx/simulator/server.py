@@ -22,7 +22,9 @@ from airflow_provider_opencx.simulator.request_lines import with_request_lines
 from airflow_provider_opencx.simulator.resources import load_handlers
 from airflow_provider_opencx.simulator.resources.actions import ActionControls
 from airflow_provider_opencx.simulator.resources.calls import CallControls
+from airflow_provider_opencx.simulator.resources.contacts.controls import ContactControls
 from airflow_provider_opencx.simulator.resources.phone_agents.controls import PhoneAgentControls
+from airflow_provider_opencx.simulator.resources.sequences.controls import SequenceControls
 from airflow_provider_opencx.simulator.resources.training.controls import TrainingControls
 from airflow_provider_opencx.simulator.resources.voices import VoiceControls
 from airflow_provider_opencx.simulator.service import Settings
@@ -31,7 +33,15 @@ _SECONDS_TO_START = 15
 _SECONDS_TO_STOP = 5
 
 
-class Simulator(CallControls, ActionControls, TrainingControls, VoiceControls, PhoneAgentControls):
+class Simulator(
+    SequenceControls,
+    ContactControls,
+    CallControls,
+    ActionControls,
+    TrainingControls,
+    VoiceControls,
+    PhoneAgentControls,
+):
     """A stand-in OpenCX that listens on a port while its ``with`` block runs.
 
     It can also be started and stopped by hand, more than once: it comes back on the same port, with the agents that it

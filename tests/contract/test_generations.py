@@ -195,6 +195,25 @@ def test_error_400_update_in_2026(client: Any) -> None:
 
 
 @every_generation
+@pytest.mark.parametrize("content_type", ["application/json", "Application/JSON; charset=utf-8"])
+def test_error_400_empty_body_that_is_announced_as_json(
+    client: Any, generation: str, content_type: str, routes: dict[str, tuple[str, str]], assert_documented: Any
+) -> None:
+    headers = {"Content-Type": content_type}
+    for operation, (method, path) in routes.items():
+        response = client.request(method, path, headers=headers)
+        body = response.json() if response.content else {}
+        code = None if isinstance(body, list) else body.get("code")
+        assert (code == "FST_ERR_CTP_EMPTY_JSON_BODY") == (generation == "2026" and method != "GET"), operation
+        if code == "FST_ERR_CTP_EMPTY_JSON_BODY":
+            message = "Body cannot be empty when content-type is set to 'application/json'"
+            assert body == {"statusCode": 400, "code": code, "error": "Bad Request", "message": message}
+            assert_documented(response, operation, generation)
+        unauthorized = client.request(method, path, headers={**headers, "Authorization": "Bearer unknown"})
+        assert unauthorized.status_code == 401
+
+
+@every_generation
 def test_error_404_unknown_agent(simulator: Simulator, client: Any, generation: str, assert_documented: Any) -> None:
     strange = simulator.add_agent("Not mine", api_key=OTHER_KEY)
     for agent_id in ("pa_999999", "voices", strange["id"]):

@@ -52,6 +52,29 @@ def test_operations_need_the_scopes_that_the_provider_names(generation: str) -> 
     }
 
 
+@pytest.mark.parametrize("generation", GENERATIONS)
+def test_each_operation_needs_its_scope_and_no_other(generation: str) -> None:
+    operations = load_contract(generation).operations.values()
+    every_scope = {scope for operation in operations for scope in operation.scopes}
+    scopes = {f"only {scope}": {scope} for scope in every_scope} | {
+        f"all but {scope}": every_scope - {scope} for scope in every_scope
+    }
+    with Simulator((*scopes,), generation=generation, scopes=scopes, requests_per_minute=None) as simulator:
+        for operation in operations:
+            [scope] = operation.scopes
+            refused = {
+                key: httpx.request(
+                    operation.method,
+                    simulator.url + operation.path,
+                    headers={"Authorization": f"Bearer {key}"},
+                    trust_env=False,
+                ).status_code
+                == 403
+                for key in (f"only {scope}", f"all but {scope}")
+            }
+            assert refused == {f"only {scope}": False, f"all but {scope}": True}, operation.id
+
+
 @pytest.mark.parametrize(
     ("scopes", "problem"),
     [({"other": ["phone:read"]}, "of a key that is not accepted"), ({"test-key": "phone:read"}, "are a list")],

@@ -1,4 +1,7 @@
-"""Calls: who was called, when and by what. Each request that is handled is a call; nothing keeps one from a second."""
+"""Calls: who was called, when and by what. Each request that is handled is a call; nothing keeps one from a second.
+
+Sequences call as well.
+"""
 
 from __future__ import annotations
 
@@ -42,10 +45,11 @@ class Dialed:
     :param agent_id: the agent that called
     :param agent_name: its name
     :param from_number: its phone number
-    :param phone_number: the number that was called; None for a contact
+    :param phone_number: the number that was called; None for a contact that a request called
     :param contact_id: the contact that was called; None for a number
     :param called_at: when, by this machine's clock, in ISO 8601
     :param time: when, in seconds of the simulator's clock
+    :param sequence_id: the sequence that called; None for a request
     """
 
     agent_id: str
@@ -55,6 +59,7 @@ class Dialed:
     contact_id: str | None
     called_at: str
     time: float
+    sequence_id: str | None = None
 
     def as_json(self) -> JsonObject:
         """Return the call as JSON."""

@@ -6,12 +6,11 @@ from collections.abc import Callable
 
 from airflow_provider_opencx.simulator.handler import AcceptedRequest, Handlers, HTTPError, ValidatedJson
 from airflow_provider_opencx.simulator.json_values import Json, read_json, write_json
-from airflow_provider_opencx.simulator.list_view import History, listed_by, shown_by
+from airflow_provider_opencx.simulator.list_view import History, listed_by, page_by, shown_by
 from airflow_provider_opencx.simulator.resources.phone_agents.serialization import agent_fields, agent_json
 from airflow_provider_opencx.simulator.resources.phone_agents.store import Agent, Store, UnknownAgentError
 from airflow_provider_opencx.simulator.resources.voices import Voices
 
-_CURSOR = "after-"
 _LONGEST_QUOTED = 100
 
 
@@ -60,15 +59,9 @@ def _page(request: AcceptedRequest) -> ValidatedJson:
     cursor = request.query.get("cursor")
     # Only the first page counts as a read of the list.
     listed = _listed(request, is_read=not cursor)
-    after = int(cursor.removeprefix(_CURSOR)) if cursor else 0
-    start = begin = sum(history.latest.sequence <= after for history in listed)
-    for view in request.views if cursor else ():
-        begin = view.page_start(begin)
-    end = max(start, begin) + request.service.page_size
-    page = listed[begin:end]
-    next_cursor = f"{_CURSOR}{page[-1].latest.sequence}" if page and end < len(listed) else None
+    page, following = page_by(request.views, listed, cursor, request.service.page_size, lambda agent: agent.sequence)
     return _validated(
-        request, shown_by(request.views, page), lambda array: f'{{"items": {array}, "next": {write_json(next_cursor)}}}'
+        request, shown_by(request.views, page), lambda array: f'{{"items": {array}, "next": {write_json(following)}}}'
     )
 
 
