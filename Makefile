@@ -1,4 +1,4 @@
-# make demo    the campaign example on a real Airflow against the simulator: ends with a table of phone numbers
+# make demo    an outbound campaign on a real Airflow against the simulator: ends with a table of who was called
 # make test    every test, two at a time; ARGS="tests/system -n0" chooses among them
 # make ui      Airflow's UI with the simulator, a connection and the examples; prints the address
 # make check   format, lint, types, documentation
@@ -14,6 +14,8 @@
 # make bench   what waiting, fleets, imports and tasks cost, beside the HTTP provider; writes benchmarks/RESULTS.md (some 30 minutes; QUICK=1: 9, and writes nothing)
 # make bench-knowledge   what 500 training scenarios cost under the service's limit (some ten minutes)
 # make bench-calls   what calling 1,000 people of a file costs under the service's limit (some eleven minutes)
+# make bench-sequences   what waiting for 1,000 sequences costs in one event loop, and 1,000 tasks on one (some three minutes)
+# make bench-campaign   what a campaign for 1,000 people of a file costs under the service's limit (some two minutes)
 # make bench-import   what importing the operators and the sensor costs
 # PYTHON=python3.12 make ... uses another Python for a new .venv
 
@@ -21,7 +23,7 @@ PYTHON ?= $(firstword $(foreach python,python3.11 python3.12 python3.13 python3,
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test ui check lint docs schema matrix screenshots dist faults fuzz soak audit format bench bench-calls bench-import bench-knowledge clean
+.PHONY: demo test ui check lint docs schema matrix screenshots dist faults fuzz soak audit format bench bench-calls bench-campaign bench-import bench-knowledge bench-sequences clean
 
 demo: $(INSTALLED)
 	$(BIN)/python dev/demo.py
@@ -91,6 +93,12 @@ bench-knowledge: $(INSTALLED)
 
 bench-calls: $(INSTALLED)
 	$(BIN)/python benchmarks/calls.py
+
+bench-sequences: $(INSTALLED)
+	$(BIN)/python benchmarks/sequences.py
+
+bench-campaign: $(INSTALLED)
+	$(BIN)/python benchmarks/campaign.py
 
 bench-import: $(INSTALLED)
 	$(BIN)/python benchmarks/import_time.py

@@ -48,6 +48,7 @@ TESTS_OF_PYTHON = (
     "tests/integration/test_trigger.py",
     "tests/integration/test_sensor.py",
     "tests/integration/test_calls.py",
+    "tests/integration/test_sequences.py",
     "tests/integration/test_start_and_end.py",
     "tests/integration/test_training.py",
 )

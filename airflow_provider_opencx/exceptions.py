@@ -194,6 +194,14 @@ class OpenCXNotFoundPermanentError(OpenCXNotFoundError, OpenCXPermanentError):
     """An ``OpenCXNotFoundError`` that is not retried: see :class:`OpenCXAPIError`."""
 
 
+class OpenCXNoSuchOperationError(OpenCXNotFoundError):
+    """404: the service of this organization has no such operation, such as sequences."""
+
+
+class OpenCXNoSuchOperationPermanentError(OpenCXNoSuchOperationError, OpenCXPermanentError):
+    """An ``OpenCXNoSuchOperationError`` that is not retried: see :class:`OpenCXAPIError`."""
+
+
 class OpenCXRequestRefusedError(OpenCXAPIError):
     """400, 422 or another 4xx: the service refuses what was sent."""
 
@@ -242,18 +250,20 @@ class OpenCXUnreachableError(OpenCXError):
 
 
 class OpenCXUnknownOutcomeError(OpenCXError):
-    """A create was sent, no response came, and no agent of that name has appeared.
+    """A request was sent, and whether the service has handled it is not known.
 
-    Nothing is sent again in this try. The next try of the task begins with the list, so it adopts the agent if it has
-    appeared by then.
+    Nothing is sent again in this try. The next try of a create begins with a read, so it adopts what has appeared by
+    then.
 
     :param message: what happened.
     :param retry_after: seconds the service asked to wait, ``None`` if it did not ask for a long wait.
+    :param sent_at: when the request was sent, in ISO 8601; of several, the first. ``None`` if it is not known.
     """
 
-    def __init__(self, message: str = "", *, retry_after: float | None = None) -> None:
+    def __init__(self, message: str = "", *, retry_after: float | None = None, sent_at: str | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.sent_at = sent_at
 
 
 class OpenCXUnknownCallOutcomeError(OpenCXUnknownOutcomeError, OpenCXPermanentError):
@@ -275,9 +285,24 @@ class OpenCXUnknownCallOutcomeError(OpenCXUnknownOutcomeError, OpenCXPermanentEr
         sent_at: str | None = None,
         retry_after: float | None = None,
     ) -> None:
-        super().__init__(message, retry_after=retry_after)
+        super().__init__(message, retry_after=retry_after, sent_at=sent_at)
         self.contacts = list(contacts)
-        self.sent_at = sent_at
+
+
+class OpenCXUnknownStartError(OpenCXUnknownOutcomeError, OpenCXPermanentError):
+    """The start of a sequence was sent, and whether the sequence has begun is not known.
+
+    Not retried, and never sent again: its people might be called a second time. A clear of the task reads whether the
+    sequence has begun, and succeeds where it has.
+
+    :param message: what happened, and what to do.
+    :param sequence_id: id of the sequence.
+    :param sent_at: when the request was sent, in ISO 8601; ``None`` if it is not known.
+    """
+
+    def __init__(self, message: str = "", *, sequence_id: str | None = None, sent_at: str | None = None) -> None:
+        super().__init__(message, sent_at=sent_at)
+        self.sequence_id = sequence_id
 
 
 class OpenCXCallsNotAllowedError(OpenCXPermanentError):
@@ -295,11 +320,56 @@ class OpenCXContactsChangedError(OpenCXCallRefusedError):
     """An earlier try of the task called, or may have called, another person than is asked for now."""
 
 
+class OpenCXSequenceRefusedError(OpenCXCallRefusedError):
+    """A sequence is not created, changed or started, or nobody is added to it; the message says why.
+
+    It has begun or is canceled, selects people who cannot be checked, or is not the one that an earlier try started.
+
+    :param message: what keeps from it, and what to do.
+    :param sequence_id: id of the sequence, ``None`` if there is none yet.
+    """
+
+    def __init__(self, message: str = "", *, sequence_id: str | None = None) -> None:
+        super().__init__(message)
+        self.sequence_id = sequence_id
+
+
+class OpenCXSequenceMismatchError(OpenCXSequenceRefusedError):
+    """The service has stored a sequence otherwise than it was declared. It is not started.
+
+    :param message: which fields differ, and how.
+    :param sequence_id: id of the sequence.
+    :param fields: names of the fields that differ.
+    """
+
+    def __init__(self, message: str = "", *, sequence_id: str | None = None, fields: Sequence[str] = ()) -> None:
+        super().__init__(message, sequence_id=sequence_id)
+        self.fields = list(fields)
+
+
+class OpenCXSequenceCanceledError(OpenCXSequenceRefusedError):
+    """The sequence is canceled, and something else was waited for or asked for."""
+
+
+class OpenCXContactsMissingError(OpenCXCallRefusedError):
+    """People of a list are no contacts of the organization, or several contacts have one number.
+
+    A sequence reaches contacts alone, and calls a number once for each contact that has it.
+    """
+
+
 class OpenCXOutsideCallingHoursError(OpenCXError):
-    """It is outside the calling hours where the person is, and ``outside_hours="fail"`` was given.
+    """It is outside the calling hours where a person is, and nobody is to be left out for it.
 
     Retried: a later try may be within them.
+
+    :param message: what happened.
+    :param opens_at: when all of them may be called, in ISO 8601; ``None`` if that is not known.
     """
+
+    def __init__(self, message: str = "", *, opens_at: str | None = None) -> None:
+        super().__init__(message)
+        self.opens_at = opens_at
 
 
 class OpenCXAgentNotReadyError(OpenCXError):
@@ -457,6 +527,10 @@ class OpenCXPhoneNumberTimeoutError(OpenCXError):
         self.agent_id = agent_id
         self.agent_name = agent_name
         self.timeout = timeout
+
+
+class OpenCXSequenceTimeoutError(OpenCXError):
+    """A sequence has not begun, or not ended, in the time that was given for it. The next try waits again."""
 
 
 class OpenCXFleetError(OpenCXError):

@@ -32,8 +32,8 @@ def get_provider_info() -> dict[str, object]:
         ],
         "hooks": modules("hooks.opencx"),
         "operators": modules("operators.phone_agent", "operators.training", "operators.call"),
-        "sensors": modules("sensors.phone_number", "sensors.calling_hours"),
-        "triggers": modules("triggers.phone_number"),
+        "sensors": modules("sensors.phone_number", "sensors.calling_hours", "sensors.sequence"),
+        "triggers": modules("triggers.phone_number", "triggers.sequence"),
         "cli": ["airflow_provider_opencx.cli.airflow_commands.airflow_commands"],
         "connection-types": [
             {

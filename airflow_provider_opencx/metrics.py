@@ -64,8 +64,17 @@ def time_to_number(seconds: float) -> None:
 
 def gauge_waiting_agents(conn_id: str, agents: int) -> None:
     """Record how many agents this triggerer waits for over a connection."""
+    _gauge("opencx.waiting_agents", conn_id, agents)
+
+
+def gauge_waiting_sequences(conn_id: str, sequences: int) -> None:
+    """Record how many sequences this triggerer waits for over a connection, each once for each task."""
+    _gauge("opencx.waiting_sequences", conn_id, sequences)
+
+
+def _gauge(name: str, conn_id: str, value: int) -> None:
     tags = {"conn_id": conn_id, "hostname": _hostname()}
-    _send(lambda stats: stats.gauge("opencx.waiting_agents", agents, tags=tags))
+    _send(lambda stats: stats.gauge(name, value, tags=tags))
 
 
 def _hostname() -> str:

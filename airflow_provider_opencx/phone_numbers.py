@@ -48,6 +48,18 @@ def without_mobile_mark(number: str) -> str:
     return _MOBILE_MARK.sub(r"\1\2", number)
 
 
+def as_compared(stored: str) -> str:
+    """Return a number that somebody else has stored as it is compared: in E.164, without the mark of a mobile one.
+
+    One that has the code of its country without the ``+`` is read as if it had it. What is not a number stays.
+    """
+    compact = normalize_phone_number(stored)
+    try:
+        return without_mobile_mark(e164(f"+{compact}" if compact.isascii() and compact.isdigit() else stored))
+    except ValueError:
+        return stored
+
+
 def e164(phone_number: str) -> str:
     """Return a phone number as it is sent: in E.164, such as ``"+14155550100"``.
 

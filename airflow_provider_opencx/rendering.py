@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _LAST_NEWLINE = re.compile(r"\r?\n\Z|\r\Z")
 """What Jinja drops at the end of a text."""
 
-_NEVER_NONE = ("name", "type", "agent_id", "opencx_conn_id")
+_NEVER_NONE = ("name", "type", "agent_id", "sequence_id", "opencx_conn_id")
 _WRITE_NONE = "Write None itself, and no template, to send null, or leave the field out"
 
 _ELEMENTS: Mapping[Kind, Kind] = {Kind.DECLARATIONS: Kind.DECLARATION, Kind.SCENARIOS: Kind.SCENARIO}

@@ -1,41 +1,49 @@
 """The XComs that a task pushes beside its result.
 
 Those of one agent, its id, its name and its phone number, let a Dag hand on a part of it as Airflow hands on any XCom:
-``agent.output["id"]``. Those of a fleet keep the phone numbers for the next run, which compares them.
+``agent.output["id"]``. So do those of one sequence. Those of a fleet keep the phone numbers for the next run, which
+compares them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator, Context
 
 AGENT_KEYS: Final = ("id", "name", "phone_number")
-"""The keys of these XComs, which are the API's own names of the fields."""
+"""The keys of the XComs of an agent, which are the API's own names of the fields."""
+
+SEQUENCE_KEYS: Final = ("id", "custom_id")
+"""Those of a sequence."""
 
 
-def xcoms_of(agent: Mapping[str, object]) -> dict[str, str]:
-    """Return the XComs that a task pushes beside an agent, by their keys.
+def xcoms_of(result: Mapping[str, object], keys: Sequence[str] = AGENT_KEYS) -> dict[str, str]:
+    """Return the XComs that a task pushes beside its result, by their keys.
 
     A field that is null is left out, and so is a blank one: of a phone number, that is none yet.
 
-    :param agent: the agent as a task returns it, by the API's field names.
+    :param result: the agent or the sequence as the task returns it, by the API's field names.
+    :param keys: the fields. Default: those of an agent.
     """
-    fields = {key: agent.get(key) for key in AGENT_KEYS}
+    fields = {key: result.get(key) for key in keys}
     return {key: value for key, value in fields.items() if isinstance(value, str) and value.strip()}
 
 
-def push_xcoms(task: BaseOperator, context: Context, agent: Mapping[str, object]) -> None:
-    """Push the XComs beside an agent, unless the task pushes none.
+def push_xcoms(
+    task: BaseOperator, context: Context, result: Mapping[str, object], keys: Sequence[str] = AGENT_KEYS
+) -> None:
+    """Push the XComs beside a result, unless the task pushes none.
 
     :param task: the operator or the sensor.
     :param context: the context of its task instance; without one, as in a test, nothing is pushed.
-    :param agent: the agent as the task returns it.
+    :param result: the agent or the sequence as the task returns it.
+    :param keys: the fields that are pushed. Default: those of an agent.
     """
     if task.do_xcom_push and "ti" in context:
-        for key, value in xcoms_of(agent).items():
+        for key, value in xcoms_of(result, keys).items():
             context["ti"].xcom_push(key=key, value=value)
 
 

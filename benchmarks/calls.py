@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import sys
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import httpx
+from measured_task import HEADER, run_measured
 from simulated_service import SimulatedService, simulated_service
 
 PROVIDERS_PACE = 90
@@ -41,7 +40,7 @@ def main() -> int:
         file = Path(folder) / "people.csv"
         file.write_text("phone_number\n" + "".join(f"+1415555{number:04}\n" for number in range(options.people)))
         print(f"{options.people} people, {PROVIDERS_PACE} requests a minute of {options.requests_per_minute}")
-        print(f"{'':40} {'seconds':>8} {'requests':>9} {'MiB more':>9}  results")
+        print(HEADER)
         arguments = {"contacts": str(file), "ledger_path": f"file://{folder}/calls", "max_contacts": options.people}
         _call(service, "read and check, all on the list", {**arguments, "do_not_call": str(file)})
         _call(service, "call", arguments)
@@ -53,26 +52,10 @@ def main() -> int:
 
 
 def _call(service: SimulatedService, step: str, arguments: Mapping[str, Any]) -> None:
-    from types import SimpleNamespace
-
     from airflow_provider_opencx.operators.call import OpenCXPlaceCallOperator
 
-    service.forget_requests()
-    instance = SimpleNamespace(
-        try_number=1, map_index=-1, dag_id="d", run_id="r", task_id="call", xcom_push=lambda key, value: None
-    )
     operator = OpenCXPlaceCallOperator(task_id="call", agent_name="Caller", calling_hours=None, **arguments)
-    before, began = _memory(), time.monotonic()
-    results: Any = operator.execute({"ti": instance})  # type: ignore[typeddict-item]  # as much of it as is asked for
-    seconds = time.monotonic() - began
-    statuses = {status: sum(each["status"] == status for each in results) for status in {r["status"] for r in results}}
-    requests = sum((service.responses() or {}).values())
-    print(f"{step:40} {seconds:8.1f} {requests:9} {_memory() - before:9.1f}  {statuses}", flush=True)
-
-
-def _memory() -> float:
-    """Return the most memory that this process has had, in MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    run_measured(service, step, operator, lambda results: dict(Counter(each["status"] for each in results)))
 
 
 if __name__ == "__main__":

@@ -47,6 +47,34 @@ class SimulatedService:
         added: list[dict[str, Any]] = response.json()["agents"]
         return added
 
+    def add_sequences(self, sequences: Sequence[dict[str, Any]]) -> list[str]:
+        """Add sequences and return their ids."""
+        added = [self._admin.post("/sequences", json=fields).raise_for_status() for fields in sequences]
+        return [str(response.json()["id"]) for response in added]
+
+    def start_sequences(self, ids: Sequence[str]) -> None:
+        """Start sequences."""
+        for sequence_id in ids:
+            self._admin.put(f"/sequences/{sequence_id}/start", json={}).raise_for_status()
+
+    def set_sequences(self, **settings: Any) -> None:
+        """Set how the simulator treats sequences."""
+        self._admin.patch("/sequences/settings", json=settings).raise_for_status()
+
+    def add_contacts(self, phone_numbers: Sequence[str]) -> None:
+        """Add a contact for each number."""
+        contacts = [{"phone_number": number} for number in phone_numbers]
+        self._admin.post("/contacts", json={"contacts": contacts}).raise_for_status()
+
+    def advance(self, seconds: float) -> None:
+        """Move the clock of the simulator forward."""
+        self._admin.post("/clock", json={"advance": seconds}).raise_for_status()
+
+    def requests(self) -> list[dict[str, Any]]:
+        """Return the requests so far, each with its path, its status and its time in seconds."""
+        requests: list[dict[str, Any]] = self._admin.get("/journal").raise_for_status().json()["requests"]
+        return requests
+
     def count_agents(self) -> int:
         """Count the agents that there are."""
         return len(self._admin.get("/agents").raise_for_status().json()["agents"])
@@ -82,7 +110,9 @@ def created_at(agent: dict[str, Any]) -> float:
 def simulated_service(*, requests_per_minute: int | None = None) -> Iterator[SimulatedService]:
     """Run a simulator, as long as the block lasts. Its agents get no number but by a progression of their own."""
     limit = "none" if requests_per_minute is None else str(requests_per_minute)
-    options = ["--port", "0", "--api-key", API_KEY, "--provision-after", "never", "--requests-per-minute", limit]
+    # Quiet, because nobody reads its lines: a pipe that is full would stop it.
+    options = ["--quiet", "--port", "0", "--api-key", API_KEY, "--provision-after", "never"]
+    options += ["--requests-per-minute", limit]
     process = subprocess.Popen(
         [sys.executable, "-m", "airflow_provider_opencx.simulator", *options], stdout=subprocess.PIPE, text=True
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -167,6 +168,18 @@ def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
         monkeypatch.setattr("httpx_retries.Retry.backoff_strategy", lambda self: 0.01)
 
     return connect
+
+
+@pytest.fixture
+def set_extra(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Changes extras of the default connection, as somebody in Airflow's UI does."""
+
+    def set_extra(**extras: object) -> None:
+        connection = json.loads(os.environ["AIRFLOW_CONN_OPENCX_DEFAULT"])
+        connection["extra"] |= extras
+        monkeypatch.setenv("AIRFLOW_CONN_OPENCX_DEFAULT", json.dumps(connection))
+
+    return set_extra
 
 
 @pytest.fixture(scope="session")

@@ -1,27 +1,32 @@
 """Calls people, each at most once: what is known of each, what keeps from a call, one request, and its outcome.
 
 The order matters. What the ledger knows comes first, so that a retry or a clear returns what was done and sends
-nothing. Then come the guards, all of them before the first request. Then, for each person in turn: the guards once
-more, because a long batch may reach the end of the calling hours; the intent; the request; the outcome.
+nothing. Then come the guards, all of them before the first request. Then, for each request in turn: the guards once
+more, because a long batch may reach the end of the calling hours; the intents; the request; the outcomes.
+
+What a request does to people is the matter of a :class:`Sender`: one call, or a slice of people for a sequence that
+calls them.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, cast
 
 from pydantic import JsonValue
 
 from airflow_provider_opencx import metrics
 from airflow_provider_opencx.campaigns.guards import Guards, Hindrance, Verdict
 from airflow_provider_opencx.campaigns.ledger import Decision, Entry, Ledger, OnUnknown, decide
+from airflow_provider_opencx.campaigns.rate_limited import wait_for_rate_limit
 from airflow_provider_opencx.client.exchange import DEADLINE_FACTOR
-from airflow_provider_opencx.client.retry_after import MAX_RETRY_AFTER
+from airflow_provider_opencx.client.once import now
+from airflow_provider_opencx.client.operation import Request
 from airflow_provider_opencx.exceptions import (
     OpenCXCallRefusedError,
     OpenCXContactsChangedError,
@@ -30,6 +35,7 @@ from airflow_provider_opencx.exceptions import (
     OpenCXOutsideCallingHoursError,
     OpenCXRateLimitError,
     OpenCXUnknownCallOutcomeError,
+    OpenCXUnknownOutcomeError,
 )
 from airflow_provider_opencx.resources.calls import (
     MAKE_OUTBOUND_CALL,
@@ -44,25 +50,24 @@ from airflow_provider_opencx.text import listed
 if TYPE_CHECKING:
     from airflow_provider_opencx.client.client import OpenCXClient
 
-CallStatus: TypeAlias = Literal["called", "unknown", "do_not_call", "unknown_zone", "outside_hours"]
-"""The outcome for a person: called; may have been called; or why not."""
+Done: TypeAlias = Literal["called", "added"]
+"""What was done to a person: called, or added to a sequence that calls."""
+
+CallStatus: TypeAlias = Literal[Done, "unknown", "do_not_call", "not_admitted", "unknown_zone", "outside_hours"]
+"""The outcome for a person: done; may have been done; or why not."""
 
 OutsideHours: TypeAlias = Literal["skip", "fail", "reschedule"]
 """What to do about a person who must not be called now: leave out, fail the task, or come back when it is time."""
 
 MOST_UNKNOWN_IN_A_ROW = 3
-"""After this many calls of unknown outcome in a row nobody else is called: something is wrong with the service."""
+"""After this many people of unknown outcome in a row nobody else is called: something is wrong with the service."""
 
 LONGEST_ON_ITS_WAY = 600.0
 """Seconds for which a call without an outcome may still be made by another task, and is not repeated, at least."""
 
-MOST_RATE_LIMITED = 5
-"""How often in a row the service may say that there are too many requests, before the task gives up its worker."""
-
 _IN_ORDER: Sequence[Decision] = ("changed", "known", "unknown", "skip", "send")
 """Of the decisions that follow from several records of a person, the first of these counts."""
 
-_PAUSE_AFTER_429 = 5.0
 _MOST_NAMED = 5
 _MOST_LOGGED = 20
 
@@ -75,15 +80,15 @@ class CallResult:
 
     :param callee: the person.
     :param status: the outcome for the person.
-    :param agent_id: the agent that called; ``None`` if none did.
-    :param called_at: when the call was asked for; of one of unknown outcome, about when. ``None`` if it was not.
+    :param through: the id of the agent that called, or of the sequence; ``None`` if none did.
+    :param called_at: when it was asked for; of one of unknown outcome, about when. ``None`` if it was not.
     :param response: what the service returned, as it is.
     :param reason: why the person was not called; empty if so.
     """
 
     callee: Callee
     status: CallStatus
-    agent_id: str | None = None
+    through: str | None = None
     called_at: str | None = None
     response: JsonValue = None
     reason: str = ""
@@ -94,7 +99,7 @@ class CallResult:
             "phone_number": self.callee.phone_number,
             "contact_id": self.callee.contact_id,
             "status": self.status,
-            "agent_id": self.agent_id,
+            "agent_id": self.through,
             "called_at": self.called_at,
             "response": self.response,
             "reason": self.reason or None,
@@ -138,29 +143,98 @@ class CallsMade:
 
     @property
     def called(self) -> int:
-        """How many people were called, in this try or an earlier one."""
-        return sum(result.status == "called" for result in self.results.values())
+        """How many people were called or added, in this try or an earlier one."""
+        return sum(result.status in ("called", "added") for result in self.results.values())
+
+
+class Sender(Protocol):
+    """What a batch does to people: how it is asked for, and what messages call it."""
+
+    @property
+    def done(self) -> Done:
+        """What was done to a person."""
+
+    @property
+    def most_at_once(self) -> int:
+        """How many people one request is about at the most."""
+
+    @property
+    def ways_on(self) -> str:
+        """What to do about people of unknown outcome."""
+
+    def unsent(self, about: str) -> Request:
+        """Return what would be sent for some people, for a message; it is never sent."""
+
+    def prepare(self) -> str:
+        """Return the id of what is to call, after checking that it can."""
+
+    def request(self, through: str, people: Sequence[Callee]) -> Request:
+        """Return a request.
+
+        :param through: what :meth:`prepare` returned.
+        :param people: whom it is about.
+        """
+
+    def send(self, request: Request, people: Sequence[Callee], before_sending: Callable[[], None]) -> PlacedCall:
+        """Send a request, once.
+
+        :param request: what :meth:`request` returned.
+        :param people: whom it is about.
+        :param before_sending: called when the request is about to be sent; an error keeps it from that.
+        :raises OpenCXUnknownOutcomeError: if it may have been handled, and may not; the message is the reason.
+        :raises OpenCXError: any other error says that it was not.
+        """
+
+
+@dataclass(frozen=True)
+class CallSender:
+    """Calls a person with a request.
+
+    :param client: sends the requests.
+    :param find_agent: returns the id of the agent that calls, after checking that it can; asked only where there is
+        somebody to call.
+    :param body_of: returns the body of the request for a person.
+    """
+
+    client: OpenCXClient
+    find_agent: Callable[[], str]
+    body_of: Callable[[str, Callee], Mapping[str, JsonValue]]
+    done: Done = "called"
+    most_at_once: int = 1
+    ways_on: str = WAYS_ON
+
+    def unsent(self, about: str) -> Request:
+        """Return what would be sent, for a message."""
+        return MAKE_OUTBOUND_CALL.request(about=about)
+
+    def prepare(self) -> str:
+        """Return the id of the agent."""
+        return self.find_agent()
+
+    def request(self, through: str, people: Sequence[Callee]) -> Request:
+        """Return the request that calls one person."""
+        [callee] = people
+        return call_request(through, callee, self.body_of(through, callee))
+
+    def send(self, request: Request, people: Sequence[Callee], before_sending: Callable[[], None]) -> PlacedCall:
+        """Call the one person of a request."""
+        [callee] = people
+        return place_call(self.client, request, callee, before_sending)
 
 
 class _HinderedError(OpenCXError):
-    """A guard keeps from a call that was about to be sent. It does not leave this module.
-
-    :param verdict: what the guard says.
-    """
-
-    def __init__(self, verdict: Verdict) -> None:
-        super().__init__(verdict.reason)
-        self.verdict = verdict
+    """A guard keeps from a request that was about to be sent. It does not leave this module."""
 
 
 class CallBatch:
-    """Calls some people, one after the other.
+    """Calls some people, one request after the other.
 
     :param client: sends the requests; it checks before each that calls are allowed.
     :param ledger: where records are kept.
     :param slots_of: returns the slots of the ledger for a person: one for the number, one for the contact. Each comes
         with the digest that it is about. Whoever was called by one of them is not called by the other.
     :param policy: how the calls are made.
+    :param sender: what is done to people.
     :param no_record_means_nothing_sent: whether a person without a record has not been called by an earlier try.
     """
 
@@ -170,6 +244,7 @@ class CallBatch:
         ledger: Ledger,
         slots_of: Callable[[Callee], Mapping[str, str]],
         policy: CallPolicy,
+        sender: Sender,
         *,
         no_record_means_nothing_sent: bool = True,
     ) -> None:
@@ -177,45 +252,38 @@ class CallBatch:
         self._ledger = ledger
         self._slots_of = slots_of
         self._policy = policy
+        self._sender = sender
         self._is_trusted = no_record_means_nothing_sent
         self._unknown: list[CallResult] = []  # those for whom the task must fail
         self._known: list[str] = []
         self._repeated: dict[Callee, Mapping[str, Entry]] = {}
 
-    def call(
-        self,
-        people: Sequence[Callee],
-        find_agent: Callable[[], str],
-        body_of: Callable[[str, Callee], Mapping[str, JsonValue]],
-        check: Callable[[Callee], None] = lambda callee: None,
-    ) -> CallsMade:
+    def call(self, people: Sequence[Callee], check: Callable[[Callee], None] = lambda callee: None) -> CallsMade:
         """Call people, unless something keeps from it.
 
         :param people: who is to be called, nobody twice.
-        :param find_agent: returns the id of the agent that calls, after checking that it can; asked only where there is
-            somebody to call.
-        :param body_of: returns the body of the request for a person.
         :param check: raises an error if a person, of whom there is no record, must not be called.
         :return: the outcome of each, with the error that the task must fail with, where something is amiss.
         :raises OpenCXContactsChangedError: if a record is about somebody else; nothing was sent.
         :raises OpenCXCallRefusedError: if nothing is known of what an earlier try has sent; nothing was sent.
         :raises OpenCXOutsideCallingHoursError: with ``outside_hours="fail"``, before the first request.
-        :raises OpenCXError: that of :meth:`find_agent`, or of a client that may not call.
+        :raises OpenCXError: that of :meth:`Sender.prepare`, or of a client that may not call.
         """
         made = CallsMade(people)
         left = [index for index, callee in enumerate(people) if not self._settle_known(made, index, callee)]
         if self._known:
-            known = listed(self._known, _MOST_LOGGED, separator="; ", more="; and {} more people were called")
-            log.info("Nothing is sent for people who were called before: %s.", known)
+            known = listed(
+                self._known, _MOST_LOGGED, separator="; ", more=f"; and {{}} more people were {self._sender.done}"
+            )
+            log.info("Nothing is sent for people who were %s before: %s.", self._sender.done, known)
         with self._saying_what_was_done(made):
             for index in left:
                 check(people[index])
             left = self._settle_hindered(made, left)
             if left:
-                self._client.check_calls_allowed(
-                    MAKE_OUTBOUND_CALL.request(about="1 person" if len(left) == 1 else f"{len(left)} people")
-                )
-                self._call_each(made, left, find_agent(), body_of)
+                about = "1 person" if len(left) == 1 else f"{len(left)} people"
+                self._client.check_calls_allowed(self._sender.unsent(about))
+                self._send_all(made, left, self._sender.prepare())
         if made.error is None and self._unknown:
             made.error = self._unknown_error(made, self._unknown)
         return made
@@ -266,16 +334,17 @@ class CallBatch:
                 " clear the task with the list as it was."
             )
         if decision == "known" and entry.outcome is not None:
-            self._known.append(f"{callee.label} was called at {entry.sent_at} by {entry.by}")
+            done = cast(Done, entry.outcome.get("done", self._sender.done))
+            self._known.append(f"{callee.label} was {done} at {entry.sent_at} by {entry.by}")
             return CallResult(
-                callee, "called", _text(entry.outcome.get("agent_id")), entry.sent_at, entry.outcome.get("response")
+                callee, done, _text(entry.outcome.get("through")), entry.sent_at, entry.outcome.get("response")
             )
-        reason = f"may have been called by {entry.by}"
+        reason = f"may have been {self._sender.done} by {entry.by}"
         if self._policy.on_unknown == "repeat":
             reason += f", which may be making it now: not repeated for {self._longest_on_its_way / 60:.0f} minutes"
         result = CallResult(callee, "unknown", called_at=entry.sent_at, reason=reason)
         if decision == "skip":
-            log.warning("%s may have been called at %s by %s: left out.", callee.label, entry.sent_at, entry.by)
+            log.warning("%s %s at %s: left out.", callee.label, reason, entry.sent_at)
         else:
             self._unknown.append(result)
         return result
@@ -288,7 +357,8 @@ class CallBatch:
             first = outside[0]
             more = "" if len(outside) == 1 else f" So are {len(outside) - 1} more."
             raise OpenCXOutsideCallingHoursError(
-                f"Nobody was called in this try: {made.people[first].label} {verdicts[first].reason}.{more}"
+                f"Nobody was {self._sender.done} in this try: {made.people[first].label}"
+                f" {verdicts[first].reason}.{more}"
             )
         return [index for index in left if not self._is_hindered(made, index, verdicts[index])]
 
@@ -298,11 +368,12 @@ class CallBatch:
         if hindrance is None:
             return False
         callee = made.people[index]
-        log.info("%s %s: not called.", callee.label, verdict.reason)
+        log.info("%s %s: not %s.", callee.label, verdict.reason, self._sender.done)
         if hindrance == "outside_hours" and self._policy.outside_hours == "reschedule" and verdict.opens_at is not None:
             made.opens_at = min(made.opens_at or verdict.opens_at, verdict.opens_at)
         elif (recorded := next(iter(self._unknown_before(callee).values()), None)) is not None:
-            reason = f"may have been called by {recorded.by}, and cannot be called again: {verdict.reason}"
+            done = self._sender.done
+            reason = f"may have been {done} by {recorded.by}, and cannot be {done} again: {verdict.reason}"
             result = CallResult(callee, "unknown", called_at=recorded.sent_at, reason=reason)
             made.results[index] = result
             self._unknown.append(result)
@@ -325,119 +396,138 @@ class CallBatch:
     def _verdict(self, callee: Callee) -> Verdict:
         return self._policy.guards.verdict(callee, datetime.fromtimestamp(time.time(), UTC))
 
-    def _call_each(
-        self,
-        made: CallsMade,
-        left: Sequence[int],
-        agent_id: str,
-        body_of: Callable[[str, Callee], Mapping[str, JsonValue]],
-    ) -> None:
-        """Call people in turn, until all are called or something says that the others should not be."""
+    def _send_all(self, made: CallsMade, left: Sequence[int], through: str) -> None:
+        """Send request after request, until all people are called or something says that the others should not be."""
         unknown_in_a_row: list[CallResult] = []
-        for done, index in enumerate(left, start=1):
-            callee = made.people[index]
+        for first in range(0, len(left), self._sender.most_at_once):
+            indexes = left[first : first + self._sender.most_at_once]
+            done = first + len(indexes)
             try:
-                result = self._call_one(made, index, agent_id, body_of(agent_id, callee))
-            except OpenCXUnknownCallOutcomeError as error:
-                log.error("%s", error)
-                reason = str(error).removeprefix(f"{callee.label} ")
-                result = CallResult(callee, "unknown", agent_id, error.sent_at, reason=reason)
-                self._settle_unknown(made, index, result)
-                unknown_in_a_row.append(result)
-                if len(unknown_in_a_row) == MOST_UNKNOWN_IN_A_ROW and done < len(left):
-                    stopped = f"{len(unknown_in_a_row)} in a row: {len(left) - done} people were not called."
-                    made.error = self._unknown_error(made, self._unknown or unknown_in_a_row, stopped)
-                    return
-                continue
+                results = self._send_when_possible(made, indexes, through)
             except OpenCXError as error:
                 made.error = self._with_what_was_done(made, error)
                 return
-            if result is None:
-                continue
-            if result.status == "unknown":  # somebody else calls, which says nothing about the service
-                log.error("%s %s", callee.label, result.reason)
-                self._settle_unknown(made, index, result)
-            else:
+            called = [index for index, result in results.items() if result.status != "unknown"]
+            for index, result in results.items():
+                (self._settle if index in called else self._settle_unknown)(made, index, result)
+            if called:
                 unknown_in_a_row.clear()
-                self._settle(made, index, result)
-                log.info("Called %s at %s (%d of %d).", callee.label, result.called_at, done, len(left))
+                who = made.people[called[0]].label if len(called) == 1 else f"{len(called)} people"
+                what = self._sender.done.capitalize()
+                log.info("%s %s at %s (%d of %d).", what, who, results[called[0]].called_at, done, len(left))
+                continue
+            # That somebody else calls says nothing about the service.
+            unknown_in_a_row += [result for result in results.values() if result.through is not None]
+            if len(unknown_in_a_row) >= MOST_UNKNOWN_IN_A_ROW and done < len(left):
+                stopped = f"{len(unknown_in_a_row)} in a row: {len(left) - done} people were not {self._sender.done}."
+                made.error = self._unknown_error(made, self._unknown or unknown_in_a_row, stopped)
+                return
 
-    def _call_one(self, made: CallsMade, index: int, agent_id: str, body: Mapping[str, JsonValue]) -> CallResult | None:
-        """Call one person, unless a guard keeps from it by now; ``None`` if so."""
-        callee = made.people[index]
-        for attempt in range(1, MOST_RATE_LIMITED + 1):
+    def _send_when_possible(self, made: CallsMade, indexes: Sequence[int], through: str) -> Mapping[int, CallResult]:
+        """Send one request for some people, but for those whom a guard keeps from it by now; return their results."""
+        attempt = 1
+        while True:
+            ready = [index for index in indexes if not self._is_hindered_now(made, index)]
             try:
-                self._check_guards(callee)
-                return self._send(callee, agent_id, body)
-            except _HinderedError as hindered:
-                verdict = hindered.verdict
-                if verdict.hindrance == "outside_hours" and self._policy.outside_hours == "fail":
-                    raise OpenCXOutsideCallingHoursError(f"{callee.label} {verdict.reason}.") from None
-                self._is_hindered(made, index, verdict)
-                return None
+                results = self._send([made.people[index] for index in ready], through) if ready else []
+                return dict(zip(ready, results, strict=True))
+            except _HinderedError:
+                continue  # the guards are asked again, and leave out whom they keep from it
             except OpenCXRateLimitError as error:
-                pause = _PAUSE_AFTER_429 if error.retry_after is None else error.retry_after
-                if pause > MAX_RETRY_AFTER or attempt == MOST_RATE_LIMITED:
-                    raise
-                log.info("%s Nobody was called. Sent again in %.0f s.", error, pause)
-                time.sleep(pause)
-        raise AssertionError("the last attempt returns or raises")
+                wait_for_rate_limit(error, attempt, f"Nobody was {self._sender.done}.")
+                attempt += 1
 
-    def _send(self, callee: Callee, agent_id: str, body: Mapping[str, JsonValue]) -> CallResult:
-        """Record the intent, send, and record the outcome."""
-        intents = {slot: Entry(to, _now(), self._policy.by) for slot, to in self._slots_of(callee).items()}
-        begun: list[str] = []
+    def _is_hindered_now(self, made: CallsMade, index: int) -> bool:
+        verdict = self._verdict(made.people[index])
+        if verdict.hindrance == "outside_hours" and self._policy.outside_hours == "fail":
+            raise OpenCXOutsideCallingHoursError(f"{made.people[index].label} {verdict.reason}.")
+        return self._is_hindered(made, index, verdict)
+
+    def _send(self, people: Sequence[Callee], through: str) -> list[CallResult]:
+        """Record the intents, send one request, and record the outcomes; return the result of each person."""
+        request = self._sender.request(through, people)  # before the records: what cannot be sent leaves none
+        begun: dict[Callee, Mapping[str, Entry]] = {}
+        results: dict[Callee, CallResult] = {}
         try:
-            for slot, intent in intents.items():
-                with _nothing_sent(callee):
-                    recorded = self._ledger.begin(slot, intent, after=self._unknown_before(callee).get(slot))
+            for callee in people:
+                recorded = self._begin(callee, begun)
                 if recorded is not None:
-                    self._forget(callee, begun)
-                    return self._recorded_meanwhile(recorded, intent.to, callee)
-                begun.append(slot)
-            # Once more when the request is about to be sent: the wait for the rate limit may have taken a minute.
-            request = call_request(agent_id, callee, body)
-            placed = place_call(self._client, request, callee, before_sending=lambda: self._check_guards(callee))
-        except OpenCXUnknownCallOutcomeError:
-            raise
+                    results[callee] = recorded
+            ready = [callee for callee in people if callee not in results]
+            if ready:
+                request = request if len(ready) == len(people) else self._sender.request(through, ready)
+                # Once more when the request is about to be sent: the wait for the rate limit may have taken a minute.
+                placed = self._sender.send(request, ready, lambda: self._check_guards(ready))
+                for callee in ready:
+                    self._finish(begun[callee], through, placed)
+                    results[callee] = CallResult(callee, self._sender.done, through, placed.called_at, placed.response)
+        except OpenCXUnknownOutcomeError as error:
+            log.error("%s", error)
+            for callee in ready:
+                reason = str(error).removeprefix(f"{callee.label} ")
+                results[callee] = CallResult(callee, "unknown", through, error.sent_at, reason=reason)
         except OpenCXError:
-            self._forget(callee, begun)  # any other error proves that nobody was called
+            for callee, intents in begun.items():
+                self._forget(callee, intents)  # any other error proves that nobody was called
             raise
+        return [results[callee] for callee in people]
+
+    def _begin(self, callee: Callee, begun: dict[Callee, Mapping[str, Entry]]) -> CallResult | None:
+        """Record the intent for a person; return what somebody else has recorded meanwhile, ``None`` if nobody has.
+
+        :param begun: gets what is recorded.
+        """
+        intents = {slot: Entry(to, now(), self._policy.by) for slot, to in self._slots_of(callee).items()}
+        recorded_here: dict[str, Entry] = {}
+        begun[callee] = recorded_here
         for slot, intent in intents.items():
-            self._finish(slot, replace(intent, sent_at=placed.called_at), agent_id, placed)
-        return CallResult(callee, "called", agent_id, placed.called_at, placed.response)
+            with _nothing_sent(callee):
+                recorded = self._ledger.begin(slot, intent, after=self._unknown_before(callee).get(slot))
+            if recorded is not None:
+                del begun[callee]
+                self._forget(callee, recorded_here)
+                return self._recorded_meanwhile(recorded, intent.to, callee)
+            recorded_here[slot] = intent
+        return None
 
     def _unknown_before(self, callee: Callee) -> Mapping[str, Entry]:
         """Return the records of unknown outcome, by slot, that a call to a person repeats."""
         return self._repeated.get(callee, {})
 
-    def _check_guards(self, callee: Callee) -> None:
-        """Raise a :class:`_HinderedError` if a guard keeps a person from being called now."""
-        verdict = self._verdict(callee)
-        if verdict.hindrance is not None:
-            raise _HinderedError(verdict)
+    def _check_guards(self, people: Sequence[Callee]) -> None:
+        """Raise a :class:`_HinderedError` if a guard keeps one of some people from being called now."""
+        for callee in people:
+            verdict = self._verdict(callee)
+            if verdict.hindrance is not None:
+                raise _HinderedError(verdict.reason)
 
     def _recorded_meanwhile(self, recorded: Entry, to: str, callee: Callee) -> CallResult:
         """Return the result of a call that somebody else has made, or makes, since the ledger was read."""
         result = self._result_of("known", recorded, callee) if decide(recorded, to, "fail") == "known" else None
         if result is not None:
             return result
-        reason = f"is being called, or may have been, by {recorded.by}; nothing was sent in this try."
+        reason = f"is being {self._sender.done}, or may have been, by {recorded.by}; nothing was sent in this try."
+        log.error("%s %s", callee.label, reason)
         return CallResult(callee, "unknown", called_at=recorded.sent_at, reason=reason)
 
-    def _forget(self, callee: Callee, slots: Sequence[str]) -> None:
+    def _forget(self, callee: Callee, slots: Iterable[str]) -> None:
         for slot in slots:
             try:
                 self._ledger.forget(slot, after=self._unknown_before(callee).get(slot))
             except OpenCXLedgerError as error:
                 log.warning("Nobody was called, but a later try will not know it: %s", error)
 
-    def _finish(self, slot: str, intent: Entry, agent_id: str, placed: PlacedCall) -> None:
-        outcome: dict[str, JsonValue] = {"agent_id": agent_id, "response": placed.response}
-        try:
-            self._ledger.finish(slot, replace(intent, outcome=outcome))
-        except OpenCXLedgerError as error:
-            log.warning("The call was made, but a later try will not know it, and send nothing: %s", error)
+    def _finish(self, intents: Mapping[str, Entry], through: str, placed: PlacedCall) -> None:
+        outcome: dict[str, JsonValue] = {
+            "done": self._sender.done,
+            "through": through,
+            "response": placed.response,
+        }
+        for slot, intent in intents.items():
+            try:
+                self._ledger.finish(slot, replace(intent, sent_at=placed.called_at, outcome=outcome))
+            except OpenCXLedgerError as error:
+                log.warning("The call was made, but a later try will not know it, and send nothing: %s", error)
 
     @contextmanager
     def _saying_what_was_done(self, made: CallsMade) -> Generator[None]:
@@ -448,8 +538,8 @@ class CallBatch:
 
     def _with_what_was_done(self, made: CallsMade, error: OpenCXError) -> OpenCXError:
         """Return an error that stops the batch, after what people were called, and who may have been."""
-        done = (_may_have_been_called(self._unknown) if self._unknown else "", _called(made) if made.called else "")
-        before = " ".join(filter(None, done))
+        unknown = self._may_have_been(self._unknown) if self._unknown else ""
+        before = " ".join(filter(None, (unknown, self._called(made) if made.called else "")))
         return error.with_message(f"{before} Then: {error}") if before else error
 
     def _unknown_error(self, made: CallsMade, unknown: Sequence[CallResult], more: str = "") -> OpenCXError:
@@ -458,12 +548,19 @@ class CallBatch:
         :param unknown: the results of these people.
         :param more: what else is to be said.
         """
-        sentences = (_may_have_been_called(unknown), _called(made), more, WAYS_ON)
+        sentences = (self._may_have_been(unknown), self._called(made), more, self._sender.ways_on)
         return OpenCXUnknownCallOutcomeError(
             " ".join(filter(None, sentences)),
             contacts=[result.callee.number_or_contact for result in unknown],
             sent_at=unknown[0].called_at,
         )
+
+    def _may_have_been(self, unknown: Sequence[CallResult]) -> str:
+        who = [f"{result.callee.label} (at {result.called_at}: {result.reason})" for result in unknown]
+        return f"May have been {self._sender.done}: {listed(who, _MOST_NAMED, separator='; ')}."
+
+    def _called(self, made: CallsMade) -> str:
+        return f"{made.called} of {len(made.people)} people were {self._sender.done}."
 
 
 @contextmanager
@@ -473,19 +570,6 @@ def _nothing_sent(callee: Callee) -> Generator[None]:
         yield
     except OpenCXLedgerError as error:
         raise error.with_message(f"{callee.label}: nothing was sent. {error}") from error.__cause__
-
-
-def _may_have_been_called(unknown: Sequence[CallResult]) -> str:
-    who = [f"{result.callee.label} (at {result.called_at}: {result.reason})" for result in unknown]
-    return f"May have been called: {listed(who, _MOST_NAMED, separator='; ')}."
-
-
-def _called(made: CallsMade) -> str:
-    return f"{made.called} of {len(made.people)} people were called."
-
-
-def _now() -> str:
-    return datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="milliseconds")
 
 
 def _text(value: JsonValue) -> str | None:

@@ -13,8 +13,12 @@ from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXCallRe
 from airflow_provider_opencx.resources.calls import Callee
 from airflow_provider_opencx.text import listed
 
-Hindrance: TypeAlias = Literal["do_not_call", "unknown_zone", "outside_hours"]
-"""Why a person is not called: on the do-not-call list; where the person is is not known; not at this time."""
+Hindrance: TypeAlias = Literal["do_not_call", "not_admitted", "unknown_zone", "outside_hours"]
+"""Why a person is not called: on the do-not-call list; not selected by the sequence that is to call; in a time zone
+that is not known; outside the hours."""
+
+NEVER: Sequence[Hindrance] = ("do_not_call", "unknown_zone")
+"""Why a person is not called whatever the time is."""
 
 _MOST_NAMED = 5
 
@@ -24,9 +28,11 @@ class DoNotCall:
     """Who is not to be called.
 
     :param names: what they are known by, see :class:`.resources.calls.Callee`.
+    :param contacts: how many of them are contacts without a number.
     """
 
     names: frozenset[str]
+    contacts: int = 0
 
     @classmethod
     def of(cls, rows: Iterable[Row], *, default_region: str | None) -> DoNotCall:
@@ -35,8 +41,9 @@ class DoNotCall:
         :param default_region: the country of national numbers, ``None`` takes none.
         :raises OpenCXArgumentError: if one of them cannot be read: then nobody can be called.
         """
-        listed_people = callees_of_rows(rows, default_region=default_region)
-        return cls(frozenset(name for each in listed_people for name in each.names))
+        people = list(callees_of_rows(rows, default_region=default_region))
+        names = frozenset(name for each in people for name in each.names)
+        return cls(names, sum(each.phone_number is None for each in people))
 
     def has(self, callee: Callee) -> bool:
         """Return whether a person is on the list."""
@@ -62,6 +69,8 @@ class Verdict:
         """Why the person is not called, for logs; empty if there is no reason."""
         if self.hindrance == "do_not_call":
             return "is on the do-not-call list"
+        if self.hindrance == "not_admitted":
+            return "is not selected by the filter of the sequence"
         if self.hindrance == "unknown_zone":
             return "is in a time zone that the number does not tell (unknown_zone says which one to assume)"
         if self.hindrance == "outside_hours":
@@ -78,12 +87,14 @@ class Guards:
     :param hours: when people may be called; ``None`` is any time.
     :param unknown_zone: the time zone of a person whose number tells none; ``None``: such a person is not called.
     :param unchecked: whether a contact without a number may be called, of whom nothing can be checked.
+    :param not_admitted: whom the sequence does not admit to which people are added.
     """
 
     do_not_call: DoNotCall | None = None
     hours: CallingHours | None = None
     unknown_zone: str | None = None
     unchecked: bool = False
+    not_admitted: frozenset[Callee] = frozenset()
 
     def check_known(self, people: Sequence[Callee]) -> None:
         """Check that all can be checked.
@@ -103,6 +114,8 @@ class Guards:
         """Return whether a person may be called at a time."""
         if self.do_not_call is not None and self.do_not_call.has(callee):
             return Verdict("do_not_call")
+        if callee in self.not_admitted:
+            return Verdict("not_admitted")
         if self.hours is None or (callee.phone_number is None and self.unchecked):
             return Verdict()
         zones = zones_of(callee.phone_number, self.unknown_zone)

@@ -68,7 +68,12 @@ def digests(callee: Callee) -> list[str]:
 
     They hide a number from a glance, not from whoever tries them all.
     """
-    return [hashlib.sha256(f"opencx:{name}".encode()).hexdigest()[:32] for name in callee.names]
+    return [digest(name) for name in callee.names]
+
+
+def digest(name: str) -> str:
+    """Return what stands for a name in records."""
+    return hashlib.sha256(f"opencx:{name}".encode()).hexdigest()[:32]
 
 
 def slots_by_name(callee: Callee) -> dict[str, str]:
@@ -200,7 +205,8 @@ class ObjectLedger:
     def finish(self, slot: str, entry: Entry) -> None:
         """Write the object of an outcome."""
         with self._storage("written") as (storage, folder):
-            path = f"{folder}/{slot}.{self._begun[slot]}.outcome.json"
+            number = self._begun[slot] if slot in self._begun else self._last(slot)[0]
+            path = f"{folder}/{slot}.{number}.outcome.json"
             storage.pipe_file(path, _encoded(entry), mode="overwrite")
 
     def forget(self, slot: str, *, after: Entry | None) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
@@ -66,7 +66,7 @@ class CallPreview:
     @property
     def summary(self) -> str:
         """The preview in a sentence."""
-        return f"{_people(self.to_call)} to call, {sum(self.left_out.values())} left out."
+        return f"{people_in_words(self.to_call)} to call, {sum(self.left_out.values())} left out."
 
     @property
     def markdown(self) -> str:
@@ -75,13 +75,15 @@ class CallPreview:
         lines = [
             ("Agent: ", quoted(agent.name or ""), " (", quoted(agent.id), ")"),
             ("From the number: ", quoted(agent.phone_number or "")),
-            (f"Hours: {self._when()}",),
+            (f"Hours: {described_hours(self.hours, {zone for each in self.verdicts for zone in each.zones})}",),
         ]
         left_out = [f"{_LEFT_OUT[reason]}: {count}" for reason, count in self.left_out.items()]
         left_out.append(f"Rows that name somebody a second time: {self.repeated}")
         blocks = (
-            Block((f"{_people(self.to_call)} to call",), tuple(map(Line, lines))),
-            Block((f"{_people(sum(self.left_out.values()))} left out",), tuple(Line((text,)) for text in left_out)),
+            Block((f"{people_in_words(self.to_call)} to call",), tuple(map(Line, lines))),
+            Block(
+                (f"{people_in_words(sum(self.left_out.values()))} left out",), tuple(Line((text,)) for text in left_out)
+            ),
         )
         return to_markdown(Document(blocks))
 
@@ -102,13 +104,6 @@ class CallPreview:
             "summary": self.summary,
             "markdown": self.markdown,
         }
-
-    def _when(self) -> str:
-        if self.hours is None:
-            return "at any time"
-        zones = sorted({zone for verdict in self.verdicts for zone in verdict.zones})
-        where = f", by the clock in {listed(zones, _MOST_ZONES)}" if zones else ""
-        return f"{', '.join(_in_words(self.hours))}{where}"
 
 
 def preview_calls(
@@ -158,7 +153,21 @@ def _rows(people: Sequence[object], argument: str) -> Iterator[Row]:
     return ((f"{argument}[{index}]", row) for index, row in enumerate(people))
 
 
-def _people(count: int) -> str:
+def described_hours(hours: CallingHours | None, zones: Iterable[str]) -> str:
+    """Return calling hours in words, with the time zones of those who are called.
+
+    :param hours: the hours; ``None`` is any time.
+    :param zones: the time zones; none if they are not known.
+    """
+    if hours is None:
+        return "at any time"
+    named = sorted(zones)
+    where = f", by the clock in {listed(named, _MOST_ZONES)}" if named else ""
+    return f"{', '.join(_in_words(hours))}{where}"
+
+
+def people_in_words(count: int) -> str:
+    """Return how many people, in words."""
     return "1 person" if count == 1 else f"{count:,} people"
 
 

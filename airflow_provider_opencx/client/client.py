@@ -142,7 +142,13 @@ class OpenCXClient:
         :raises OpenCXAPIError: if the status is not a 2xx.
         :raises OpenCXUnreachableError: if there is no response.
         """
-        response = self.send_unchecked(request)
+        return self.believed(request, self.send_unchecked(request))
+
+    def believed(self, request: Request, response: Response) -> Response:
+        """Return the response to a request that was sent unchecked, once it is to be believed, as :meth:`send` does.
+
+        :raises OpenCXError: as :meth:`send`.
+        """
         if request.operation.is_read and is_refused_by_service(response):
             response = self._read_again(request, response)
         return checked(request, response)

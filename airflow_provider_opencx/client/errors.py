@@ -18,6 +18,8 @@ from airflow_provider_opencx.exceptions import (
     OpenCXAPIError,
     OpenCXAuthenticationError,
     OpenCXAuthenticationPermanentError,
+    OpenCXNoSuchOperationError,
+    OpenCXNoSuchOperationPermanentError,
     OpenCXNotFoundError,
     OpenCXNotFoundPermanentError,
     OpenCXPermissionError,
@@ -64,13 +66,21 @@ def checked(request: Request, response: Response) -> Response:
 
 def is_refused_by_service(response: Response) -> bool:
     """Return whether a response is a refusal, and the service's own."""
-    return _kind_of(response.status_code).error_class in _PERMANENT and is_from_service(response)
+    return _kind_of(response).error_class in _PERMANENT and is_from_service(response)
 
 
 def is_from_service(response: Response) -> bool:
     """Return whether an error response is the service's own: a JSON object whose ``statusCode`` is the status."""
     status_code = _error_body(response).get("statusCode")
     return type(status_code) is int and status_code == response.status_code
+
+
+def is_missing_operation(response: Response) -> bool:
+    """Return whether the service says that it has no such operation: ``Route GET:/sequences/1 not found``.
+
+    The words are those of its framework (inferred), and are not said of an object that does not exist.
+    """
+    return response.status_code == 404 and is_from_service(response) and message_of(response).startswith(_NO_SUCH_ROUTE)
 
 
 def _error_body(response: Response) -> dict[str, JsonValue]:
@@ -102,6 +112,7 @@ _PERMANENT: Mapping[type[OpenCXAPIError], type[OpenCXAPIError]] = {
     OpenCXAuthenticationError: OpenCXAuthenticationPermanentError,
     OpenCXPermissionError: OpenCXPermissionPermanentError,
     OpenCXNotFoundError: OpenCXNotFoundPermanentError,
+    OpenCXNoSuchOperationError: OpenCXNoSuchOperationPermanentError,
     OpenCXRequestRefusedError: OpenCXRequestRefusedPermanentError,
     OpenCXRedirectError: OpenCXRedirectPermanentError,
 }
@@ -109,7 +120,7 @@ _PERMANENT: Mapping[type[OpenCXAPIError], type[OpenCXAPIError]] = {
 
 
 def _retryable_error_of(request: Request, response: Response) -> OpenCXAPIError:
-    kind = _kind_of(response.status_code)
+    kind = _kind_of(response)
     is_foreign = kind.error_class in _PERMANENT and not is_from_service(response)
     advice = _for_operation(f"{_FOREIGN} {kind.advice_if_foreign}" if is_foreign else kind.advice, request.operation)
     message = message_of(response)
@@ -165,13 +176,23 @@ class _Kind(NamedTuple):
     advice_if_foreign: str = ""
 
 
-def _kind_of(status: int) -> _Kind:
+def _kind_of(response: Response) -> _Kind:
+    status = response.status_code
+    if is_missing_operation(response):
+        return _MISSING_OPERATION
     return _KINDS.get(status) or next(kind for least, kind in _OTHER_KINDS.items() if status >= least)
 
 
 _FOREIGN = (
     "This is not the service's own response: it may be from a proxy or a gateway in front of it, and another try may"
     " succeed."
+)
+
+_NO_SUCH_ROUTE = "Route "
+
+_MISSING_OPERATION = _Kind(
+    OpenCXNoSuchOperationError,
+    "The service of this organization has no such operation, or the connection's Base URL is not that of the API.",
 )
 
 _KINDS: Mapping[int, _Kind] = {

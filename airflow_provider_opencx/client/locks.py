@@ -142,7 +142,7 @@ def _wait_for(name: str, take: Callable[[], bool], ends_at: float) -> None:
     pause = _FIRST_PAUSE
     while not take():
         if pause == _FIRST_PAUSE:
-            log.info("Waiting for another task that creates %s.", in_quotes(name))
+            log.info("Waiting for another task that has the lock of %s.", in_quotes(name))
         if time.monotonic() >= ends_at:
             raise OpenCXCoordinationError(
                 f"Another task has been creating {in_quotes(name)} for {LOCK_TIMEOUT:.0f} s, so nothing was sent. The"
@@ -151,7 +151,7 @@ def _wait_for(name: str, take: Callable[[], bool], ends_at: float) -> None:
         time.sleep(pause)
         pause = min(2 * pause, _LONGEST_PAUSE)
     if pause != _FIRST_PAUSE:
-        log.info("Waited %.1f s for another task that created %s.", time.monotonic() - began, in_quotes(name))
+        log.info("Waited %.1f s for another task that had the lock of %s.", time.monotonic() - began, in_quotes(name))
 
 
 class _LocalLocks(NameLocks):
@@ -293,8 +293,8 @@ def _go_on_alone(error: OSError) -> None:
     if reason not in _reasons_to_go_on_alone:
         _reasons_to_go_on_alone.add(reason)
         log.warning(
-            "The extra coordination does not keep others from creating the same agent: the directory %s of the"
-            " temporary directory cannot be used. Going on alone. %s",
+            "The extra coordination does not keep others from creating the same agent, or starting the same sequence:"
+            " the directory %s of the temporary directory cannot be used. Going on alone. %s",
             DIRECTORY,
             reason,
         )

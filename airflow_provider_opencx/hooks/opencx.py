@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_opencx import __version__, metrics
+from airflow_provider_opencx.campaigns.sequences.start import cancel
 from airflow_provider_opencx.client.client import OpenCXClient
 from airflow_provider_opencx.client.settings import BodyStyle, ClientSettings
 from airflow_provider_opencx.connection import form
@@ -36,6 +37,7 @@ from airflow_provider_opencx.resources.calls import (
     call_request,
     place_call,
 )
+from airflow_provider_opencx.resources.contacts import Contact, create_contact, list_contacts, update_contact
 from airflow_provider_opencx.resources.phone_agents import (
     PhoneAgent,
     PhoneAgentChanges,
@@ -43,12 +45,15 @@ from airflow_provider_opencx.resources.phone_agents import (
     list_phone_agents,
     ping,
 )
+from airflow_provider_opencx.resources.sequences import OutboundSequence, get_sequence
 from airflow_provider_opencx.resources.training import ScenarioSpec, TrainingScenario, list_training_scenarios
 from airflow_provider_opencx.resources.voices import Voice, list_voices
 from airflow_provider_opencx.secret import forgets_locals
 from airflow_provider_opencx.visible_text import in_quotes
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from airflow.sdk import Connection
     from pydantic import JsonValue
 
@@ -384,6 +389,71 @@ class OpenCXHook(BaseHook):
         style = body_style or client.settings.call_body_style
         sent = call_body(agent_id, callee, style) if body is None else body_as_json(body)
         return place_call(client, call_request(agent_id, callee, sent), callee)
+
+    def get_sequence(self, sequence_id: str) -> OutboundSequence:
+        """Return a sequence, by its id, or by its custom id where the service finds by it.
+
+        :raises OpenCXNotFoundError: if there is none.
+        """
+        return get_sequence(self.get_conn(), sequence_id)
+
+    def cancel_sequence(self, sequence_id: str) -> OutboundSequence:
+        """Cancel a sequence, and return it when the service shows it. It needs no connection that allows calls."""
+        return cancel(self.get_conn(), sequence_id)
+
+    def list_contacts(
+        self,
+        *,
+        created_after: datetime | None = None,
+        created_before: datetime | None = None,
+        updated_after: datetime | None = None,
+        updated_before: datetime | None = None,
+    ) -> list[Contact]:
+        """Return contacts of the organization, all of them or those of a time; each time needs a time zone."""
+        return list_contacts(
+            self.get_conn(),
+            created_after=created_after,
+            created_before=created_before,
+            updated_after=updated_after,
+            updated_before=updated_before,
+        )
+
+    def create_contact(
+        self,
+        *,
+        phone_number: str | None = None,
+        email: str | None = None,
+        name: str | None = None,
+        custom_data: Mapping[str, JsonValue] | None = None,
+    ) -> str:
+        """Create a contact with a number or an e-mail address: one request, never repeated. Return its id.
+
+        Whether the service merges it with a contact of that number is not known: it may leave two.
+
+        :raises OpenCXUnknownOutcomeError: if there may be a new contact, and may not.
+        """
+        return create_contact(
+            self.get_conn(), phone_number=phone_number, email=email, name=name, custom_data=custom_data
+        )
+
+    def update_contact(
+        self,
+        contact_id: str,
+        *,
+        phone_number: str | None = None,
+        email: str | None = None,
+        name: str | None = None,
+        custom_data: Mapping[str, JsonValue] | None = None,
+    ) -> None:
+        """Change fields of a contact; what is left out stays."""
+        update_contact(
+            self.get_conn(),
+            contact_id,
+            phone_number=phone_number,
+            email=email,
+            name=name,
+            custom_data=custom_data,
+        )
 
     def list_actions(self) -> list[Action]:
         """Return the actions that can be given as ``action_ids``."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal, NoReturn, Unpack
+from typing import TYPE_CHECKING, ClassVar, Literal, Unpack
 
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
@@ -17,35 +15,28 @@ from airflow_provider_opencx.exceptions import (
     derive_from_airflow,
 )
 from airflow_provider_opencx.kinds import Kind
-from airflow_provider_opencx.operators.base import BaseOpenCXOperator
+from airflow_provider_opencx.operators.calling import (
+    DEFAULT_MAX_CONTACTS,
+    BaseCallingOperator,
+    described,
+)
 from airflow_provider_opencx.templates import task_named
-from airflow_provider_opencx.visible_text import in_quotes
 
 # What is heavy is imported where it is used: parsing a Dag should not pay for it.
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from airflow.sdk import Context, XComArg
     from pydantic import JsonValue
 
     from airflow_provider_opencx.airflow_arguments import BaseOperatorArguments
     from airflow_provider_opencx.campaigns.calls import CallsMade
-    from airflow_provider_opencx.campaigns.guards import DoNotCall, Guards
     from airflow_provider_opencx.resources.calls import Callee
 
 __all__ = ["OpenCXPlaceCallOperator"]
 
 derive_from_airflow()
 
-DEFAULT_MAX_CONTACTS = 100
 
-_LIST_SEPARATORS = re.compile(r"[\n,;]+")
-
-_ABSOLUTE = re.compile(r"/|(?!(?:file|local)://[^/])[A-Za-z][A-Za-z0-9+.-]*://.")
-"""How a path begins that means the same wherever a task runs."""
-
-
-class OpenCXPlaceCallOperator(BaseOpenCXOperator):
+class OpenCXPlaceCallOperator(BaseCallingOperator):
     """Let an agent call a person, or each person of a list; nobody twice because something failed.
 
     Calls are placed only over a connection whose extra ``allow_calls`` is on. It is read again before each call.
@@ -165,18 +156,18 @@ class OpenCXPlaceCallOperator(BaseOpenCXOperator):
         self.contact_id = contact_id
         self.contacts = contacts
         self.max_contacts = max_contacts
-        self.do_not_call = None if isinstance(do_not_call, LeftOut) else do_not_call
-        self._needs_do_not_call = not isinstance(do_not_call, LeftOut)
-        self.calling_hours = calling_hours
+        self._set_guards(
+            do_not_call=do_not_call,
+            calling_hours=calling_hours,
+            unknown_zone=unknown_zone,
+            default_region=default_region,
+            unchecked=unchecked,
+            ledger_path=ledger_path,
+            allow_backfill=allow_backfill,
+        )
         self.outside_hours = outside_hours
-        self.unknown_zone = unknown_zone
-        self.default_region = default_region
-        self.unchecked = unchecked
         self.on_unknown = on_unknown
         self.once_per = once_per
-        self.ledger_path = ledger_path
-        self._needs_ledger_path = ledger_path is not None
-        self.allow_backfill = allow_backfill
         self.body_style = body_style
         self.body = body
         self._needs_body = body is not None
@@ -186,13 +177,9 @@ class OpenCXPlaceCallOperator(BaseOpenCXOperator):
 
     def execute(self, context: Context) -> JsonValue:
         """Call who is to be called, and return the outcome of each."""
-        if not self.allow_backfill and _is_backfill(context):
-            raise AirflowSkipException(
-                "Nobody is called: this is a backfill run, and allow_backfill is off. People are called for today, not"
-                " for days that are over."
-            )
+        self._skip_backfill(context)
         from airflow_provider_opencx.call_ledgers import ledger_of
-        from airflow_provider_opencx.campaigns.calls import CallBatch, CallPolicy
+        from airflow_provider_opencx.campaigns.calls import CallBatch, CallPolicy, CallSender
         from airflow_provider_opencx.mapped_calls import check_other_tasks, tell_other_tasks
 
         ledger, is_complete = ledger_of(context, ledger_path=self._checked_ledger_path(), once_per=self.once_per)
@@ -200,55 +187,25 @@ class OpenCXPlaceCallOperator(BaseOpenCXOperator):
         people = self._people(context)
         guards = self._guards()
         guards.check_known(people)
+        client = self.hook.get_conn()
         batch = CallBatch(
-            self.hook.get_conn(),
+            client,
             ledger,
             self._slots,
-            CallPolicy(guards, self.on_unknown, self.outside_hours, _described(context)),
+            CallPolicy(guards, self.on_unknown, self.outside_hours, described(context)),
+            CallSender(client, self._find_agent, self._body_for),
             no_record_means_nothing_sent=is_complete,
         )
-        check = check_other_tasks(context, ledger, people)
-        made = batch.call(people, self._find_agent, self._body_for, check)
+        made = batch.call(people, check_other_tasks(context, ledger, people))
         return self._concluded(context, made)
-
-    def _checked_ledger_path(self) -> str | None:
-        """Return where records are kept; a path that has become ``None`` does not stand for the default.
-
-        A path that means another folder for another process would hide the records of an earlier try.
-        """
-        path: object = self.ledger_path
-        if path is None and not self._needs_ledger_path and self.once_per != "ever":
-            return None
-        if isinstance(path, str) and _ABSOLUTE.match(path):
-            return path
-        shown = in_quotes(path) if isinstance(path, str) else type(path).__name__
-        raise OpenCXArgumentError(
-            f"ledger_path: {shown} must be the path of a folder, which begins with a slash, or with the scheme of"
-            " Airflow's object storage, such as 's3://conn@bucket/calls'. Nothing was sent."
-        )
 
     def _people(self, context: Context) -> list[Callee]:
         """Return who is to be called, unless these are more than expected."""
-        from airflow_provider_opencx.call_ledgers import is_mapped
-        from airflow_provider_opencx.campaigns.contacts import callees, rows_of
-        from airflow_provider_opencx.campaigns.guards import check_count
-        from airflow_provider_opencx.contact_files import readable, source_of
-
-        if self.contacts is None:
-            people = [self._callee()]
-        else:
-            self._check_one_kind()
-            with readable("contacts"):
-                rows = rows_of(self.contacts, lambda path: source_of(path, self.get_dag()), "contacts")
-                people = callees(rows, default_region=self.default_region, most=self.max_contacts)
-        check_count(len(people), self.max_contacts, "contacts holds")
-        if self.max_contacts is not None and is_mapped(context):
-            instance = context["ti"]
-            tasks = instance.get_ti_count(
-                dag_id=instance.dag_id, task_ids=[instance.task_id], run_ids=[instance.run_id]
-            )
-            check_count(tasks * len(people), self.max_contacts, f"the {tasks} mapped tasks are for")
-        return people
+        self._check_one_kind()
+        if self.contacts is not None:
+            return self._listed_people(context, self.contacts, self.max_contacts)
+        self._check_mapped_count(context, 1, self.max_contacts)
+        return [self._callee()]
 
     def _callee(self) -> Callee:
         """Return the one person that the arguments name."""
@@ -268,35 +225,6 @@ class OpenCXPlaceCallOperator(BaseOpenCXOperator):
         except ValueError as problem:
             raise OpenCXArgumentError(f"contact_id: {problem}") from None
         return Callee(number, contact_id)
-
-    def _guards(self) -> Guards:
-        from airflow_provider_opencx.campaigns.calling_hours import CallingHours
-        from airflow_provider_opencx.campaigns.guards import Guards
-
-        hours = None if self.calling_hours is None else CallingHours.parse(self.calling_hours)
-        return Guards(self._do_not_call(), hours, self.unknown_zone, self.unchecked)
-
-    def _do_not_call(self) -> DoNotCall | None:
-        from airflow_provider_opencx.campaigns.contacts import is_file_name, rows_of
-        from airflow_provider_opencx.campaigns.guards import DoNotCall
-        from airflow_provider_opencx.contact_files import readable, source_of
-
-        if self.do_not_call is None and not self._needs_do_not_call:
-            return None
-        written: object = self.do_not_call
-        if isinstance(written, str) and not is_file_name(written):
-            written = _numbers_in(written)
-        if written is None or written == "":
-            raise OpenCXArgumentError(
-                "do_not_call: is missing, so nobody is called: the task or the Variable that should hold the list has"
-                " none. Leave the argument out where there is no list."
-            )
-        with readable("do_not_call"):
-            rows = rows_of(written, lambda path: source_of(path, self.get_dag()), "do_not_call")
-            do_not_call = DoNotCall.of(rows, default_region=self.default_region)
-        if not do_not_call.names and isinstance(written, str):
-            self.log.warning("do_not_call: %s holds nobody, so nobody is left out.", in_quotes(written))
-        return do_not_call
 
     def _slots(self, callee: Callee) -> Mapping[str, str]:
         """Return where the ledger has a person: each has slots of their own, by which a list finds them as well.
@@ -356,13 +284,6 @@ class OpenCXPlaceCallOperator(BaseOpenCXOperator):
             raise AirflowSkipException(f"{result.callee.label} {result.reason}{ending}")
         return results[0]
 
-    def _come_back(self, opens_at: datetime) -> NoReturn:
-        """Leave the worker until somebody may be called."""
-        from airflow.sdk.exceptions import AirflowRescheduleException
-
-        self.log.info("Nobody else may be called before %s. The task comes back then.", opens_at.isoformat())
-        raise AirflowRescheduleException(opens_at)  # type: ignore[no-untyped-call]  # as Airflow has it
-
     def _check_one_kind(self) -> None:
         """Check that one person is named, or several are."""
         names_one = self.phone_number is not None or self.contact_id is not None
@@ -380,32 +301,12 @@ class OpenCXPlaceCallOperator(BaseOpenCXOperator):
         self._check_literal_conn_id()
         check_choice("outside_hours", self.outside_hours, ("skip", "fail", "reschedule"))
         check_choice("on_unknown", self.on_unknown, ("fail", "skip", "repeat"))
-        check_choice("once_per", self.once_per, ("run", "ever"))
         check_choice("body_style", self.body_style, (None, "camel", "snake", "both"))
         check_boolean("unchecked", self.unchecked)
         check_boolean("allow_backfill", self.allow_backfill)
         self.max_contacts = whole_number("max_contacts", self.max_contacts)
-        if self.once_per == "ever" and self.ledger_path is None:
-            raise OpenCXArgumentError(
-                'ledger_path: once_per="ever" needs a place that outlasts the Dag run, such as "s3://conn@bucket/calls"'
-            )
-        if self.outside_hours == "reschedule" and not _has_task_state_store():
-            raise OpenCXArgumentError(
-                'outside_hours: "reschedule" needs Airflow 3.3; put an OpenCXCallingHoursSensor before this task'
-            )
-        if self._has_no_template(self.ledger_path):
-            self._checked_ledger_path()
-        self._check_hours_and_region()
+        self._check_records(self.once_per, self.outside_hours)
         self._check_literals()
-
-    def _check_hours_and_region(self) -> None:
-        from airflow_provider_opencx.campaigns.calling_hours import CallingHours, check_zone
-        from airflow_provider_opencx.phone_numbers import check_region
-
-        if self.calling_hours is not None:
-            CallingHours.parse(self.calling_hours)
-        check_zone("unknown_zone", self.unknown_zone)
-        check_region("default_region", self.default_region)
 
     def _check_literals(self) -> None:
         """Check what is written in the Dag itself, and not in a template."""
@@ -418,35 +319,3 @@ class OpenCXPlaceCallOperator(BaseOpenCXOperator):
             self._check_one_kind()
             if self.contacts is None:
                 self._callee()
-
-
-def _has_task_state_store() -> bool:
-    """Return whether this Airflow keeps the state of tasks, and so a ledger of calls: 3.3 and later do."""
-    import airflow.sdk
-
-    return "NEVER_EXPIRE" in airflow.sdk.__all__
-
-
-def _is_backfill(context: Context) -> bool:
-    run = context.get("dag_run")
-    return run is not None and str(getattr(run.run_type, "value", run.run_type)) == "backfill"
-
-
-def _described(context: Context) -> str:
-    """Return which try of which task this is, for records and messages."""
-    instance = context.get("ti")
-    if instance is None:
-        return "a task without Airflow"
-    mapped = "" if instance.map_index is None or instance.map_index < 0 else f"[{instance.map_index}]"
-    return f"try {instance.try_number} of {instance.task_id}{mapped} in the run {in_quotes(instance.run_id)}"
-
-
-def _numbers_in(text: str) -> object:
-    """Return the numbers in a text, such as a Variable: a JSON list, or numbers on lines or between commas."""
-    if text.lstrip().startswith("["):
-        try:
-            decoded: object = json.loads(text)
-        except ValueError:
-            raise OpenCXArgumentError("do_not_call: is not a JSON list, so nobody is called") from None
-        return decoded
-    return [number.strip() for number in _LIST_SEPARATORS.split(text) if number.strip()] or None

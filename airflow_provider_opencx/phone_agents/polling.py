@@ -5,32 +5,22 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from pydantic import JsonValue
 
 from airflow_provider_opencx.exceptions import OpenCXError
 from airflow_provider_opencx.phone_agents.plan import PhoneAgents
-from airflow_provider_opencx.phone_agents.waiting import Wait, next_poll_in
+from airflow_provider_opencx.phone_agents.waiting import Wait
 from airflow_provider_opencx.resources.phone_agents import PhoneAgent
+from airflow_provider_opencx.waiting import Poll, log_poll, next_poll_in
 
 ListPhoneAgents: TypeAlias = Callable[[], Sequence[PhoneAgent]]
 
 log = logging.getLogger(__name__)
 
 
-class Poll(NamedTuple):
-    """One poll, evaluated.
-
-    :param response: all agents, or the error for which they could not be read.
-    :param result: the agent or the agents that were waited for, as plain JSON; ``None`` while the wait goes on.
-    """
-
-    response: PhoneAgents | OpenCXError
-    result: JsonValue
-
-
-def poll_once(list_phone_agents: ListPhoneAgents, wait: Wait) -> Poll:
+def poll_once(list_phone_agents: ListPhoneAgents, wait: Wait) -> Poll[PhoneAgents]:
     """Poll once, and evaluate the response.
 
     :param list_phone_agents: the method of a hook with ``max_retries=0``, because the next poll is the retry.
@@ -45,12 +35,8 @@ def poll_once(list_phone_agents: ListPhoneAgents, wait: Wait) -> Poll:
         log.warning("Polling for the number failed: %s", error)
         response = error
     agents = wait.evaluate(response, at)
-    for warning in wait.warnings:
-        log.warning(warning)
-    if agents is None:
-        log.log(logging.INFO if wait.made_progress else logging.DEBUG, wait.progress)
-        return Poll(response, None)
-    return Poll(response, wait.result(agents))
+    log_poll(log, wait, wait.progress if agents is None else None)
+    return Poll(response, None if agents is None else wait.result(agents))
 
 
 def poll_until(list_phone_agents: ListPhoneAgents, wait: Wait, *, poke_interval: float, timeout: float) -> JsonValue:

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import NamedTuple
 
 from pydantic import JsonValue
 
-from airflow_provider_opencx.exceptions import (
-    OpenCXArgumentError,
-    OpenCXError,
-    OpenCXRateLimitError,
-)
+from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXError
 from airflow_provider_opencx.phone_agents.plan import (
     PhoneAgents,
     agent_named,
@@ -23,36 +18,15 @@ from airflow_provider_opencx.phone_agents.plan import (
     not_found,
 )
 from airflow_provider_opencx.phone_numbers import normalize_phone_number
-from airflow_provider_opencx.reconciliation.listing import LAGS_FOR
 from airflow_provider_opencx.resources.phone_agents import PhoneAgent, agent_label
 from airflow_provider_opencx.text import listed
 from airflow_provider_opencx.visible_text import identifier, in_quotes
-
-TOLERATED_FAILED_POLLS = 5
-"""Consecutive failed polls tolerated before the wait fails."""
-
-TOLERATED_MISSING_POLLS = 2
-"""Consecutive polls in which an agent may be missing by its id, however much time lies between them."""
-
-LONGEST_POLL_INTERVAL = 3600.0
-"""Seconds to which a 429 stretches the poll interval at most."""
-
+from airflow_provider_opencx.waiting import FailedPolls, MissingItems
 
 _MOST_HINTS = 3
 _MOST_WARNINGS = 20
 _MOST_COMPARED = 200  # comparing with these names takes milliseconds, and a thousand waits may ask for it
 _LONGEST_COMPARED = 100
-
-
-class Missing(NamedTuple):
-    """How long an agent has been missing by its id.
-
-    :param since: when the first poll did not show it, by ``time.monotonic()``.
-    :param polls: how many polls in a row have not shown it.
-    """
-
-    since: float
-    polls: int
 
 
 class Wait:
@@ -74,8 +48,8 @@ class Wait:
         self.is_for_one = isinstance(given, str)
         self._wanted: list[str] = [given] if isinstance(given, str) else given or []
         self._by_id = self.agent_name is None
-        self._failed_polls = 0
-        self._missing: dict[str, Missing] = {}
+        self._failed_polls = FailedPolls()
+        self._missing = MissingItems()
         self._without_number = self._wanted
         self.not_listed: list[str] = []
         self._warned_of: set[str] = set()
@@ -95,7 +69,7 @@ class Wait:
     @property
     def is_counting_errors(self) -> bool:
         """Whether the last poll failed or did not show an agent by its id, so that the next may be decisive."""
-        return self._failed_polls > 0 or bool(self._missing)
+        return self._failed_polls.in_a_row > 0 or bool(self._missing)
 
     @property
     def without_number(self) -> int:
@@ -140,9 +114,9 @@ class Wait:
         """
         self.made_progress, self.warnings = False, []
         if isinstance(poll, OpenCXError):
-            self._count_failure(poll)
+            self._failed_polls.count(poll, self.goal)
             return None
-        self._failed_polls = 0
+        self._failed_polls.end()
         before = self._without_number, self.not_listed
         found = {wanted: self._pick(poll, wanted) for wanted in dict.fromkeys(self._wanted)}
         missing = [wanted for wanted, agent in found.items() if agent is None]
@@ -170,26 +144,11 @@ class Wait:
     def _described(self, wanted: str) -> str:
         return describe_selector(wanted, None) if self._by_id else describe_selector(None, wanted)
 
-    def _count_failure(self, error: OpenCXError) -> None:
-        if error.is_permanent:
-            raise error.with_message(f"Stopped waiting for {self.goal}: {error}")
-        if isinstance(error, OpenCXRateLimitError):
-            return
-        self._failed_polls += 1
-        if self._failed_polls > TOLERATED_FAILED_POLLS:
-            raise error.with_message(
-                f"Stopped waiting for {self.goal} after {self._failed_polls} failed polls in a row. {error}"
-            )
-
     def _time_missing(self, missing: Iterable[str], at: float) -> None:
-        before = self._missing
-        self._missing = {agent_id: _once_more(before.get(agent_id), at) for agent_id in missing}
-        gone = [agent_id for agent_id, since in self._missing.items() if _is_gone(since, at)]
-        if gone:
+        self._missing.note(missing, at)
+        if gone := self._missing.gone(at):
             described = f"phone agent {listed([*map(identifier, gone)], separator=' or ')}"
-            missing_for = min(at - self._missing[agent_id].since for agent_id in gone)
-            polls = min(self._missing[agent_id].polls for agent_id in gone)
-            raise not_found(described, gone, f": missing for {missing_for:.0f} s, in {polls} polls in a row")
+            raise not_found(described, gone, f": {self._missing.observed(gone, at)}")
 
     def _warn_of_missing(self, agents: PhoneAgents) -> None:
         """Warn of each name that no agent has yet, once: one that is misspelt would be waited for in silence."""
@@ -225,14 +184,6 @@ class Wait:
         if agent.id not in self._warned_of_unreadable:
             self._warned_of_unreadable.add(agent.id)
             self.warnings.append(f"The {agent.label} has a number that cannot be read ({problem}). The wait goes on.")
-
-
-def _once_more(missing: Missing | None, at: float) -> Missing:
-    return Missing(at, 1) if missing is None else Missing(missing.since, missing.polls + 1)
-
-
-def _is_gone(missing: Missing, at: float) -> bool:
-    return missing.polls > TOLERATED_MISSING_POLLS and at - missing.since >= LAGS_FOR
 
 
 def _names(wanted: Sequence[str], separator: str = ", ") -> str:
@@ -293,11 +244,3 @@ def _checked_element(element: object, position: int, by_id: bool) -> str:
     except OpenCXArgumentError as wrong:
         raise wrong.with_message(f"{wrong} (element {position} of the sequence)") from None
     return str(agent_id if by_id else agent_name)
-
-
-def next_poll_in(interval: float, poll: object) -> float:
-    """Return the seconds until the next poll: the interval, stretched after a 429."""
-    if not isinstance(poll, OpenCXRateLimitError):
-        return interval
-    asked = 2 * interval if poll.retry_after is None else poll.retry_after
-    return max(interval, min(asked, LONGEST_POLL_INTERVAL))

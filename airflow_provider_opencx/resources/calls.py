@@ -9,26 +9,23 @@ against repeated requests: the service calls once for each request that it handl
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 
-from airflow_provider_opencx.client.errors import TRY_AGAIN, code_of, error_of, is_from_service, message_of
-from airflow_provider_opencx.client.operation import Operation, Request, Response
+from airflow_provider_opencx.client.once import send_once
+from airflow_provider_opencx.client.operation import Operation, Request
 from airflow_provider_opencx.client.settings import BodyStyle
 from airflow_provider_opencx.exceptions import (
     OpenCXArgumentError,
-    OpenCXError,
-    OpenCXResponseError,
+    OpenCXRequestRefusedError,
     OpenCXUnknownCallOutcomeError,
-    OpenCXUnreachableError,
+    OpenCXUnknownOutcomeError,
 )
 from airflow_provider_opencx.phone_numbers import e164, normalize_phone_number, without_mobile_mark
-from airflow_provider_opencx.visible_text import identifier, in_quotes
+from airflow_provider_opencx.visible_text import identifier
 
 if TYPE_CHECKING:
     from airflow_provider_opencx.client.client import OpenCXClient
@@ -52,11 +49,6 @@ WAYS_ON = (
 
 _AGENT_KEYS: Mapping[str, str] = {"camel": "phoneAgentId", "snake": "phone_agent_id"}
 _NUMBER_KEYS: Mapping[str, str] = {"camel": "phoneNumber", "snake": "phone_number"}
-
-_MAX_QUOTED = 300
-
-_VALIDATION_FAILED = "FST_ERR_VALIDATION"
-"""The code with which the service's framework refuses a request before the service sees it."""
 
 
 @dataclass(frozen=True)
@@ -194,63 +186,19 @@ def place_call(
     :raises OpenCXError: any other error says that nobody was called: the service refused the request before it handled
         it, or never got it, or the connection does not allow calls.
     """
-    called_at = datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="milliseconds")
     try:
-        response = client.send_unchecked(request, before_sending)
-    except OpenCXUnreachableError as error:
-        if not error.request_sent:
-            raise
-        raise _unknown(str(error).removesuffix(TRY_AGAIN), callee, called_at) from None
-    except OpenCXResponseError as error:
-        raise _unknown(str(error), callee, called_at) from None
-    said = f" {in_quotes(message_of(response), _MAX_QUOTED)}" if message_of(response) else ""
-    if not response.is_success:
-        if proves_that_nobody_was_called(response):
-            raise _refusal(request, response)
-        raise _unknown(f"{response.label}: {response.status_code}{said}.", callee, called_at)
-    try:
-        decoded = response.json()
-    except OpenCXError as error:
-        raise _unknown(str(error), callee, called_at) from None
-    if isinstance(decoded, dict) and decoded.get("success") is False:
-        reason = f"{response.label}: {response.status_code}{said}, of which the body says that it is no success."
-        raise _unknown(reason, callee, called_at)
-    return PlacedCall(called_at, decoded)
+        handled = send_once(client, request, before_sending=before_sending)
+    except OpenCXUnknownOutcomeError as unknown:
+        raise _unknown(str(unknown), callee, unknown.sent_at) from None
+    except OpenCXRequestRefusedError as refusal:
+        raise refusal.with_message(
+            f"{refusal} Nobody was called. Where it is the names of the keys that are refused, choose others with the"
+            " connection's extra call_body_style, or with body_style."
+        ) from None
+    return PlacedCall(handled.sent_at, handled.body)
 
 
-def proves_that_nobody_was_called(response: Response) -> bool:
-    """Return whether an error response shows that the service did not begin to handle the request for a call.
-
-    These are a rejected key, a missing scope, too many requests, a path that the service does not have, and a body that
-    its framework refuses (inferred from the framework, which has every mark of Fastify). Any other may be said of a
-    call that was made.
-    """
-    if response.status_code == 429:
-        return True
-    if not is_from_service(response):
-        return False
-    match response.status_code:
-        case 401 | 403:
-            return True
-        case 404:
-            return message_of(response).startswith("Route ")
-        case 400:
-            return code_of(response) == _VALIDATION_FAILED
-    return False
-
-
-def _refusal(request: Request, response: Response) -> OpenCXError:
-    """Return the error that a response stands for which proves that nobody was called."""
-    error = error_of(request, response)
-    if response.status_code != 400:
-        return error
-    return error.with_message(
-        f"{error} Nobody was called. Where it is the names of the keys that are refused, choose others with the"
-        " connection's extra call_body_style, or with body_style."
-    )
-
-
-def _unknown(reason: str, callee: Callee, called_at: str) -> OpenCXUnknownCallOutcomeError:
+def _unknown(reason: str, callee: Callee, called_at: str | None) -> OpenCXUnknownCallOutcomeError:
     return OpenCXUnknownCallOutcomeError(
         f"{callee.label} may have been called, and may not: {reason}",
         contacts=[callee.number_or_contact],

@@ -2,54 +2,35 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import datetime, timedelta
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
-from airflow.providers.common.compat.sdk import (
-    AirflowSensorTimeout,
-    AirflowSkipException,
-    AirflowTaskTimeout,
-    PokeReturnValue,
-    conf,
-)
+from airflow.providers.common.compat.sdk import AirflowTaskTimeout, conf
 
 from airflow_provider_opencx import metrics
 from airflow_provider_opencx.arguments import check_boolean
 from airflow_provider_opencx.connection.form import DEFAULT_CONN_ID
-from airflow_provider_opencx.deferral import deferral_timeout, ends_by_execution_timeout
-from airflow_provider_opencx.exceptions import (
-    OpenCXArgumentError,
-    OpenCXError,
-    OpenCXPhoneNumberTimeoutError,
-    OpenCXRateLimitError,
-    derive_from_airflow,
-)
-from airflow_provider_opencx.hook_mixin import OpenCXHookMixin
+from airflow_provider_opencx.deferral import deferral_timeout
+from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXPhoneNumberTimeoutError, derive_from_airflow
 from airflow_provider_opencx.kinds import Kind
 from airflow_provider_opencx.mapped import arguments_of
-from airflow_provider_opencx.sensors.base import BaseOpenCXSensor
+from airflow_provider_opencx.sensors.waiting import WaitingSensor
 from airflow_provider_opencx.templates import task_named
-from airflow_provider_opencx.visible_text import LONGEST, visible_repr
-from airflow_provider_opencx.xcoms import AGENT_KEYS, push_xcoms
+from airflow_provider_opencx.xcoms import AGENT_KEYS
 
 # The API's models, the hook and the trigger are imported where they are used: parsing a Dag should not pay for them.
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
     from airflow.sdk.definitions.mappedoperator import OperatorPartial
     from airflow.sdk.definitions.xcom_arg import PlainXComArg
-    from airflow.triggers.base import StartTriggerArgs
+    from airflow.triggers.base import BaseTrigger, StartTriggerArgs
     from pydantic import JsonValue
 
     from airflow_provider_opencx.airflow_arguments import BaseSensorArguments
     from airflow_provider_opencx.phone_agents.plan import PhoneAgents
     from airflow_provider_opencx.phone_agents.waiting import Wait
-
-_LONGEST_PAUSE_BETWEEN_ERRORS = 60.0
-_LEAST_SECONDS_OF_A_POLL = 5.0  # Airflow polls once more where the timeout is over between two polls
+    from airflow_provider_opencx.waiting import Poll
 
 derive_from_airflow()
 
@@ -64,7 +45,7 @@ class _StartTriggerArgs:
         return None if sensor is None else sensor._arguments_to_start_with()
 
 
-class OpenCXPhoneNumberSensor(BaseOpenCXSensor, OpenCXHookMixin):
+class OpenCXPhoneNumberSensor(WaitingSensor):
     """Wait until an agent has its phone number, by polling ``GET /phone``; the agent is then the task's result.
 
     Given a sequence, it waits until each agent has its number, with one request a poll, and the result is the list
@@ -122,8 +103,9 @@ class OpenCXPhoneNumberSensor(BaseOpenCXSensor, OpenCXHookMixin):
         "agent_name": Kind.TEXTS,
         "opencx_conn_id": Kind.TEXT,
     }
+    xcom_keys = AGENT_KEYS
     start_trigger_args = _StartTriggerArgs()
-    _max_retries = 0  # the next poll is the retry
+    _timeout_error = OpenCXPhoneNumberTimeoutError
 
     if TYPE_CHECKING:
 
@@ -153,8 +135,6 @@ class OpenCXPhoneNumberSensor(BaseOpenCXSensor, OpenCXHookMixin):
         self.start_from_trigger = start_from_trigger
         self.end_from_trigger = end_from_trigger
         self.opencx_conn_id = opencx_conn_id
-        self._last_poll: PhoneAgents | OpenCXError | None = None
-        self._began: float | None = None
         with task_named(self.task_id):
             check_boolean("deferrable", deferrable)
             check_boolean("start_from_trigger", start_from_trigger)
@@ -170,73 +150,63 @@ class OpenCXPhoneNumberSensor(BaseOpenCXSensor, OpenCXHookMixin):
     @classmethod
     def partial(cls, **kwargs: Any) -> OperatorPartial:
         """Return a sensor to be mapped; raises ``OpenCXArgumentError`` for what Airflow does with no mapped task."""
-        partial = super().partial(**kwargs)
-        if arguments_of(partial, kwargs).get("start_from_trigger"):
+        mapped = super().partial(**kwargs)
+        if arguments_of(mapped, kwargs).get("start_from_trigger"):
             with task_named(str(kwargs.get("task_id"))):
                 raise OpenCXArgumentError(
                     "start_from_trigger: Airflow starts no mapped task in the triggerer; leave it out (or write False,"
                     " where default_args hold it), or make the tasks in a loop. end_from_trigger works for mapped tasks"
                 )
-        return partial
-
-    def execute(self, context: Context) -> JsonValue:
-        """Wait for the numbers, or hand the waiting to the triggerer; return the agent or the agents."""
-        began_at = time.monotonic()
-        wait = self._waiting
-        if wait.is_for_none:
-            return []
-        if not context.get("task_reschedule_count"):
-            self.log.info("Waiting for %s.", wait.goal)
-        if not self.deferrable:
-            self._began = self._began_at(context)
-            with self._timeouts_explained(), self._errors_not_skipped():
-                result: JsonValue = super().execute(context)
-            metrics.time_to_number(time.time() - self._began)
-            return self._returned(context, result)
-
-        from airflow_provider_opencx.triggers.phone_number import OpenCXPhoneNumberTrigger
-
-        timeout = deferral_timeout(self.timeout, self.execution_timeout, used=time.monotonic() - began_at)
-        arguments = self._trigger_arguments(self._conn_id, wait.agent_id, wait.agent_name, timeout)
-        self.defer(
-            trigger=OpenCXPhoneNumberTrigger(**arguments, waiting_since=time.time()),
-            method_name=self.execute_complete.__name__,
-            timeout=timeout,
-        )
+        return mapped
 
     def execute_complete(self, context: Context, event: Mapping[str, Any] | None = None) -> JsonValue:
         """Go on after the trigger has fired: return the agent or the agents, or raise the error that it met.
 
         :raises AirflowSensorTimeout: if the trigger has ended because the time was over, as it does in ``dag.test()``.
         """
-        from airflow_provider_opencx.phone_agents.waiting import success
-        from airflow_provider_opencx.triggers.phone_number import result_of
-
-        try:
-            result = result_of(event)
-        except OpenCXPhoneNumberTimeoutError as over:
-            raise AirflowSensorTimeout(str(over)) from None
-        self.log.info(success(result))
+        result = super().execute_complete(context, event)
         if self.end_from_trigger and (reason := self._reason_to_end_in_a_worker()):
             self.log.info("Ended in a worker, and not in the triggerer, because of %s.", reason)
-        return self._returned(context, result)
-
-    def _returned(self, context: Context, result: JsonValue) -> JsonValue:
-        """Return the result, after pushing the XComs beside it."""
-        if isinstance(result, dict):
-            push_xcoms(self, context, result)
         return result
 
-    def _trigger_arguments(
-        self, opencx_conn_id: object, agent_id: object, agent_name: object, timeout: timedelta
-    ) -> dict[str, Any]:
+    @cached_property
+    def _waiting(self) -> Wait:
+        from airflow_provider_opencx.phone_agents.waiting import Wait
+
+        return Wait(self.agent_id, self.agent_name)
+
+    def _poll_once(self) -> Poll[PhoneAgents]:
+        from airflow_provider_opencx.phone_agents.polling import poll_once
+
+        return poll_once(self.hook.list_phone_agents, self._waiting)
+
+    def _result_of(self, event: Mapping[str, Any] | None) -> JsonValue:
+        from airflow_provider_opencx.triggers.phone_number import result_of
+
+        return result_of(event)
+
+    def _success(self, result: JsonValue) -> str:
+        from airflow_provider_opencx.phone_agents.waiting import success
+
+        return success(result)
+
+    def _time_wait(self, seconds: float) -> None:
+        metrics.time_to_number(seconds)
+
+    def _trigger(self) -> Callable[..., BaseTrigger]:
+        from airflow_provider_opencx.triggers.phone_number import OpenCXPhoneNumberTrigger
+
+        wait = self._waiting
+        arguments = self._trigger_arguments(self._conn_id, wait.agent_id, wait.agent_name)
+        return partial(OpenCXPhoneNumberTrigger, **arguments)
+
+    def _trigger_arguments(self, opencx_conn_id: object, agent_id: object, agent_name: object) -> dict[str, Any]:
         return {
             "opencx_conn_id": opencx_conn_id,
             "agent_id": agent_id,
             "agent_name": agent_name,
             "poll_interval": self.poke_interval,
             "end_from_trigger": self.end_from_trigger and not self._reason_to_end_in_a_worker(),
-            "timeout": timeout.total_seconds(),
         }
 
     def _arguments_to_start_with(self) -> StartTriggerArgs | None:
@@ -247,7 +217,8 @@ class OpenCXPhoneNumberSensor(BaseOpenCXSensor, OpenCXHookMixin):
         with task_named(self.task_id):
             self._check_start()  # once more, because the Dag may not have been known before
         timeout = deferral_timeout(self.timeout, self.execution_timeout)
-        arguments = self._trigger_arguments(self.opencx_conn_id, self.agent_id, self.agent_name, timeout)
+        arguments = self._trigger_arguments(self.opencx_conn_id, self.agent_id, self.agent_name)
+        arguments["timeout"] = timeout.total_seconds()
         return start_trigger_args(arguments, self.execute_complete.__name__, timeout)
 
     def _check_start(self) -> None:
@@ -275,35 +246,11 @@ class OpenCXPhoneNumberSensor(BaseOpenCXSensor, OpenCXHookMixin):
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after deferral, with timeouts and ``soft_fail`` meaning what they mean in the other modes."""
         try:
-            with self._errors_not_skipped():
-                return super().resume_execution(next_method, next_kwargs, context)
-        except (Exception, AirflowTaskTimeout) as error:
+            return super().resume_execution(next_method, next_kwargs, context)
+        except (Exception, AirflowTaskTimeout):
             if self.start_from_trigger:
                 self._delete_earlier_result(context)
-            ended_by = error.__cause__ if isinstance(error, AirflowSkipException) else error
-            if isinstance(ended_by, AirflowSensorTimeout):
-                raise self._deferral_ended(ended_by, skips=isinstance(error, AirflowSkipException)) from error
-            if self.soft_fail and isinstance(error, AirflowTaskTimeout):
-                # No Airflow lets the timeout of the task itself skip.
-                raise AirflowSkipException(str(error)) from error
             raise
-
-    def _deferral_ended(self, timeout: AirflowSensorTimeout, *, skips: bool) -> BaseException:
-        """Return the error of a deferral that took too long.
-
-        :param timeout: Airflow's error, which is the same for both limits.
-        :param skips: whether Airflow has made a skip of it; Airflow 3.0 lets no timeout after a deferral skip.
-        """
-        by_execution_timeout = ends_by_execution_timeout(self.timeout, self.execution_timeout)
-        limit = (
-            f"execution_timeout of {self.execution_timeout}"
-            if by_execution_timeout
-            else f"timeout of {self.timeout:g} s"
-        )
-        message = f"The {limit} is over, and so is the wait for {self._waiting.described}: {timeout}"
-        if skips or self.soft_fail:
-            return AirflowSkipException(message)
-        return AirflowTaskTimeout(message) if by_execution_timeout else AirflowSensorTimeout(message)
 
     def _delete_earlier_result(self, context: Context) -> None:
         """Delete what an earlier try returned: Airflow does that when a worker starts a task, and here none did."""
@@ -322,104 +269,7 @@ class OpenCXPhoneNumberSensor(BaseOpenCXSensor, OpenCXHookMixin):
         except Exception:
             self.log.warning("What an earlier try of this task returned could not be deleted.", exc_info=True)
 
-    def poke(self, context: Context) -> PokeReturnValue:
-        """Poll once. In mode reschedule keep polling while errors are being counted: the counters are not persisted."""
-        from airflow_provider_opencx.phone_agents.waiting import success
-
-        if self._began is None:
-            self._began = self._began_at(context)
-        ends_at = self._began + self.timeout
-        result = self._poll(ends_at)
-        if result is None and self._must_keep_polling():
-            result = self._keep_polling(ends_at)
-        if result is None:
-            return PokeReturnValue(is_done=False)
-        self.log.info(success(result))
-        return PokeReturnValue(is_done=True, xcom_value=result)
-
-    def _keep_polling(self, ends_at: float) -> JsonValue:
-        """Poll for as long as errors are being counted; return the result, ``None`` if there is none yet.
-
-        :param ends_at: when the ``timeout`` of the sensor is over, in seconds since the epoch.
-        """
-        result: JsonValue = None
-        while result is None and self._must_keep_polling() and (left := ends_at - time.time()) > 0:
-            time.sleep(min(self.poke_interval, _LONGEST_PAUSE_BETWEEN_ERRORS, left))
-            result = self._poll(ends_at)
-        return result
-
-    def _began_at(self, context: Context) -> float:
-        """Return when the wait began: in mode reschedule, that may have been in an earlier process."""
-        now = time.time()
-        if not self.reschedule:
-            return now
-        try:
-            first = context["ti"].get_first_reschedule_date(context)
-        except Exception as error:
-            # Not worth failing for: without it, the metrics and the end of a poke count from this process on.
-            self.log.debug("Airflow did not say when the wait began: %s", visible_repr(str(error), LONGEST))
-            return now
-        return first.timestamp() if isinstance(first, datetime) else now
-
-    def _must_keep_polling(self) -> bool:
-        is_rate_limited = isinstance(self._last_poll, OpenCXRateLimitError)
-        return self.reschedule and self._waiting.is_counting_errors and not is_rate_limited
-
-    def _poll(self, ends_at: float) -> JsonValue:
-        """Poll once; return the result, ``None`` if there is none yet.
-
-        :param ends_at: when the ``timeout`` of the sensor is over, which Airflow looks at between two polls alone.
-        """
-        from airflow_provider_opencx.client.exchange import at_most
-        from airflow_provider_opencx.phone_agents.polling import poll_once
-
-        with at_most(max(_LEAST_SECONDS_OF_A_POLL, ends_at - time.time())):
-            poll = poll_once(self.hook.list_phone_agents, self._waiting)
-        self._last_poll = poll.response
-        return poll.result
-
-    @cached_property
-    def _waiting(self) -> Wait:
-        from airflow_provider_opencx.phone_agents.waiting import Wait
-
-        return Wait(self.agent_id, self.agent_name)
-
-    def _get_next_poke_interval(
-        self, started_at: datetime | float, run_duration: Callable[[], float], poke_count: int
-    ) -> float:
-        # Airflow has no public place for an interval that a response stretches.
-        from airflow_provider_opencx.phone_agents.waiting import next_poll_in
-
-        interval = super()._get_next_poke_interval(started_at, run_duration, poke_count)
-        remaining = max(self.timeout - run_duration(), 0.0)
-        return max(interval, min(next_poll_in(interval, self._last_poll), remaining))
-
     def _check_selectors(self) -> None:
         from airflow_provider_opencx.phone_agents.waiting import checked_selectors
 
         checked_selectors(self.agent_id, self.agent_name)
-
-    @contextmanager
-    def _timeouts_explained(self) -> Generator[None]:
-        """Say in the error of a timeout, or in the skip that ``soft_fail`` makes of it, who is without a number."""
-        try:
-            yield
-        except (AirflowSensorTimeout, AirflowTaskTimeout, AirflowSkipException) as ended:
-            # Airflow does not skip where the execution_timeout is over between two polls.
-            error = AirflowSkipException if self.soft_fail else type(ended)
-            raise error(f"{ended} {self._waiting.progress}") from ended
-
-    @contextmanager
-    def _errors_not_skipped(self) -> Generator[None]:
-        """Let ``soft_fail`` skip on a timeout alone; Airflow's own would hide a wrong configuration as well."""
-        try:
-            yield
-        except AirflowSkipException as skip:
-            error = skip.__cause__
-            if (
-                self.soft_fail
-                and error is not None
-                and not isinstance(error, AirflowSensorTimeout | AirflowTaskTimeout)
-            ):
-                raise error from None
-            raise

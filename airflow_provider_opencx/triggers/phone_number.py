@@ -5,36 +5,54 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import XCOM_RETURN_KEY, XCom
-from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 from asgiref.sync import sync_to_async
 from pydantic import JsonValue
 
 from airflow_provider_opencx import metrics
-from airflow_provider_opencx.exceptions import OpenCXError, OpenCXPhoneNumberTimeoutError
+from airflow_provider_opencx.exceptions import OpenCXPhoneNumberTimeoutError
+from airflow_provider_opencx.phone_agents.listing import list_agents
+from airflow_provider_opencx.phone_agents.plan import PhoneAgents
 from airflow_provider_opencx.phone_agents.waiting import Wait, success
-from airflow_provider_opencx.triggers.polling import SharedPolls, Snapshot, waited_for
+from airflow_provider_opencx.resources.phone_agents import PhoneAgent
+from airflow_provider_opencx.triggers.polling import Snapshot
 from airflow_provider_opencx.triggers.threads import in_thread
+from airflow_provider_opencx.triggers.waiting import WaitTrigger, result_in
+from airflow_provider_opencx.waiting import log_poll
 from airflow_provider_opencx.xcoms import xcoms_of
 
 if TYPE_CHECKING:
     from airflow.models.taskinstance import TaskInstance
 
-SECONDS_TO_SETTLE = 10.0
-"""Seconds after its start before which a trigger does not send a task back to a worker.
-
-Airflow fails a task that resumes before its scheduler has heard that the worker let go of it, which takes some five
-seconds: apache/airflow issues 71580 and 72716. An agent that has its number already would be such a task.
-"""
+    from airflow_provider_opencx.client.client import OpenCXClient
 
 log = logging.getLogger(__name__)
 
 
-class OpenCXPhoneNumberTrigger(BaseTrigger):
+@dataclass(frozen=True)
+class PhoneNumbers:
+    """Polls all agents of the organization, and with them their phone numbers."""
+
+    kind: ClassVar[str] = "phone numbers"
+
+    def __str__(self) -> str:
+        return self.kind
+
+    def read(self, client: OpenCXClient) -> PhoneAgents:
+        """List the agents."""
+        return list_agents(client)
+
+    def report_waiting(self, conn_id: str, waiting: int) -> None:
+        """Report how many agents are waited for."""
+        metrics.gauge_waiting_agents(conn_id, waiting)
+
+
+class OpenCXPhoneNumberTrigger(WaitTrigger[Wait]):
     """Fires once, when an agent, or each of several, has its phone number, or when the wait must stop.
 
     All triggers of one connection and interval in a triggerer share their polls: one ``GET /phone`` an interval,
@@ -58,6 +76,8 @@ class OpenCXPhoneNumberTrigger(BaseTrigger):
         nothing else does. In the triggerer Airflow ends it, by the timeout of the deferral. Default ``None``: no limit.
     """
 
+    result_keys = ("agent", "agents")
+
     def __init__(
         self,
         opencx_conn_id: str,
@@ -70,16 +90,16 @@ class OpenCXPhoneNumberTrigger(BaseTrigger):
         waiting_since: float | None = None,
         timeout: float | None = None,
     ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # Airflow does not annotate it
-        self.opencx_conn_id = opencx_conn_id
+        super().__init__(
+            opencx_conn_id,
+            poll_interval,
+            started_by_worker=started_by_worker,
+            waiting_since=waiting_since,
+            timeout=timeout,
+        )
         self.agent_id = agent_id
         self.agent_name = agent_name
-        self.poll_interval = poll_interval
         self.end_from_trigger = end_from_trigger
-        self.started_by_worker = started_by_worker
-        self.waiting_since = time.time() if waiting_since is None else waiting_since
-        self.timeout = timeout
-        self._made_at = time.monotonic()
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what Airflow makes this trigger again from."""
@@ -97,63 +117,28 @@ class OpenCXPhoneNumberTrigger(BaseTrigger):
             },
         )
 
-    async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Wait, and fire once."""
-        started = time.monotonic()
-        outcome = await self._outcome()
-        # Without an id, this runs in ``dag.test()``, which knows no end in the triggerer and no scheduler either.
-        in_triggerer = self.trigger_id is not None
-        if in_triggerer and self.end_from_trigger and outcome["status"] == "success" and await self._store(outcome):
-            log.info(success(result_of(outcome)))
-            yield TaskSuccessEvent()
-            return
-        if in_triggerer and self.started_by_worker:
-            await asyncio.sleep(started + SECONDS_TO_SETTLE - time.monotonic())
-        yield TriggerEvent(outcome)  # type: ignore[no-untyped-call]  # Airflow does not annotate it
-
-    async def _outcome(self) -> dict[str, Any]:
-        """Return the payload of the event."""
-        try:
-            wait = Wait(self.agent_id, self.agent_name)
-            result = [] if wait.is_for_none else await self._result(wait)
-        except OpenCXError as error:
-            return {"status": "error", **error.to_event()}
-        except TimeoutError:
-            return {"status": "timeout", "progress": wait.progress}
-        return {"status": "success", "agent" if wait.is_for_one else "agents": result}
+    def _new_wait(self) -> Wait:
+        return Wait(self.agent_id, self.agent_name)
 
     async def _result(self, wait: Wait) -> JsonValue:
-        """Wait, and return the result; report the wait to the log and the metrics.
+        async def evaluate(snapshot: Snapshot[PhoneAgents]) -> list[PhoneAgent] | None:
+            decide = partial(wait.evaluate, snapshot.poll, snapshot.begun_at)
+            takes_long = wait.will_warn_of_missing(snapshot.poll)
+            agents = await in_thread(decide) if takes_long else decide()
+            log_poll(log, wait, wait.progress if agents is None else None)
+            return agents
 
-        :raises TimeoutError: when the time is over.
-        """
         if not self.started_by_worker:
             log.info("Waiting for %s.", wait.goal)
-        snapshot: Snapshot | None = None
-        async with SharedPolls.join(self.opencx_conn_id, self.poll_interval) as polls:
-            with waited_for(self.opencx_conn_id, wait.without_number):
-                while True:
-                    async with asyncio.timeout(self._time_left()):
-                        snapshot = await polls.after(snapshot)
-                    if snapshot.begun_at < self._made_at:
-                        continue  # it may show an agent as it was before the task upstream changed it
-                    evaluate = partial(wait.evaluate, snapshot.poll, snapshot.begun_at)
-                    takes_long = wait.will_warn_of_missing(snapshot.poll)
-                    agents = await in_thread(evaluate) if takes_long else evaluate()
-                    for warning in wait.warnings:
-                        log.warning(warning)
-                    if agents is not None:
-                        break
-                    log.log(logging.INFO if wait.made_progress else logging.DEBUG, wait.progress)
+        agents = await self._follow(PhoneNumbers(), evaluate, wait.without_number)
         metrics.time_to_number(time.time() - self.waiting_since)
         return wait.result(agents)
 
-    def _time_left(self) -> float | None:
-        """Return the seconds until this trigger has to end the wait itself, ``None`` where Airflow ends it."""
-        # Without an id, this runs in ``dag.test()``.
-        if self.timeout is None or self.trigger_id is not None:
-            return None
-        return self.waiting_since + self.timeout - time.time()
+    async def _ended_task(self, outcome: Mapping[str, Any]) -> bool:
+        if not self.end_from_trigger or not await self._store(outcome):
+            return False
+        log.info(success(result_of(outcome)))
+        return True
 
     async def _store(self, outcome: Mapping[str, Any]) -> bool:
         """Store the result as the task's XCom as a worker would; return whether that was possible.
@@ -194,18 +179,7 @@ def result_of(event: Mapping[str, Any] | None) -> JsonValue:
     :raises OpenCXPhoneNumberTimeoutError: if the time was over; the message says who is without a number.
     :raises OpenCXError: the error of the event, or one that says that the event is not this trigger's.
     """
-    status = event.get("status") if isinstance(event, Mapping) else None
-    if event is not None and status == "success":
-        agents = event.get("agents")
-        if isinstance(agents, list) and all(map(_is_agent, agents)):
-            return agents
-        if _is_agent(event.get("agent")):
-            return cast("JsonValue", event["agent"])
-    if event is not None and status == "error":
-        raise OpenCXError.from_event(event)
-    if event is not None and status == "timeout":
-        raise OpenCXPhoneNumberTimeoutError(str(event.get("progress")))
-    raise OpenCXError("The trigger ended with an event that is not one of OpenCXPhoneNumberTrigger.")
+    return result_in(event, OpenCXPhoneNumberTrigger, _is_agent, OpenCXPhoneNumberTimeoutError)
 
 
 def _is_agent(value: object) -> bool:

@@ -234,7 +234,7 @@ def test_a_retry_calls_those_who_are_left(
     for _ in range(2):
         calling.fail("makeOutboundCall", TooManyRequests(retry_after=0), times=None, probability=0.01, seed=1)
     calling.heal()
-    monkeypatch.setattr("airflow_provider_opencx.campaigns.calls.MOST_RATE_LIMITED", 1)
+    monkeypatch.setattr("airflow_provider_opencx.campaigns.rate_limited.MOST_RATE_LIMITED", 1)
     if ledger == "none":
         from airflow_provider_opencx import call_ledgers
 

@@ -12,9 +12,9 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowTaskTimeout, TaskDeferred
 from airflow.sdk import DAG
 
+from airflow_provider_opencx import waiting
 from airflow_provider_opencx.exceptions import OpenCXAgentNotFoundError, OpenCXPhoneNumberTimeoutError
 from airflow_provider_opencx.operators.phone_agent import OpenCXUpsertPhoneAgentOperator
-from airflow_provider_opencx.phone_agents import waiting
 from airflow_provider_opencx.sensors.phone_number import OpenCXPhoneNumberSensor
 from airflow_provider_opencx.simulator import Respond, Simulator
 from airflow_provider_opencx.triggers import start

@@ -17,7 +17,7 @@ from airflow_provider_opencx.client.client import OpenCXClient
 from airflow_provider_opencx.client.settings import ClientSettings
 from airflow_provider_opencx.exceptions import OpenCXResponseError, OpenCXUnreachableError
 from airflow_provider_opencx.resources.phone_agents import PhoneAgentSpec, create_phone_agent, list_phone_agents
-from airflow_provider_opencx.sensors import phone_number
+from airflow_provider_opencx.sensors import waiting
 from airflow_provider_opencx.sensors.phone_number import OpenCXPhoneNumberSensor
 from airflow_provider_opencx.simulator import Simulator
 from airflow_provider_opencx.simulator.faults.connections import (
@@ -143,7 +143,7 @@ def test_bytes_that_say_nothing_are_limited(
 def test_timeout_of_a_sensor_holds_while_it_pokes(
     fault: Fault, dag: DAG, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(phone_number, "_LEAST_SECONDS_OF_A_POLL", 0.1)
+    monkeypatch.setattr(waiting, "_LEAST_SECONDS_OF_A_POLL", 0.1)
     simulator.fail("listPhoneAgents", fault, times=None)
     with dag:
         sensor = OpenCXPhoneNumberSensor(task_id="wait", agent_name="a", timeout=1, poke_interval=FAR)

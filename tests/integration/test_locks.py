@@ -159,7 +159,7 @@ def test_wait_for_a_name_is_bounded_and_said(
     ):
         pytest.fail("it is held by another process")
     assert not error.value.is_permanent
-    assert "Waiting for another task that creates 'a'." in caplog.text
+    assert "Waiting for another task that has the lock of 'a'." in caplog.text
 
 
 def test_threads_of_a_process_take_turns(holders: Holders) -> None:

@@ -30,10 +30,11 @@ from airflow_provider_opencx.client.exchange import at_most
 from airflow_provider_opencx.client.settings import ClientSettings
 from airflow_provider_opencx.exceptions import OpenCXRateLimitError
 from airflow_provider_opencx.phone_agents.polling import poll_once
-from airflow_provider_opencx.phone_agents.waiting import TOLERATED_FAILED_POLLS, Wait
+from airflow_provider_opencx.phone_agents.waiting import Wait
 from airflow_provider_opencx.resources.phone_agents import list_phone_agents, ping
 from airflow_provider_opencx.simulator import Simulator
 from airflow_provider_opencx.triggers.threads import in_thread
+from airflow_provider_opencx.waiting import TOLERATED_FAILED_POLLS
 
 KEY = "ocx_live_s3cret-of-the-pacing-tests"
 PASSWORD = "r3dis-s3cret"

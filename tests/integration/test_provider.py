@@ -111,6 +111,7 @@ def test_form_widgets_match_provider_info() -> None:
         "operators.phone_agent.OpenCXUpdatePhoneAgentOperator(task_id='a', agent_name='x', first_message='Hi')",
         "operators.phone_agent.OpenCXSyncPhoneAgentsOperator(task_id='a', agents=[{'name': 'x'}])",
         "sensors.phone_number.OpenCXPhoneNumberSensor(task_id='a', agent_name='x', deferrable=True)",
+        "sensors.sequence.OpenCXSequenceSensor(task_id='a', sequence_id='x', deferrable=True)",
     ],
 )
 def test_parse_of_a_task_does_not_load_the_client(task: str) -> None:
@@ -126,7 +127,9 @@ def test_parse_of_a_task_does_not_load_the_client(task: str) -> None:
     assert not (client | {"phonenumbers"}) & loaded
 
 
-@pytest.mark.parametrize("module", ["operators.phone_agent", "sensors.phone_number", "get_provider_info"])
+@pytest.mark.parametrize(
+    "module", ["operators.phone_agent", "sensors.phone_number", "sensors.sequence", "get_provider_info"]
+)
 def test_import_loads_nothing_heavy(module: str) -> None:
     probe = (
         "import sys, airflow.sdk; from airflow.sdk import DAG, BaseOperator, BaseSensorOperator;"

@@ -19,6 +19,7 @@ from airflow.providers.common.compat.sdk import (
 from airflow.sdk import DAG, BaseSensorOperator, task
 from airflow_standalone import connection_json
 
+from airflow_provider_opencx import waiting
 from airflow_provider_opencx.exceptions import (
     OpenCXAgentNotFoundError,
     OpenCXAmbiguousNameError,
@@ -29,7 +30,6 @@ from airflow_provider_opencx.exceptions import (
     OpenCXPermissionPermanentError,
     OpenCXServerError,
 )
-from airflow_provider_opencx.phone_agents import waiting
 from airflow_provider_opencx.sensors.phone_number import OpenCXPhoneNumberSensor
 from airflow_provider_opencx.simulator import CloseBeforeHandling, Fault, Respond, Simulator
 from airflow_provider_opencx.simulator.responses import error_body

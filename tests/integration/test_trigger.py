@@ -16,13 +16,14 @@ import pytest
 from airflow.sdk import AssetWatcher
 from airflow_standalone import connection_json
 
+from airflow_provider_opencx import metrics, waiting
 from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXAuthenticationPermanentError, OpenCXError
 from airflow_provider_opencx.hooks.opencx import OpenCXHook
-from airflow_provider_opencx.phone_agents import waiting
 from airflow_provider_opencx.resources.phone_agents import PhoneAgentChanges
 from airflow_provider_opencx.simulator import Fault, Respond, Simulator, SlowResponse
 from airflow_provider_opencx.simulator.responses import error_body
-from airflow_provider_opencx.triggers import phone_number, polling, threads
+from airflow_provider_opencx.triggers import polling, threads
+from airflow_provider_opencx.triggers import waiting as triggers_waiting
 from airflow_provider_opencx.triggers.phone_number import OpenCXPhoneNumberTrigger, result_of
 
 API_KEY = "ocx_live_integrati0n-s3cret"
@@ -185,7 +186,7 @@ def test_trigger_continues_when_poller_is_cancelled(simulator: Simulator) -> Non
 
 def test_trigger_reports_waiting_agents_to_the_last(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     reported: list[int] = []
-    monkeypatch.setattr(polling.metrics, "gauge_waiting_agents", lambda conn_id, agents: reported.append(agents))
+    monkeypatch.setattr(metrics, "gauge_waiting_agents", lambda conn_id, agents: reported.append(agents))
     simulator.add_agent("a")
     in_event_loop(lambda: ended([started(trigger(agent_name=["a"] * 3, poll_interval=0.2)) for _ in range(2)]))
     assert reported == [6, 0]
@@ -275,7 +276,7 @@ def test_trigger_counts_each_poll_once(simulator: Simulator, monkeypatch: pytest
 
 
 def test_trigger_settles_before_task_resumes(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(phone_number, "SECONDS_TO_SETTLE", 1.0)
+    monkeypatch.setattr(triggers_waiting, "SECONDS_TO_SETTLE", 1.0)
     simulator.add_agent("a")
 
     async def test() -> None:
@@ -296,7 +297,7 @@ def test_trigger_resumes_no_task_within_ten_seconds(simulator: Simulator, monkey
     async def sleep(seconds: float) -> None:
         slept.append(seconds)  # and no time is lost
 
-    monkeypatch.setattr(phone_number, "asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": sleep}))
+    monkeypatch.setattr(triggers_waiting, "asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": sleep}))
     simulator.add_agent("a")
 
     async def test() -> None:

@@ -32,7 +32,7 @@ from airflow_provider_opencx.operators.phone_agent import (
 )
 from airflow_provider_opencx.resources.phone_agents import PhoneAgentChanges, PhoneAgentSpec
 from airflow_provider_opencx.sensors.phone_number import OpenCXPhoneNumberSensor
-from airflow_provider_opencx.triggers.phone_number import OpenCXPhoneNumberTrigger
+from airflow_provider_opencx.triggers.phone_number import OpenCXPhoneNumberTrigger, PhoneNumbers
 from airflow_provider_opencx.triggers.polling import SharedPolls
 
 
@@ -252,7 +252,7 @@ USES: dict[str, Callable[[OpenCXHook], object]] = {
 
 def polled() -> None:
     async def poll() -> object:
-        async with SharedPolls.join("opencx_default", 3600) as polls:
+        async with SharedPolls.join("opencx_default", 3600, PhoneNumbers()) as polls:
             return (await polls.after(None)).poll
 
     polled = asyncio.run(poll())
@@ -276,7 +276,7 @@ def event_of(trigger: OpenCXPhoneNumberTrigger) -> None:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch, fresh_tls: None) -> None:
     """No pause where a read is repeated, and few of the polls of a trigger that does not give up at once."""
-    from airflow_provider_opencx.phone_agents import waiting
+    from airflow_provider_opencx import waiting
     from airflow_provider_opencx.reconciliation import creates, listing, progress
 
     class NoPauses(ModuleType):

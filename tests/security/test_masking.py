@@ -16,6 +16,7 @@ import structlog
 from airflow.sdk.log import logging_processors
 
 from airflow_provider_opencx.hooks.opencx import OpenCXHook
+from airflow_provider_opencx.triggers.phone_number import PhoneNumbers
 from airflow_provider_opencx.triggers.polling import SharedPolls
 
 
@@ -32,7 +33,7 @@ def logged(line: str) -> str:
 
 
 async def poll_in_triggerer() -> None:
-    async with SharedPolls.join("opencx_default", 3600) as polls:
+    async with SharedPolls.join("opencx_default", 3600, PhoneNumbers()) as polls:
         await polls.after(None)
 
 

@@ -12,7 +12,8 @@ from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXCallRefusedError
 from airflow_provider_opencx.hooks.opencx import OpenCXHook
-from airflow_provider_opencx.operators.call import OpenCXPlaceCallOperator, _has_task_state_store
+from airflow_provider_opencx.operators.call import OpenCXPlaceCallOperator
+from airflow_provider_opencx.operators.calling import has_task_state_store
 from airflow_provider_opencx.simulator import Simulator
 
 ADA, BOB = "+14155550101", "+14155550102"
@@ -78,7 +79,7 @@ def test_body_that_cannot_be_sent_leaves_no_record_of_a_call(
     assert not [*tmp_path.rglob("*.intent.json")]
 
 
-@pytest.mark.skipif(not _has_task_state_store(), reason="Airflow 3.3 has the first task state store")
+@pytest.mark.skipif(not has_task_state_store(), reason="Airflow 3.3 has the first task state store")
 @pytest.mark.parametrize("is_one_first", [True, False])
 def test_task_that_is_given_a_list_in_place_of_a_person_calls_nobody_again(
     opencx_default: Simulator, *, is_one_first: bool

@@ -13,11 +13,12 @@ from typing import Any
 import fsspec
 import pytest
 
-from airflow_provider_opencx.campaigns import calls
+from airflow_provider_opencx.campaigns import calls, rate_limited
 from airflow_provider_opencx.campaigns.calling_hours import CallingHours
-from airflow_provider_opencx.campaigns.calls import CallBatch, CallPolicy, CallsMade
+from airflow_provider_opencx.campaigns.calls import CallBatch, CallPolicy, CallSender, CallsMade
 from airflow_provider_opencx.campaigns.guards import DoNotCall, Guards
 from airflow_provider_opencx.campaigns.ledger import Entry, ObjectLedger, digests, slots_by_name
+from airflow_provider_opencx.client import once
 from airflow_provider_opencx.exceptions import (
     OpenCXAuthenticationError,
     OpenCXCallRefusedError,
@@ -89,9 +90,9 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(
-        calls, "time", SimpleNamespace(time=lambda: clock.now, sleep=clock.sleep, monotonic=time.monotonic)
-    )
+    time_of_test = SimpleNamespace(time=lambda: clock.now, sleep=clock.sleep, monotonic=time.monotonic)
+    for module in (calls, once, rate_limited):
+        monkeypatch.setattr(module, "time", time_of_test)
     return clock
 
 
@@ -125,9 +126,10 @@ def call(calling: Simulator, records: Records, clock: Clock, hook: OpenCXHook) -
             records,
             slots_of,
             CallPolicy(guards, by="this try", **policy),
+            CallSender(hook.get_conn(), lambda: "pa_000001", body_of),
             no_record_means_nothing_sent=no_record_means_nothing_sent,
         )
-        return batch.call(people, lambda: "pa_000001", body_of)
+        return batch.call(people)
 
     return call
 
@@ -161,8 +163,11 @@ def test_a_response_of_many_levels_does_not_hold_up_the_others(
 ) -> None:
     calling.fail("makeOutboundCall", Respond(200, "[" * 500 + "]" * 500), times=1)
     ledger = ObjectLedger(lambda: (fsspec.filesystem("file"), str(tmp_path)), "the folder")
-    batch = CallBatch(hook.get_conn(), ledger, slots_by_name, CallPolicy(Guards()))
-    made = batch.call(PEOPLE[:2], lambda: "pa_000001", lambda agent_id, callee: call_body(agent_id, callee, "camel"))
+    sender = CallSender(
+        hook.get_conn(), lambda: "pa_000001", lambda agent_id, callee: call_body(agent_id, callee, "camel")
+    )
+    batch = CallBatch(hook.get_conn(), ledger, slots_by_name, CallPolicy(Guards()), sender)
+    made = batch.call(PEOPLE[:2])
     assert (statuses(made), made.error) == (["called", "called"], None)
 
 

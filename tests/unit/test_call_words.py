@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
-from airflow_provider_opencx.campaigns.calls import CallBatch, CallPolicy
+from airflow_provider_opencx.campaigns.calls import CallBatch, CallPolicy, CallSender
 from airflow_provider_opencx.campaigns.guards import Guards
 from airflow_provider_opencx.campaigns.ledger import Entry, NoLedger, slots_by_name
 from airflow_provider_opencx.exceptions import OpenCXCallsNotAllowedError
@@ -50,8 +50,9 @@ def test_call_that_somebody_else_makes_is_logged_with_the_person(
             return Entry(entry.to, "2026-03-02T17:00:00.000+00:00", "try 1 of another")
 
     agent_id = str(opencx_default.add_agent("Caller", type="outbound")["id"])
-    batch = CallBatch(OpenCXHook().get_conn(), Overtaken(), slots_by_name, CallPolicy(Guards()))
-    made = batch.call([Callee(ADA)], lambda: agent_id, lambda *_: {})
+    client = OpenCXHook().get_conn()
+    sender = CallSender(client, lambda: agent_id, lambda *_: {})
+    made = CallBatch(client, Overtaken(), slots_by_name, CallPolicy(Guards()), sender).call([Callee(ADA)])
     assert f"{ADA} is being called, or may have been, by try 1 of another" in caplog.text
     assert str(made.error).count(ADA) == 1
     assert not opencx_default.dialed()

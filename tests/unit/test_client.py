@@ -24,6 +24,7 @@ from airflow_provider_opencx.exceptions import (
     OpenCXAuthenticationPermanentError,
     OpenCXConfigError,
     OpenCXError,
+    OpenCXNoSuchOperationError,
     OpenCXNotFoundError,
     OpenCXPermissionError,
     OpenCXRateLimitError,
@@ -358,7 +359,7 @@ def test_refused_read_is_sent_three_times_five_seconds_apart(
 def test_every_refusal_has_a_permanent_form() -> None:
     forms = {
         error: permanent(error("No.", status_code=400, request_id="r1", retry_after=1.0), "Twice.")
-        for error in REFUSALS
+        for error in (*REFUSALS, OpenCXNoSuchOperationError)
     }
     assert {type(form) for form in forms.values()} == {
         error for error in vars(exceptions).values() if is_permanent_form(error)

@@ -42,6 +42,12 @@ PERMANENT = {
     "OpenCXCallsNotAllowedError",
     "OpenCXCallRefusedError",
     "OpenCXContactsChangedError",
+    "OpenCXContactsMissingError",
+    "OpenCXNoSuchOperationPermanentError",
+    "OpenCXSequenceCanceledError",
+    "OpenCXSequenceMismatchError",
+    "OpenCXSequenceRefusedError",
+    "OpenCXUnknownStartError",
 }
 
 

@@ -30,7 +30,7 @@ from airflow_provider_opencx.simulator.responses import error_body
 
 KEY = "test-key"
 EVERY_OPERATION = pytest.mark.parametrize("operation", all_operations(), ids=lambda operation: operation.id)
-WRITES_THAT_MAY_BE_REPEATED = {"updatePhoneAgent"}
+WRITES_THAT_MAY_BE_REPEATED = {"updatePhoneAgent", "updateContact", "cancelSequence"}
 
 
 def send(client: OpenCXClient, operation: Operation) -> Response:
@@ -142,7 +142,13 @@ def test_operation_is_repeated_after_429(
 
 
 def test_only_what_cannot_call_people_is_repeated() -> None:
-    assert [operation.id for operation in all_operations() if operation.places_calls] == ["makeOutboundCall"]
+    assert {operation.id for operation in all_operations() if operation.places_calls} == {
+        "makeOutboundCall",
+        "createSequence",
+        "updateSequence",
+        "startSequence",
+        "addContactsToSequence",
+    }
     assert not any(operation.repeatable for operation in all_operations() if operation.places_calls)
 
 
@@ -252,9 +258,17 @@ class TestOtherRequests:
             client.request("POST", "/phone", **arguments)
         assert opencx_simulator.requests == []
 
-    @pytest.mark.parametrize("path", ["/phone/pa_1", "/contacts"])
-    def test_request_404_names_path_and_object(self, path: str, client: OpenCXClient) -> None:
-        with pytest.raises(OpenCXNotFoundError, match="does not know this path, or there is no such object"):
+    @pytest.mark.parametrize(
+        ("path", "said"),
+        [
+            ("/phone/pa_1", "does not know this path, or there is no such object"),
+            ("/nothing", "The service of this organization has no such operation"),
+        ],
+    )
+    def test_request_404_tells_a_missing_object_from_a_missing_operation(
+        self, path: str, said: str, client: OpenCXClient
+    ) -> None:
+        with pytest.raises(OpenCXNotFoundError, match=said):
             client.request("PATCH", path, json={})
 
     def test_request_is_labelled_request(self, client: OpenCXClient, attempts: list[Attempt]) -> None:

@@ -48,7 +48,7 @@ from airflow_provider_opencx.resources.phone_agents import PhoneAgent, PhoneAgen
 from airflow_provider_opencx.secret import Secret
 from airflow_provider_opencx.sensors.phone_number import OpenCXPhoneNumberSensor
 from airflow_provider_opencx.text import is_invisible
-from airflow_provider_opencx.triggers import polling
+from airflow_provider_opencx.triggers.connections import PolledConnection
 from airflow_provider_opencx.triggers.phone_number import OpenCXPhoneNumberTrigger
 from airflow_provider_opencx.visible_text import identifier, in_quotes, visible, visible_repr, whole_in_quotes
 
@@ -245,12 +245,12 @@ def waits(text: str, seen: Collector) -> None:
 async def fired(selector: Mapping[str, Any], poll: PhoneAgents | OpenCXError) -> Any:
     """Return the event of a trigger whose polls are all the same."""
 
-    async def polled(_connection: object) -> PhoneAgents | OpenCXError:
+    async def polled(_connection: object, _read: object) -> PhoneAgents | OpenCXError:
         return poll
 
     trigger = OpenCXPhoneNumberTrigger("c", **selector, poll_interval=0.001, timeout=0.05)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(polling._PolledConnection, "poll", polled)
+        patch.setattr(PolledConnection, "poll", polled)
         return (await anext(trigger.run())).payload
 
 

@@ -21,9 +21,10 @@ from airflow_provider_opencx.exceptions import (
     OpenCXUnreachableError,
 )
 from airflow_provider_opencx.phone_agents.plan import PhoneAgents
-from airflow_provider_opencx.phone_agents.waiting import Wait, next_poll_in, success
+from airflow_provider_opencx.phone_agents.waiting import Wait, success
 from airflow_provider_opencx.phone_numbers import normalize_phone_number
 from airflow_provider_opencx.resources.phone_agents import PhoneAgent
+from airflow_provider_opencx.waiting import next_poll_in
 
 
 def listed(*agents: PhoneAgent) -> PhoneAgents:

@@ -1,0 +1,284 @@
+"""What keeps a sequence from being created or started: whom it selects, when, and by whom they are called. Pure.
+
+Guards hold where people are listed. Where the service selects them, that is said, and must be meant.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydantic import JsonValue
+
+from airflow_provider_opencx.campaigns.agent import check_can_call
+from airflow_provider_opencx.campaigns.guards import DoNotCall, Guards, Hindrance, check_count
+from airflow_provider_opencx.campaigns.sequences.declaration import AskedSequence
+from airflow_provider_opencx.campaigns.sequences.filters import people_of, selects_everybody
+from airflow_provider_opencx.campaigns.sequences.steps import agents_of
+from airflow_provider_opencx.exceptions import (
+    OpenCXCallRefusedError,
+    OpenCXContactsMissingError,
+    OpenCXOutsideCallingHoursError,
+    OpenCXSequenceMismatchError,
+    OpenCXSequenceRefusedError,
+)
+from airflow_provider_opencx.phone_numbers import as_compared
+from airflow_provider_opencx.resources.calls import Callee
+from airflow_provider_opencx.resources.contacts import Contact
+from airflow_provider_opencx.resources.phone_agents import PhoneAgent
+from airflow_provider_opencx.resources.sequences import OutboundSequence
+from airflow_provider_opencx.text import listed
+
+_MOST_NAMED = 5
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class KnownContacts:
+    """Which of some people a sequence can reach: it calls contacts of the organization, and each of them once.
+
+    :param missing: people who are no contacts.
+    :param repeated: people whose number several contacts have, which would be called as often.
+    :param names: of each of the people, what their contacts are known by as well: the id of one, the number of another.
+    :param spellings: how the contacts of people have their numbers, where that is not E.164.
+    """
+
+    missing: Collection[Callee]
+    repeated: Collection[Callee]
+    names: Mapping[Callee, frozenset[str]]
+    spellings: Mapping[Callee, Sequence[str]]
+
+    @classmethod
+    def of(cls, people: Iterable[Callee], contacts: Iterable[Contact]) -> KnownContacts:
+        """Compare some people with the contacts of the organization."""
+        ids: set[str] = set()
+        numbers: Counter[str] = Counter()
+        others: defaultdict[str, set[str]] = defaultdict(set)
+        written: defaultdict[str, set[str]] = defaultdict(set)
+        for contact in contacts:
+            ids.add(contact.id)
+            if contact.phone_number:
+                number, [name] = as_compared(contact.phone_number), Callee(contact_id=contact.id).names
+                written[number].add(contact.phone_number)
+                numbers[number] += 1
+                others[number].add(name)
+                others[name].add(number)
+        people = list(people)
+        names = {callee: frozenset().union(*(others.get(name, ()) for name in callee.names)) for callee in people}
+        by_number = [(callee, numbers[as_compared(callee.phone_number)]) for callee in people if callee.phone_number]
+        spellings = {
+            callee: sorted(written[as_compared(callee.phone_number)] - {callee.phone_number})
+            for callee in people
+            if callee.phone_number
+        }
+        unknown = [callee for callee in people if not callee.phone_number and callee.contact_id not in ids]
+        missing = [*unknown, *(callee for callee, count in by_number if count == 0)]
+        repeated = [callee for callee, count in by_number if count > 1]
+        return cls(dict.fromkeys(missing).keys(), repeated, names, spellings)
+
+    def on(self, do_not_call: DoNotCall | None) -> set[Callee]:
+        """Return the people whose contact is on a list by its other name: by its id, or by its number."""
+        if do_not_call is None:
+            return set()
+        return {callee for callee, names in self.names.items() if not names.isdisjoint(do_not_call.names)}
+
+    def check_repeated(self) -> None:
+        """Check that no number is that of several contacts.
+
+        :raises OpenCXContactsMissingError: if one is.
+        """
+        if self.repeated:
+            raise OpenCXContactsMissingError(
+                f"Nothing was sent: several contacts have the number of {_named(self.repeated)}, and a sequence calls"
+                " each of them. Merge these contacts in OpenCX, or leave the number out."
+            )
+
+    def check_missing(self) -> None:
+        """Check that everybody is a contact.
+
+        :raises OpenCXContactsMissingError: if somebody is not.
+        """
+        if self.missing:
+            raise OpenCXContactsMissingError(
+                f"Nothing was sent: {_named(self.missing)} cannot be reached by a sequence, which calls contacts of the"
+                ' organization alone. Import them in OpenCX, or leave them out with missing_contacts="leave_out".'
+                " OpenCXPlaceCallOperator calls numbers that are no contacts."
+            )
+
+
+def check_selection(filter: Mapping[str, JsonValue], max_contacts: int | None, *, unchecked: bool) -> None:
+    """Check that a filter selects people who can be checked, or that something else is meant.
+
+    :param filter: the filter of a new sequence.
+    :param max_contacts: how many people it may select; ``None`` is any number.
+    :param unchecked: whether people are meant who cannot be checked.
+    :raises OpenCXSequenceRefusedError: if it is not so.
+    """
+    stored = dict(filter)
+    people = people_of(stored)
+    if people is not None:
+        check_count(len(people), max_contacts, "the filter selects")
+        return
+    if not unchecked:
+        raise OpenCXSequenceRefusedError(
+            "Nothing was sent: the service selects whom this filter calls, so that neither a do-not-call list nor"
+            " calling hours can be checked for them. List people with contacts_from, or write unchecked=True."
+        )
+    if selects_everybody(stored) and max_contacts is not None:
+        raise OpenCXSequenceRefusedError(
+            f"Nothing was sent: the filter selects every contact of the organization, and max_contacts={max_contacts}"
+            " cannot be checked. Where everybody is meant, write max_contacts=None."
+        )
+
+
+@dataclass(frozen=True)
+class StartGuards:
+    """What is checked before a sequence is started.
+
+    :param guards: whom, and when.
+    :param asked: what was asked of the sequence; ``None`` where only its id is known.
+    :param max_contacts: where only its id is known: how many people it may select; ``None`` is any number.
+    """
+
+    guards: Guards
+    asked: AskedSequence | None = None
+    max_contacts: int | None = None
+
+    def check(self, sequence: OutboundSequence, now: datetime) -> None:
+        """Check a sequence as the service shows it.
+
+        :raises OpenCXSequenceMismatchError: if it is not as it was asked for.
+        :raises OpenCXSequenceRefusedError: if it selects people who cannot be checked, or too many.
+        :raises OpenCXCallRefusedError: if it selects people who must not be called.
+        :raises OpenCXOutsideCallingHoursError: if somebody must not be called now.
+        """
+        self._check_asked(sequence)
+        people = people_of(sequence.filter)
+        if people is None:
+            self._check_unlisted(sequence, now)
+            return
+        if self.asked is None:
+            check_count(len(people), self.max_contacts, f"{sequence.label} selects")
+        self.guards.check_known(people)
+        self._check_people(sequence, people, now)
+
+    def _check_asked(self, sequence: OutboundSequence) -> None:
+        differences = {} if self.asked is None else self.asked.differences(sequence)
+        if differences:
+            raise OpenCXSequenceMismatchError(
+                f"{sequence.label} is not started, because it is not as it was asked for:"
+                f" {'; '.join(f'{field}: {each}' for field, each in differences.items())}.",
+                sequence_id=sequence.id,
+                fields=list(differences),
+            )
+
+    def _check_unlisted(self, sequence: OutboundSequence, now: datetime) -> None:
+        """Check a sequence whose people the service selects: nothing but the assumed time zone is known of them."""
+        if not sequence.filter:
+            raise OpenCXSequenceRefusedError(
+                f"{sequence.label} is not started: its stored filter is null or empty, which selects every contact of"
+                " the organization.",
+                sequence_id=sequence.id,
+            )
+        if not self.guards.unchecked:
+            raise OpenCXSequenceRefusedError(
+                f"{sequence.label} is not started: the service selects whom its filter calls, so that they cannot be"
+                " checked. Where that is meant, write unchecked=True.",
+                sequence_id=sequence.id,
+            )
+        if selects_everybody(sequence.filter) and self.asked is None and self.max_contacts is not None:
+            raise OpenCXSequenceRefusedError(
+                f"{sequence.label} is not started: it selects every contact of the organization. Where everybody is"
+                " meant, write max_contacts=None.",
+                sequence_id=sequence.id,
+            )
+        zone = self.guards.unknown_zone
+        if self.guards.hours is not None and zone is not None and not self.guards.hours.allow([zone], now):
+            raise _outside(sequence, f"it is outside the calling hours in {zone}", self._opens_at([zone], now))
+
+    def _check_people(self, sequence: OutboundSequence, people: Sequence[Callee], now: datetime) -> None:
+        self._warn_of_contacts(people)
+        verdicts = [(callee, self.guards.verdict(callee, now)) for callee in people]
+        for hindrance, reason in _NEVER.items():
+            found = [callee for callee, verdict in verdicts if verdict.hindrance == hindrance]
+            if found:
+                raise OpenCXCallRefusedError(f"{sequence.label} is not started: {_named(found)} {reason}")
+        outside = [callee for callee, verdict in verdicts if verdict.hindrance == "outside_hours"]
+        if outside:
+            zones = sorted({zone for _, verdict in verdicts for zone in verdict.zones})
+            opens_at = self._opens_at(zones, now)
+            if opens_at is None:
+                raise OpenCXCallRefusedError(
+                    f"{sequence.label} is not started: there is no time at which all of its people may be called, who"
+                    f" are in {listed(zones, _MOST_NAMED)}. Make a sequence for those of each region."
+                )
+            raise _outside(sequence, f"{_named(outside)} must not be called at this hour", opens_at)
+
+    def _warn_of_contacts(self, people: Sequence[Callee]) -> None:
+        """Warn where a do-not-call list names contacts by their ids, and the filter names numbers alone."""
+        do_not_call = self.guards.do_not_call
+        by_id = 0 if do_not_call is None else do_not_call.contacts
+        if by_id and any(callee.contact_id is None for callee in people):
+            log.warning(
+                "%d people of the do-not-call list are contacts without a number, and the filter lists numbers: they"
+                " were compared when the sequence was created, and cannot be compared now.",
+                by_id,
+            )
+
+    def _opens_at(self, zones: Sequence[str], now: datetime) -> datetime | None:
+        return None if self.guards.hours is None else self.guards.hours.next_opening(zones, now)
+
+
+_NEVER: Mapping[Hindrance, str] = {
+    "do_not_call": "must not be called (do-not-call list). Start a new Dag run, which makes a sequence without them.",
+    "unknown_zone": "is in a time zone that the number does not tell. unknown_zone says which one to assume.",
+}
+"""Why nobody of a sequence is called, whatever the time is."""
+
+
+def check_agents(
+    steps: Sequence[Mapping[str, JsonValue]] | None, agents: Sequence[PhoneAgent], *, unchecked: bool
+) -> list[PhoneAgent]:
+    """Check that the agents of the steps can call, and return them.
+
+    :param steps: the steps.
+    :param agents: the agents of the organization.
+    :param unchecked: whether steps are meant whose agent cannot be told.
+    :raises OpenCXCallRefusedError: if one is not there, not outbound, or cannot be told.
+    :raises OpenCXAgentNotReadyError: if one has no number.
+    """
+    by_id = {agent.id: agent for agent in agents}
+    calling: list[PhoneAgent] = []
+    for agent_id in agents_of(steps or ()):
+        if agent_id is None:
+            if unchecked:
+                log.warning("Which agent calls in a step cannot be told, so it is not checked.")
+                continue
+            raise OpenCXCallRefusedError(
+                "Nobody is called: which agent calls in a step cannot be told. Write the step with phone_step(agent),"
+                " or write unchecked=True."
+            )
+        agent = by_id.get(agent_id)
+        if agent is None:
+            raise OpenCXCallRefusedError(
+                f"Nobody is called: there is no phone agent {agent_id!r}, which a step names as the one that calls."
+            )
+        check_can_call(agent)
+        calling.append(agent)
+    return calling
+
+
+def _outside(sequence: OutboundSequence, reason: str, opens_at: datetime | None) -> OpenCXOutsideCallingHoursError:
+    until = "" if opens_at is None else f" All may be called from {opens_at.isoformat(timespec='minutes')} on."
+    return OpenCXOutsideCallingHoursError(
+        f"{sequence.label} was not started: {reason}.{until}",
+        opens_at=None if opens_at is None else opens_at.isoformat(),
+    )
+
+
+def _named(people: Iterable[Callee]) -> str:
+    return listed([callee.label for callee in people], _MOST_NAMED)

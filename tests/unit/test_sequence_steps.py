@@ -1,0 +1,161 @@
+"""The steps of a sequence as they are sent, and how stored ones differ."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from airflow_provider_opencx.campaigns.sequences.declaration import SequenceDeclaration, custom_id_of
+from airflow_provider_opencx.campaigns.sequences.filters import filter_of
+from airflow_provider_opencx.campaigns.sequences.preview import preview_sequence
+from airflow_provider_opencx.campaigns.sequences.steps import agents_of, checked_steps, differing_steps, phone_step
+from airflow_provider_opencx.exceptions import OpenCXArgumentError
+from airflow_provider_opencx.resources.calls import Callee
+from airflow_provider_opencx.resources.sequences import OutboundSequence
+
+AGENT = {"id": "pa_1", "name": "Aria", "phone_number": "+15550000001"}
+CALL = {"action": {"type": "make_phone_calls", "data": {"aiPhoneAgentId": "pa_1"}}, "delay_in_minutes": 0}
+MAIL = {"action": {"type": "send_emails", "data": {"subject": "Hello", "list": [1, {"a": None}]}}, "note": "kept"}
+
+
+def test_steps_are_written_with_the_id_of_the_agent_and_minutes() -> None:
+    steps = checked_steps([phone_step(AGENT), phone_step("pa_2", delay=timedelta(hours=1.5)), MAIL])
+    assert steps == [
+        CALL,
+        {"action": {"type": "make_phone_calls", "data": {"aiPhoneAgentId": "pa_2"}}, "delay_in_minutes": 90},
+        MAIL,
+    ]
+    assert agents_of([*steps, CALL]) == ["pa_1", "pa_2"]
+    assert agents_of(checked_steps([{"action": {"type": "make_phone_calls", "data": {"agent": "x"}}}])) == [None]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        None,
+        [],
+        "make_phone_calls",
+        CALL,
+        [None],
+        [{}],
+        [{"action": "make_phone_calls"}],
+        [{"action": {"type": "", "data": {}}}],
+        [{"action": {"type": "send_emails"}}],
+        [phone_step("")],
+        [phone_step(None)],  # type: ignore[arg-type]  # what a skipped task has returned
+        [phone_step({"name": "Aria"})],
+        [{**CALL, "delay_in_minutes": "5"}],
+        [{**CALL, "delay_in_minutes": -1}],
+        [{**CALL, "delay_in_minutes": True}],
+        [{**MAIL, "note": {1}}],
+        [{**MAIL, "note": "\ud800"}],
+        [{**MAIL, "note": 10**30}],
+    ],
+    ids=repr,
+)
+def test_a_step_that_is_not_one_is_refused(written: Any) -> None:
+    with pytest.raises(OpenCXArgumentError, match=r"steps|agent"):
+        checked_steps(written)
+
+
+@pytest.mark.parametrize(
+    ("stored", "difference"),
+    [
+        ([CALL, MAIL], None),
+        ([{**CALL, "started_at": "2026-11-29T10:00:00Z", "id": "s1"}, {**MAIL, "delay_in_minutes": 0}], None),
+        ([{**CALL, "delay_in_minutes": None}, MAIL], None),
+        ([{"action": CALL["action"]}, MAIL], None),
+        ([CALL], "2 steps asked for, and 1 step stored"),
+        ([], "2 steps asked for, and 0 steps stored"),
+        (None, "2 steps asked for, and 0 steps stored"),
+        ([MAIL, CALL], "steps[0].action.type is not stored as asked"),
+        ([{**CALL, "delay_in_minutes": 5}, MAIL], "steps[0].delay_in_minutes is not stored as asked"),
+        ([{"action": {"type": "make_phone_calls", "data": {}}}, MAIL], "steps[0].action.data.aiPhoneAgentId"),
+        ([{"action": {"type": "make_phone_calls"}}, MAIL], "steps[0].action.data.aiPhoneAgentId"),
+        ([CALL, {"action": {"type": "send_emails", "data": {"subject": "Hello"}}}], "steps[1].action.data.list"),
+    ],
+    ids=repr,
+)
+def test_stored_steps_are_compared_with_what_was_asked(stored: Any, difference: str | None) -> None:
+    found = differing_steps([CALL, MAIL], stored)
+    assert found is None if difference is None else str(found).startswith(difference)
+
+
+PEOPLE = [Callee("+14155550101"), Callee("+14155550102")]
+DECLARED = SequenceDeclaration("Spring", "spring-1", filter_of(PEOPLE), [CALL])
+STORED = {"id": "seq_1", "name": "Spring", "custom_id": "spring-1", **DECLARED.changes()}
+
+
+@pytest.mark.parametrize(
+    ("changes", "differences"),
+    [
+        ({}, {}),
+        ({"name": "spring", "custom_id": None, "status": "new in 2027"}, {}),
+        ({"is_continuous": True}, {"is_continuous": "is not stored as false"}),
+        ({"is_continuous": None}, {"is_continuous": "is not stored as false"}),
+        ({"filter": None}, {"filter": "was to select 2 people, and selects every contact of the organization"}),
+        ({"filter": filter_of(PEOPLE[:1])}, {"filter": "was to select 2 people, and selects 1 person"}),
+        ({"steps": []}, {"steps": "1 step asked for, and 0 steps stored"}),
+    ],
+    ids=repr,
+)
+def test_a_stored_sequence_is_compared_in_what_decides_who_is_called(
+    changes: dict[str, Any], differences: dict[str, str]
+) -> None:
+    found = DECLARED.asked.differences(OutboundSequence.from_response({**STORED, **changes}))
+    assert found.keys() == differences.keys()
+    assert all(said in found[field] for field, said in differences.items())
+
+
+@pytest.mark.parametrize("status", ["active", "complete", "Completed", None])
+@pytest.mark.parametrize("field", ["started_at", "ended_at", "steps"])
+@pytest.mark.parametrize("moment", ["2026-11-29T10:00:00Z", 1795946400, {"seconds": 1795946400}], ids=str)
+def test_one_sign_is_enough_that_a_sequence_has_begun(status: str | None, field: str, moment: Any) -> None:
+    signs: dict[str, Any] = {field: [{**CALL, "started_at": moment}] if field == "steps" else moment}
+    assert OutboundSequence.from_response({**STORED, **signs}).has_begun
+    assert OutboundSequence.from_response({**STORED, "status": status}).has_begun is (status is not None)
+    assert not OutboundSequence.from_response({**STORED, "status": "pending", "started_at": ""}).has_begun
+
+
+def test_custom_ids_are_readable_and_no_two_alike() -> None:
+    names = [
+        ("spring_campaign", "create", "manual__2026-11-29T10:00:00+00:00", "-1"),
+        ("spring_campaign", "create", "manual__2026-11-29T10:00:00+00:00", "0"),
+        ("spring_campaign", "create", "manual__2026-11-30T10:00:00+00:00", "-1"),
+        ("spring", "campaign-create", "manual__2026-11-29T10:00:00+00:00", "-1"),
+        ("d" * 250, "t" * 250, "r" * 250, "-1"),
+        ("Кампания", "шаг", "run", "-1"),
+    ]
+    made = [custom_id_of(*each) for each in names]
+    assert made[0].startswith("spring_campaign-create-")
+    assert len(set(made)) == len(made)
+    assert all(0 < len(each) <= 50 and each.isascii() for each in made)
+    assert made == [custom_id_of(*each) for each in names]
+
+
+def test_a_preview_says_how_many_by_whom_and_when_and_no_number_of_a_person() -> None:
+    asked = DECLARED.asked.as_json()
+    created = {
+        "id": "seq_1",
+        "name": "Spring *offer*",
+        "left_out": {"do_not_call": 1},
+        "zones": ["America/Los_Angeles"],
+        "asked": asked,
+    }
+    preview = preview_sequence(created, [AGENT], calling_hours={"mon-fri": "10:00-18:00"})
+    assert preview.summary == "2 people to call, 1 left out."
+    for said in ("Aria", "15550000001", "10:00 to 18:00", "America", "On the do-not-call list: 1", "2 people to call"):
+        assert said in preview.markdown
+    assert "4155550101" not in str(preview.as_dict())
+    unknown = preview_sequence({**created, "asked": {**asked, "people": None}}, AGENT)
+    assert unknown.summary.startswith("Number of people unknown to call")
+    with pytest.raises(OpenCXArgumentError, match="pa_1"):
+        preview_sequence(created, [])
+    nothing: Any = None  # as a task that was skipped returns it
+    with pytest.raises(OpenCXArgumentError, match="pa_1"):
+        preview_sequence(created, nothing)
+    for other in ({"id": "seq_1"}, {**created, "asked": None}, nothing):
+        with pytest.raises(OpenCXArgumentError, match="OpenCXCreateSequenceOperator"):
+            preview_sequence(other, [AGENT])
