@@ -13,6 +13,7 @@ from airflow_standalone import EXAMPLE_DAGS, AirflowStandalone, airflow_environm
 
 from airflow_provider_opencx.simulator import Simulator
 
+from .held_tasks import Holds
 from .statsd import Statsd
 
 SECRET = "s3cret-of-the-system-tests"
@@ -89,6 +90,12 @@ def airflow(
     }
     with AirflowStandalone(tmp_path_factory.mktemp("airflow"), dags, variables) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def holds(airflow: AirflowStandalone) -> Holds:
+    """What holds tasks of the running Airflow."""
+    return Holds(airflow.home / "holds")
 
 
 @pytest.fixture(scope="session")

@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-import signal
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
@@ -21,8 +15,29 @@ from starlette.responses import Response
 
 from airflow_provider_opencx.simulator import Fault, Simulator
 from airflow_provider_opencx.simulator.call import Call
-from airflow_provider_opencx.simulator.delivery import DelayedResponse
 from airflow_provider_opencx.simulator.faults import Handle
+
+from .held_tasks import (
+    A_SLOW_MACHINE,
+    BACKFILL,
+    KILLED,
+    NOT_ALLOWED,
+    Answered,
+    Holds,
+    Kills,
+    Moment,
+    begin_backfill,
+    clear,
+    connection,
+    end_backfill,
+    instances,
+    list_file,
+    report,
+    said,
+    skipped_because,
+    states,
+    write_list,
+)
 
 ONE = "+14155550100"
 SEVERAL = [f"+1415555010{number}" for number in range(1, 6)]
@@ -36,50 +51,16 @@ LISTS = {
 }
 """The people of each file, as its run begins."""
 
-A_SLOW_MACHINE = 300.0
-HELD = 600
-
 MAY_HAVE_BEEN_CALLED = "May have been called: {} (at "
 NOT_AGAIN = "Nothing is sent again by itself."
 NOTHING_SENT = "Nothing is sent for people who were called before: "
 KNOWN = "{} was called at "
 CHANGED = "nothing was sent, because the list changed since"
-NOT_ALLOWED = "not sent, because this connection does not allow calls"
 WAITS = "has not said yet whom it has called"
-BACKFILL = "Nobody is called: this is a backfill run, and allow_backfill is off."
-
-
-@dataclass(frozen=True)
-class Moment:
-    """A moment of a task that calls, at which its process is killed.
-
-    :param held_at: where the Dag file holds it, as ``call_dags.py`` names it; or the operation whose request has
-        arrived and is not answered.
-    :param answered: so many requests of that operation are answered before.
-    :param is_handled: whether that request is handled.
-    :param called_before: how many people were called when it was killed.
-    :param called: how many were called in the end.
-    :param state: how the task ended.
-    :param told: what the second try said.
-    """
-
-    held_at: str
-    called_before: int
-    called: int
-    state: str
-    told: Sequence[str]
-    answered: int = 0
-    is_handled: bool = False
-
-    @property
-    def is_request(self) -> bool:
-        """Whether the simulator holds the task, and not the Dag file."""
-        return "." not in self.held_at
-
 
 UNKNOWN = (MAY_HAVE_BEEN_CALLED.format(ONE), "may have been called by try 1 of", "0 of 1 people were called", NOT_AGAIN)
 
-MOMENTS = {
+MOMENTS: dict[str, Moment[int]] = {
     "while_it_lists": Moment("listPhoneAgents", 0, 1, "success", [f"Called {ONE} at "]),
     "before_the_request": Moment(".recorded.1", 0, 0, "failed", UNKNOWN),
     "before_the_request_is_handled": Moment("makeOutboundCall", 0, 0, "failed", UNKNOWN),
@@ -100,31 +81,9 @@ MOMENTS = {
         is_handled=True,
     ),
 }
+"""The moments of the tasks that are killed; what is counted is how many people were called."""
 
 SERVICES = (*MOMENTS, "cleared", "mapped", "backfilled", "allowed", "switched", "without_switch")
-
-
-class Answered(Fault):
-    """No fault: lets a request pass before the next fault."""
-
-    async def respond(self, call: Call, handle: Handle) -> Response:
-        return handle(call)
-
-
-class NotAnswered(Fault):
-    """Hold the response to a request until its client is killed.
-
-    :param is_handled: whether the request is handled before.
-    """
-
-    def __init__(self, *, is_handled: bool) -> None:
-        self.is_handled = is_handled
-        self.has_arrived = threading.Event()
-
-    async def respond(self, call: Call, handle: Handle) -> Response:
-        response = handle(call) if self.is_handled else Response()
-        self.has_arrived.set()
-        return DelayedResponse(response, HELD)
 
 
 class AnsweredAfter(Fault):
@@ -146,46 +105,9 @@ def services(airflow: AirflowStandalone) -> Iterator[dict[str, Simulator]]:
         services = {name: running.enter_context(Simulator(requests_per_minute=None)) for name in SERVICES}
         for name, simulator in services.items():
             simulator.add_agent("Caller", type="outbound")
-            airflow.call("POST", "/connections", connection(name, simulator, allow_calls=name != "without_switch"))
+            allowed = name != "without_switch"
+            airflow.call("POST", "/connections", connection(f"calls_{name}", simulator, allow_calls=allowed))
         yield services
-
-
-def connection(name: str, simulator: Simulator, *, allow_calls: bool) -> dict[str, object]:
-    extra: dict[str, object] = {"timeout": HELD, "requests_per_minute": 1_000_000}
-    if allow_calls:
-        extra["allow_calls"] = True
-    return {
-        "connection_id": f"calls_{name}",
-        "conn_type": "opencx",
-        "host": simulator.url,
-        "password": "test-key",
-        "extra": json.dumps(extra),
-    }
-
-
-class Holds:
-    """Holds tasks of ``call_dags.py``, kills them, and lets them go on."""
-
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(exist_ok=True)
-        self.folder = folder
-
-    def at(self, moment: str) -> None:
-        (self.folder / moment).touch()
-
-    def held(self, moment: str) -> int | None:
-        """Return the process that waits at a moment, or that begins a task; ``None`` while there is none."""
-        file = self.folder / f"{moment}.pid"
-        text = file.read_text() if file.exists() else ""
-        return int(text) if text else None
-
-    def release(self, moment: str) -> None:
-        (self.folder / f"{moment}.pid").unlink()
-
-
-@pytest.fixture(scope="module")
-def holds(airflow: AirflowStandalone) -> Holds:
-    return Holds(airflow.home / "holds")
 
 
 Runs: TypeAlias = dict[str, str]
@@ -193,26 +115,17 @@ Runs: TypeAlias = dict[str, str]
 
 
 @pytest.fixture(scope="module")
-def faults() -> dict[str, NotAnswered]:
-    """What holds a request, of each task that is killed at one."""
-    return {name: NotAnswered(is_handled=moment.is_handled) for name, moment in MOMENTS.items() if moment.is_request}
+def kills(services: dict[str, Simulator], holds: Holds) -> Kills[int]:
+    return Kills(holds, services, MOMENTS)
 
 
 @pytest.fixture(scope="module")
-def runs(
-    airflow: AirflowStandalone, services: dict[str, Simulator], holds: Holds, faults: dict[str, NotAnswered]
-) -> Runs:
+def runs(airflow: AirflowStandalone, services: dict[str, Simulator], kills: Kills[int]) -> Runs:
     """A run of each Dag, all begun at once, so that none waits for another."""
     simulator = services["switched"]
     simulator.fail("makeOutboundCall", Answered(), times=SWITCHED_OFF_AFTER - 1)
     simulator.fail("makeOutboundCall", AnsweredAfter(lambda: switch(airflow, simulator, allow_calls=False)))
-    for name, moment in MOMENTS.items():
-        if moment.answered:
-            services[name].fail(moment.held_at, Answered(), times=moment.answered)
-        if moment.is_request:
-            services[name].fail(moment.held_at, faults[name])
-        else:
-            holds.at(f"{name}{moment.held_at}")
+    kills.plan()
     dag_ids = ("calls_switched", "calls_killed", "calls_cleared", "calls_without_switch")
     runs = {dag_id: airflow.start_dag(dag_id) for dag_id in dag_ids}
     for name, people in LISTS.items():
@@ -222,30 +135,9 @@ def runs(
 
 
 @pytest.fixture(scope="module")
-def killed(
-    airflow: AirflowStandalone,
-    services: dict[str, Simulator],
-    runs: Runs,
-    holds: Holds,
-    faults: dict[str, NotAnswered],
-) -> dict[str, int]:
+def killed(airflow: AirflowStandalone, runs: Runs, kills: Kills[int]) -> dict[str, int]:
     """How many had been called when each task was killed, at its moment; their run is at its end."""
-    called: dict[str, int] = {}
-
-    def kill_each() -> bool | None:
-        for name in MOMENTS.keys() - called.keys():
-            moment = MOMENTS[name]
-            if moment.is_request:
-                pid = holds.held(name) if faults[name].has_arrived.is_set() else None
-            else:
-                pid = holds.held(f"{name}{moment.held_at}")
-            if pid is None:
-                continue
-            called[name] = len(services[name].dialed())
-            os.kill(pid, signal.SIGKILL)
-        return True if called.keys() == MOMENTS.keys() else None
-
-    wait_for("kill of each task", kill_each, within=A_SLOW_MACHINE, every=0.1)
+    called = kills.kill_each(lambda simulator: len(simulator.dialed()))
     airflow.end_state("calls_killed", runs["calls_killed"], within=A_SLOW_MACHINE)
     return called
 
@@ -275,14 +167,14 @@ def test_killed_task_calls_nobody_twice(
     report(
         f"{task_id}: {killed[task_id]} called when killed, {len(called)} in the end; {instance['state']} in try"
         f" {instance['try_number']}",
-        *said(first, "Process terminated by signal"),
+        *said(first, KILLED),
         *said(second, *moment.told),
     )
-    assert killed[task_id] == moment.called_before
+    assert killed[task_id] == moment.before
     assert max(Counter(called).values(), default=0) <= 1
-    assert len(called) == moment.called
+    assert len(called) == moment.after
     assert (instance["state"], instance["try_number"]) == (moment.state, 2)
-    assert said(first, "Process terminated by signal")
+    assert said(first, KILLED)
     for sentence in moment.told:
         assert said(second, sentence), sentence
 
@@ -389,45 +281,22 @@ def test_cleared_run_with_a_grown_list_calls_nobody_who_moved(
 
 
 def test_backfill_calls_nobody_unless_it_may(airflow: AirflowStandalone, services: dict[str, Simulator]) -> None:
-    airflow.unpause("calls_backfilled")
-    dates = ("--from-date", "2026-01-01", "--to-date", f"2026-01-0{DAYS}")
-
-    def created() -> bool | None:
-        command = ("backfill", "create", "--dag-id", "calls_backfilled", *dates, "--max-active-runs", str(DAYS))
-        try:
-            airflow.run_command(*command)
-        except RuntimeError as error:
-            # SQLite refuses this long transaction where another process has written meanwhile.
-            if "database is locked" in str(error):
-                return None
-            raise
-        return True
-
-    wait_for("backfill", created, within=A_SLOW_MACHINE)
-
-    def ended() -> dict[str, str] | None:
-        runs = airflow.call("GET", "/dags/calls_backfilled/dagRuns?limit=100")["dag_runs"]
-        states = {run["dag_run_id"]: run["state"] for run in runs if run["run_type"] == "backfill"}
-        return states if len(states) == DAYS and {*states.values()} <= {"success", "failed"} else None
-
-    runs = wait_for("end of the backfill", ended, within=A_SLOW_MACHINE)
-    states = Counter(
+    begin_backfill(airflow, "calls_backfilled", days=DAYS)
+    runs = end_backfill(airflow, "calls_backfilled", days=DAYS)
+    ended = Counter(
         (ti["task_id"], ti["state"]) for run_id in runs for ti in airflow.task_instances("calls_backfilled", run_id)
     )
     reasons = [
-        event["reason"]
-        for run_id in runs
-        for event in airflow.task_events("calls_backfilled", run_id, "not_allowed")
-        if event["event"] == "Skipping task."
+        reason for run_id in runs for reason in skipped_because(airflow, "calls_backfilled", run_id, "not_allowed")
     ]
     report(
         f"{len(dialed(services['backfilled']))} called without allow_backfill, {len(dialed(services['allowed']))} with"
-        f" it; {dict(states)}",
+        f" it; {dict(ended)}",
         reasons[0],
     )
     assert dialed(services["backfilled"]) == []
     assert dialed(services["allowed"]) == [ONE] * DAYS
-    assert states == {("not_allowed", "skipped"): DAYS, ("allowed", "success"): DAYS}
+    assert ended == {("not_allowed", "skipped"): DAYS, ("allowed", "success"): DAYS}
     assert [reason.startswith(BACKFILL) for reason in reasons] == [True] * DAYS
 
 
@@ -436,13 +305,11 @@ def test_connection_without_the_switch_calls_nobody(
 ) -> None:
     run_id = runs["calls_without_switch"]
     assert airflow.end_state("calls_without_switch", run_id, within=A_SLOW_MACHINE) == "failed"
-    states = {
-        ti["task_id"]: (ti["state"], ti["try_number"]) for ti in airflow.task_instances("calls_without_switch", run_id)
-    }
-    report(f"{len(dialed(services['without_switch']))} called; {states}")
+    ended = states(airflow, "calls_without_switch", run_id)
+    report(f"{len(dialed(services['without_switch']))} called; {ended}")
     assert services["without_switch"].requests == []
-    assert states == {"one": ("failed", 1), "several": ("failed", 1)}
-    for task_id in states:
+    assert ended == {"one": ("failed", 1), "several": ("failed", 1)}
+    for task_id in ended:
         told = said(airflow.task_log("calls_without_switch", run_id, task_id), NOT_ALLOWED)
         report(*told)
         assert said(told, "switch on its extra allow_calls")
@@ -481,7 +348,7 @@ def test_batch_goes_on_when_calls_are_switched_on_again(
 
 def switch(airflow: AirflowStandalone, simulator: Simulator, *, allow_calls: bool) -> None:
     """Switch calls off or on, while the batch runs."""
-    body = connection("switched", simulator, allow_calls=allow_calls)
+    body = connection("calls_switched", simulator, allow_calls=allow_calls)
     airflow.call("PATCH", "/connections/calls_switched", body)
 
 
@@ -489,24 +356,6 @@ def dialed(simulator: Simulator, people: Sequence[str] | None = None) -> list[st
     """Return who was called, in order; of some people alone, where others are called as well."""
     called = [str(call.phone_number) for call in simulator.dialed()]
     return called if people is None else [number for number in called if number in people]
-
-
-def instances(airflow: AirflowStandalone, dag_id: str, run_id: str, task_id: str) -> list[dict[str, Any]]:
-    return [ti for ti in airflow.task_instances(dag_id, run_id) if ti["task_id"] == task_id]
-
-
-def clear(airflow: AirflowStandalone, dag_id: str, run_id: str) -> None:
-    """Let all tasks of a run that has ended run again."""
-    body = {"dag_run_id": run_id, "dry_run": False, "only_failed": False, "reset_dag_runs": True}
-    airflow.call("POST", f"/dags/{dag_id}/clearTaskInstances", body)
-
-
-def list_file(airflow: AirflowStandalone, name: str) -> Path:
-    return airflow.home / f"{name}.json"
-
-
-def write_list(airflow: AirflowStandalone, name: str, people: Sequence[str]) -> None:
-    list_file(airflow, name).write_text(json.dumps(people))
 
 
 def every_try(airflow: AirflowStandalone, run_id: str, *, map_index: int) -> list[str]:
@@ -522,12 +371,3 @@ def every_try(airflow: AirflowStandalone, run_id: str, *, map_index: int) -> lis
 def mapped_states(airflow: AirflowStandalone, run_id: str) -> list[str]:
     tasks = instances(airflow, "calls_mapped", run_id, "call")
     return [str(ti["state"]) for ti in sorted(tasks, key=lambda ti: int(ti["map_index"]))]
-
-
-def said(log: Sequence[str], *sentences: str) -> list[str]:
-    """Return the lines of a log in which one of some sentences stands."""
-    return [line for line in log if any(sentence in line for sentence in sentences)]
-
-
-def report(*lines: str) -> None:
-    print("\n".join(line[:400] for line in lines))

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import time
 from datetime import datetime, timedelta
-from itertools import count
 from pathlib import Path
-from typing import Any
 
 from airflow.sdk import DAG, get_current_context, task
+from holding import Held
 
-from airflow_provider_opencx.call_ledgers import TaskStateLedger
 from airflow_provider_opencx.operators.call import OpenCXPlaceCallOperator
-
-HOLDS = Path(os.environ.get("AIRFLOW_HOME", ".")) / "holds"
 
 ONE = "+14155550100"
 SEVERAL = [f"+1415555010{number}" for number in range(1, 6)]
@@ -40,50 +34,8 @@ OVER = {"start_date": datetime(2026, 1, 1), "end_date": datetime(2026, 1, 31)}
 """Days that are over, so that a schedule starts nothing by itself."""
 
 
-def hold(moment: str) -> None:
-    """Wait at a moment, if the test asks for it by a file of its name, until the test deletes what says who waits."""
-    if (HOLDS / moment).exists():
-        waits = HOLDS / f"{moment}.pid"
-        waits.write_text(str(os.getpid()))
-        (HOLDS / moment).unlink()  # the next try is not held
-        while waits.exists():
-            time.sleep(0.02)
-
-
-class HeldCallOperator(OpenCXPlaceCallOperator):
+class HeldCallOperator(Held, OpenCXPlaceCallOperator):
     """Calls people, and lets a test hold it before and after everything that it records."""
-
-    def execute(self, context: Any) -> Any:
-        """Hold at the moments that the test names."""
-        instance = context["ti"]
-        name = instance.task_id if instance.map_index < 0 else f"{instance.run_id}.{instance.map_index}"
-        HOLDS.mkdir(exist_ok=True)
-        (HOLDS / f"{name}.pid").write_text(str(os.getpid()))
-        hold(f"{name}.begins")
-        self._hold_at_records(name)
-        returned = super().execute(context)
-        hold(f"{name}.returns")
-        return returned
-
-    @staticmethod
-    def _hold_at_records(name: str) -> None:
-        """Hold where the ledger is written; this process runs no other task."""
-        begin, finish = TaskStateLedger.begin, TaskStateLedger.finish
-        begun = count(1)
-        finished = count(1)
-
-        def held_begin(self: TaskStateLedger, *arguments: Any, **named: Any) -> Any:
-            recorded = begin(self, *arguments, **named)
-            hold(f"{name}.recorded.{next(begun)}")
-            return recorded
-
-        def held_finish(self: TaskStateLedger, slot: str, entry: Any) -> None:
-            number = next(finished)
-            hold(f"{name}.answered.{number}")
-            finish(self, slot, entry)
-            hold(f"{name}.finished.{number}")
-
-        TaskStateLedger.begin, TaskStateLedger.finish = held_begin, held_finish  # type: ignore[method-assign]
 
 
 CALLS = {"agent_name": "Caller", "calling_hours": None, "retry_delay": timedelta(seconds=1)}
