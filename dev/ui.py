@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from airflow_standalone import AirflowStandalone
+from demo import read_people
 
 from airflow_provider_opencx.simulator import Simulator
 
@@ -22,6 +23,8 @@ def main() -> None:
         tempfile.TemporaryDirectory(prefix="opencx-ui-") as folder,
         Simulator(api_keys=(API_KEY,), provision_after="30s") as simulator,
     ):
+        for name, number in read_people():
+            simulator.add_contact(number, name=name)
         print("Airflow is starting ...", flush=True)
         with AirflowStandalone(Path(folder) / "airflow") as airflow:
             airflow.call("POST", "/connections", connection_to(simulator.url))
@@ -29,6 +32,7 @@ def main() -> None:
             print(f"Airflow:          {airflow.url}  (everyone is admin)")
             print("Connection:       opencx_default, under Admin, Connections")
             print(f"OpenCX simulator: {simulator.url}  (key {API_KEY}; numbers come after 30 s)")
+            print("Contacts:         the people of opencx_outbound_campaign, who are in its people.csv")
             print('The Test button of Airflow 3.3.1 and 3.3.2 says "Bad Request" for a connection without a port.')
             print("Ctrl-C ends both.", flush=True)
             try:

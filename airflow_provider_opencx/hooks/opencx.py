@@ -426,7 +426,9 @@ class OpenCXHook(BaseHook):
         name: str | None = None,
         custom_data: Mapping[str, JsonValue] | None = None,
     ) -> str:
-        """Create a contact with a number or an e-mail address: one request, never repeated. Return its id.
+        """Create a contact with a number or an e-mail address, and return its id.
+
+        The request is not sent again where it may have been handled.
 
         Whether the service merges it with a contact of that number is not known: it may leave two.
 

@@ -86,9 +86,9 @@ class OpenCXCreateSequenceOperator(BaseCallingOperator):
     :param do_not_call: who is left out, as for :class:`.operators.call.OpenCXPlaceCallOperator`; with
         ``check_contacts``, a number also where the list has its contact by the id, and a contact by its number.
         (templated)
-    :param calling_hours: when it is to be started, as :class:`OpenCXStartSequenceOperator` takes it. Here it decides
-        one thing: unless it is ``None``, whoever has a number that tells no time zone is left out. Default
-        ``"09:00-20:00"``.
+    :param calling_hours: when it is to be started, as :class:`OpenCXStartSequenceOperator` takes it. Here, unless it is
+        ``None``, whoever has a number that tells no time zone is left out, and people who have no hour in common are
+        refused. Default ``"09:00-20:00"``.
     :param unknown_zone: the time zone of people whose numbers tell none. Default ``None``: they are left out.
     :param default_region: the country whose national numbers are read, such as ``"US"``. Default ``None``.
     :param check_contacts: read the contacts of the organization, and compare the people with them. Default ``True``;
@@ -202,6 +202,7 @@ class OpenCXCreateSequenceOperator(BaseCallingOperator):
         if self.contacts_from is None:
             return None, {}, {}
         from airflow_provider_opencx.campaigns.guards import NEVER, check_count
+        from airflow_provider_opencx.campaigns.sequences.guards import check_common_hours
 
         people = self._people_in(self.contacts_from, self.max_contacts, "contacts_from")
         check_count(len(people), self.max_contacts, "contacts_from holds")
@@ -214,6 +215,8 @@ class OpenCXCreateSequenceOperator(BaseCallingOperator):
                 self.log.info("%s %s: left out.", callee.label, verdict.reason)
                 left_out[verdict.hindrance] += 1
         people = [callee for callee, verdict in verdicts if verdict.hindrance not in NEVER]
+        zones = {zone for _, verdict in verdicts if verdict.hindrance not in NEVER for zone in verdict.zones}
+        check_common_hours(guards.hours, zones, datetime.fromtimestamp(time.time(), UTC))
         people, spellings = self._contacts_among(people, guards.do_not_call, left_out)
         if not people:
             raise AirflowSkipException("Nobody is left to be called, so no sequence is made.")

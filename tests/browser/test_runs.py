@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import yaml
 from airflow_standalone import EXAMPLE_DAGS, AirflowStandalone, wait_for
+from demo import read_people
 from playwright.sync_api import expect
 
 from airflow_provider_opencx.simulator import Simulator
@@ -31,6 +33,13 @@ def wait_for_scheduler(airflow: AirflowStandalone, task_id: str, run_id: str) ->
         return any(all(part in line for part in told) for line in airflow.log_file.read_text().splitlines()) or None
 
     wait_for(f"scheduler that knows of {task_id}", heard, within=300)
+
+
+def forbid(airflow: AirflowStandalone, number: str) -> None:
+    """Put a number, and no other, on the do-not-call list."""
+    variable = {"key": "opencx_do_not_call", "value": json.dumps([number])}
+    create = {"action": "create", "action_on_existence": "overwrite", "entities": [variable]}
+    airflow.call("PATCH", "/variables", {"actions": [create]})
 
 
 def test_example_dags_campaign_shows_each_number(
@@ -121,7 +130,7 @@ def test_approval_shows_who_would_be_called_and_a_rejection_calls_nobody(
 ) -> None:
     dag_id, run_id = "opencx_follow_up_calls", "follow-up"
     connect(allow_calls=True)
-    airflow.call("POST", "/variables", {"key": "opencx_do_not_call", "value": '["+13125550103"]'})
+    forbid(airflow, "+13125550103")
     agent = simulator.add_agent(name="Appointment reminder", type="outbound")
 
     pages.trigger(dag_id, run_id)
@@ -143,3 +152,38 @@ def test_approval_shows_who_would_be_called_and_a_rejection_calls_nobody(
     expect(pages.said("approve response successful")).to_be_visible()
     assert airflow.end_state(dag_id, run_id, within=300) == "success"
     assert not simulator.dialed()
+
+
+def test_approval_shows_campaign_and_a_rejection_starts_nothing(
+    pages: AirflowPages, connect: Callable[..., None], airflow: AirflowStandalone, simulator: Simulator
+) -> None:
+    dag_id, run_id = "opencx_outbound_campaign", "renewals"
+    connect(allow_calls=True)
+    people = [number for _, number in read_people()]
+    known = {contact["phone_number"] for contact in simulator.contacts()}
+    for number in people:
+        if number not in known:
+            simulator.add_contact(number)
+    forbid(airflow, people[0])
+
+    pages.trigger(dag_id, run_id)
+    wait_for_scheduler(airflow, "approve", run_id)
+    pages.open_required_action(f"Outbound campaign: {len(people) - 1} people to call, 1 left out.")
+    for heading in (f"{len(people) - 1} people to call", "1 person left out"):
+        expect(pages.page.get_by_role("heading", name=heading, exact=True)).to_be_visible()
+    [agent], [*_, sequence] = simulator.agents(), simulator.sequences()
+    items = pages.page.get_by_role("listitem")
+    for shown in (
+        f"Sequence: Membership renewal ({sequence['id']})",
+        f"Agent: {agent['name']} from {agent['phone_number']}",
+        f"Step 1: a call by {agent['name']}",
+        "Started only in these hours: Monday to Friday 09:00 to 20:00, Saturday 10:00 to 14:00, Sunday never",
+        "On the do-not-call list: 1",
+    ):
+        expect(items.filter(has_text=shown)).to_be_visible()
+    pages.take_picture("outbound-campaign", height=790)
+
+    pages.page.get_by_role("button", name="Reject").click()
+    expect(pages.said("approve response successful")).to_be_visible()
+    assert airflow.end_state(dag_id, run_id, within=300) == "success"
+    assert simulator.started() == []

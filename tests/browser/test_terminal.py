@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import csv
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import demo
 import pytest
+from airflow_standalone import EXAMPLE_DAGS
 from playwright.sync_api import Browser
 from terminal import Terminal, page_of
 
 from airflow_provider_opencx.simulator import Simulator, SlowResponse
 
 API_KEY = "ocx_live_typed-in-a-terminal"
+DEMO = demo.__file__
 FLEET = """\
 defaults:
   language: en
@@ -38,22 +43,31 @@ def simulator() -> Iterator[Simulator]:
         yield running
 
 
+def environment(folder: Path, **commands: str) -> dict[str, str]:
+    """Return an environment without Airflow, in which a command is Python with some arguments."""
+    (folder / "bin").mkdir()
+    for name, arguments in commands.items():
+        (folder / "bin" / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {arguments}\n')
+        (folder / "bin" / name).chmod(0o755)
+    path = f"{folder / 'bin'}:{os.environ['PATH']}"
+    return {"PATH": path, "HOME": str(folder), "TMPDIR": os.environ["TMPDIR"]}
+
+
+def take_picture(terminal: Terminal, chromium: Browser, name: str) -> None:
+    """Take a picture of what a terminal shows; does nothing unless there is a folder for it."""
+    if pictures := os.environ.get("SCREENSHOTS"):
+        page = chromium.new_page(viewport={"width": 1100, "height": 800}, device_scale_factor=1.5)
+        page.set_content(page_of(terminal.screen(with_colours=True)))
+        page.locator("main").screenshot(path=Path(pictures) / f"{name}.png")
+
+
 @pytest.fixture
 def terminal(simulator: Simulator, tmp_path: Path, program: Callable[[str], Path]) -> Iterator[Terminal]:
     """A terminal in a folder with a fleet file, whose environment has a key and no Airflow."""
     program("tmux")
     (tmp_path / "fleet.yaml").write_text(FLEET)
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
-    (tmp_path / "bin" / "python").chmod(0o755)
-    environment = {
-        "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}",
-        "HOME": str(tmp_path),
-        "TMPDIR": os.environ["TMPDIR"],
-        "OPENCX_API_KEY": API_KEY,
-        "OPENCX_API_URL": simulator.url,
-    }
-    with Terminal(tmp_path, environment, columns=118, rows=52) as running:
+    service = {"OPENCX_API_KEY": API_KEY, "OPENCX_API_URL": simulator.url}
+    with Terminal(tmp_path, environment(tmp_path, python='"$@"') | service, columns=118, rows=52) as running:
         yield running
 
 
@@ -82,10 +96,24 @@ def test_fleet_is_planned_and_applied_in_a_terminal(
     screen = terminal.wait_for("exit code 0")
     assert API_KEY not in screen
     assert "\x1b[" in terminal.screen(with_colours=True)
-    if pictures := os.environ.get("SCREENSHOTS"):
-        page = chromium.new_page(viewport={"width": 1100, "height": 800}, device_scale_factor=1.5)
-        page.set_content(page_of(terminal.screen(with_colours=True)))
-        page.locator("main").screenshot(path=Path(pictures) / "command-line.png")
+    take_picture(terminal, chromium, "command-line")
+
+
+def test_demo_ends_with_who_was_called_by_whom_and_how_often(
+    tmp_path: Path, program: Callable[[str], Path], chromium: Browser
+) -> None:
+    program("tmux")
+    with Terminal(tmp_path, environment(tmp_path, make=f'"{DEMO}"'), columns=118, rows=46) as terminal:
+        terminal.type("make demo")
+        terminal.wait_for("times called", seconds=900)
+        screen = terminal.wait_for_prompt()
+        take_picture(terminal, chromium, "demo")
+    table = re.findall(r"^Membership renewal +(\+1555\d+) +\w+, (\+1415555\d+) +(\d+)$", screen, re.M)
+    with (EXAMPLE_DAGS / "outbound_campaign" / "people.csv").open() as file:
+        people = [row["phone_number"] for row in csv.DictReader(file)]
+    assert [number for _, number, _ in table] == people
+    assert {times for *_, times in table} == {"1"}
+    assert "Sequences started: 1." in screen
 
 
 def test_answer_that_is_not_yes_sends_nothing(terminal: Terminal, simulator: Simulator) -> None:

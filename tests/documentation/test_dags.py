@@ -97,8 +97,10 @@ def test_docs_dag_leaves_agents_as_declared(
 
 def test_docs_dags_are_all_tested(docs: Path) -> None:
     tested = LEFT_BEHIND.keys() | {"drift_alarm", "environments", "guarded_fleet", "knowledge", "knowledge_alarm"}
+    tested |= {"wait_for_sequence"}
     files = {file.stem for file in (docs / "examples" / "dags").glob("*.py")}
-    assert {file for file in files if not file.startswith("call_")} == tested  # the others: test_calls_pages.py
+    elsewhere = ("call_", "sequence_")  # test_calls_pages.py and test_campaigns_page.py
+    assert {file for file in files if not file.startswith(elsewhere)} == tested
 
 
 KEYS = {"staging": "key-of-staging", "production": "key-of-production"}
@@ -166,6 +168,22 @@ def test_docs_drift_alarm_goes_off_where_agent_was_changed(
     assert str(run_dag(alarm).state) == "success"
     opencx_default.change_agent(str(opencx_default.agents()[0]["id"]), language=["fr"])
     assert str(run_dag(alarm).state) == "failed"
+    assert opencx_default.writes == []
+
+
+@pytest.mark.parametrize(("act", "state"), [("start", "success"), ("cancel", "failed")])
+def test_docs_dag_waits_for_sequence(
+    act: str, state: str, load: Callable[[str], Any], run_dag: Callable[..., Any], opencx_default: Simulator
+) -> None:
+    dag = load("wait_for_sequence")
+    assert opencx_default.requests == []
+    everybody = {"or": [{"and": [{"type": "all_contacts"}]}]}
+    steps = [{"action": {"type": "make_phone_calls", "data": {}}}]
+    made = opencx_default.create_sequence(name="Spring", filter=everybody, steps=steps, is_continuous=False)
+    getattr(opencx_default, f"{act}_sequence")(str(made["id"]))
+    opencx_default.advance(60)
+    run = run_dag(dag, sequence_id=made["id"])
+    assert str(run.state) == state
     assert opencx_default.writes == []
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import html
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,8 +30,11 @@ ALL = {
     "opencx_drift_alarm",
     "opencx_support_team",
     "opencx_follow_up_calls",
+    "opencx_outbound_campaign",
 }
-NEED_REQUIRED_ACTIONS = {"opencx_approved_fleet", "opencx_follow_up_calls"}  # of Airflow 3.1
+# Those need what came with Airflow 3.1.
+NEED_REQUIRED_ACTIONS = {"opencx_approved_fleet", "opencx_follow_up_calls", "opencx_outbound_campaign"}
+AT_ANY_TIME = "00:00-24:00"
 
 
 @pytest.fixture
@@ -166,10 +170,9 @@ def follow_up_calls(
     if airflow_version < (3, 1):
         pytest.skip("Airflow 3.1 brings the approval")
     dag = examples.dags["opencx_follow_up_calls"]
-    at_any_time = "00:00-24:00"
-    dag.task_dict["preview"].op_kwargs["calling_hours"] = at_any_time
+    dag.task_dict["preview"].op_kwargs["calling_hours"] = AT_ANY_TIME
     for task_id in ("hours", "call"):
-        dag.task_dict[task_id].calling_hours = at_any_time
+        dag.task_dict[task_id].calling_hours = AT_ANY_TIME
         dag.task_dict[task_id].retries = 0
 
     def run() -> Run:
@@ -262,6 +265,128 @@ def test_example_dags_follow_up_calls_nobody_over_a_connection_without_the_switc
     [sentence] = said
     assert "not sent, because this connection does not allow calls" in sentence
     assert "switch on its extra allow_calls" in sentence
+
+
+CAMPAIGN = EXAMPLE_DAGS / "outbound_campaign"
+CALLED_BY_CAMPAIGN = [row["phone_number"] for row in csv.DictReader((CAMPAIGN / "people.csv").open())]
+
+
+@pytest.fixture
+def outbound_campaign(
+    read_dags: Callable[[Path], Any],
+    store_dag: Callable[[Any], None],
+    simulator: Simulator,
+    monkeypatch: pytest.MonkeyPatch,
+    airflow_version: tuple[int, ...],
+    tmp_path: Path,
+) -> Callable[..., Run]:
+    """Runs the example of a campaign, as if it had been approved, at a time of day at which everybody may be called."""
+    if airflow_version < (3, 1):
+        pytest.skip("Airflow 3.1 brings the approval")
+    shutil.copytree(CAMPAIGN, tmp_path / "campaign")
+    simulator.step_takes = 0.05
+    for number in CALLED_BY_CAMPAIGN:
+        simulator.add_contact(number)
+    monkeypatch.setenv("AIRFLOW_VAR_OPENCX_DO_NOT_CALL", "[]")
+
+    def run(meanwhile: Callable[[Path], object] = lambda folder: None) -> Run:
+        """Run it.
+
+        :param meanwhile: is done while a person thinks about the approval, with the folder of the campaign.
+        """
+        dag = read_dags(tmp_path / "campaign").dags["opencx_outbound_campaign"]
+        dag.task_dict["preview"].op_kwargs["calling_hours"] = AT_ANY_TIME
+        for task_id in ("sequence", "hours", "start"):
+            dag.task_dict[task_id].calling_hours = AT_ANY_TIME
+            dag.task_dict[task_id].retries = 0
+        for task_id in ("number", "ended"):
+            dag.task_dict[task_id].poke_interval = 0.05
+        dag.task_dict["hours"]._pre_execute_hook = lambda context: meanwhile(tmp_path / "campaign")
+        store_dag(dag)
+        return Run(dag.test(mark_success_pattern="approve"))
+
+    return run
+
+
+def test_example_dags_outbound_campaign_calls_everybody_once_from_knowledge_to_result(
+    outbound_campaign: Callable[..., Run], simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    not_called, *called = CALLED_BY_CAMPAIGN
+    monkeypatch.setenv("AIRFLOW_VAR_OPENCX_DO_NOT_CALL", json.dumps([not_called]))
+    simulator.provision_after = "2reads"
+    run = outbound_campaign()
+    assert run.state == "success"
+    assert sorted(str(dialed.phone_number) for dialed in simulator.dialed()) == called
+    [agent], [sequence] = simulator.agents(), simulator.sequences()
+    knows = {scenario["id"]: scenario["title"] for scenario in simulator.training()}
+    assert [knows[known] for known in agent["instructions"]] == ["How we call about renewals", "Renewal offer"]
+    assert "Acme Gym" in str(simulator.training())
+    assert {dialed.from_number for dialed in simulator.dialed()} == {agent["phone_number"]}
+    assert {dialed.sequence_id for dialed in simulator.dialed()} == {sequence["id"]}
+    assert simulator.started() == [sequence["id"]]
+    shown = run.pushed("preview")
+    assert shown["summary"] == f"{len(called)} people to call, 1 left out."
+    for line in (
+        f"#### {len(called)} people to call",
+        f"- Agent: `Membership renewal` from `{agent['phone_number']}`",
+        "every day 00:00 to 24:00, by the clock in America/",
+        "- On the do-not-call list: 1",
+    ):
+        assert line in shown["markdown"]
+    times = {time: sequence[time] for time in ("started_at", "ended_at")}
+    steps = [{time: step[time] for time in ("started_at", "ended_at")} for step in sequence["steps"]]
+    assert run.xcom("result") == {"sequence_id": sequence["id"], "people": len(called), **times, "steps": steps}
+    assert all(times.values())
+
+
+def test_example_dags_outbound_campaign_starts_what_was_approved_though_the_file_has_changed(
+    outbound_campaign: Callable[..., Run], simulator: Simulator
+) -> None:
+    def add_a_person(folder: Path) -> None:
+        with (folder / "people.csv").open("a") as file:
+            file.write("Emmy,+14155550107\n")
+
+    simulator.add_contact("+14155550107")
+    assert outbound_campaign(add_a_person).state == "success"
+    assert sorted(str(dialed.phone_number) for dialed in simulator.dialed()) == CALLED_BY_CAMPAIGN
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"filter": {"or": [{"and": [{"type": "all_contacts"}]}]}},
+        {"steps": [{"action": {"type": "make_phone_calls", "data": {"aiPhoneAgentId": "pa_000002"}}}]},
+    ],
+    ids=["people", "agent"],
+)
+def test_example_dags_outbound_campaign_refuses_a_sequence_that_was_changed_after_the_approval(
+    change: dict[str, Any], outbound_campaign: Callable[..., Run], simulator: Simulator
+) -> None:
+    run = outbound_campaign(lambda folder: simulator.update_sequence(simulator.sequences()[0]["id"], **change))
+    assert run.states("start") == ["failed"]
+    assert run.states("ended") == run.states("result") == ["upstream_failed"]
+    assert simulator.started() == []
+    assert not simulator.dialed()
+
+
+@pytest.mark.parametrize("task_id", ["preview", "approve"])
+def test_example_dags_outbound_campaign_shows_and_asks_only_once(
+    task_id: str, outbound_campaign: Callable[..., Run], examples: Any
+) -> None:
+    task = examples.dags["opencx_outbound_campaign"].task_dict[task_id]
+    assert task.retries == 0
+    task._pre_execute_hook({"ti": SimpleNamespace(try_number=1)})
+    with pytest.raises(AirflowFailException, match="Start a new Dag run"):
+        task._pre_execute_hook({"ti": SimpleNamespace(try_number=2)})
+
+
+def test_example_dags_outbound_campaign_makes_no_sequence_where_nobody_is_left(
+    outbound_campaign: Callable[..., Run], simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_VAR_OPENCX_DO_NOT_CALL", json.dumps(CALLED_BY_CAMPAIGN))
+    run = outbound_campaign()
+    assert {*run.states("sequence"), *run.states("approve"), *run.states("start")} == {"skipped"}
+    assert simulator.sequences() == []
 
 
 def test_readme_dag_does_what_it_says(run_dag: Callable[..., Any], simulator: Simulator) -> None:

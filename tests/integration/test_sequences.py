@@ -157,6 +157,7 @@ def test_people_who_must_not_be_called_are_not_in_the_filter(
         {"do_not_call": "/nowhere.csv"},
         {"contacts_from": [*PEOPLE, "+14155550109"]},
         {"contacts_from": [{"contact_id": "con_000001"}]},
+        {"contacts_from": [*PEOPLE, "+61291234567"], "calling_hours": "09:00-10:00", "check_contacts": False},
         {"contacts_from": "{{ ti.xcom_pull('gone') }}"},
         {"filter": {"or": [{"and": [{"type": "all_contacts"}]}]}, "max_contacts": None},
         {"filter": {"or": [{"and": [{"type": "all_contacts"}]}]}, "unchecked": True},

@@ -150,7 +150,7 @@ def test_a_preview_says_how_many_by_whom_and_when_and_no_number_of_a_person() ->
         assert said in preview.markdown
     assert "4155550101" not in str(preview.as_dict())
     unknown = preview_sequence({**created, "asked": {**asked, "people": None}}, AGENT)
-    assert unknown.summary.startswith("Number of people unknown to call")
+    assert unknown.summary.startswith("Number of people unknown, ")
     with pytest.raises(OpenCXArgumentError, match="pa_1"):
         preview_sequence(created, [])
     nothing: Any = None  # as a task that was skipped returns it

@@ -14,6 +14,7 @@ from datetime import datetime
 from pydantic import JsonValue
 
 from airflow_provider_opencx.campaigns.agent import check_can_call
+from airflow_provider_opencx.campaigns.calling_hours import CallingHours
 from airflow_provider_opencx.campaigns.guards import DoNotCall, Guards, Hindrance, check_count
 from airflow_provider_opencx.campaigns.sequences.declaration import AskedSequence
 from airflow_provider_opencx.campaigns.sequences.filters import people_of, selects_everybody
@@ -135,6 +136,21 @@ def check_selection(filter: Mapping[str, JsonValue], max_contacts: int | None, *
         )
 
 
+def check_common_hours(hours: CallingHours | None, zones: Collection[str], now: datetime) -> None:
+    """Check that there is a time at which all people of a sequence may be called: it is started for all at once.
+
+    :param hours: when people may be called; ``None`` is any time.
+    :param zones: their time zones.
+    :raises OpenCXCallRefusedError: if there is none in the two weeks to come.
+    """
+    if hours is not None and zones and hours.next_opening(zones, now) is None:
+        raise OpenCXCallRefusedError(
+            "Nobody is called: there is no time at which all people of the sequence may be called, who are in"
+            f" {listed(sorted(zones), _MOST_NAMED)}. Make a sequence for those of each region, or give other"
+            " calling_hours."
+        )
+
+
 @dataclass(frozen=True)
 class StartGuards:
     """What is checked before a sequence is started.
@@ -210,13 +226,9 @@ class StartGuards:
         outside = [callee for callee, verdict in verdicts if verdict.hindrance == "outside_hours"]
         if outside:
             zones = sorted({zone for _, verdict in verdicts for zone in verdict.zones})
-            opens_at = self._opens_at(zones, now)
-            if opens_at is None:
-                raise OpenCXCallRefusedError(
-                    f"{sequence.label} is not started: there is no time at which all of its people may be called, who"
-                    f" are in {listed(zones, _MOST_NAMED)}. Make a sequence for those of each region."
-                )
-            raise _outside(sequence, f"{_named(outside)} must not be called at this hour", opens_at)
+            check_common_hours(self.guards.hours, zones, now)
+            reason = f"{_named(outside)} must not be called at this hour"
+            raise _outside(sequence, reason, self._opens_at(zones, now))
 
     def _warn_of_contacts(self, people: Sequence[Callee]) -> None:
         """Warn where a do-not-call list names contacts by their ids, and the filter names numbers alone."""

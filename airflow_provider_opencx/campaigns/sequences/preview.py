@@ -22,6 +22,7 @@ _LEFT_OUT: Mapping[str, str] = {
     "unknown_zone": "With a number that tells no time zone",
     "missing": "No contact of the organization",
 }
+_LATER_STEPS = "The service times the steps after the start: a later step may call at another hour."
 _MINUTES_AN_HOUR, _HOURS_A_DAY = 60, 24
 
 
@@ -43,7 +44,7 @@ class SequencePreview:
     @property
     def summary(self) -> str:
         """The preview in a sentence."""
-        return f"{self._whom()} to call, {_count(self._left_out)} left out."
+        return f"{self._whom()}, {_count(self._left_out)} left out."
 
     @property
     def markdown(self) -> str:
@@ -57,11 +58,11 @@ class SequencePreview:
                 "Started only in these hours:"
                 f" {described_hours(self.hours, map(str, zones) if isinstance(zones, list) else ())}",
             ),
-            ("The service times the steps after the start: a later step may call at another hour.",),
+            *((_LATER_STEPS,),) * (len(self.asked.steps) > 1),
         ]
         left_out = [f"{words}: {self._left_out[reason]}" for reason, words in _LEFT_OUT.items()]
         blocks = (
-            Block((f"{self._whom()} to call",), tuple(map(Line, lines))),
+            Block((self._whom(),), tuple(map(Line, lines))),
             Block((f"{people_in_words(_count(self._left_out))} left out",), tuple(Line((text,)) for text in left_out)),
         )
         return to_markdown(Document(blocks))
@@ -83,7 +84,8 @@ class SequencePreview:
         return {reason: count if isinstance(count := counts.get(reason), int) else 0 for reason in _LEFT_OUT}
 
     def _whom(self) -> str:
-        return "Number of people unknown" if self.asked.people is None else people_in_words(self.asked.people)
+        people = self.asked.people
+        return "Number of people unknown" if people is None else f"{people_in_words(people)} to call"
 
     def _step(self, step: Mapping[str, JsonValue]) -> Words:
         action, delay = step.get("action"), step.get("delay_in_minutes")
