@@ -230,7 +230,6 @@ def test_a_written_custom_id_by_which_the_service_does_not_find_is_refused(
     assert called(calling) == []
 
 
-@has_task_state
 def test_mapped_creates_have_everybody_once(dag: Any, run_dag: Callable[..., Any], calling: Simulator) -> None:
     with dag:
         OpenCXCreateSequenceOperator.partial(task_id="create", name="Spring", steps=[phone_step(AGENT)]).expand(
