@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
@@ -81,6 +82,10 @@ def start(sequence_id: Any, **arguments: Any) -> OpenCXStartSequenceOperator:
     return OpenCXStartSequenceOperator(
         **{"task_id": "start", "sequence_id": sequence_id, "calling_hours": None, "retry_delay": 0, **arguments}
     )
+
+
+def letters_of(text: str) -> str:
+    return re.sub(r"\x1b\[[0-9;]*m|[^A-Za-z]", "", text)
 
 
 def writes(simulator: Simulator) -> list[str | None]:
@@ -273,7 +278,8 @@ def test_what_the_service_drops_without_a_word_is_not_started(
     assert (run.states("create"), run.states("start")) == (["failed"], ["upstream_failed"])
     assert run.tries("create") == 1
     assert called(calling) == []
-    assert f"is not stored as declared: {field}" in "".join(capfd.readouterr())
+    # Airflow 3.0 draws a frame around an error, and breaks its lines.
+    assert letters_of(f"is not stored as declared: {field}") in letters_of("".join(capfd.readouterr()))
 
 
 @pytest.mark.parametrize(
@@ -293,7 +299,7 @@ def test_what_was_changed_after_the_create_is_not_started(
 
     with dag:
 
-        @task
+        @task(multiple_outputs=False)
         def somebody_changes(sequence: dict[str, Any]) -> dict[str, Any]:
             calling.update_sequence(sequence["id"], **changed)
             return sequence
@@ -550,7 +556,7 @@ def test_a_result_that_was_changed_on_the_way_starts_nothing(
 ) -> None:
     with dag:
 
-        @task
+        @task(multiple_outputs=False)
         def changed(sequence: dict[str, Any]) -> dict[str, Any]:
             return {**sequence, "asked": {**sequence["asked"], "people": "3"}}
 
@@ -559,6 +565,7 @@ def test_a_result_that_was_changed_on_the_way_starts_nothing(
     assert (run.states("start"), run.tries("start"), calling.started()) == (["failed"], 1, [])
 
 
+@has_task_state
 def test_reads_that_lag_for_long_are_no_reason_for_another_sequence(
     dag: Any, run_dag: Callable[..., Any], calling: Simulator
 ) -> None:
