@@ -129,7 +129,10 @@ def _parser() -> argparse.ArgumentParser:
         help="take a fix of removed_fixes.py out, and print the first run that finds it missing",
     )
     parser.add_argument(
-        "--part", action="append", choices=("agents", "training", "calls"), help="what to run of each; all by default"
+        "--part",
+        action="append",
+        choices=("agents", "training", "calls", "sequences"),
+        help="what to run of each; all by default",
     )
     parser.add_argument("--processes", type=int, default=2 * (os.cpu_count() or 1), help="how many at a time")
     return parser

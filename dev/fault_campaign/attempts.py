@@ -44,11 +44,17 @@ SENSOR_TIMEOUT = 300.0
 _IN_STAGE_TIME = (
     "airflow.sdk.bases.sensor",
     "airflow_provider_opencx.campaigns.calls",
+    "airflow_provider_opencx.campaigns.rate_limited",
+    "airflow_provider_opencx.campaigns.sequences.creation",
+    "airflow_provider_opencx.campaigns.sequences.reading",
+    "airflow_provider_opencx.campaigns.sequences.start",
     "airflow_provider_opencx.client.client",
     "airflow_provider_opencx.client.locks",
+    "airflow_provider_opencx.client.once",
     "airflow_provider_opencx.client.retry_after",
     "airflow_provider_opencx.mapped_calls",
     "airflow_provider_opencx.operators.phone_agent",
+    "airflow_provider_opencx.operators.sequence",
     "airflow_provider_opencx.reconciliation.creates",
     "airflow_provider_opencx.phone_agents.listing",
     "airflow_provider_opencx.reconciliation.listing",
@@ -57,12 +63,12 @@ _IN_STAGE_TIME = (
     "airflow_provider_opencx.phone_agents.resolution",
     "airflow_provider_opencx.phone_agents.polling",
     "airflow_provider_opencx.reconciliation.progress",
-    "airflow_provider_opencx.resources.calls",
-    "airflow_provider_opencx.sensors.phone_number",
+    "airflow_provider_opencx.sensors.waiting",
     "airflow_provider_opencx.simulator.faults.responses",
     "airflow_provider_opencx.task_state",
     "airflow_provider_opencx.triggers.phone_number",
     "airflow_provider_opencx.triggers.polling",
+    "airflow_provider_opencx.triggers.waiting",
 )
 """The modules that pause on the stage, and have its time."""
 

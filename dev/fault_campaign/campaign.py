@@ -6,25 +6,32 @@ import logging
 import os
 import random
 from collections import Counter
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from random import Random
+from typing import Any
 from unittest.mock import patch
 
+from airflow.sdk import BaseOperator
 from airflow_standalone import connection_json
 
+from airflow_provider_opencx.operators.sequence import phone_step
 from airflow_provider_opencx.simulator import Simulator
+from fault_campaign import calls, sequences
 from fault_campaign.attempts import Attempt, run_task, secrets_of, time_of
 from fault_campaign.call_checks import CallChecker
-from fault_campaign.calls import CallRun, CallTask, Phase, changed, draw_call_run
 from fault_campaign.checks import PROMISES, BrokenPromises, Checker, Observer
 from fault_campaign.coordination import Coordination, coordinated, forget
-from fault_campaign.dag_runs import DagRun, Instance, Scheduler, clear, expand, records
+from fault_campaign.dag_checks import DagChecker
+from fault_campaign.dag_phases import PlayedRun, PlayedSequences
+from fault_campaign.dag_runs import DagTry, Scheduler, records
+from fault_campaign.dags import DagScenario
 from fault_campaign.faults import LATEST, LONGEST_LAG, TIMEOUT, DrawnFaults
 from fault_campaign.removed_fixes import without
 from fault_campaign.scenario import PARTS, SECONDS_BETWEEN_TASKS, Part, Scenario, Task, draw_scenario
+from fault_campaign.sequence_checks import SequenceChecker
 from fault_campaign.stage import Stage
 from fault_campaign.training import TrainingChecker, draw_training_run, parts_of
 from fault_campaign.wire import Wire
@@ -235,7 +242,37 @@ def _run_calls(simulator: Simulator, stage: Stage, seed: int, number: int, coord
     """Run the calls of a run."""
     draws = Random(f"{seed}/{number}/calls")  # noqa: S311 - to be repeated is what it is for
     random.seed(draws.random())  # the jitter of the retries
-    run = draw_call_run(draws)
+    run = calls.draw_call_run(draws)
+    _prepare_dags(simulator, stage, draws, run)
+    checker = CallChecker(simulator, stage, API_KEY)
+    return _run_dags(run, checker, calls.operator_of, number=number, draws=draws)
+
+
+def _run_sequences(simulator: Simulator, stage: Stage, seed: int, number: int, coordination: Coordination) -> Tally:
+    """Run the sequences of a run."""
+    draws = Random(f"{seed}/{number}/sequences")  # noqa: S311 - to be repeated is what it is for
+    random.seed(draws.random())  # the jitter of the retries
+    # Without locks, two tasks that start one sequence at the same moment may start it twice.
+    run = sequences.draw_sequence_run(draws, may_be_shared=coordination != "none")
+    _prepare_dags(simulator, stage, draws, run)
+    simulator.generation = run.service.generation
+    simulator.page_size = run.page_size
+    simulator.starts_again = True  # nothing but the provider keeps from a second start
+    simulator.continuous_begin = False
+    simulator.finds_sequences_by_custom_id = run.finds_by_custom_id
+    simulator.step_takes = run.step_takes
+    for phone_number in run.contacts:
+        simulator.add_contact(phone_number)
+    steps: list[Any] = [phone_step(sequences.AGENT_ID)]
+    simulator.create_sequence(name="Goes on", filter=sequences.filter_of(run.admitted), steps=steps, is_continuous=True)
+    stage.sleep(LONGEST_LAG)
+    simulator.sequences_lag = run.lag
+    checker = SequenceChecker(simulator, stage, API_KEY, run=run)
+    return _run_dags(run, checker, sequences.operator_of, number=number, draws=draws, played=PlayedSequences)
+
+
+def _prepare_dags(simulator: Simulator, stage: Stage, draws: Random, run: DagScenario) -> None:
+    """Let a run of Dags begin at a service with the agent that calls, which has been there for a while."""
     stage.begin(draws)
     simulator.reset()
     simulator.requests_per_minute = None
@@ -244,16 +281,44 @@ def _run_calls(simulator: Simulator, stage: Stage, seed: int, number: int, coord
     if run.agent is not None:
         simulator.add_agent(**run.agent)
     stage.sleep(LONGEST_LAG)
+
+
+def _run_dags(
+    run: DagScenario,
+    checker: DagChecker,
+    operator_of: Callable[[DagTry, str], BaseOperator],
+    *,
+    number: int,
+    draws: Random,
+    played: type[PlayedRun] = PlayedRun,
+) -> Tally:
+    """Run Dags that call, phase after phase, and then once more, when nothing goes wrong.
+
+    :param operator_of: returns the operator of a try, given a folder for records.
+    :param number: the number of the run.
+    """
+    simulator, stage = checker.simulator, checker.stage
     faults = DrawnFaults(draws, run.fault_rate, run.service)
-    checker = CallChecker(simulator, stage, API_KEY)
     wire = Wire(
         simulator, stage, faults, checker.observe, leaving=checker.leave, takes=lambda: draws.uniform(0.0, run.latency)
     )
     tally = Tally(faults=faults.counted)
 
+    def switch(allowed: bool) -> None:
+        os.environ[_CONNECTION] = _connection(simulator, allow_calls=allowed)
+
     with ExitStack() as stack:
         folder = stack.enter_context(records())
-        scheduler = Scheduler(run, stage, wire, draws=draws, counted=faults.counted, folder=folder, tried=checker.end)
+        scheduler = Scheduler(
+            run,
+            stage,
+            wire,
+            draws=draws,
+            counted=faults.counted,
+            operator_of=operator_of,
+            folder=folder,
+            tried=checker.end,
+        )
         stack.enter_context(_connected(simulator))
         stack.enter_context(patch.dict(os.environ, AIRFLOW__STATE_STORE__CLEAR_ON_SUCCESS=str(run.clears_on_success)))
         if run.secrets_outage is not None:
@@ -261,7 +326,8 @@ def _run_calls(simulator: Simulator, stage: Stage, seed: int, number: int, coord
         stack.enter_context(time_of(stage))
         stack.enter_context(wire.tapped())
         stack.enter_context(scheduler.watched())
-        play = _CallsPlayed(run, stage, scheduler=scheduler, checker=checker, draws=draws, tally=tally)
+        stack.enter_context(checker.watched())
+        play = played(run, stage, scheduler=scheduler, checker=checker, draws=draws, tally=tally, switch=switch)
         for phase in run.phases:
             play.phase(phase)
         wire.calm()
@@ -271,96 +337,12 @@ def _run_calls(simulator: Simulator, stage: Stage, seed: int, number: int, coord
         checker.observe_late()
         play.calm_run()
     checker.close()
+    tally.counted.update(checker.counted)
     tally.note(number, checker.broken)
     return tally
 
 
-class _CallsPlayed:
-    """Plays the phases of a run of calls."""
-
-    def __init__(
-        self,
-        run: CallRun,
-        stage: Stage,
-        *,
-        scheduler: Scheduler,
-        checker: CallChecker,
-        draws: Random,
-        tally: Tally,
-    ) -> None:
-        self._run = run
-        self._stage = stage
-        self._scheduler = scheduler
-        self._checker = checker
-        self._draws = draws
-        self._tally = tally
-        self._people = {task.task_id: list(task.people) for task in run.tasks}
-        self._runs: list[DagRun] = []
-
-    def phase(self, phase: Phase) -> None:
-        """Let happen what a phase begins with, and then let all tasks run that have to."""
-        self._stage.sleep(phase.seconds)
-        for task in self._run.tasks:
-            people = changed(self._draws, self._people[task.task_id], phase.change)
-            if phase.event in ("clear run", "clear task") and self._is_silent(task):
-                people = self._people[task.task_id]  # a limit of the ledger, which the docs name
-            self._people[task.task_id] = people[:1] if task.form == "one" else people
-        instances = self._begin(phase)
-        self._tally.faults[phase.event] += 1
-        queues: list[list[Instance]] = [[] for _ in range(phase.workers)]
-        for number, instance in enumerate(instances):
-            queues[number % phase.workers].append(instance)
-
-        def work(queue: Sequence[Instance]) -> None:
-            for instance in queue:
-                self._tally.count(self._scheduler.play(self._runs[-1], instance))
-
-        parts = {f"worker {number}": partial(work, queue) for number, queue in enumerate(queues)}
-        if phase.switched is not None:
-            parts["person"] = partial(self._switch, *phase.switched)
-        self._stage.perform(parts)
-
-    def calm_run(self) -> None:
-        """Play a last Dag run, in which nothing goes wrong."""
-        before = len(self._checker.tries)
-        self._runs.append(DagRun(f"run {len(self._runs)}", "manual"))
-        for instance in self._expand():
-            self._tally.count(self._scheduler.play(self._runs[-1], instance))
-        for tried in self._checker.tries[before:]:
-            self._checker.end_calmly(tried)
-
-    def _begin(self, phase: Phase) -> list[Instance]:
-        if phase.event in ("new run", "backfill"):
-            run_type = "backfill" if phase.event == "backfill" else "manual"
-            self._runs.append(DagRun(f"{phase.event} {len(self._runs)}", run_type))
-            instances = self._expand()
-        else:
-            instances = self._expand()
-            if phase.event == "clear task":
-                instances = [self._draws.choice(instances)]
-            clear(self._runs[-1], instances)
-        self._draws.shuffle(instances)
-        return instances
-
-    def _is_silent(self, task: CallTask) -> bool:
-        instances = self._runs[-1].instances.items()
-        return any(instance.is_silent for (task_id, _), instance in instances if task_id == task.task_id)
-
-    def _expand(self) -> list[Instance]:
-        expanded = [expand(self._runs[-1], task, self._people[task.task_id]) for task in self._run.tasks]
-        return [instance for instances in expanded for instance in instances]
-
-    def _switch(self, after: float, seconds: float) -> None:
-        """Switch calls off, and on again."""
-        self._stage.sleep(after)
-        self._tally.faults["calls switched off"] += 1
-        for allowed, pause in ((False, seconds), (True, 0.0)):
-            os.environ[_CONNECTION] = _connection(self._checker.simulator, allow_calls=allowed)
-            self._checker.allowed = allowed
-            self._stage.sleep(pause)
-
-
-_RUN = {"agents": _run_agents, "training": _run_training, "calls": _run_calls}
+_RUN = {"agents": _run_agents, "training": _run_training, "calls": _run_calls, "sequences": _run_sequences}
 
 
 @contextmanager

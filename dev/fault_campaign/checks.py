@@ -34,6 +34,8 @@ Promise: TypeAlias = Literal[
     "overwritten drafts",
     "called twice",
     "called against a guard",
+    "started twice",
+    "started otherwise than asked",
     "reported as called and not",
     "untyped errors",
     "untrue results",

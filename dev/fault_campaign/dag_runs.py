@@ -1,4 +1,4 @@
-"""Stands in for Airflow where a task calls people: Dag runs, mapped tasks, tries, clears, and what a task keeps."""
+"""Stands in for Airflow where tasks call people: Dag runs, mapped tasks, tries, clears, and what a task keeps."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -16,17 +16,16 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
+from airflow.sdk import BaseOperator
 from airflow.sdk.bases.operator import ExecutorSafeguard
 from airflow.sdk.exceptions import AirflowRescheduleException, AirflowSkipException
 from airflow.sdk.io import attach
 from fsspec.implementations.memory import MemoryFileSystem
 
-from airflow_provider_opencx.campaigns.calls import CallBatch
 from airflow_provider_opencx.campaigns.ledger import ObjectLedger
-from airflow_provider_opencx.operators.call import OpenCXPlaceCallOperator
-from airflow_provider_opencx.resources.calls import Callee
+from airflow_provider_opencx.client.client import _holds_locks
 from fault_campaign.attempts import Attempt, begin_attempt, retry_delay
-from fault_campaign.calls import AGENT_NAME, CallRun, CallTask
+from fault_campaign.dags import DagScenario, DagTask
 from fault_campaign.stage import Stage
 from fault_campaign.wire import Killed, Wire
 
@@ -35,6 +34,12 @@ MOST_RESCHEDULES = 20
 
 PAUSE = 900.0
 """Seconds after which a worker that was paused goes on, at the most."""
+
+_LOOK_AGAIN_AFTER = 5.0
+"""Seconds after which a task whose upstream task has not ended looks again."""
+
+_OPEN = (None, "running", "up_for_retry", "up_for_reschedule")
+"""States of a task that is to run."""
 
 
 @dataclass
@@ -56,16 +61,18 @@ class Instance:
     """A task instance.
 
     :param map_index: -1 if the task is not mapped.
-    :param people: whom it is to call now.
+    :param people: whom it is about now.
     :param tries: how often it was tried.
     :param most: the number of the last try that may have another after it.
     :param turn: counts its tries and those that took one over: Airflow lets the last one write.
     :param kept: what it has in the task state store.
     :param state: its state, as Airflow calls it.
     :param comes_back: how often its try came back.
+    :param returned_by: the try that has returned what it hands on.
+    :param tried: its newest try.
     """
 
-    task: CallTask
+    task: DagTask
     map_index: int
     people: Sequence[str]
     tries: int = 0
@@ -75,6 +82,8 @@ class Instance:
     xcoms: dict[str, Any] = field(default_factory=dict)
     state: str | None = None
     comes_back: int = 0
+    returned_by: DagTry | None = None
+    tried: DagTry | None = None
 
     @property
     def is_silent(self) -> bool:
@@ -83,15 +92,17 @@ class Instance:
 
 
 @dataclass
-class CallTry:
-    """One try of a task instance, or its continuation after it came back.
+class DagTry:
+    """One try of a task instance.
 
-    :param people: whom it was to call.
-    :param number: which try it is.
-    :param clears: how often its run was cleared before.
-    :param asked_at: when it last checked whether somebody may be called now.
+    :param people: whom it is about.
+    :param number: the number of the try.
+    :param turn: see :class:`Instance`.
+    :param clears: how often its Dag run had been cleared.
+    :param given_by: the try of the upstream task that has returned what it is given; ``None`` without such a task.
     :param seen_unknown: the records from which it saw that somebody may have been called, before it recorded anything
         itself: the person, and the number of the record.
+    :param noted: what a part of the campaign notes of it.
     :param is_final: whether its task has ended with it.
     :param is_over: whether another one took its task over before it ended: Airflow does not look at what it says.
     """
@@ -103,35 +114,40 @@ class CallTry:
     turn: int
     clears: int
     attempt: Attempt
-    asked_at: float | None = None
+    given_by: DagTry | None = None
     seen_unknown: set[tuple[str, str]] = field(default_factory=set)
     written: set[str] = field(default_factory=set)
+    noted: dict[str, Any] = field(default_factory=dict)
     is_final: bool = False
     is_over: bool = False
 
     @property
-    def task(self) -> CallTask:
+    def task(self) -> DagTask:
         """The task that it is a try of."""
         return self.instance.task
 
     @property
-    def results(self) -> list[dict[str, Any]] | None:
-        """What it says of people; ``None`` if it says nothing."""
-        return self.attempt.result  # type: ignore[return-value]
+    def given(self) -> Any:
+        """What the upstream task has returned; ``None`` without such a task."""
+        return None if self.given_by is None else self.given_by.attempt.result
+
+    @property
+    def results(self) -> Sequence[Mapping[str, Any]]:
+        """What it says of people."""
+        return self.task.people_in(self.attempt.result)
 
     @property
     def described(self) -> str:
         """What sentences call it."""
         index = "" if self.instance.map_index < 0 else f"[{self.instance.map_index}]"
-        kind = f"{self.task.form}, {self.task.place}"
-        return f"try {self.number} of {self.task.task_id}{index} ({kind}) in {self.run.run_id}"
+        return f"try {self.number} of {self.task.task_id}{index} ({self.task.kind}) in {self.run.run_id}"
 
 
-_try: ContextVar[CallTry] = ContextVar("call_try")
+_try: ContextVar[DagTry] = ContextVar("dag_try")
 """The try that a worker is at."""
 
 
-def current_try() -> CallTry:
+def current_try() -> DagTry:
     """Return the try that this worker is at."""
     return _try.get()
 
@@ -139,26 +155,29 @@ def current_try() -> CallTry:
 class Scheduler:
     """Plays Airflow's part: tries task instances until they end.
 
+    :param operator_of: returns the operator of a try, given a folder for records.
     :param folder: a folder for records.
     :param tried: called with each try that has ended.
     """
 
     def __init__(
         self,
-        run: CallRun,
+        run: DagScenario,
         stage: Stage,
         wire: Wire,
         *,
         draws: Random,
         counted: Counter[str],
+        operator_of: Callable[[DagTry, str], BaseOperator],
         folder: str,
-        tried: Callable[[CallTry], None],
+        tried: Callable[[DagTry], None],
     ) -> None:
         self._run = run
         self._stage = stage
         self._wire = wire
         self._draws = draws
         self._counted = counted
+        self._operator_of = operator_of
         self._folder = folder
         self._tried = tried
         self._is_calm = False
@@ -170,7 +189,7 @@ class Scheduler:
     @contextmanager
     def watched(self) -> Generator[None]:
         """Let records meet faults, and note what each try sees."""
-        begin, send = ObjectLedger.__init__, CallBatch._send
+        begin = ObjectLedger.__init__
 
         def begun(ledger: ObjectLedger, open_storage: Callable[[], tuple[Any, str]], label: str) -> None:
             def open_flaky() -> tuple[Any, str]:
@@ -179,17 +198,20 @@ class Scheduler:
 
             begin(ledger, open_flaky, label)
 
-        def asked(batch: CallBatch, callee: Callee, *rest: Any) -> Any:
-            _try.get().asked_at = self._stage.now
-            return send(batch, callee, *rest)
-
-        with ExitStack() as patches:
-            patches.enter_context(patch.object(ObjectLedger, "__init__", begun))
-            patches.enter_context(patch.object(CallBatch, "_send", asked))
+        with patch.object(ObjectLedger, "__init__", begun):
             yield
 
     def play(self, run: DagRun, instance: Instance) -> list[Attempt]:
-        """Try an instance until it succeeds, fails for good, is skipped, or somebody takes it over."""
+        """Try an instance until it succeeds, fails for good, is skipped, or somebody takes it over.
+
+        :return: its tries; none if its upstream task did not succeed.
+        """
+        upstream = run.instances.get((instance.task.upstream or "", -1))
+        while upstream is not None and upstream.state in _OPEN:
+            self._stage.sleep(_LOOK_AGAIN_AFTER)
+        if upstream is not None and upstream.state != "success":
+            instance.state = "skipped" if upstream.state == "skipped" else "upstream_failed"
+            return []
         if instance.tries > instance.most:  # it is new, or cleared
             instance.most = instance.tries + instance.task.retries
         attempts: list[Attempt] = []
@@ -260,14 +282,20 @@ class Scheduler:
             self._counted["worker paused, its task taken over"] += 1
             if tried.number > tried.instance.most:  # no retry is left: somebody has cleared the task
                 tried.run.clears += 1
-            contextvars.copy_context().run(self.play, tried.run, tried.instance)
+            another = contextvars.copy_context()
+            another.run(_holds_locks.set, False)
+            another.run(self.play, tried.run, tried.instance)
             self._stage.sleep(self._draws.uniform(0.0, PAUSE))
 
-    def _try_once(self, run: DagRun, instance: Instance) -> CallTry:
+    def _try_once(self, run: DagRun, instance: Instance) -> DagTry:
         instance.turn += 1
         attempt = Attempt(instance.tries, [])
-        tried = CallTry(run, instance, list(instance.people), instance.tries, instance.turn, run.clears, attempt)
-        instance.state = "running"
+        upstream = run.instances.get((instance.task.upstream or "", -1))
+        given_by = None if upstream is None else upstream.returned_by
+        tried = DagTry(
+            run, instance, list(instance.people), instance.tries, instance.turn, run.clears, attempt, given_by
+        )
+        instance.state, instance.tried = "running", tried
         instance.xcoms.clear()
         token = _try.set(tried)
         begin_attempt(attempt)
@@ -285,19 +313,23 @@ class Scheduler:
         _try.reset(token)
         return tried
 
-    def _execute(self, tried: CallTry) -> None:
-        operator = operator_of(tried.task, tried.people, self._folder)
+    def _execute(self, tried: DagTry) -> None:
+        operator = self._operator_of(tried, self._folder)
         ExecutorSafeguard.tracker.set(operator)  # as Airflow's task runner does
-        operator.execute(self._context_of(tried))  # type: ignore[arg-type]  # as much of it as is asked for
+        returned = operator.execute(self._context_of(tried))  # type: ignore[arg-type]  # as much of it as is asked for
+        if tried.task.result_key == "return_value":
+            tried.attempt.result = json.loads(json.dumps(returned))
+            if tried.turn == tried.instance.turn:
+                tried.instance.returned_by = tried
 
-    def _context_of(self, tried: CallTry) -> Mapping[str, Any]:
+    def _context_of(self, tried: DagTry) -> Mapping[str, Any]:
         run, instance = tried.run, tried.instance
         of_task = [other for key, other in sorted(run.instances.items()) if key[0] == tried.task.task_id]
 
         def push(key: str, value: Any) -> None:
             self._stage.sleep(0)
             instance.xcoms[key] = json.loads(json.dumps(value))
-            if key == "calls":
+            if key == tried.task.result_key:
                 tried.attempt.result = instance.xcoms[key]
 
         def pull(*, task_ids: Sequence[str], key: str) -> list[Any]:
@@ -310,7 +342,7 @@ class Scheduler:
 
         context = {
             "ti": SimpleNamespace(
-                dag_id="calls",
+                dag_id=self._run.dag_id,
                 run_id=run.run_id,
                 task_id=tried.task.task_id,
                 map_index=instance.map_index,
@@ -323,41 +355,15 @@ class Scheduler:
             "dag_run": SimpleNamespace(run_id=run.run_id, run_type=run.run_type, clear_number=run.clears),
             "task_reschedule_count": instance.comes_back,
         }
-        if tried.task.place == "none":  # an Airflow before 3.3
+        if not tried.task.has_state_store:
             return context
         return {**context, "task_state_store": _StateStore(tried, self)}
-
-
-def operator_of(task: CallTask, people: Sequence[str], folder: str) -> OpenCXPlaceCallOperator:
-    """Return the operator that a Dag file would have for a task.
-
-    :param people: whom it is to call: one, but for a list.
-    :param folder: a folder for records.
-    """
-    arguments: dict[str, Any] = {"contacts": people} if task.form == "list" else {"phone_number": people[0]}
-    if task.do_not_call is not None:
-        # Others write numbers as they like.
-        arguments["do_not_call"] = ", ".join(f"{number[:4]} {number[4:7]}-{number[7:]}" for number in task.do_not_call)
-    paths = {"folder": f"file://{folder}/calls", "memory": "memory://calls"}
-    return OpenCXPlaceCallOperator(
-        task_id=task.task_id,
-        agent_name=AGENT_NAME,
-        max_contacts=task.max_contacts,
-        calling_hours=task.hours.written,
-        outside_hours=task.outside_hours,
-        on_unknown=task.on_unknown,
-        once_per=task.once_per,
-        ledger_path=paths.get(task.place),
-        allow_backfill=task.allow_backfill,
-        retries=task.retries,
-        **arguments,
-    )
 
 
 class _StateStore:
     """Stands in for Airflow's task state store, which a try that was taken over can no more write."""
 
-    def __init__(self, tried: CallTry, scheduler: Scheduler) -> None:
+    def __init__(self, tried: DagTry, scheduler: Scheduler) -> None:
         self._tried = tried
         self._scheduler = scheduler
 
@@ -417,7 +423,7 @@ class _Storage:
         self._storage.invalidate_cache(path)
 
 
-def _note(tried: CallTry, record: tuple[str, str], *, is_unknown: bool) -> None:
+def _note(tried: DagTry, record: tuple[str, str], *, is_unknown: bool) -> None:
     """Note what a try reads of a person."""
     (tried.seen_unknown.add if is_unknown else tried.seen_unknown.discard)(record)
 
@@ -440,7 +446,7 @@ def records() -> Generator[str]:
         yield folder
 
 
-def expand(run: DagRun, task: CallTask, people: Sequence[str]) -> list[Instance]:
+def expand(run: DagRun, task: DagTask, people: Sequence[str]) -> list[Instance]:
     """Return the instances of a task in a run for a list, new ones and old ones."""
     wanted = {-1: list(people)} if task.form != "mapped" else {index: [each] for index, each in enumerate(people)}
     for map_index, whom in wanted.items():

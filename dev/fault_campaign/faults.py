@@ -12,7 +12,14 @@ from starlette.responses import Response
 
 from airflow_provider_opencx.client.operation import Operation
 from airflow_provider_opencx.resources.calls import MAKE_OUTBOUND_CALL
+from airflow_provider_opencx.resources.contacts import LIST_CONTACTS
 from airflow_provider_opencx.resources.phone_agents import CREATE_PHONE_AGENT, LIST_PHONE_AGENTS
+from airflow_provider_opencx.resources.sequences import (
+    ADD_CONTACTS_TO_SEQUENCE,
+    CREATE_SEQUENCE,
+    START_SEQUENCE,
+    UPDATE_SEQUENCE,
+)
 from airflow_provider_opencx.resources.training import CREATE_TRAINING, LIST_TRAININGS
 from airflow_provider_opencx.simulator import (
     CloseBeforeHandling,
@@ -57,6 +64,8 @@ GENERATIONS = ("2024", "2025", "2026")
 
 HIDING = ("EmptyList", "IncompleteList", "MovedPages")
 """The faults that hide agents which have been there for long."""
+
+_LISTS = (LIST_PHONE_AGENTS, LIST_TRAININGS, LIST_CONTACTS)
 
 
 @dataclass(frozen=True)
@@ -139,7 +148,7 @@ class DrawnFaults:
         """Return what the kind of the service does to this request."""
         service = self._service
         kind: list[AlteringFault | None] = [service.placeholder]
-        if operation not in (LIST_PHONE_AGENTS, LIST_TRAININGS):
+        if operation not in _LISTS:
             kind.append(service.tidies)
         elif self._draws.random() < service.stale_share:
             kind.append(service.stale_list)
@@ -206,7 +215,7 @@ def _hidden_before(before: Sequence[Sent]) -> list[Sent]:
     hidden: list[Sent] = []
     lists = 0.0
     for sent in reversed(before):
-        if sent.operation not in (LIST_PHONE_AGENTS, LIST_TRAININGS) or sent.status != 200:
+        if sent.operation not in _LISTS or sent.status != 200:
             continue
         if sent.fault in HIDING:
             hidden.append(sent)
@@ -294,6 +303,14 @@ def _ignore_fields(draws: Random, generation: str) -> Fault:
     return IgnoreFields(*draws.sample(names, 2))
 
 
+def _ignore_fields_of_sequence(draws: Random, generation: str) -> Fault:
+    return IgnoreFields(*draws.sample(("is_continuous", "custom_id", "name"), draws.randint(1, 2)))
+
+
+def _ignore_changes_of_sequence(draws: Random, generation: str) -> Fault:
+    return IgnoreFields(*draws.sample(("is_continuous", "filter", "steps", "name"), draws.randint(1, 2)))
+
+
 def _refuse_after_handling(draws: Random, generation: str) -> Fault:
     return RefuseAfterHandling(draws.choice((400, 401, 403, 404, 409, 422)))
 
@@ -340,15 +357,20 @@ _FAULTS_OF_WRITES: Mapping[_Make, float] = {
     _refuse_after_handling: 2,
     _respond_with_another_id: 2,
 }
+# Nobody could tell a service that calls, and then says that it rejects the key, from one that rejects the key.
+_FAULTS_OF_CALLS: Mapping[_Make, float] = {
+    _refuse_after_handling: 0,
+    _refuse_call_after_handling: 4,
+    _invalid: 2,
+    _handle_late: 4,
+    _ignore_fields: 0,
+}
 _FAULTS_OF_OPERATIONS: Mapping[str, Mapping[_Make, float]] = {
     CREATE_PHONE_AGENT.id: {_handle_late: 25},
     CREATE_TRAINING.id: {_handle_late: 25},
-    # Nobody could tell a service that calls, and then says that it rejects the key, from one that rejects the key.
-    MAKE_OUTBOUND_CALL.id: {
-        _refuse_after_handling: 0,
-        _refuse_call_after_handling: 4,
-        _invalid: 2,
-        _handle_late: 4,
-        _ignore_fields: 0,
-    },
+    MAKE_OUTBOUND_CALL.id: _FAULTS_OF_CALLS,
+    CREATE_SEQUENCE.id: {**_FAULTS_OF_CALLS, _ignore_fields_of_sequence: 4, _handle_late: 12},
+    UPDATE_SEQUENCE.id: {**_FAULTS_OF_CALLS, _ignore_changes_of_sequence: 4},
+    START_SEQUENCE.id: {**_FAULTS_OF_CALLS, _handle_late: 8},
+    ADD_CONTACTS_TO_SEQUENCE.id: _FAULTS_OF_CALLS,
 }

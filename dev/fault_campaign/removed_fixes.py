@@ -5,23 +5,29 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from unittest.mock import patch
 
 from airflow_provider_opencx.campaigns.calls import CallBatch, CallResult, CallsMade
 from airflow_provider_opencx.campaigns.guards import Verdict
-from airflow_provider_opencx.campaigns.ledger import Decision, Entry, ObjectLedger
+from airflow_provider_opencx.campaigns.ledger import Decision, Entry, Ledger, NoLedger, ObjectLedger
+from airflow_provider_opencx.campaigns.sequences import start
+from airflow_provider_opencx.campaigns.sequences.declaration import SequenceDeclaration
+from airflow_provider_opencx.campaigns.sequences.enrolment import EnrolmentSender
+from airflow_provider_opencx.campaigns.sequences.guards import StartGuards
 from airflow_provider_opencx.client.client import OpenCXClient
-from airflow_provider_opencx.exceptions import OpenCXConfigError, OpenCXError
+from airflow_provider_opencx.client.once import Handled
+from airflow_provider_opencx.exceptions import OpenCXConfigError, OpenCXError, OpenCXUnknownOutcomeError
 from airflow_provider_opencx.hooks.opencx import OpenCXHook
 from airflow_provider_opencx.intents import Intent
 from airflow_provider_opencx.phone_agents import listing
 from airflow_provider_opencx.phone_agents.plan import PhoneAgents
 from airflow_provider_opencx.reconciliation import progress
 from airflow_provider_opencx.reconciliation.resource import Outcome, Pending
-from airflow_provider_opencx.resources.calls import Callee
+from airflow_provider_opencx.resources.calls import Callee, PlacedCall
 from airflow_provider_opencx.resources.phone_agents import PhoneAgent
+from airflow_provider_opencx.resources.sequences import OutboundSequence, get_sequence
 from fault_campaign.checks import Promise
 from fault_campaign.scenario import Part
 
@@ -223,6 +229,97 @@ def _only_hindered(
     return is_hindered(this, made, index, verdict)
 
 
+def _start_without_record(
+    client: OpenCXClient,
+    sequence_id: str,
+    ledger: Ledger,
+    check: start.Check,
+    begin: Callable[..., OutboundSequence] = start.start_once,
+    **options: Any,
+) -> OutboundSequence:
+    """Start a sequence without a look at what earlier tries have recorded, and record nothing."""
+    return begin(client, sequence_id, NoLedger(), check, **options)
+
+
+def _start_trusting(*arguments: Any, begin: Callable[..., OutboundSequence] = start.start_once, **options: Any) -> Any:
+    """Take it that no record means that nothing was sent."""
+    return begin(*arguments, **{**options, "no_record_means_nothing_sent": True})
+
+
+def _started_anyway(
+    client: OpenCXClient,
+    sequence_id: str,
+    before_sending: Callable[[], None],
+    begin: Callable[..., Handled] = start.start_sequence,
+) -> Handled:
+    """Start a sequence whatever the connection says by now."""
+    with patch.object(client, "_calls_allowed", lambda: True):
+        return begin(client, sequence_id, before_sending)
+
+
+def _started_again(
+    client: OpenCXClient,
+    sequence_id: str,
+    before_sending: Callable[[], None],
+    begin: Callable[..., Handled] = start.start_sequence,
+) -> Handled:
+    """Send a start of unknown outcome again."""
+    try:
+        return begin(client, sequence_id, before_sending)
+    except OpenCXUnknownOutcomeError:
+        return begin(client, sequence_id, before_sending)
+
+
+def _not_started(
+    client: OpenCXClient,
+    sequence_id: str,
+    before_sending: Callable[[], None],
+    begin: Callable[..., Handled] = start.start_sequence,
+) -> Handled:
+    """Say of a start of unknown outcome that it was not handled."""
+    try:
+        return begin(client, sequence_id, before_sending)
+    except OpenCXUnknownOutcomeError as unknown:
+        raise OpenCXError(f"The sequence was not started: {unknown}") from None
+
+
+def _without_guard(**changes: Any) -> Callable[..., None]:
+    """Return a check of the people of a sequence that leaves a guard out."""
+    check = StartGuards._check_people
+
+    def check_others(this: StartGuards, *arguments: Any) -> None:
+        check(replace(this, guards=replace(this.guards, **changes)), *arguments)
+
+    return check_others
+
+
+def _read_as_it_is(client: OpenCXClient, declared: object, sequence_id: str) -> OutboundSequence:
+    return get_sequence(client, sequence_id)
+
+
+def _left_as_it_is(client: OpenCXClient, declared: object, found: OutboundSequence) -> OutboundSequence:
+    return found
+
+
+def _any_differences(declared: SequenceDeclaration, found: OutboundSequence) -> dict[str, str]:
+    """Return how a sequence differs, whether it has begun or not."""
+    return declared.asked.differences(found)
+
+
+def _not_added(
+    this: EnrolmentSender, *arguments: Any, send: Callable[..., PlacedCall] = EnrolmentSender.send
+) -> PlacedCall:
+    """Say of a slice of unknown outcome that nobody was added."""
+    try:
+        return send(this, *arguments)
+    except OpenCXUnknownOutcomeError as unknown:
+        raise OpenCXError(str(unknown)) from None
+
+
+def _nobody(*_: object) -> frozenset[Callee]:
+    return frozenset()
+
+
 _NO_PAUSES: Sequence[float] = ()
 
 REMOVED_FIXES: Mapping[str, RemovedFix] = {
@@ -256,7 +353,7 @@ REMOVED_FIXES: Mapping[str, RemovedFix] = {
         "untyped errors",
         {
             "hooks.opencx.connection_not_found": _wrong_connection,
-            "triggers.polling.connection_not_found": _wrong_connection,
+            "triggers.connections.connection_not_found": _wrong_connection,
         },
     ),
     "types of errors": RemovedFix("untyped errors", {"phone_agents.reconcile.plan_upsert": _bug}),
@@ -295,7 +392,7 @@ REMOVED_FIXES: Mapping[str, RemovedFix] = {
     "switch before each call": RemovedFix(
         "called against a guard", {"hooks.opencx.OpenCXHook._calls_allowed": _allowed_at_first}, "calls"
     ),
-    "backfill": RemovedFix("called against a guard", {"operators.call._is_backfill": _first_try}, "calls"),
+    "backfill": RemovedFix("called against a guard", {"operators.calling.is_backfill": _first_try}, "calls"),
     "most people": RemovedFix("called against a guard", {"campaigns.guards.check_count": _not_recorded}, "calls"),
     "agents that cannot call": RemovedFix(
         "called against a guard", {"campaigns.agent.check_can_call": _not_recorded}, "calls"
@@ -305,6 +402,83 @@ REMOVED_FIXES: Mapping[str, RemovedFix] = {
     ),
     "people who cannot be called again": RemovedFix(
         "reported as called and not", {"campaigns.calls.CallBatch._is_hindered": _only_hindered}, "calls"
+    ),
+    "record of a start": RemovedFix(
+        "started twice", {"campaigns.sequences.start.start_once": _start_without_record}, "sequences"
+    ),
+    "lock of a start": RemovedFix("started twice", {"client.client.OpenCXClient.lock": _no_lock}, "sequences"),
+    "reads after a start of unknown outcome": RemovedFix(
+        "started twice", {"campaigns.sequences.start.start_sequence": _started_again}, "sequences"
+    ),
+    "starts of unknown outcome": RemovedFix(
+        "reported as called and not", {"campaigns.sequences.start.start_sequence": _not_started}, "sequences"
+    ),
+    "comparison before a start": RemovedFix(
+        "started otherwise than asked",
+        {"campaigns.sequences.guards.StartGuards._check_asked": _not_recorded},
+        "sequences",
+    ),
+    "sequences that have begun": RemovedFix(
+        "started otherwise than asked",
+        {"campaigns.sequences.creation._differences": _any_differences, "client.locks.NameLocks.read": _no_intents},
+        "sequences",
+    ),
+    "hours of a start": RemovedFix(
+        "called against a guard",
+        {"campaigns.sequences.guards.StartGuards._check_people": _without_guard(hours=None)},
+        "sequences",
+    ),
+    "do-not-call list of a start": RemovedFix(
+        "called against a guard",
+        {"campaigns.sequences.guards.StartGuards._check_people": _without_guard(do_not_call=None)},
+        "sequences",
+    ),
+    "backfill of a start": RemovedFix(
+        "called against a guard",
+        {"operators.sequence.OpenCXStartSequenceOperator._skip_backfill": _not_recorded},
+        "sequences",
+    ),
+    "agents of a start": RemovedFix(
+        "called against a guard",
+        {"operators.sequence.OpenCXStartSequenceOperator._check_agents": _not_recorded},
+        "sequences",
+    ),
+    "switch before a start": RemovedFix(
+        "called against a guard", {"campaigns.sequences.start.start_sequence": _started_anyway}, "sequences"
+    ),
+    "second tries of a start without records": RemovedFix(
+        "called against a guard", {"campaigns.sequences.start.start_once": _start_trusting}, "sequences"
+    ),
+    "most people of a sequence": RemovedFix(
+        "called against a guard",
+        {"campaigns.guards.check_count": _not_recorded, "campaigns.sequences.guards.check_count": _not_recorded},
+        "sequences",
+    ),
+    "contacts of one number": RemovedFix(
+        "called twice", {"campaigns.sequences.guards.KnownContacts.check_repeated": _not_recorded}, "sequences"
+    ),
+    "recorded id of a sequence": RemovedFix(
+        "duplicates", {"campaigns.sequences.creation._record": _not_recorded}, "sequences"
+    ),
+    "comparison after a create": RemovedFix(
+        "untrue results", {"campaigns.sequences.creation._confirmed": _read_as_it_is}, "sequences"
+    ),
+    "changes of a sequence": RemovedFix(
+        "untrue results", {"campaigns.sequences.creation._as_declared": _left_as_it_is}, "sequences"
+    ),
+    "what is recorded of an added person": RemovedFix(
+        "called twice",
+        {
+            "call_ledgers.TaskStateLedger.begin": _not_recorded,
+            "campaigns.ledger.ObjectLedger.begin": _not_recorded,
+        },
+        "sequences",
+    ),
+    "slices of unknown outcome": RemovedFix(
+        "called twice", {"campaigns.sequences.enrolment.EnrolmentSender.send": _not_added}, "sequences"
+    ),
+    "people whom a filter does not admit": RemovedFix(
+        "reported as called and not", {"campaigns.sequences.enrolment.not_admitted": _nobody}, "sequences"
     ),
     "one list": RemovedFix("needless requests", {"phone_agents.reconcile.list_agents": _two_lists}),
 }

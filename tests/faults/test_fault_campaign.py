@@ -1,4 +1,6 @@
-"""However often anything fails: exactly one agent, no write lost, nobody called twice, and no error without a type."""
+"""However often anything fails: exactly one agent, no write lost, nobody called twice, no sequence started twice, and
+no error without a type.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,7 @@ NOT_DRAWN = {
 """Faults of a hostile service: what they do to one exchange is tested alone; some cost seconds that really pass."""
 
 
-EVENTS_OF_CALLS = {
+EVENTS_OF_DAGS = {
     "new run",
     "backfill",
     "clear run",
@@ -43,7 +45,10 @@ EVENTS_OF_CALLS = {
     "a record is not read",
     "a record is not written",
     "a record is written, and nobody hears of it",
+    "edit in the dashboard",
 }
+
+DONE = ("people called", "sequences started", "people called by them", "people added to sequences")
 
 
 def test_faults_break_no_guarantee() -> None:
@@ -55,9 +60,10 @@ def test_faults_break_no_guarantee() -> None:
     counts = {name: int(count.replace(",", "")) for count, name in lines}
     assert counts["runs"] == 200
     assert {promise: counts[promise] for promise in PROMISES} == dict.fromkeys(PROMISES, 0)
-    expected = FAULTS.keys() - NOT_DRAWN | {"worker killed", "secrets backend away"} | EVENTS_OF_CALLS
+    expected = FAULTS.keys() - NOT_DRAWN | {"worker killed", "secrets backend away"} | EVENTS_OF_DAGS
     assert {fault for fault in expected if not counts.get(fault)} == set(), "these never happened"
     assert counts["success"] > counts["tasks"] / 2, "most tasks get through"
+    assert all(counts[done] > 0 for done in DONE)
 
 
 # In these, an agent is listed as it is and as it was, and a Retry-After is a date.
@@ -102,6 +108,26 @@ FOUND_IN_RUN = {
     "agents that cannot call": 2,
     "intents without an outcome": 5,
     "people who cannot be called again": 112,
+    "record of a start": 50,
+    "lock of a start": 33,
+    "reads after a start of unknown outcome": 41,
+    "starts of unknown outcome": 37,
+    "comparison before a start": 269,
+    "sequences that have begun": 12,
+    "hours of a start": 3,
+    "do-not-call list of a start": 15,
+    "backfill of a start": 3,
+    "agents of a start": 13,
+    "switch before a start": 26,
+    "second tries of a start without records": 102,
+    "most people of a sequence": 17,
+    "contacts of one number": 44,
+    "recorded id of a sequence": 114,
+    "comparison after a create": 8,
+    "changes of a sequence": 12,
+    "what is recorded of an added person": 10,
+    "slices of unknown outcome": 4,
+    "people whom a filter does not admit": 2,
     "one list": 0,
 }
 """Of each fix that can be taken out, a run of seed 1 that finds it missing where no refused read is paused for."""
