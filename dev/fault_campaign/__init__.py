@@ -4,7 +4,8 @@ A run draws, from its seed alone, a service, some workers with tasks on agents o
 the way of each request. The operators, the sensor, the trigger and their HTTP are the real ones, and so is the
 simulator behind its socket; only time is not: a pause costs none, and the workers take turns at each request, so
 that a run is the same whenever it is repeated. After the agents, a run has training scenarios, and then calls: tasks
-that are retried, cleared, killed and taken over, and may call nobody twice.
+that are retried, cleared, killed and taken over, and may call nobody twice. Last come sequences, which such tasks make,
+start once, and add people to, while somebody changes them in the dashboard.
 
 ``python -m fault_campaign --seed 1 --runs 100`` in ``dev/``, or ``make faults SEED=1 RUNS=100``.
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import json
+import math
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -42,7 +43,7 @@ _OPEN = (None, "running", "up_for_retry", "up_for_reschedule")
 """States of a task that is to run."""
 
 
-@dataclass
+@dataclass(eq=False)
 class DagRun:
     """One run of the Dag.
 
@@ -56,7 +57,7 @@ class DagRun:
     instances: dict[tuple[str, int], Instance] = field(default_factory=dict)
 
 
-@dataclass
+@dataclass(eq=False)
 class Instance:
     """A task instance.
 
@@ -91,7 +92,7 @@ class Instance:
         return "opencx_call.people" in self.kept and "opencx_called" not in self.xcoms
 
 
-@dataclass
+@dataclass(eq=False)
 class DagTry:
     """One try of a task instance.
 
@@ -99,6 +100,8 @@ class DagTry:
     :param number: the number of the try.
     :param turn: see :class:`Instance`.
     :param clears: how often its Dag run had been cleared.
+    :param began: when it began, in seconds of the stage.
+    :param ended: when it ended.
     :param given_by: the try of the upstream task that has returned what it is given; ``None`` without such a task.
     :param seen_unknown: the records from which it saw that somebody may have been called, before it recorded anything
         itself: the person, and the number of the record.
@@ -114,6 +117,8 @@ class DagTry:
     turn: int
     clears: int
     attempt: Attempt
+    began: float
+    ended: float = math.inf
     given_by: DagTry | None = None
     seen_unknown: set[tuple[str, str]] = field(default_factory=set)
     written: set[str] = field(default_factory=set)
@@ -293,13 +298,20 @@ class Scheduler:
         upstream = run.instances.get((instance.task.upstream or "", -1))
         given_by = None if upstream is None else upstream.returned_by
         tried = DagTry(
-            run, instance, list(instance.people), instance.tries, instance.turn, run.clears, attempt, given_by
+            run,
+            instance,
+            list(instance.people),
+            instance.tries,
+            instance.turn,
+            run.clears,
+            attempt,
+            began=self._stage.now,
+            given_by=given_by,
         )
         instance.state, instance.tried = "running", tried
         instance.xcoms.clear()
         token = _try.set(tried)
         begin_attempt(attempt)
-        began = self._stage.now
         with self._wire.recorded() as attempt.sent:
             try:
                 self._stage.sleep(self._draws.choice((0.0, 2.0, 30.0)))
@@ -309,7 +321,8 @@ class Scheduler:
                 self._execute(tried)
             except (Exception, Killed) as error:
                 attempt.error = error
-        attempt.seconds = self._stage.now - began
+        tried.ended = self._stage.now
+        attempt.seconds = tried.ended - tried.began
         _try.reset(token)
         return tried
 

@@ -133,7 +133,7 @@ class DagTask:
             **self.do_not_call_list(),
         }
 
-    def do_not_call_list(self) -> dict[str, str]:
+    def do_not_call_list(self) -> dict[str, Any]:
         """Return the argument with the do-not-call list, if there is one. Others write numbers as they like."""
         if self.do_not_call is None:
             return {}

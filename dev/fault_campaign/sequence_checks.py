@@ -256,9 +256,7 @@ class SequenceChecker(DagChecker):
             if sent.by is tried and isinstance(sent.by.task, StartTask):
                 self.untrue(tried, f"has started it, and says {error!r}")
         says = _NOT_STARTED.search(str(error)) and not _MAY_HAVE_STARTED.search(str(error))
-        earlier = [
-            sent.by for sent in self.handled if sent.by.instance is tried.instance and _is_among(sent.by, before)
-        ]
+        earlier = [sent.by for sent in self.handled if sent.by.instance is tried.instance and sent.by in before]
         if says and earlier and not tried.is_over:
             self.untrue(tried, f"says {error!r}, after {earlier[0].described} has started it")
 
@@ -277,10 +275,6 @@ class SequenceChecker(DagChecker):
         """Return the sequence and the number of each call that a sequence made."""
         dialed = self.simulator.dialed(self.api_key)
         return [(str(each.sequence_id), str(each.phone_number)) for each in dialed if each.sequence_id is not None]
-
-
-def _is_among(tried: DagTry, tries: Sequence[DagTry]) -> bool:
-    return any(tried is each for each in tries)
 
 
 def _starting(sequence_id: str) -> str:

@@ -63,7 +63,7 @@ class CreateTask(DagTask):
     """A task that makes sure that there is a sequence.
 
     :param custom_id: made by the operator, given and another one in each run, or the same in all runs.
-    :param missing_contacts: what it does about people who are no contacts.
+    :param missing_contacts: what it does about people whom the organization has not as contacts.
     :param delay: minutes before a second step; ``None`` if there is one step.
     """
 
@@ -126,7 +126,7 @@ class SequenceRun(DagScenario):
     """What a run is about.
 
     :param contacts: the number of each contact.
-    :param strangers: numbers that are listed and are no contacts.
+    :param strangers: numbers that are listed, and that no contact has.
     :param admitted: the numbers that the continuous sequence admits; ``None`` for all contacts.
     :param lag: how many seconds a sequence is behind where it is read.
     :param finds_by_custom_id: whether the service finds a sequence by its custom id.
