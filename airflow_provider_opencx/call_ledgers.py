@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from airflow.providers.common.compat.sdk import conf
@@ -106,8 +107,7 @@ class TaskStateLedger:
         recorded = self.read(slot)
         if recorded is not None and recorded != after:
             return recorded
-        if self._lists_people:
-            self._set(_PEOPLE, [*sorted({*self.people(), entry.to})])
+        self.add_people([entry.to])
         self._set(slot, entry.as_json())
         if self.read(slot) != entry:
             raise _not("found after it was written", None)
@@ -144,6 +144,14 @@ class TaskStateLedger:
         :raises OpenCXLedgerError: if it cannot write.
         """
         self._set(_CURRENT, value=True)
+
+    def add_people(self, people: Iterable[str]) -> None:
+        """Note people before anything is sent by which they are called, where other tasks ask for them.
+
+        :param people: their digests.
+        """
+        if self._lists_people:
+            self._set(_PEOPLE, [*sorted({*self.people(), *people})])
 
     def people(self) -> list[str]:
         """Return the digests of all people whom tries of this task were about to call."""

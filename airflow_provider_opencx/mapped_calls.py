@@ -88,6 +88,17 @@ def check_other_tasks(context: Context, ledger: Ledger, people: Sequence[Callee]
     return check
 
 
+def keep_people(context: Context, ledger: Ledger, people: Sequence[Callee]) -> None:
+    """Record whom a task is to call by something else than a call, such as a sequence, for its later tries to tell.
+
+    :param context: the context of the task instance.
+    :param ledger: its ledger; one that all tasks share makes this needless.
+    :param people: whom it is to call.
+    """
+    if _is_alone(context, ledger) and isinstance(ledger, TaskStateLedger):
+        ledger.add_people(name for callee in people for name in digests(callee))
+
+
 def _is_alone(context: Context, ledger: Ledger) -> bool:
     """Return whether the task is mapped over a list, and its records, if it has any, are not those of all tasks."""
     return is_mapped(context) and not isinstance(ledger, ObjectLedger)

@@ -84,8 +84,8 @@ class OpenCXCreateSequenceOperator(BaseCallingOperator):
     :param max_contacts: how many people ``contacts_from`` or the filter may list, each mapped task by itself. Default
         100; ``None`` is any number.
     :param do_not_call: who is left out, as for :class:`.operators.call.OpenCXPlaceCallOperator`; with
-        ``check_contacts``, a number also where the list has its contact by the id, and a contact by its number.
-        (templated)
+        ``check_contacts``, a number also where the list has its contact by the id, and a contact by its number. A
+        ``filter`` that lists one of them is refused, and so is one whose people the service selects. (templated)
     :param calling_hours: when it is to be started, as :class:`OpenCXStartSequenceOperator` takes it. Here, unless it is
         ``None``, whoever has a number that tells no time zone is left out, and people who have no hour in common are
         refused. Default ``"09:00-20:00"``.
@@ -177,14 +177,16 @@ class OpenCXCreateSequenceOperator(BaseCallingOperator):
         """Create the sequence, or bring it to its declaration, and return it."""
         from airflow_provider_opencx.call_ledgers import ledger_of
         from airflow_provider_opencx.campaigns.sequences.creation import make_sequence
-        from airflow_provider_opencx.mapped_calls import check_other_tasks
+        from airflow_provider_opencx.mapped_calls import check_other_tasks, keep_people, tell_other_tasks
 
         ledger, _ = ledger_of(context, ledger_path=None, once_per="run")
+        tell_other_tasks(context, ledger)
         people, spellings, left_out = self._people()
         check = check_other_tasks(context, ledger, people or ())
         for callee in people or ():
             check(callee)
         declared = self._declared(context, people, spellings)
+        keep_people(context, ledger, people or ())
         sequence = make_sequence(
             self.hook.get_conn(), declared, ledger, by=described(context), must_be_found=self._needs_custom_id
         )
@@ -250,10 +252,12 @@ class OpenCXCreateSequenceOperator(BaseCallingOperator):
     ) -> SequenceDeclaration:
         from airflow_provider_opencx.campaigns.sequences.declaration import SequenceDeclaration
         from airflow_provider_opencx.campaigns.sequences.filters import checked_filter, filter_of
-        from airflow_provider_opencx.campaigns.sequences.guards import check_selection
+        from airflow_provider_opencx.campaigns.sequences.guards import check_do_not_call, check_selection
         from airflow_provider_opencx.campaigns.sequences.steps import checked_steps
 
         selection = checked_filter(self.filter) if people is None else filter_of(people, spellings)
+        if people is None:
+            check_do_not_call(selection, self._do_not_call())
         check_selection(selection, self.max_contacts, unchecked=self.unchecked)
         return SequenceDeclaration(str(self.name), self._custom_id(context), selection, checked_steps(self.steps))
 

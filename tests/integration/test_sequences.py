@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from threading import Barrier
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 from airflow.sdk import task
 
-from airflow_provider_opencx.campaigns.ledger import NoLedger
+from airflow_provider_opencx.campaigns.ledger import Entry, NoLedger
 from airflow_provider_opencx.campaigns.sequences import reading
 from airflow_provider_opencx.campaigns.sequences import start as starts
 from airflow_provider_opencx.campaigns.sequences.creation import make_sequence
@@ -22,7 +23,12 @@ from airflow_provider_opencx.campaigns.sequences.declaration import SequenceDecl
 from airflow_provider_opencx.campaigns.sequences.filters import filter_of
 from airflow_provider_opencx.campaigns.sequences.start import start_once
 from airflow_provider_opencx.campaigns.sequences.steps import checked_steps
-from airflow_provider_opencx.exceptions import OpenCXSequenceRefusedError, OpenCXUnknownStartError
+from airflow_provider_opencx.exceptions import (
+    OpenCXSequenceMismatchError,
+    OpenCXSequenceRefusedError,
+    OpenCXServerError,
+    OpenCXUnknownStartError,
+)
 from airflow_provider_opencx.hooks.opencx import OpenCXHook
 from airflow_provider_opencx.operators.phone_agent import OpenCXUpsertPhoneAgentOperator
 from airflow_provider_opencx.operators.sequence import (
@@ -46,10 +52,13 @@ from airflow_provider_opencx.simulator import (
     SlowResponse,
     TooManyRequests,
 )
+from airflow_provider_opencx.simulator.call import Call
 from airflow_provider_opencx.simulator.responses import error_body
 
 PEOPLE = ["+14155550101", "+14155550102", "+14155550103"]
 AGENT = "pa_000001"
+LISTED = {"or": [{"and": [{"type": "contacts_phone_number_in", "phone_number_in": PEOPLE}]}]}
+NAMED = {"or": [{"and": [{"type": "contacts_name_in", "name_in": ["Ada"]}]}]}
 
 has_task_state = pytest.mark.skipif(
     "NEVER_EXPIRE" not in __import__("airflow.sdk").sdk.__all__, reason="Airflow 3.3 has the first task state store"
@@ -166,7 +175,10 @@ def test_people_who_must_not_be_called_are_not_in_the_filter(
         {"contacts_from": "{{ ti.xcom_pull('gone') }}"},
         {"filter": {"or": [{"and": [{"type": "all_contacts"}]}]}, "max_contacts": None},
         {"filter": {"or": [{"and": [{"type": "all_contacts"}]}]}, "unchecked": True},
-        {"filter": {"or": [{"and": [{"type": "contacts_name_in", "name_in": ["Ada"]}]}]}},
+        {"filter": NAMED},
+        {"filter": LISTED, "do_not_call": PEOPLE[:1]},
+        {"filter": LISTED, "do_not_call": "/nowhere.csv"},
+        {"filter": NAMED, "unchecked": True, "do_not_call": PEOPLE[:1]},
         {"filter": "{{ none }}"},
         {"filter": {}, "unchecked": True, "max_contacts": None},
         {"filter": {"or": []}, "unchecked": True, "max_contacts": None},
@@ -233,6 +245,16 @@ def test_a_written_custom_id_by_which_the_service_does_not_find_is_refused(
     run = run_dag(dag)
     assert (run.states("create"), run.tries("create")) == (["failed"], 1)
     assert called(calling) == []
+
+
+def test_a_filter_whose_people_are_compared_with_no_list_is_not_started(
+    dag: Any, run_dag: Callable[..., Any], calling: Simulator
+) -> None:
+    with dag:
+        sequence = create(filter=NAMED, unchecked=True, do_not_call=[])
+        start(sequence.output, unchecked=True, do_not_call=PEOPLE[:1])
+    run = run_dag(dag)
+    assert (run.states("create"), run.states("start"), called(calling)) == (["success"], ["failed"], [])
 
 
 def test_mapped_creates_have_everybody_once(dag: Any, run_dag: Callable[..., Any], calling: Simulator) -> None:
@@ -452,6 +474,88 @@ def test_runs_that_create_one_custom_id_at_once_create_one_sequence(calling: Sim
         ids = {future.result() for future in [threads.submit(create_and_start) for _ in range(3)]}
     assert (len(ids), len(calling.sequences()), len(calling.started())) == (1, 1, 1)
     assert called(calling) == PEOPLE
+
+
+class Records(NoLedger):
+    """Records that outlast a try."""
+
+    def __init__(self) -> None:
+        self.entries: dict[str, Entry] = {}
+
+    def read(self, slot: str) -> Entry | None:
+        return self.entries.get(slot)
+
+    def begin(self, slot: str, entry: Entry, *, after: Entry | None) -> Entry | None:
+        self.entries[slot] = entry
+        return None
+
+    def finish(self, slot: str, entry: Entry) -> None:
+        self.entries[slot] = entry
+
+
+def is_found(calling: Simulator) -> None:
+    calling.finds_sequences_by_custom_id = True
+
+
+def has_another(calling: Simulator) -> None:
+    is_found(calling)
+    calling.create_sequence(custom_id="spring", filter=LISTED, steps=[{"action": {"type": "x", "data": {}}}])
+
+
+class ForCustomId(Respond):
+    """A response to each read by the custom id "spring"."""
+
+    def applies_to(self, call: Call) -> bool:
+        return call.path_parameters["sequence_id"] == "spring"
+
+
+def cannot_be_read(calling: Simulator) -> None:
+    calling.fail("getSequence", ForCustomId(503, error_body(503, "away")), times=None)
+
+
+@pytest.mark.parametrize(
+    ("service", "error"),
+    [
+        (lambda calling: None, (OpenCXSequenceMismatchError, "does not find it by its custom id")),
+        (has_another, (OpenCXSequenceMismatchError, "finds another one by its custom id")),
+        (cannot_be_read, (OpenCXServerError, "503")),
+        (is_found, None),
+    ],
+    ids=["is not found", "has another", "cannot be read", "is found"],
+)
+def test_each_try_with_a_written_custom_id_succeeds_only_where_every_run_finds_its_sequence(
+    calling: Simulator, service: Callable[[Simulator], None], error: tuple[type[Exception], str] | None
+) -> None:
+    """A try that was killed has recorded its sequence, and the next one finds it by its own id."""
+    client, records = OpenCXHook().get_conn(), Records()
+    calling.finds_sequences_by_custom_id = False
+    made = make_sequence(client, declared(*PEOPLE), records)
+    service(calling)
+    for _ in range(2):
+        if error is None:
+            assert make_sequence(client, declared(*PEOPLE), records, must_be_found=True).id == made.id
+        else:
+            with pytest.raises(error[0], match=error[1]):
+                make_sequence(client, declared(*PEOPLE), records, must_be_found=True)
+    assert writes(calling) == ["createSequence"]
+
+
+def test_a_task_that_is_cleared_with_another_custom_id_has_another_sequence(calling: Simulator) -> None:
+    client, records = OpenCXHook().get_conn(), Records()
+    spring, summer = declared(*PEOPLE), replace(declared(*PEOPLE), custom_id="summer")
+    first = make_sequence(client, spring, records)
+    second = make_sequence(client, summer, records, must_be_found=True)
+    assert (second.custom_id, second.id == first.id) == ("summer", False)
+    assert make_sequence(client, summer, records, must_be_found=True).id == second.id
+
+
+def test_a_service_that_refuses_the_form_of_a_custom_id_finds_none_by_it(calling: Simulator) -> None:
+    refusal = ForCustomId(400, error_body(400, "params/id Invalid UUID", "FST_ERR_VALIDATION"))
+    calling.fail("getSequence", refusal, times=None)
+    client = OpenCXHook().get_conn()
+    assert make_sequence(client, declared(*PEOPLE), Records()).id == calling.sequences()[0]["id"]
+    with pytest.raises(OpenCXSequenceMismatchError, match="does not find it"):
+        make_sequence(client, declared(*PEOPLE), Records(), must_be_found=True)
 
 
 def test_a_sequence_is_not_changed_while_another_task_starts_it(

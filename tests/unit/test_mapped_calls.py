@@ -13,7 +13,7 @@ from airflow_provider_opencx import mapped_calls
 from airflow_provider_opencx.call_ledgers import TaskStateLedger
 from airflow_provider_opencx.campaigns.ledger import NoLedger, digests
 from airflow_provider_opencx.exceptions import OpenCXContactsChangedError, OpenCXLedgerError
-from airflow_provider_opencx.mapped_calls import check_other_tasks, tell_other_tasks
+from airflow_provider_opencx.mapped_calls import check_other_tasks, keep_people, tell_other_tasks
 from airflow_provider_opencx.resources.calls import Callee
 
 CALLED, OTHER = Callee("+14155550100"), Callee("+14155550101")
@@ -108,6 +108,15 @@ def test_task_that_begins_again_tells_at_once_whom_it_has_called(ledger: TaskSta
     tasks = Tasks({})
     tell_other_tasks(tasks.context, ledger)
     assert tasks.told == {1: {"map_index": 1, "people": digests(CALLED)}}
+
+
+def test_task_that_begins_again_tells_at_once_of_whom_it_has_made_a_sequence(store: Store) -> None:
+    """The list may have changed since: others do not make another sequence of these people."""
+    ledger = TaskStateLedger(store, lists_people=True)  # type: ignore[arg-type]
+    keep_people(Tasks({}).context, ledger, [CALLED])
+    later = Tasks({})
+    tell_other_tasks(later.context, ledger)
+    assert later.told == {1: {"map_index": 1, "people": digests(CALLED)}}
 
 
 def test_contact_who_is_twice_in_a_list_with_two_numbers_is_not_called(ledger: TaskStateLedger) -> None:

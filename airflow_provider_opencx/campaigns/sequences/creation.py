@@ -22,6 +22,7 @@ from airflow_provider_opencx.exceptions import (
     OpenCXError,
     OpenCXLedgerError,
     OpenCXRateLimitError,
+    OpenCXRequestRefusedError,
     OpenCXSequenceCanceledError,
     OpenCXSequenceMismatchError,
     OpenCXSequenceRefusedError,
@@ -68,39 +69,45 @@ def make_sequence(
     :param declared: what it should be.
     :param ledger: where the id of the sequence is recorded, for the next try.
     :param by: which try of which task it is, for messages.
-    :param must_be_found: whether a new sequence must be found by its custom id, because other runs rely on it.
+    :param must_be_found: whether it must be found by its custom id, because other runs rely on it.
     :raises OpenCXSequenceMismatchError: if the service stores it otherwise, or does not find it where it must.
     :raises OpenCXSequenceRefusedError: if it has begun and differs, is canceled, or is a continuous one.
     :raises OpenCXUnknownOutcomeError: if it may have been created. Another try looks for it.
     """
     check_fields(declared.body(), declared.label, client.settings)
-    recorded = ledger.read(SLOT)
     intent = Entry(digest(declared.custom_id), now(), by)
+    recorded = ledger.read(SLOT)
     try:
         made = _when_possible(lambda: _find_or_create(client, declared, ledger, intent, recorded), "Nothing was done.")
     except OpenCXUnknownOutcomeError as unknown:
         made = _found_after(client, declared, unknown).id
     if isinstance(made, OutboundSequence):
         log.info("%s is there: %s.", declared.label, made.label)
-        return _as_declared(client, declared, made)
-    _record(lambda: ledger.finish(SLOT, replace(intent, outcome={"id": made})))
-    log.info("%s was created: %s.", declared.label, identifier(made))
-    created = _confirmed(client, declared, made)
-    _check_custom_id(client, declared, made, must_be_found=must_be_found)
-    return created
+        sequence = _as_declared(client, declared, made)
+    else:
+        _record(lambda: ledger.finish(SLOT, replace(intent, outcome={"id": made})))
+        log.info("%s was created: %s.", declared.label, identifier(made))
+        sequence = _confirmed(client, declared, made)
+        if not must_be_found:
+            _warn_unless_found(client, declared, made)
+    if must_be_found:
+        _check_found(client, declared, sequence.id)
+    return sequence
 
 
 def _find_or_create(
     client: OpenCXClient, declared: SequenceDeclaration, ledger: Ledger, intent: Entry, recorded: Entry | None
 ) -> OutboundSequence | str:
-    """Return the sequence that is there, or the id of a new one; nobody else creates one of the custom id meanwhile."""
+    """Return the sequence that is there, or the id of a new one; nobody else creates one of the custom id meanwhile.
+
+    :param recorded: what an earlier try has recorded; it may be about another custom id, with which it was cleared.
+    """
+    own = recorded if recorded is not None and recorded.to in (intent.to, "") else None
     name = f"sequence {declared.custom_id}"
     with client.lock([name]) as locks:
         meanwhile = locks.read([name])
-        may_be_there = recorded is not None or any(
-            abs(time.time() - each.sent_at) < LAGS_FOR for each in meanwhile.values()
-        )
-        found = _find(client, declared, recorded, FIND_PAUSES if may_be_there else ())
+        may_be_there = own is not None or any(abs(time.time() - each.sent_at) < LAGS_FOR for each in meanwhile.values())
+        found = _find(client, declared, own, FIND_PAUSES if may_be_there else ())
         if found is not None:
             return found
         begun = ledger.begin(SLOT, intent, after=recorded)
@@ -120,23 +127,22 @@ def _find_or_create(
 
 
 def _find(
-    client: OpenCXClient, declared: SequenceDeclaration, recorded: Entry | None, pauses: Sequence[float]
+    client: OpenCXClient, declared: SequenceDeclaration, own: Entry | None, pauses: Sequence[float]
 ) -> OutboundSequence | None:
     """Return the sequence that an earlier try has made, or that has the custom id; ``None`` if there is none.
 
     :param pauses: seconds before each further read for the custom id.
     """
-    own_id = None if recorded is None or recorded.outcome is None else recorded.outcome.get("id")
-    if isinstance(own_id, str):
+    own_id = None if own is None or own.outcome is None else own.outcome.get("id")
+    if own is not None and isinstance(own_id, str):
         found = read_until(client, own_id, bool, FIND_PAUSES)
         if found is None:
             raise OpenCXUnconfirmedError(
-                f"{declared.label}: {identifier(own_id)}, which {recorded.by if recorded else ''} created, is not shown"
-                " by any read. Another try reads it again; where somebody has deleted it, start a new Dag run for a new"
-                " sequence."
+                f"{declared.label}: {identifier(own_id)}, which {own.by} created, is not shown by any read. Another try"
+                " reads it again; where somebody has deleted it, start a new Dag run for a new sequence."
             )
         return found
-    found = read_until(client, declared.custom_id, bool, pauses)
+    found = _by_custom_id(client, declared.custom_id, pauses)
     if found is not None and found.custom_id != declared.custom_id:
         raise OpenCXSequenceRefusedError(
             f"{declared.label}: nothing was sent, because the custom id is the id of another sequence, {found.label}."
@@ -151,7 +157,7 @@ def _found_after(
 ) -> OutboundSequence:
     """Return the sequence that a create of unknown outcome has made; raise the error where there is none to be seen."""
     log.warning("%s may have been created: %s", declared.label, unknown)
-    found = read_until(client, declared.custom_id, bool, FIND_PAUSES)
+    found = _by_custom_id(client, declared.custom_id, FIND_PAUSES)
     if found is None:
         raise unknown.with_message(
             f"{declared.label} may have been created, and is not found by its custom id: {unknown} Another try looks"
@@ -245,8 +251,9 @@ def _confirmed(client: OpenCXClient, declared: SequenceDeclaration, sequence_id:
         )
     if stored.has_begun:
         raise OpenCXSequenceRefusedError(
-            f"{stored.label} has begun, and nobody has started it here. Cancel it in the OpenCX dashboard, or with"
-            " OpenCXCancelSequenceOperator, if it must not call.",
+            f"{stored.label} has begun meanwhile, and not by this task. Where another task has started it, clear this"
+            " one, which finds it. Where it must not call, cancel it in the OpenCX dashboard, or with"
+            " OpenCXCancelSequenceOperator.",
             sequence_id=stored.id,
         )
     return stored
@@ -262,23 +269,38 @@ def _canceled(client: OpenCXClient, sequence: OutboundSequence) -> str:
     return "It was canceled; whoever it called before that is in the OpenCX dashboard."
 
 
-def _check_custom_id(
-    client: OpenCXClient, declared: SequenceDeclaration, sequence_id: str, *, must_be_found: bool
-) -> None:
-    """Say so where a sequence is not found by its custom id: a lost response then leaves another one."""
-    try:
-        found = read_until(client, declared.custom_id, bool, FIND_PAUSES if must_be_found else ())
-    except OpenCXError as error:
-        log.info("Whether sequences are found by their custom id is not known: %s", error)
-        return
-    if found is None and must_be_found:
+def _check_found(client: OpenCXClient, declared: SequenceDeclaration, sequence_id: str) -> None:
+    """Check that every other run would find the sequence by its custom id, and no other one.
+
+    :raises OpenCXSequenceMismatchError: if it would not; a run that makes another sequence calls everybody again.
+    :raises OpenCXError: if that cannot be read.
+    """
+    found = _by_custom_id(client, declared.custom_id, FIND_PAUSES)
+    if found is None:
         raise OpenCXSequenceMismatchError(
-            f"{declared.label} was created as {identifier(sequence_id)}, and the service does not find it by its custom"
-            " id. Another run, or another task with this custom_id, would create and start one more. It is not started:"
-            " leave custom_id out, so that each run has a sequence of its own, which no other run looks for.",
+            f"{declared.label} is there as {identifier(sequence_id)}, and the service does not find it by its custom"
+            " id. Another run, or another task with this custom_id, would create and start one more. It must not be"
+            " started: leave custom_id out, so that each run has a sequence of its own, which no other run looks for.",
             sequence_id=sequence_id,
             fields=["custom_id"],
         )
+    if found.id != sequence_id:
+        raise OpenCXSequenceMismatchError(
+            f"{declared.label} is there as {identifier(sequence_id)}, and the service finds another one by its custom"
+            f" id, {found.label}. Whoever starts both calls their people twice. Cancel one of them in the OpenCX"
+            " dashboard, and give another custom_id.",
+            sequence_id=sequence_id,
+            fields=["custom_id"],
+        )
+
+
+def _warn_unless_found(client: OpenCXClient, declared: SequenceDeclaration, sequence_id: str) -> None:
+    """Say so where a new sequence is not found by its custom id: a lost response then leaves another one."""
+    try:
+        found = _by_custom_id(client, declared.custom_id)
+    except OpenCXError as error:
+        log.info("Whether sequences are found by their custom id is not known: %s", error)
+        return
     if found is None:
         log.warning(
             "The service does not find a sequence by its custom id (%s). Where the response to a create is lost, the"
@@ -287,6 +309,18 @@ def _check_custom_id(
         )
     elif found.id != sequence_id:
         log.warning("%s has the custom id of %s as well. It is left as it is.", found.label, identifier(sequence_id))
+
+
+def _by_custom_id(client: OpenCXClient, custom_id: str, pauses: Sequence[float] = ()) -> OutboundSequence | None:
+    """Return the sequence that the service finds by a custom id, ``None`` if it finds none.
+
+    A service that finds by ids alone may refuse the form of a custom id, as no id of its own.
+    """
+    try:
+        return read_until(client, custom_id, bool, pauses)
+    except OpenCXRequestRefusedError as refused:
+        log.info("No sequence is found by the custom id %s: %s", identifier(custom_id), refused)
+        return None
 
 
 def _when_possible(send: Callable[[], _Result], nothing_done: str) -> _Result:

@@ -35,6 +35,11 @@ from airflow_provider_opencx.text import listed
 
 _MOST_NAMED = 5
 
+_NOT_COMPARED = (
+    "the service selects whom the filter calls, so that they cannot be compared with the do-not-call list. List people"
+    " with contacts_from; or give an empty list, where people who are on it may be called."
+)
+
 log = logging.getLogger(__name__)
 
 
@@ -136,6 +141,27 @@ def check_selection(filter: Mapping[str, JsonValue], max_contacts: int | None, *
         )
 
 
+def check_do_not_call(filter: Mapping[str, JsonValue], do_not_call: DoNotCall | None) -> None:
+    """Check that a filter of the author's own selects nobody who must not be called.
+
+    :param filter: the filter of a new sequence.
+    :param do_not_call: who must not be called; ``None`` is no list.
+    :raises OpenCXCallRefusedError: if it lists somebody of the do-not-call list.
+    :raises OpenCXSequenceRefusedError: if the service selects its people, so that they cannot be compared with a list.
+    """
+    if do_not_call is None or not do_not_call.names:
+        return
+    people = people_of(dict(filter))
+    if people is None:
+        raise OpenCXSequenceRefusedError(f"Nothing was sent: {_NOT_COMPARED}")
+    found = [callee for callee in people if do_not_call.has(callee)]
+    if found:
+        raise OpenCXCallRefusedError(
+            f"Nothing was sent: the filter lists {_named(found)}, who must not be called (do-not-call list). Take them"
+            " out of the filter, or list people with contacts_from, which leaves them out."
+        )
+
+
 def check_common_hours(hours: CallingHours | None, zones: Collection[str], now: datetime) -> None:
     """Check that there is a time at which all people of a sequence may be called: it is started for all at once.
 
@@ -205,6 +231,10 @@ class StartGuards:
                 f"{sequence.label} is not started: the service selects whom its filter calls, so that they cannot be"
                 " checked. Where that is meant, write unchecked=True.",
                 sequence_id=sequence.id,
+            )
+        if self.guards.do_not_call is not None and self.guards.do_not_call.names:
+            raise OpenCXSequenceRefusedError(
+                f"{sequence.label} is not started: {_NOT_COMPARED}", sequence_id=sequence.id
             )
         if selects_everybody(sequence.filter) and self.asked is None and self.max_contacts is not None:
             raise OpenCXSequenceRefusedError(
