@@ -128,13 +128,18 @@ class OutboundSequence(ResourceModel):
             _is_said(self.started_at)
             or _state(self.status) in _BEGUN
             or self.has_ended
+            or self.steps_ended > 0
             or any(_is_said(step.get("started_at")) for step in self.steps or ())
         )
 
     @property
     def has_ended(self) -> bool:
-        """Whether all of its steps are over."""
-        return _is_said(self.ended_at) or _state(self.status) in _COMPLETE
+        """Whether all of its steps are over.
+
+        Whether the service sets ``ended_at`` at a cancel is not known, so there the steps say it, or the status.
+        """
+        is_over = 0 < len(self.steps or ()) == self.steps_ended if self.is_canceled else _is_said(self.ended_at)
+        return is_over or _state(self.status) in _COMPLETE
 
     @property
     def is_canceled(self) -> bool:

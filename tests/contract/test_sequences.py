@@ -487,9 +487,11 @@ def test_sequence_that_was_started_again_shows_the_steps_of_the_last_start(simul
 @pytest.mark.parametrize(
     ("seconds", "numbers"), [(None, 0), (0, 0), (59, 0), (60, 2), (65, 2), (124, 2), (125, 4), (129, 4)]
 )
+@pytest.mark.parametrize("ends", [False, True])
 def test_canceled_sequence_calls_nobody_any_more(
-    simulator: Simulator, client: Any, seconds: float | None, numbers: int
+    simulator: Simulator, client: Any, seconds: float | None, numbers: int, ends: bool
 ) -> None:
+    simulator.cancel_ends = ends
     sequence_id = made(client, phone_step(delay=1), phone_step(delay=1))
     if seconds is not None:
         start(client, sequence_id)
@@ -502,7 +504,7 @@ def test_canceled_sequence_calls_nobody_any_more(
         simulator.advance(1)
     before = read(client, sequence_id)
     assert shown == [before, before]
-    assert (before["status"], before["ended_at"]) == ("canceled", None)
+    assert (before["status"], before["ended_at"]) == ("canceled", before["canceled_at"] if ends else None)
     simulator.advance("10m")
     assert read(client, sequence_id) == before
     assert len(called(simulator)) == numbers
@@ -899,6 +901,7 @@ SETTINGS: dict[str, tuple[Any, Any, list[Any]]] = {
     "finds_sequences_by_custom_id": (True, False, ["yes", 1, None]),
     "starts_again": (False, True, ["yes", 0, None]),
     "continuous_begin": (True, False, ["no", None]),
+    "cancel_ends": (False, True, ["no", None]),
     "step_takes": (5, 90, ["soon", -1, None]),
     "sequences_lag": (0, 0.5, ["soon", -1, None]),
     "drops_sequence_fields": ((), ("filter", "steps.delay_in_minutes"), ["filter", [""], ["steps."], [1]]),

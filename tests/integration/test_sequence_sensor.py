@@ -226,6 +226,11 @@ def canceled(simulator: Simulator) -> str:
     return sequence_id
 
 
+def canceled_as_ended(simulator: Simulator) -> str:
+    simulator.cancel_ends = True
+    return canceled(simulator)
+
+
 def over(simulator: Simulator) -> str:
     sequence_id = started(simulator)
     simulator.advance(60)
@@ -245,13 +250,14 @@ def refused(status: int, body: Any = None) -> Callable[[Simulator], str]:
     [
         (missing, "ended", OpenCXNotFoundPermanentError, "no sequence seq_000007 in this organization", 3),
         (canceled, "ended", OpenCXSequenceCanceledError, "sequence 'Spring' (seq_000001) was canceled before", 1),
+        (canceled_as_ended, "ended", OpenCXSequenceCanceledError, "was canceled before it could end", 1),
         (over, "canceled", OpenCXSequenceRefusedError, "has ended and was not canceled", 1),
         (refused(401), "ended", OpenCXAuthenticationPermanentError, "rejected", 3),
         (refused(403), "ended", OpenCXPermissionPermanentError, "sequences:read", 3),
         (refused(404, ROUTE), "ended", OpenCXNoSuchOperationPermanentError, "has no such operation", 3),
         (refused(503), "ended", OpenCXServerError, "503", 6),
     ],
-    ids=["missing", "canceled", "ended", "401", "403", "no such operation", "503"],
+    ids=["missing", "canceled", "canceled as ended", "ended", "401", "403", "no such operation", "503"],
 )
 @pytest.mark.parametrize("soft_fail", [False, True], ids=["", "soft_fail"])
 def test_sensor_errors_ignore_soft_fail_in_every_mode(

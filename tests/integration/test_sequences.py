@@ -24,6 +24,7 @@ from airflow_provider_opencx.campaigns.sequences.filters import filter_of
 from airflow_provider_opencx.campaigns.sequences.start import start_once
 from airflow_provider_opencx.campaigns.sequences.steps import checked_steps
 from airflow_provider_opencx.exceptions import (
+    OpenCXSequenceCanceledError,
     OpenCXSequenceMismatchError,
     OpenCXSequenceRefusedError,
     OpenCXServerError,
@@ -406,6 +407,24 @@ def test_a_start_of_unknown_outcome_is_read_and_not_sent_again(
     assert (run.states("start"), run.tries("start")) == (["success" if is_handled else "failed"], 1)
     assert (calling.count("startSequence"), len(calling.started())) == (1, int(is_handled))
     assert called(calling) == (PEOPLE if is_handled else [])
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_a_start_of_unknown_outcome_that_is_canceled_before_it_began_is_no_success(
+    calling: Simulator, monkeypatch: pytest.MonkeyPatch, ends: bool
+) -> None:
+    def cancel(seconds: float) -> None:
+        calling.cancel_sequence(made.id)
+        calling.advance(seconds)
+
+    calling.cancel_ends = ends
+    client = OpenCXHook().get_conn()
+    made = make_sequence(client, declared(*PEOPLE), NoLedger(), by="a script", must_be_found=True)
+    calling.fail("startSequence", ErrorResponse(503))
+    monkeypatch.setattr(reading.time, "sleep", cancel)
+    with pytest.raises(OpenCXSequenceCanceledError, match="was canceled before it began"):
+        start_once(client, made.id, NoLedger(), lambda sequence: None)
+    assert (calling.started(), called(calling)) == ([], [])
 
 
 REFUSED: dict[str, Fault] = {

@@ -41,6 +41,7 @@ PENDING: dict[str, Any] = {"status": "pending", "steps": [WAITING] * 3}
 ACTIVE: dict[str, Any] = {"status": "active", "started_at": THEN, "steps": [OVER, RUNNING, WAITING]}
 COMPLETE: dict[str, Any] = {"status": "complete", "started_at": THEN, "ended_at": THEN, "steps": [OVER] * 3}
 CANCELED: dict[str, Any] = {"status": "canceled", "canceled_at": THEN}
+CANCELED_AS_ENDED: dict[str, Any] = {**CANCELED, "ended_at": THEN}
 
 
 def sequence(**fields: object) -> OutboundSequence:
@@ -68,6 +69,18 @@ CANCELED_ERROR, REFUSED_ERROR = OpenCXSequenceCanceledError, OpenCXSequenceRefus
         ({**PENDING, **CANCELED}, CANCELED_ERROR, CANCELED_ERROR, True),
         ({**ACTIVE, **CANCELED}, True, CANCELED_ERROR, True),
         ({**COMPLETE, **CANCELED}, True, True, True),
+        # A service may set ended_at at the cancel. It proves nothing.
+        (CANCELED_AS_ENDED, CANCELED_ERROR, CANCELED_ERROR, True),
+        ({**PENDING, **CANCELED_AS_ENDED}, CANCELED_ERROR, CANCELED_ERROR, True),
+        ({**CANCELED_AS_ENDED, "steps": []}, CANCELED_ERROR, CANCELED_ERROR, True),
+        ({"canceled_at": THEN, "ended_at": THEN}, CANCELED_ERROR, CANCELED_ERROR, True),
+        ({**CANCELED_AS_ENDED, "started_at": THEN}, True, CANCELED_ERROR, True),
+        ({**ACTIVE, **CANCELED_AS_ENDED}, True, CANCELED_ERROR, True),
+        ({**CANCELED_AS_ENDED, "steps": [RUNNING, WAITING]}, True, CANCELED_ERROR, True),
+        ({**CANCELED_AS_ENDED, "steps": [{"ended_at": THEN}, WAITING]}, True, CANCELED_ERROR, True),
+        ({**CANCELED_AS_ENDED, "status": "active"}, True, CANCELED_ERROR, True),
+        ({**CANCELED_AS_ENDED, "status": "complete"}, True, True, True),
+        ({**CANCELED_AS_ENDED, "steps": [OVER] * 3}, True, True, True),
     ],
     ids=str,
 )

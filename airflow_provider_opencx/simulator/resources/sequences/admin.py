@@ -41,6 +41,7 @@ class _SettingsForm(Form):
     finds_sequences_by_custom_id: bool | None = None
     starts_again: bool | None = None
     continuous_begin: bool | None = None
+    cancel_ends: bool | None = None
     step_takes: Annotated[float, BeforeValidator(duration)] | None = None
     sequences_lag: Annotated[float, BeforeValidator(duration)] | None = None
     drops_sequence_fields: list[str] | None = None

@@ -49,6 +49,15 @@ class SequenceControls(Service):
         self._sequence_settings.continuous_begin = _checked("continuous_begin", begin)
 
     @property
+    def cancel_ends(self) -> bool:
+        """Whether a sequence that is canceled shows its ``ended_at`` from then on. False by default."""
+        return self._sequence_settings.cancel_ends
+
+    @cancel_ends.setter
+    def cancel_ends(self, ends: bool) -> None:
+        self._sequence_settings.cancel_ends = _checked("cancel_ends", ends)
+
+    @property
     def step_takes(self) -> float:
         """How many seconds a step takes: 5 by default. It can be set as a text such as ``2m``."""
         return self._sequence_settings.step_takes

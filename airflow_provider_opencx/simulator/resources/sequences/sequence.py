@@ -26,6 +26,7 @@ class SequenceSettings:
     finds_by_custom_id: bool = True
     starts_again: bool = False
     continuous_begin: bool = True
+    cancel_ends: bool = False
     step_takes: float = 5.0
     lag: float = 0.0
     drops_fields: tuple[str, ...] = ()

@@ -150,10 +150,11 @@ class Sequences:
             sequence = self.find(run.sequence_id if run else sequence_id, organization)
             if run:
                 self._canceled_runs.add(run.id)
-            elif sequence.ended_at:
-                raise SequenceRefusedError("sequence_already_ended")
             elif not sequence.canceled_at:
-                self._put(replace(sequence, canceled_at=self._calendar.timestamp()))
+                if sequence.ended_at:
+                    raise SequenceRefusedError("sequence_already_ended")
+                now = self._calendar.timestamp()
+                self._put(replace(sequence, canceled_at=now, ended_at=now if self.settings.cancel_ends else None))
 
     def enrol(self, sequence_id: str, references: Sequence[Json], organization: str) -> str:
         """Put contacts into a continuous sequence, and return the id of their run.
