@@ -34,6 +34,7 @@ from airflow_provider_opencx.exceptions import (
     OpenCXLedgerError,
     OpenCXOutsideCallingHoursError,
     OpenCXRateLimitError,
+    OpenCXSequenceRefusedError,
     OpenCXUnknownCallOutcomeError,
     OpenCXUnknownOutcomeError,
 )
@@ -46,6 +47,7 @@ from airflow_provider_opencx.resources.calls import (
     place_call,
 )
 from airflow_provider_opencx.text import listed
+from airflow_provider_opencx.visible_text import identifier
 
 if TYPE_CHECKING:
     from airflow_provider_opencx.client.client import OpenCXClient
@@ -53,7 +55,9 @@ if TYPE_CHECKING:
 Done: TypeAlias = Literal["called", "added"]
 """What was done to a person: called, or added to a sequence that calls."""
 
-CallStatus: TypeAlias = Literal[Done, "unknown", "do_not_call", "not_admitted", "unknown_zone", "outside_hours"]
+CallStatus: TypeAlias = Literal[
+    Done, "unknown", "reached_elsewhere", "do_not_call", "not_admitted", "unknown_zone", "outside_hours"
+]
 """The outcome for a person: done; may have been done; or why not."""
 
 OutsideHours: TypeAlias = Literal["skip", "fail", "reschedule"]
@@ -113,12 +117,14 @@ class CallPolicy:
     :param guards: what is checked of each person.
     :param on_unknown: what to do about a person who may have been called.
     :param outside_hours: what to do about a person who must not be called at this time.
+    :param leaves_out_reached: whether a person whom something else has reached is left out; otherwise it is an error.
     :param by: which try of which task it is, for records and messages.
     """
 
     guards: Guards
     on_unknown: OnUnknown = "fail"
     outside_hours: OutsideHours = "skip"
+    leaves_out_reached: bool = False
     by: str = "a script"
 
 
@@ -162,6 +168,13 @@ class Sender(Protocol):
     def ways_on(self) -> str:
         """What to do about people of unknown outcome."""
 
+    def elsewhere(self, done: Done, through: str | None) -> str:
+        """Return how a person was reached by something else than this; an empty text if it was by this.
+
+        :param done: what was done, as it is recorded.
+        :param through: the id of what did it.
+        """
+
     def unsent(self, about: str) -> Request:
         """Return what would be sent for some people, for a message; it is never sent."""
 
@@ -202,6 +215,10 @@ class CallSender:
     done: Done = "called"
     most_at_once: int = 1
     ways_on: str = WAYS_ON
+
+    def elsewhere(self, done: Done, through: str | None) -> str:
+        """Return that a person was added to a sequence; one who was called by whatever agent was called."""
+        return "" if done == self.done else f"{done} to a sequence ({identifier(through or '')})"
 
     def unsent(self, about: str) -> Request:
         """Return what would be sent, for a message."""
@@ -265,6 +282,8 @@ class CallBatch:
         :param check: raises an error if a person, of whom there is no record, must not be called.
         :return: the outcome of each, with the error that the task must fail with, where something is amiss.
         :raises OpenCXContactsChangedError: if a record is about somebody else; nothing was sent.
+        :raises OpenCXSequenceRefusedError: if something else has reached a person, and that is to be an error; nothing
+            was sent.
         :raises OpenCXCallRefusedError: if nothing is known of what an earlier try has sent; nothing was sent.
         :raises OpenCXOutsideCallingHoursError: with ``outside_hours="fail"``, before the first request.
         :raises OpenCXError: that of :meth:`Sender.prepare`, or of a client that may not call.
@@ -272,10 +291,8 @@ class CallBatch:
         made = CallsMade(people)
         left = [index for index, callee in enumerate(people) if not self._settle_known(made, index, callee)]
         if self._known:
-            known = listed(
-                self._known, _MOST_LOGGED, separator="; ", more=f"; and {{}} more people were {self._sender.done}"
-            )
-            log.info("Nothing is sent for people who were %s before: %s.", self._sender.done, known)
+            known = listed(self._known, _MOST_LOGGED, separator="; ", more="; and {} more people were reached")
+            log.info("Nothing is sent for people who were reached before: %s.", known)
         with self._saying_what_was_done(made):
             for index in left:
                 check(people[index])
@@ -334,11 +351,7 @@ class CallBatch:
                 " clear the task with the list as it was."
             )
         if decision == "known" and entry.outcome is not None:
-            done = cast(Done, entry.outcome.get("done", self._sender.done))
-            self._known.append(f"{callee.label} was {done} at {entry.sent_at} by {entry.by}")
-            return CallResult(
-                callee, done, _text(entry.outcome.get("through")), entry.sent_at, entry.outcome.get("response")
-            )
+            return self._known_result(entry, entry.outcome, callee)
         reason = f"may have been {self._sender.done} by {entry.by}"
         if self._policy.on_unknown == "repeat":
             reason += f", which may be making it now: not repeated for {self._longest_on_its_way / 60:.0f} minutes"
@@ -348,6 +361,24 @@ class CallBatch:
         else:
             self._unknown.append(result)
         return result
+
+    def _known_result(self, entry: Entry, outcome: Mapping[str, JsonValue], callee: Callee) -> CallResult:
+        """Return the result of a person who was reached before.
+
+        :raises OpenCXSequenceRefusedError: if it was by something else, and that is to be an error.
+        """
+        done, through = cast(Done, outcome.get("done", self._sender.done)), _text(outcome.get("through"))
+        elsewhere = self._sender.elsewhere(done, through)
+        reason = f"was {elsewhere or done} at {entry.sent_at} by {entry.by}"
+        if elsewhere and not self._policy.leaves_out_reached:
+            raise OpenCXSequenceRefusedError(
+                f"{callee.label}: nothing was sent, because this person {reason}. Start a new Dag run.",
+                sequence_id=through,
+            )
+        self._known.append(f"{callee.label} {reason}")
+        if elsewhere:
+            return CallResult(callee, "reached_elsewhere", reason=reason)
+        return CallResult(callee, done, through, entry.sent_at, outcome.get("response"))
 
     def _settle_hindered(self, made: CallsMade, left: Sequence[int]) -> list[int]:
         """Settle those whom a guard keeps from being called now; return the others."""
@@ -407,9 +438,9 @@ class CallBatch:
             except OpenCXError as error:
                 made.error = self._with_what_was_done(made, error)
                 return
-            called = [index for index, result in results.items() if result.status != "unknown"]
+            called = [index for index, result in results.items() if result.status == self._sender.done]
             for index, result in results.items():
-                (self._settle if index in called else self._settle_unknown)(made, index, result)
+                (self._settle_unknown if result.status == "unknown" else self._settle)(made, index, result)
             if called:
                 unknown_in_a_row.clear()
                 who = made.people[called[0]].label if len(called) == 1 else f"{len(called)} people"
@@ -417,7 +448,8 @@ class CallBatch:
                 log.info("%s %s at %s (%d of %d).", what, who, results[called[0]].called_at, done, len(left))
                 continue
             # That somebody else calls says nothing about the service.
-            unknown_in_a_row += [result for result in results.values() if result.through is not None]
+            unknown = [result for result in results.values() if result.status == "unknown"]
+            unknown_in_a_row += [result for result in unknown if result.through is not None]
             if len(unknown_in_a_row) >= MOST_UNKNOWN_IN_A_ROW and done < len(left):
                 stopped = f"{len(unknown_in_a_row)} in a row: {len(left) - done} people were not {self._sender.done}."
                 made.error = self._unknown_error(made, self._unknown or unknown_in_a_row, stopped)

@@ -522,14 +522,17 @@ class OpenCXAddContactsToSequenceOperator(BaseCallingOperator):
     :param unchecked: add contacts without a number, or to a sequence whose agent cannot be told. Default ``False``.
     :param on_unknown: what to do about people who may have been added by an earlier try: ``"fail"`` (default),
         ``"skip"`` or ``"repeat"``.
-    :param once_per: how long a record counts: ``"run"`` (default), or ``"ever"`` with a ``ledger_path``.
+    :param once_per: how long a record counts: ``"run"`` (default), or ``"ever"`` with a ``ledger_path``: whoever was
+        called, or added to another sequence, with the same path is left out.
     :param ledger_path: where records are kept. Default ``None``: Airflow's task state store. (templated)
     :param allow_backfill: add people in backfill runs as well. Default ``False``.
     :param opencx_conn_id: the connection. Default ``opencx_default``. (templated)
     :return: a dict: ``sequence_id``, ``run_ids`` (one a slice), ``added`` and ``not_admitted`` (how many people), and
         ``contacts``, a list of the people with ``phone_number``, ``contact_id``, ``status`` (``added``,
-        ``not_admitted``, ``unknown``, ``do_not_call``, ``unknown_zone`` or ``outside_hours``), ``sequence_id``,
-        ``run_id``, ``added_at`` and ``reason``. The XCom ``added`` has it also where the task fails.
+        ``not_admitted``, ``reached_elsewhere``, ``unknown``, ``do_not_call``, ``unknown_zone`` or ``outside_hours``),
+        ``sequence_id``, ``run_id``, ``added_at`` and ``reason``. The XCom ``added`` has it also where the task fails.
+    :raises OpenCXSequenceRefusedError: if the sequence is not one to add people to, or an earlier try of the task has
+        added people to another one.
     :raises OpenCXUnknownCallOutcomeError: if people may have been added, and may not.
     :raises OpenCXError: see :mod:`airflow_provider_opencx.exceptions`.
     """
@@ -609,7 +612,13 @@ class OpenCXAddContactsToSequenceOperator(BaseCallingOperator):
             client,
             ledger,
             slots_by_name,
-            CallPolicy(guards, self.on_unknown, self.outside_hours, described(context)),
+            CallPolicy(
+                guards,
+                self.on_unknown,
+                self.outside_hours,
+                leaves_out_reached=self.once_per == "ever",
+                by=described(context),
+            ),
             EnrolmentSender(client, sequence, lambda: _check_agents(self, sequence), self.batch_size),
             no_record_means_nothing_sent=is_complete,
         )

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from threading import Barrier
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -31,6 +32,7 @@ from airflow_provider_opencx.exceptions import (
     OpenCXUnknownStartError,
 )
 from airflow_provider_opencx.hooks.opencx import OpenCXHook
+from airflow_provider_opencx.operators.call import OpenCXPlaceCallOperator
 from airflow_provider_opencx.operators.phone_agent import OpenCXUpsertPhoneAgentOperator
 from airflow_provider_opencx.operators.sequence import (
     OpenCXAddContactsToSequenceOperator,
@@ -826,6 +828,19 @@ def add(sequence_id: Any, **arguments: Any) -> OpenCXAddContactsToSequenceOperat
     )
 
 
+def context_of_a_task() -> Any:
+    """The context of one task, whose records survive from one try to the next."""
+
+    class StateStore(dict[str, Any]):
+        def set(self, key: str, value: Any, *, retention: Any = None) -> None:
+            self[key] = value
+
+    instance = SimpleNamespace(
+        try_number=1, map_index=-1, dag_id="d", run_id="r", task_id="add", xcom_push=lambda key, value: None
+    )
+    return {"ti": instance, "task_state_store": StateStore()}
+
+
 def enrolled(simulator: Simulator) -> list[str]:
     return sorted(str(each.phone_number) for each in simulator.enrolled())
 
@@ -870,6 +885,48 @@ def test_who_was_added_is_said_to_be_also_where_the_filter_has_changed_since(
     result = run_dag(dag).xcom("again")
     assert [each["status"] for each in result["contacts"]] == ["unknown", "added", "not_admitted"]
     assert (result["added"], result["not_admitted"]) == (1, 1)
+
+
+def test_a_person_who_was_reached_by_something_else_is_left_out(
+    dag: Any, run_dag: Callable[..., Any], calling: Simulator, tmp_path: Path
+) -> None:
+    ever = {"ledger_path": f"file://{tmp_path}", "once_per": "ever", "calling_hours": None}
+    one, other = continuous(calling), continuous(calling)
+    with dag:
+        call = OpenCXPlaceCallOperator(task_id="call", agent_id=AGENT, contacts=PEOPLE[:1], **ever)
+        first = add(one, contacts=PEOPLE[1:2], **ever)
+        again, new = add(other, task_id="again", **ever), add(other, task_id="new", **ever)
+        (
+            call
+            >> first
+            >> again
+            >> new
+            >> OpenCXPlaceCallOperator(task_id="last", agent_id=AGENT, phone_number=PEOPLE[1], **ever)
+        )
+    run = run_dag(dag)
+    for task_id in ("again", "new"):
+        result = run.xcom(task_id)
+        assert result["added"] == 1
+        assert [(each["status"], each["sequence_id"]) for each in result["contacts"]] == [
+            ("reached_elsewhere", None),
+            ("reached_elsewhere", None),
+            ("added", other),
+        ]
+        by_call, by_other, _ = (each["reason"] for each in result["contacts"])
+        assert re.fullmatch(r"was called at 2\S+ by try 1 of call in the run '.*'", by_call)
+        assert re.fullmatch(rf"was added to another sequence \({one}\) at 2\S+ by try 1 of add in .*", by_other)
+    assert (run.states("last"), enrolled(calling)) == (["skipped"], PEOPLE[1:])
+
+
+@has_task_state
+def test_a_task_that_has_added_people_to_another_sequence_adds_nobody(calling: Simulator) -> None:
+    one, other = continuous(calling), continuous(calling)
+    context = context_of_a_task()
+    assert add(one, contacts=PEOPLE[:2]).execute(context)["added"] == 2  # type: ignore[index,call-overload]
+    with pytest.raises(OpenCXSequenceRefusedError, match=rf"was added to another sequence \({one}\) at .* new Dag run"):
+        add(other, contacts=PEOPLE).execute(context)
+    assert enrolled(calling) == PEOPLE[:2]
+    assert add(one, contacts=PEOPLE).execute(context)["added"] == 3  # type: ignore[index,call-overload]
 
 
 @has_task_state

@@ -53,7 +53,7 @@ LISTS = {
 
 MAY_HAVE_BEEN_CALLED = "May have been called: {} (at "
 NOT_AGAIN = "Nothing is sent again by itself."
-NOTHING_SENT = "Nothing is sent for people who were called before: "
+NOTHING_SENT = "Nothing is sent for people who were reached before: "
 KNOWN = "{} was called at "
 CHANGED = "nothing was sent, because the list changed since"
 WAITS = "has not said yet whom it has called"

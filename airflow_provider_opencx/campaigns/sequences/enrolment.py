@@ -24,6 +24,7 @@ from airflow_provider_opencx.resources.sequences import (
     add_contacts_request,
 )
 from airflow_provider_opencx.text import listed
+from airflow_provider_opencx.visible_text import identifier
 
 if TYPE_CHECKING:
     from airflow_provider_opencx.client.client import OpenCXClient
@@ -55,6 +56,12 @@ class EnrolmentSender:
     most_at_once: int
     done: Done = "added"
     ways_on: str = WAYS_ON
+
+    def elsewhere(self, done: Done, through: str | None) -> str:
+        """Return that a person was called, or added to another sequence; an empty text if it was to this one."""
+        if (done, through) == (self.done, self.sequence.id):
+            return ""
+        return done if done != self.done else f"{done} to another sequence ({identifier(through or '')})"
 
     def unsent(self, about: str) -> Request:
         """Return what would be sent, for a message."""
