@@ -454,7 +454,9 @@ class OpenCXCancelSequenceOperator(BaseOpenCXOperator):
     """Cancel a sequence, and wait until the service shows it. One that is over is left as it is.
 
     It needs no connection that allows calls. As a teardown task, it cancels what a failed run has left: ``create >>
-    start >> cancel.as_teardown(setups=create)``.
+    start >> ended >> cancel.as_teardown(setups=create)``, where ``ended`` is an
+    :class:`.sensors.sequence.OpenCXSequenceSensor`. Without the sensor, the campaign is canceled as soon as it has
+    begun, also where nothing has failed.
 
     ``PUT /sequences/{id}/cancel`` is on the pages of 2024, and in the navigation of 2025.
 
