@@ -75,8 +75,8 @@ class EnrolmentSender:
     def request(self, through: str, people: Sequence[Callee]) -> Request:
         """Return the request that adds the people of a slice."""
         contacts: list[JsonValue] = [
-            {"id": callee.contact_id} if callee.contact_id else {"phone_number": callee.phone_number}
-            for callee in people
+            {"id": named.contact_id} if named.contact_id else {"phone_number": named.phone_number}
+            for named in map(_as_named, people)
         ]
         return add_contacts_request(through, contacts)
 
@@ -94,7 +94,7 @@ class EnrolmentSender:
 def check_can_add(sequence: OutboundSequence) -> None:
     """Check that people can be added to a sequence.
 
-    :raises OpenCXSequenceRefusedError: if it is not a continuous one, or is canceled.
+    :raises OpenCXSequenceRefusedError: if it is not a continuous one, has ended, or is canceled.
     """
     if sequence.is_canceled:
         raise OpenCXSequenceCanceledError(f"Nobody is added: {sequence.label} is canceled.", sequence_id=sequence.id)
@@ -104,11 +104,15 @@ def check_can_add(sequence: OutboundSequence) -> None:
             " selects.",
             sequence_id=sequence.id,
         )
+    if sequence.has_ended:
+        raise OpenCXSequenceRefusedError(
+            f"Nobody is added: {sequence.label} has ended, so it calls nobody any more.", sequence_id=sequence.id
+        )
 
 
 def not_admitted(sequence: OutboundSequence, people: Sequence[Callee]) -> frozenset[Callee]:
     """Return the people whom the filter of a sequence does not admit; the service skips them without a word."""
-    verdicts = [(callee, admits(sequence.filter, callee)) for callee in people]
+    verdicts = [(callee, admits(sequence.filter, _as_named(callee))) for callee in people]
     refused = [callee.label for callee, verdict in verdicts if verdict is False]
     if refused:
         log.warning("%s does not admit %s.", sequence.label, listed(refused, _MOST_NAMED))
@@ -122,6 +126,14 @@ def not_admitted(sequence: OutboundSequence, people: Sequence[Callee]) -> frozen
             len(people),
         )
     return frozenset(callee for callee, verdict in verdicts if verdict is False)
+
+
+def _as_named(callee: Callee) -> Callee:
+    """Return a person as the request names the person: the contact where its id is known, else the number.
+
+    A number beside a contact may be that of somebody else.
+    """
+    return Callee(contact_id=callee.contact_id) if callee.contact_id else callee
 
 
 def enrolment_result(result: CallResult) -> dict[str, JsonValue]:
