@@ -88,11 +88,18 @@ class CallingHours:
     def _openings(self, zone: str, now: datetime) -> list[datetime]:
         today = now.astimezone(ZoneInfo(zone)).replace(hour=0, minute=0, second=0, microsecond=0)
         starts = [
-            (today + timedelta(days=ahead)).replace(hour=begin // 60, minute=begin % 60).astimezone(UTC)
+            start
             for ahead in range(_DAYS_AHEAD)
             for begin, _ in self.by_day[(today + timedelta(days=ahead)).weekday()]
+            for start in _moments((today + timedelta(days=ahead)).replace(hour=begin // 60, minute=begin % 60))
         ]
         return [start for start in starts if start >= now]
+
+
+def _moments(local: datetime) -> list[datetime]:
+    """Return when a clock shows a time; where clocks are changed over it, each minute of the change as well."""
+    first, last = sorted(local.replace(fold=fold).astimezone(UTC) for fold in (0, 1))
+    return [first + timedelta(minutes=minute) for minute in range((last - first) // timedelta(minutes=1) + 1)]
 
 
 def zones_of(phone_number: str | None, unknown_zone: str | None = None) -> Sequence[str]:

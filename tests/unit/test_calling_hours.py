@@ -86,6 +86,20 @@ def test_next_opening_is_the_first_moment_that_suits_all(zones: list[str], now: 
     assert found == (None if opening is None else at(opening))
 
 
+@pytest.mark.parametrize(
+    ("hours", "now", "opening"),
+    [
+        # The clocks of New York go from 02:00 to 03:00 on March 8, and from 02:00 back to 01:00 on November 1.
+        ("02:30-03:30", "2026-03-07T16:00", "2026-03-08T07:00"),
+        ("02:15-02:45", "2026-03-07T16:00", "2026-03-09T06:15"),
+        ("01:30-01:45", "2026-11-01T05:00", "2026-11-01T05:30"),
+        ("01:30-01:45", "2026-11-01T05:50", "2026-11-01T06:30"),
+    ],
+)
+def test_hours_that_begin_while_clocks_are_changed_open_on_that_day(hours: str, now: str, opening: str) -> None:
+    assert CallingHours.parse(hours).next_opening(["America/New_York"], at(now)) == at(opening)
+
+
 @given(
     st.datetimes(datetime(2026, 1, 1), datetime(2027, 12, 31)),
     st.sets(st.sampled_from(["Europe/Berlin", "America/Los_Angeles", "Asia/Kolkata", "Pacific/Apia"]), min_size=1),
