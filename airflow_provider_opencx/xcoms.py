@@ -1,8 +1,8 @@
 """The XComs that a task pushes beside its result.
 
 Those of one agent, its id, its name and its phone number, let a Dag hand on a part of it as Airflow hands on any XCom:
-``agent.output["id"]``. So do those of one sequence. Those of a fleet keep the phone numbers for the next run, which
-compares them.
+``agent.output["id"]``. So do those of one sequence, and the time zones of its people. Those of a fleet keep the phone
+numbers for the next run, which compares them.
 """
 
 from __future__ import annotations
@@ -42,9 +42,7 @@ def push_xcoms(
     :param result: the agent or the sequence as the task returns it.
     :param keys: the fields that are pushed. Default: those of an agent.
     """
-    if task.do_xcom_push and "ti" in context:
-        for key, value in xcoms_of(result, keys).items():
-            context["ti"].xcom_push(key=key, value=value)
+    _push(task, context, xcoms_of(result, keys))
 
 
 NUMBERS_KEY: Final = "phone_numbers"
@@ -75,5 +73,24 @@ def push_numbers(task: BaseOperator, context: Context, numbers: Mapping[str, str
     :param context: the context of its task instance; without one, as in a test, nothing is pushed.
     :param numbers: the numbers by the ids of the agents.
     """
+    _push(task, context, {NUMBERS_KEY: dict(numbers)})
+
+
+ZONES_KEY: Final = "zones"
+"""The key of the XCom with the time zones of the people of a sequence."""
+
+
+def push_zones(task: BaseOperator, context: Context, zones: object) -> None:
+    """Push the time zones of the people of a sequence, unless the task pushes no XComs.
+
+    :param task: the operator.
+    :param context: the context of its task instance; without one, as in a test, nothing is pushed.
+    :param zones: the time zones, a list that may be empty.
+    """
+    _push(task, context, {ZONES_KEY: zones})
+
+
+def _push(task: BaseOperator, context: Context, xcoms: Mapping[str, object]) -> None:
     if task.do_xcom_push and "ti" in context:
-        context["ti"].xcom_push(key=NUMBERS_KEY, value=dict(numbers))
+        for key, value in xcoms.items():
+            context["ti"].xcom_push(key=key, value=value)

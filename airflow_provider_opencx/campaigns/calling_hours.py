@@ -136,6 +136,17 @@ def check_zone(argument: str, name: object) -> None:
         raise OpenCXArgumentError(f"{argument}: must be the IANA name of a time zone, such as 'America/New_York'")
 
 
+def checked_zones(argument: str, names: object) -> list[str]:
+    """Return a list of time zones; raises an ``OpenCXArgumentError`` if it is none."""
+    if isinstance(names, Sequence) and not isinstance(names, str):
+        zones = [name for name in names if isinstance(name, str) and is_zone(name)]
+        if len(zones) == len(names):
+            return zones
+    raise OpenCXArgumentError(
+        f"{argument}: must be a list of the IANA names of time zones, such as ['America/New_York']"
+    )
+
+
 def _spans(written: object) -> tuple[Span, ...]:
     texts = [text.strip() for text in written.split(",")] if isinstance(written, str) else [""]
     return tuple(_span(text, written) for text in texts)

@@ -24,7 +24,7 @@ from airflow_provider_opencx.operators.calling import (
     described,
 )
 from airflow_provider_opencx.templates import task_named
-from airflow_provider_opencx.xcoms import SEQUENCE_KEYS, push_xcoms
+from airflow_provider_opencx.xcoms import SEQUENCE_KEYS, push_xcoms, push_zones
 
 # What is heavy is imported where it is used: parsing a Dag should not pay for it.
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class OpenCXCreateSequenceOperator(BaseCallingOperator):
     :return: a dict: ``id``, ``custom_id``, ``name``, ``status`` and ``started_at`` as the service has them; ``people``
         (how many are listed, null if the service selects them), ``left_out`` (how many, by the reason), ``zones`` (the
         time zones of the people) and ``asked`` (what the start compares with: the steps, and a digest of the filter).
-        It holds no number. The ``id`` and the ``custom_id`` are XComs of their own as well.
+        It holds no number. The ``id``, the ``custom_id`` and the ``zones`` are XComs of their own as well.
     :raises OpenCXSequenceRefusedError: if the sequence has begun and differs, is canceled, or selects people who cannot
         be checked.
     :raises OpenCXSequenceMismatchError: if the service stores it otherwise.
@@ -192,6 +192,7 @@ class OpenCXCreateSequenceOperator(BaseCallingOperator):
         )
         result = self._result(sequence, declared, people, left_out)
         push_xcoms(self, context, result, SEQUENCE_KEYS)
+        push_zones(self, context, result["zones"])
         return result
 
     def _people(self) -> tuple[list[Callee] | None, Mapping[Callee, Sequence[str]], dict[str, int]]:

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, ClassVar, Unpack
 from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_opencx.arguments import check_boolean
-from airflow_provider_opencx.campaigns.calling_hours import DEFAULT_HOURS, CallingHours, check_zone, zones_of
+from airflow_provider_opencx.campaigns.calling_hours import (
+    DEFAULT_HOURS,
+    CallingHours,
+    check_zone,
+    checked_zones,
+    zones_of,
+)
 from airflow_provider_opencx.deferral import deferral_timeout
 from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXCallRefusedError, derive_from_airflow
 from airflow_provider_opencx.kinds import Kind
@@ -32,32 +38,39 @@ _MOST_NAMED = 5
 
 
 class OpenCXCallingHoursSensor(BaseOpenCXSensor):
-    """Wait until all people of a list may be called at once, by the clocks in the time zones of their numbers.
+    """Wait until all people of a list or a sequence may be called at once, by the clocks in their time zones.
 
     It is one gate before a batch: the tasks behind it need not wait for the hours, each with a worker of its own.
-    :class:`.operators.call.OpenCXPlaceCallOperator` checks the hours again before each call.
+    :class:`.operators.call.OpenCXPlaceCallOperator` checks the hours again before each call, and
+    :class:`.operators.sequence.OpenCXStartSequenceOperator` before the start. Before a sequence, give ``zones``: the
+    create may have left people of the list out.
 
     The modes poke, reschedule and deferrable mean what Airflow says; deferrable, one trigger waits for the moment that
     is known from the start. ``timeout``, ``soft_fail`` and ``execution_timeout`` are Airflow's.
 
     :param contacts: the people: a list of numbers, or of mappings with ``phone_number``; or the path of a file of them,
         as for the operator. (templated)
+    :param zones: in place of ``contacts``: the time zones, as :class:`.operators.sequence.OpenCXCreateSequenceOperator`
+        returns those of its people (``zones=sequence.output["zones"]``). An empty list, as it is where the service
+        selects the people, waits for the hours of ``unknown_zone``, and without it for nothing. (templated)
     :param calling_hours: when people may be called, as for the operator. Default ``"09:00-20:00"``, every day.
     :param unknown_zone: the time zone of people whose numbers tell none. Default ``None``: they are an error, because
-        there is no moment to wait for.
+        there is no moment to wait for. With ``zones``, it counts where the list is empty.
     :param default_region: the country whose national numbers are read, such as ``"US"``. Default ``None``.
     :param deferrable: wait in the triggerer. Default: ``[operators] default_deferrable``.
     :raises OpenCXCallRefusedError: if there is no moment in two weeks at which all may be called.
-    :raises OpenCXArgumentError: if somebody cannot be read, or has no number or no known time zone.
+    :raises OpenCXArgumentError: if somebody cannot be read, or has no number or no known time zone; or if both of
+        ``contacts`` and ``zones`` are given, or none.
     """
 
-    template_fields: Sequence[str] = ("contacts",)
-    kinds_of_fields: ClassVar[Mapping[str, Kind]] = {"contacts": Kind.TEXTS}
+    template_fields: Sequence[str] = ("contacts", "zones")
+    kinds_of_fields: ClassVar[Mapping[str, Kind]] = {"contacts": Kind.TEXTS, "zones": Kind.TEXTS}
 
     def __init__(
         self,
         *,
-        contacts: Sequence[str | Mapping[str, object]] | str | XComArg,
+        contacts: Sequence[str | Mapping[str, object]] | str | XComArg | None = None,
+        zones: Sequence[str] | XComArg | None = None,
         calling_hours: str | Mapping[str, str] = DEFAULT_HOURS,
         unknown_zone: str | None = None,
         default_region: str | None = None,
@@ -66,6 +79,7 @@ class OpenCXCallingHoursSensor(BaseOpenCXSensor):
     ) -> None:
         super().__init__(**kwargs)
         self.contacts = contacts
+        self.zones = zones
         self.calling_hours = calling_hours
         self.unknown_zone = unknown_zone
         self.default_region = default_region
@@ -75,6 +89,9 @@ class OpenCXCallingHoursSensor(BaseOpenCXSensor):
 
             check_boolean("deferrable", deferrable)
             self._check_templates()
+            self._check_one_source()
+            if self._has_no_template(zones) and zones is not None:
+                checked_zones("zones", zones)
             CallingHours.parse(calling_hours)
             check_zone("unknown_zone", unknown_zone)
             check_region("default_region", default_region)
@@ -105,12 +122,12 @@ class OpenCXCallingHoursSensor(BaseOpenCXSensor):
 
     def _opens_at(self) -> datetime:
         """Return the first moment at which all may be called."""
-        zones = self._zones()
+        zones = self._zones_to_wait_for()
         opens_at = CallingHours.parse(self.calling_hours).next_opening(zones, _now()) if zones else _now()
         if opens_at is None:
             raise OpenCXCallRefusedError(
                 f"There is no moment in two weeks at which people in all of {listed(zones, _MOST_NAMED)} may be called."
-                " Make a batch for each time zone."
+                " Make a batch, or a sequence, for each time zone."
             )
         return opens_at
 
@@ -119,9 +136,23 @@ class OpenCXCallingHoursSensor(BaseOpenCXSensor):
         if seconds > 0:
             until, left = opens_at.isoformat(timespec="minutes"), timedelta(seconds=seconds)
             self.log.info("Waiting for the calling hours of all: until %s, which is in %s.", until, left)
+        elif not self._zones_to_wait_for():
+            self.log.info("There is no time zone to wait for, so nothing is waited for.")
 
-    def _zones(self) -> list[str]:
-        """Return the time zones of all people."""
+    def _check_one_source(self) -> None:
+        if (self.contacts is None) == (self.zones is None):
+            raise OpenCXArgumentError(
+                "give contacts, or zones; one that was given is None where the task that should have returned it was"
+                " skipped, or pushes no result"
+            )
+
+    def _zones_to_wait_for(self) -> list[str]:
+        self._check_one_source()
+        if self.zones is None:
+            return self._zones_of_contacts()
+        return checked_zones("zones", self.zones) or [zone for zone in [self.unknown_zone] if zone]
+
+    def _zones_of_contacts(self) -> list[str]:
         from airflow_provider_opencx.campaigns.contacts import callees, rows_of
         from airflow_provider_opencx.contact_files import readable, source_of
 

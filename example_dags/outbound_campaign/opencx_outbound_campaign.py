@@ -111,9 +111,13 @@ with DAG(
         pre_execute=only_once,
         retries=0,
     )
-    # An approval may come at night. The start checks the hours again.
+    # An approval may come at night. The zones are those of the people who are left. The start checks the hours again.
     hours = OpenCXCallingHoursSensor(
-        task_id="hours", contacts=PEOPLE, calling_hours=HOURS, deferrable=True, timeout=timedelta(days=3)
+        task_id="hours",
+        zones=sequence.output["zones"],
+        calling_hours=HOURS,
+        deferrable=True,
+        timeout=timedelta(days=3),
     )
     # From the preview and not from the create: it refuses a sequence that is not the one that was shown.
     start = OpenCXStartSequenceOperator(

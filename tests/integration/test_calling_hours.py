@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowSkipException, TaskDeferred
+from airflow.sdk import task
 
 from airflow_provider_opencx.campaigns import calls
 from airflow_provider_opencx.exceptions import (
@@ -47,25 +48,34 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     return clock
 
 
-def sensor(contacts: Any, **arguments: Any) -> OpenCXCallingHoursSensor:
+def sensor(contacts: Any = None, **arguments: Any) -> OpenCXCallingHoursSensor:
     return OpenCXCallingHoursSensor(**{"task_id": "wait", "poke_interval": 600, "contacts": contacts, **arguments})
 
 
+MORNING_IN_CALIFORNIA = datetime(2026, 11, 30, 17, 0, tzinfo=UTC)
+
+
 @pytest.mark.parametrize(
-    ("contacts", "opens_at"),
+    ("given", "opens_at"),
     [
-        ([], MORNING_IN_BERLIN),
-        ([BERLIN], MORNING_IN_BERLIN),
-        ([CALIFORNIA], datetime(2026, 11, 30, 17, 0, tzinfo=UTC)),
-        ([BERLIN, CALIFORNIA], datetime(2026, 11, 30, 17, 0, tzinfo=UTC)),
-        ([{"phone_number": CALIFORNIA, "contact_id": "c1"}], datetime(2026, 11, 30, 17, 0, tzinfo=UTC)),
+        ({"contacts": []}, MORNING_IN_BERLIN),
+        ({"contacts": [BERLIN]}, MORNING_IN_BERLIN),
+        ({"contacts": [CALIFORNIA]}, MORNING_IN_CALIFORNIA),
+        ({"contacts": [BERLIN, CALIFORNIA]}, MORNING_IN_CALIFORNIA),
+        ({"contacts": [{"phone_number": CALIFORNIA, "contact_id": "c1"}]}, MORNING_IN_CALIFORNIA),
+        ({"zones": ["Europe/Berlin"]}, MORNING_IN_BERLIN),
+        ({"zones": ["Europe/Berlin", "America/Los_Angeles"]}, MORNING_IN_CALIFORNIA),
+        ({"zones": ["Europe/Berlin"], "unknown_zone": "America/Los_Angeles"}, MORNING_IN_BERLIN),
+        ({"zones": [], "unknown_zone": "America/Los_Angeles"}, MORNING_IN_CALIFORNIA),
+        ({"zones": []}, MORNING_IN_BERLIN),
     ],
+    ids=str,
 )
 @pytest.mark.parametrize("mode", ["poke", "deferrable"])
 def test_sensor_waits_until_all_may_be_called(
-    contacts: list[Any], opens_at: datetime, mode: str, clock: SimpleNamespace
+    given: dict[str, Any], opens_at: datetime, mode: str, clock: SimpleNamespace
 ) -> None:
-    waiting = sensor(contacts, deferrable=mode == "deferrable")
+    waiting = sensor(deferrable=mode == "deferrable", **given)
     if mode == "deferrable" and opens_at > MORNING_IN_BERLIN:
         with pytest.raises(TaskDeferred) as deferred:
             waiting.execute({})  # type: ignore[typeddict-item]
@@ -99,6 +109,11 @@ def test_sensor_times_out_as_airflow_says(soft_fail: bool, error: type[Exception
         (["nobody"], {}, OpenCXArgumentError),
         ("/nowhere/people.csv", {}, OpenCXContactsUnreadableError),
         ([TOKYO, CALIFORNIA], {"calling_hours": "12:00-14:00"}, OpenCXCallRefusedError),
+        (
+            None,
+            {"zones": ["Asia/Tokyo", "America/Los_Angeles"], "calling_hours": "12:00-14:00"},
+            OpenCXCallRefusedError,
+        ),
     ],
 )
 @pytest.mark.parametrize("deferrable", [False, True])
@@ -116,11 +131,45 @@ def test_sensor_assumes_a_zone_where_it_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [{"calling_hours": "9-5"}, {"unknown_zone": "Mars"}, {"default_region": "USA"}, {"deferrable": "yes"}]
+    "arguments",
+    [
+        {"calling_hours": "9-5"},
+        {"unknown_zone": "Mars"},
+        {"default_region": "USA"},
+        {"deferrable": "yes"},
+        {"zones": ["Europe/Berlin"]},
+        {"zones": ["Europe/Berlin", "Mars"], "contacts": None},
+        {"zones": [None], "contacts": None},
+        {"zones": "Europe/Berlin", "contacts": None},
+        {"contacts": None},
+    ],
+    ids=str,
 )
 def test_sensor_with_a_wrong_argument_is_an_error_while_the_dag_is_parsed(arguments: dict[str, Any]) -> None:
     with pytest.raises(OpenCXArgumentError, match=next(iter(arguments))):
-        sensor([BERLIN], **arguments)
+        sensor(**{"contacts": [BERLIN], **arguments})
+
+
+def test_sensor_says_that_it_knows_nothing_to_wait_for(capsys: pytest.CaptureFixture[str]) -> None:
+    sensor(zones=[]).execute({})  # type: ignore[typeddict-item]
+    assert "nothing is waited for" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("key", ["contacts", "zones"])
+def test_sensor_refuses_what_a_skipped_task_has_not_returned(dag: Any, run_dag: Callable[..., Any], key: str) -> None:
+    said: list[str] = []
+
+    @task
+    def nothing() -> None: ...
+
+    with dag:
+        OpenCXCallingHoursSensor(
+            task_id="wait",
+            on_failure_callback=lambda context: said.append(str(context["exception"])),
+            **{key: nothing()},
+        )
+    assert run_dag(dag).states("wait") == ["failed"]
+    assert "give contacts, or zones; one that was given is None where the task" in said[0]
 
 
 def test_sensor_is_a_gate_in_a_dag(dag: Any, run_dag: Callable[..., Any], simulator: Simulator) -> None:

@@ -351,6 +351,17 @@ def test_example_dags_outbound_campaign_starts_what_was_approved_though_the_file
     assert sorted(str(dialed.phone_number) for dialed in simulator.dialed()) == CALLED_BY_CAMPAIGN
 
 
+def test_example_dags_outbound_campaign_does_not_wait_for_people_who_were_left_out(
+    outbound_campaign: Callable[..., Run], simulator: Simulator, tmp_path: Path
+) -> None:
+    with (tmp_path / "campaign" / "people.csv").open("a") as file:
+        file.write("Ida,+80055501010\n")  # in no time zone
+    run = outbound_campaign()
+    assert run.state == "success"
+    assert run.xcom("sequence")["left_out"] == {"unknown_zone": 1}
+    assert sorted(str(dialed.phone_number) for dialed in simulator.dialed()) == CALLED_BY_CAMPAIGN
+
+
 @pytest.mark.parametrize(
     "change",
     [

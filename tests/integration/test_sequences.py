@@ -127,6 +127,7 @@ def test_a_campaign_calls_the_people_of_a_file_once_each(
         "zones": ["America/Los_Angeles"],
     }
     assert run.pushed("create")["id"] == started["id"] == stored["id"]
+    assert run.pushed("create")["zones"] == made["zones"]
     assert "filter" not in started
     assert not any(number in json.dumps([made, started]) for number in PEOPLE), "results hold no number of a person"
 
@@ -275,6 +276,7 @@ def test_everybody_is_called_where_that_is_written(dag: Any, run_dag: Callable[.
         start(create(filter=everybody, max_contacts=None, unchecked=True).output, unchecked=True)
     run = run_dag(dag)
     assert (run.state, called(calling), run.xcom("create")["people"]) == ("success", PEOPLE, None)
+    assert run.pushed("create")["zones"] == []
 
 
 @pytest.mark.parametrize(
