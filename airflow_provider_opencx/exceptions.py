@@ -323,7 +323,8 @@ class OpenCXContactsChangedError(OpenCXCallRefusedError):
 class OpenCXSequenceRefusedError(OpenCXCallRefusedError):
     """A sequence is not created, changed or started, or nobody is added to it; the message says why.
 
-    It has begun or is canceled, selects people who cannot be checked, or is not the one that an earlier try started.
+    It has begun, has ended or is canceled, selects people who cannot be checked, or is not the one that an earlier try
+    started or added people to.
 
     :param message: what keeps from it, and what to do.
     :param sequence_id: id of the sequence, ``None`` if there is none yet.
