@@ -89,7 +89,8 @@ class OpenCXCreateSequenceOperator(BaseCallingOperator):
     :param calling_hours: when it is to be started, as :class:`OpenCXStartSequenceOperator` takes it. Here, unless it is
         ``None``, whoever has a number that tells no time zone is left out, and people who have no hour in common are
         refused. Default ``"09:00-20:00"``.
-    :param unknown_zone: the time zone of people whose numbers tell none. Default ``None``: they are left out.
+    :param unknown_zone: the time zone of people whose numbers tell none, and of contacts without a number. Default
+        ``None``: people with such numbers are left out.
     :param default_region: the country whose national numbers are read, such as ``"US"``. Default ``None``.
     :param check_contacts: read the contacts of the organization, and compare the people with them. Default ``True``;
         ``False`` saves the requests where there are very many, and the scope ``contacts:read``.
@@ -340,7 +341,9 @@ class OpenCXStartSequenceOperator(BaseCallingOperator):
     :param outside_hours: what to do at another time: ``"fail"`` (default), which is retried, before Airflow 3.3 with a
         ``ledger_path`` alone; or ``"reschedule"``: leave the worker and come back when it is time (Airflow 3.3 and
         later).
-    :param unknown_zone: the time zone of people whose numbers tell none. Default ``None``: it is not started.
+    :param unknown_zone: the time zone of people whose numbers tell none, of contacts without a number, and of people
+        whom the service selects. Default ``None``: with such numbers it is not started, and for the others no hours
+        hold.
     :param default_region: the country of national numbers in ``do_not_call``. Default ``None``.
     :param unchecked: start a sequence whose people, or whose agent, cannot be checked. Default ``False``.
     :param ledger_path: where the start is recorded, as for :class:`.operators.call.OpenCXPlaceCallOperator`. Default
@@ -513,7 +516,8 @@ class OpenCXAddContactsToSequenceOperator(BaseCallingOperator):
         Default ``"09:00-20:00"``; ``None`` is any time. Later steps are timed by the service.
     :param outside_hours: what to do about a person at another time: ``"skip"`` (default), ``"fail"`` or
         ``"reschedule"`` (Airflow 3.3 and later).
-    :param unknown_zone: the time zone of people whose numbers tell none. Default ``None``: they are not added.
+    :param unknown_zone: the time zone of people whose numbers tell none, and of contacts without a number. Default
+        ``None``: people with such numbers are not added.
     :param default_region: the country whose national numbers are read. Default ``None``.
     :param unchecked: add contacts without a number, or to a sequence whose agent cannot be told. Default ``False``.
     :param on_unknown: what to do about people who may have been added by an earlier try: ``"fail"`` (default),

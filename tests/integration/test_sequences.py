@@ -201,6 +201,19 @@ def test_a_contact_whose_number_is_on_the_list_is_not_in_the_filter(
     assert (run_dag(dag).state, called(calling)) == ("success", PEOPLE[1:2])
 
 
+@pytest.mark.parametrize("unknown_zone", [None, "America/New_York"])
+def test_an_assumed_zone_says_by_which_hours_contacts_are_called(
+    dag: Any, run_dag: Callable[..., Any], calling: Simulator, unknown_zone: str | None
+) -> None:
+    guards = {"unchecked": True, "unknown_zone": unknown_zone}
+    with dag:
+        sequence = create(contacts_from=[{"contact_id": "con_000001"}], **guards)
+        start(sequence.output, calling_hours="00:00-00:01", **guards)
+    run = run_dag(dag)
+    assert run.xcom("create")["zones"] == ([unknown_zone] if unknown_zone else [])
+    assert called(calling) == ([] if unknown_zone else PEOPLE[:1])
+
+
 def test_a_number_of_several_contacts_is_refused(dag: Any, run_dag: Callable[..., Any], calling: Simulator) -> None:
     """A sequence calls contacts: this number would ring twice."""
     calling.add_contact("+1 (415) 555-0101")
