@@ -172,6 +172,7 @@ def test_people_who_must_not_be_called_are_not_in_the_filter(
         {"filter": {"or": []}, "unchecked": True, "max_contacts": None},
         {"filter": {"or": [{"and": []}]}, "unchecked": True, "max_contacts": None},
         {"filter": {"or": [{"and": [{"type": "contact_id_in", "contact_ids": []}]}]}, "unchecked": True},
+        {"filter": {"or": [{"and": [{"type": "x", "after": "{{ none }}", "before": None}]}]}, "unchecked": True},
         {"steps": []},
         {"steps": "{{ none }}"},
         {"steps": [{"action": {"type": "make_phone_calls"}}]},

@@ -17,7 +17,7 @@ from airflow_provider_opencx.campaigns.agent import check_can_call
 from airflow_provider_opencx.campaigns.calling_hours import CallingHours
 from airflow_provider_opencx.campaigns.guards import DoNotCall, Guards, Hindrance, check_count
 from airflow_provider_opencx.campaigns.sequences.declaration import AskedSequence
-from airflow_provider_opencx.campaigns.sequences.filters import people_of, selects_everybody
+from airflow_provider_opencx.campaigns.sequences.filters import is_empty, people_of, selects_everybody
 from airflow_provider_opencx.campaigns.sequences.steps import agents_of
 from airflow_provider_opencx.exceptions import (
     OpenCXCallRefusedError,
@@ -194,7 +194,7 @@ class StartGuards:
 
     def _check_unlisted(self, sequence: OutboundSequence, now: datetime) -> None:
         """Check a sequence whose people the service selects: nothing but the assumed time zone is known of them."""
-        if not sequence.filter:
+        if is_empty(sequence.filter):
             raise OpenCXSequenceRefusedError(
                 f"{sequence.label} is not started: its stored filter is null or empty, which selects every contact of"
                 " the organization.",
