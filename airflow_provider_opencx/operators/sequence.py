@@ -91,9 +91,11 @@ class OpenCXCreateSequenceOperator(BaseCallingOperator):
         refused. Default ``"09:00-20:00"``.
     :param unknown_zone: the time zone of people whose numbers tell none, and of contacts without a number. Default
         ``None``: people with such numbers are left out.
-    :param default_region: the country whose national numbers are read, such as ``"US"``. Default ``None``.
+    :param default_region: the country whose national numbers are read, such as ``"US"``: those of the lists, and those
+        of contacts. Default ``None``.
     :param check_contacts: read the contacts of the organization, and compare the people with them. Default ``True``;
-        ``False`` saves the requests where there are very many, and the scope ``contacts:read``.
+        ``False`` saves the requests where there are very many, and the scope ``contacts:read``. A contact on the
+        do-not-call list is then not compared with numbers, which is logged as a warning.
     :param missing_contacts: what to do about people who are no contacts, whom a sequence does not reach: ``"fail"``
         (default) or ``"leave_out"``.
     :param unchecked: take a filter whose people cannot be checked, and contacts without a number. Default ``False``.
@@ -227,17 +229,20 @@ class OpenCXCreateSequenceOperator(BaseCallingOperator):
         self, people: list[Callee], do_not_call: DoNotCall | None, left_out: Counter[str]
     ) -> tuple[list[Callee], Mapping[Callee, Sequence[str]]]:
         """Return the people whom a sequence reaches, and how their contacts have their numbers; count the others."""
-        if not self.check_contacts or not people:
-            return people, {}
-        from airflow_provider_opencx.campaigns.sequences.guards import KnownContacts
+        from airflow_provider_opencx.campaigns.sequences.guards import KnownContacts, warn_of_contacts
 
+        if not self.check_contacts:
+            warn_of_contacts(do_not_call, people, "whoever of them is listed by the number is called (check_contacts)")
+            return people, {}
+        if not people:
+            return people, {}
         contacts = self.hook.list_contacts()
-        must_not = KnownContacts.of(people, contacts).on(do_not_call)
+        must_not = KnownContacts.of(people, contacts, default_region=self.default_region).on(do_not_call)
         for callee in must_not:
             self.log.info("%s is a contact that is on the do-not-call list: left out.", callee.label)
             left_out["do_not_call"] += 1
         people = [callee for callee in people if callee not in must_not]
-        known = KnownContacts.of(people, contacts)
+        known = KnownContacts.of(people, contacts, default_region=self.default_region)
         known.check_repeated()
         if self.missing_contacts == "fail":
             known.check_missing()

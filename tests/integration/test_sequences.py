@@ -202,6 +202,22 @@ def test_a_contact_whose_number_is_on_the_list_is_not_in_the_filter(
     assert (run_dag(dag).state, called(calling)) == ("success", PEOPLE[1:2])
 
 
+@pytest.mark.parametrize("check_contacts", [True, False])
+def test_where_a_list_of_contacts_is_not_compared_with_numbers_is_said(
+    dag: Any, run_dag: Callable[..., Any], calling: Simulator, caplog: pytest.LogCaptureFixture, check_contacts: bool
+) -> None:
+    do_not_call = [{"contact_id": "con_000001"}]
+    with dag:
+        sequence = create(check_contacts=check_contacts, do_not_call=do_not_call)
+        start(sequence.output, do_not_call=do_not_call)
+    assert run_dag(dag).state == "success"
+    assert called(calling) == (PEOPLE[1:] if check_contacts else PEOPLE)
+    warning = "1 contact without a number. Here they cannot be compared with people who are listed by a number"
+    at_create, at_start = (f"{warning}: {end}" for end in ("whoever of them is listed by", "the create has compared"))
+    assert (at_create in caplog.text, at_start in caplog.text) == (not check_contacts, True)
+    assert "they were compared" not in caplog.text
+
+
 @pytest.mark.parametrize("unknown_zone", [None, "America/New_York"])
 def test_an_assumed_zone_says_by_which_hours_contacts_are_called(
     dag: Any, run_dag: Callable[..., Any], calling: Simulator, unknown_zone: str | None
@@ -215,11 +231,22 @@ def test_an_assumed_zone_says_by_which_hours_contacts_are_called(
     assert called(calling) == ([] if unknown_zone else PEOPLE[:1])
 
 
-def test_a_number_of_several_contacts_is_refused(dag: Any, run_dag: Callable[..., Any], calling: Simulator) -> None:
+@pytest.mark.parametrize(
+    ("stored", "arguments"),
+    [
+        ("+1 (415) 555-0101", {}),
+        ("(415) 555-0101", {"default_region": "US"}),
+        ("+1 (415) 555-0101", {"contacts_from": [{"contact_id": "con_000001"}, {"contact_id": "con_000004"}]}),
+    ],
+    ids=["in E.164", "national", "contacts by their ids"],
+)
+def test_a_number_of_several_contacts_is_refused(
+    dag: Any, run_dag: Callable[..., Any], calling: Simulator, stored: str, arguments: dict[str, Any]
+) -> None:
     """A sequence calls contacts: this number would ring twice."""
-    calling.add_contact("+1 (415) 555-0101")
+    calling.add_contact(stored)
     with dag:
-        create(missing_contacts="leave_out")
+        create(missing_contacts="leave_out", unchecked=True, **arguments)
     assert run_dag(dag).state == "failed"
     assert writes(calling) == []
 
