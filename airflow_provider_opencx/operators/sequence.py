@@ -102,7 +102,8 @@ class OpenCXCreateSequenceOperator(BaseCallingOperator):
     :param opencx_conn_id: the connection. Default ``opencx_default``. (templated)
     :return: a dict: ``id``, ``custom_id``, ``name``, ``status`` and ``started_at`` as the service has them; ``people``
         (how many are listed, null if the service selects them), ``left_out`` (how many, by the reason), ``zones`` (the
-        time zones of the people) and ``asked`` (what the start compares with: the steps, and a digest of the filter).
+        time zones of the people) and ``asked`` (what the start compares with: the steps, with their actions as the
+        service stores them, and a digest of the filter).
         It holds no number. The ``id`` and the ``custom_id`` are XComs of their own as well.
     :raises OpenCXSequenceRefusedError: if the sequence has begun and differs, is canceled, or selects people who cannot
         be checked.
@@ -294,7 +295,7 @@ class OpenCXCreateSequenceOperator(BaseCallingOperator):
             "people": declared.asked.people,
             "left_out": dict(left_out),
             "zones": [*sorted(zones)],
-            "asked": declared.asked.as_json(),
+            "asked": declared.asked.as_confirmed(sequence).as_json(),
         }
 
     def _check_one_selection(self) -> None:

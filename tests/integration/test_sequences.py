@@ -352,6 +352,29 @@ def test_what_was_changed_after_the_create_is_not_started(
     assert called(calling) == []
 
 
+def test_an_agent_that_somebody_adds_to_a_step_after_the_create_does_not_call(
+    dag: Any, run_dag: Callable[..., Any], calling: Simulator
+) -> None:
+    other = calling.add_agent("Other", type="outbound")["id"]
+    with dag:
+
+        @task(multiple_outputs=False)
+        def somebody_adds(sequence: dict[str, Any]) -> dict[str, Any]:
+            step = {"action": {"type": "make_phone_calls", "data": {"aiPhoneAgentId": other}}}
+            calling.update_sequence(sequence["id"], steps=[step])
+            return sequence
+
+        asked = create(steps=[{"action": {"type": "make_phone_calls", "data": {}}}])
+        start(somebody_adds(asked.output), unchecked=True) >> create(
+            task_id="cleared",
+            custom_id="{{ ti.xcom_pull('create')['custom_id'] }}",
+            trigger_rule="all_done",
+            steps=[{"action": {"type": "make_phone_calls", "data": {}}}],
+        )
+    run = run_dag(dag)
+    assert (run.states("start"), run.states("cleared"), called(calling)) == (["failed"], ["success"], [])
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

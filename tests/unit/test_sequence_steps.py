@@ -16,8 +16,14 @@ from airflow_provider_opencx.resources.calls import Callee
 from airflow_provider_opencx.resources.sequences import OutboundSequence
 
 AGENT = {"id": "pa_1", "name": "Aria", "phone_number": "+15550000001"}
-CALL = {"action": {"type": "make_phone_calls", "data": {"aiPhoneAgentId": "pa_1"}}, "delay_in_minutes": 0}
-MAIL = {"action": {"type": "send_emails", "data": {"subject": "Hello", "list": [1, {"a": None}]}}, "note": "kept"}
+CALL: dict[str, Any] = {
+    "action": {"type": "make_phone_calls", "data": {"aiPhoneAgentId": "pa_1"}},
+    "delay_in_minutes": 0,
+}
+MAIL: dict[str, Any] = {
+    "action": {"type": "send_emails", "data": {"subject": "Hello", "list": [1, {"a": None}]}},
+    "note": "kept",
+}
 
 
 def test_steps_are_written_with_the_id_of_the_agent_and_minutes() -> None:
@@ -81,6 +87,42 @@ def test_a_step_that_is_not_one_is_refused(written: Any) -> None:
 def test_stored_steps_are_compared_with_what_was_asked(stored: Any, difference: str | None) -> None:
     found = differing_steps([CALL, MAIL], stored)
     assert found is None if difference is None else str(found).startswith(difference)
+
+
+NOBODY_YET = {"action": {"type": "make_phone_calls", "data": {}}, "delay_in_minutes": 0}
+REDIRECTED = {"type": "make_phone_calls", "data": {"aiPhoneAgentId": "pa_1", "phoneNumberOverride": "+1900"}}
+
+
+@pytest.mark.parametrize(
+    ("asked", "stored", "added"),
+    [
+        (CALL, CALL, None),
+        (CALL, {**CALL, "started_at": "2026-11-29T10:00:00Z", "repeats": 5}, None),
+        (CALL, {**CALL, "action": {**CALL["action"], "note": None}}, None),
+        (MAIL, {**MAIL, "action": {**MAIL["action"], "data": {**MAIL["action"]["data"], "cc": None}}}, None),
+        ({**CALL, "action": {**CALL["action"], "note": None}}, CALL, None),
+        (NOBODY_YET, CALL, ".action.data.aiPhoneAgentId"),
+        (CALL, {**CALL, "action": REDIRECTED}, ".action.data.phoneNumberOverride"),
+        (CALL, {**CALL, "action": {**CALL["action"], "repeats": 5}}, ".action.repeats"),
+    ],
+    ids=repr,
+)
+def test_what_is_added_to_an_action_is_a_difference_where_the_action_was_confirmed(
+    asked: Any, stored: Any, added: str | None
+) -> None:
+    """The service adds its defaults when it stores a step; what is added after that, somebody has added."""
+    assert differing_steps([asked], [stored]) is None
+    found = differing_steps([asked], [stored], actions_exactly=True)
+    assert found == (None if added is None else f"steps[0]{added} is not stored as asked")
+
+
+def test_a_confirmed_sequence_is_compared_with_the_actions_as_they_were_stored() -> None:
+    stored = OutboundSequence.from_response({**STORED, "steps": [{**CALL, "action": REDIRECTED, "ended_at": None}]})
+    confirmed = DECLARED.asked.as_confirmed(stored)
+    assert confirmed.steps == [{**CALL, "action": REDIRECTED}]
+    assert not confirmed.differences(stored, actions_exactly=True)
+    assert confirmed.differences(OutboundSequence.from_response(STORED), actions_exactly=True).keys() == {"steps"}
+    assert not DECLARED.asked.differences(stored), "a create that is cleared agrees with what the service has added"
 
 
 PEOPLE = [Callee("+14155550101"), Callee("+14155550102")]
@@ -149,6 +191,7 @@ def test_a_preview_says_how_many_by_whom_and_when_and_no_number_of_a_person() ->
     for said in ("Aria", "15550000001", "10:00 to 18:00", "America", "On the do-not-call list: 1", "2 people to call"):
         assert said in preview.markdown
     assert "4155550101" not in str(preview.as_dict())
+    assert preview.as_dict()["sequence"] == created, "a start that is given it compares with what was confirmed"
     unknown = preview_sequence({**created, "asked": {**asked, "people": None}}, AGENT)
     assert unknown.summary.startswith("Number of people unknown, ")
     with pytest.raises(OpenCXArgumentError, match="pa_1"):

@@ -220,7 +220,7 @@ class StartGuards:
         self._check_people(sequence, people, now)
 
     def _check_asked(self, sequence: OutboundSequence) -> None:
-        differences = {} if self.asked is None else self.asked.differences(sequence)
+        differences = {} if self.asked is None else self.asked.differences(sequence, actions_exactly=True)
         if differences:
             raise OpenCXSequenceMismatchError(
                 f"{sequence.label} is not started, because it is not as it was asked for:"

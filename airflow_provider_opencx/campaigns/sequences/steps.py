@@ -57,19 +57,36 @@ def agents_of(steps: Sequence[Mapping[str, JsonValue]]) -> list[str | None]:
     return list(dict.fromkeys(found))
 
 
-def differing_steps(asked: Sequence[Mapping[str, JsonValue]], stored: object) -> str | None:
+def differing_steps(
+    asked: Sequence[Mapping[str, JsonValue]], stored: object, *, actions_exactly: bool = False
+) -> str | None:
     """Return how stored steps differ from what was asked, ``None`` if they do not.
 
     What the service adds to a step, such as ``started_at``, is not a difference.
+
+    :param actions_exactly: whether what is added to an action is a difference. Null is as good as nothing.
     """
     steps = stored if isinstance(stored, list) else []
     if len(steps) != len(asked):
         return f"{_counted(len(asked))} asked for, and {_counted(len(steps))} stored"
-    for index, (wanted, found) in enumerate(zip(asked, steps, strict=True)):
-        path = _difference(_step_meaning(wanted), _step_meaning(found if isinstance(found, Mapping) else {}))
+    for index, (wanted, step) in enumerate(zip(asked, steps, strict=True)):
+        found = step if isinstance(step, Mapping) else {}
+        path = _difference(_step_meaning(wanted), _step_meaning(found))
+        if path is None and actions_exactly:
+            path = _difference({"action": found.get("action")}, dict(wanted))
         if path is not None:
             return f"steps[{index}]{path} is not stored as asked"
     return None
+
+
+def with_stored_actions(
+    asked: Sequence[Mapping[str, JsonValue]], stored: Sequence[Mapping[str, JsonValue]]
+) -> list[dict[str, JsonValue]]:
+    """Return steps as they were asked for, each with its action as it is stored.
+
+    :param stored: the steps that :func:`differing_steps` has found no difference in.
+    """
+    return [{**wanted, "action": found.get("action")} for wanted, found in zip(asked, stored, strict=True)]
 
 
 def _checked_step(step: object, where: str) -> dict[str, JsonValue]:
