@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from airflow_provider_opencx.airflow_arguments import BaseOperatorArguments
     from airflow_provider_opencx.campaigns.calls import CallsMade
     from airflow_provider_opencx.campaigns.guards import DoNotCall
-    from airflow_provider_opencx.campaigns.sequences.declaration import SequenceDeclaration
+    from airflow_provider_opencx.campaigns.sequences.declaration import AskedSequence, SequenceDeclaration
     from airflow_provider_opencx.campaigns.sequences.guards import StartGuards
     from airflow_provider_opencx.resources.calls import Callee
     from airflow_provider_opencx.resources.sequences import OutboundSequence
@@ -432,15 +432,18 @@ class OpenCXStartSequenceOperator(BaseCallingOperator):
         return result
 
     def _start_guards(self) -> StartGuards:
-        from airflow_provider_opencx.campaigns.sequences.declaration import AskedSequence
         from airflow_provider_opencx.campaigns.sequences.guards import StartGuards
 
+        return StartGuards(self._guards(), self._asked(), self.max_contacts)
+
+    def _asked(self) -> AskedSequence | None:
+        from airflow_provider_opencx.campaigns.sequences.declaration import AskedSequence
+
         given = self.sequence_id
-        asked = AskedSequence.from_result(given) if isinstance(given, Mapping) else None
-        return StartGuards(self._guards(), asked, self.max_contacts)
+        return AskedSequence.from_result(given) if isinstance(given, Mapping) else None
 
     def _check_agents(self, sequence: OutboundSequence) -> None:
-        _check_agents(self, sequence)
+        _check_agents(self, sequence, is_asked=self._asked() is not None)
 
     def _check_arguments(self) -> None:
         """Check what can be checked while the Dag is parsed."""
@@ -616,7 +619,7 @@ class OpenCXAddContactsToSequenceOperator(BaseCallingOperator):
             ledger,
             slots_by_name,
             CallPolicy(guards, self.on_unknown, self.outside_hours, described(context)),
-            EnrolmentSender(client, sequence, lambda: _check_agents(self, sequence), self.batch_size),
+            EnrolmentSender(client, sequence, lambda: _check_agents(self, sequence, is_asked=False), self.batch_size),
             no_record_means_nothing_sent=is_complete,
         )
         made = batch.call(listed, check_other_tasks(context, ledger, listed))
@@ -667,12 +670,20 @@ def _id_of(sequence: object) -> str:
 
 
 def _check_agents(
-    task: OpenCXStartSequenceOperator | OpenCXAddContactsToSequenceOperator, sequence: OutboundSequence
+    task: OpenCXStartSequenceOperator | OpenCXAddContactsToSequenceOperator,
+    sequence: OutboundSequence,
+    *,
+    is_asked: bool,
 ) -> None:
-    """Check that the agents that are to call can, and say from which numbers they do."""
-    from airflow_provider_opencx.campaigns.sequences.guards import check_agents
+    """Check that the agents that are to call can, and say from which numbers they do.
+
+    :param is_asked: whether the steps are compared with what was asked.
+    """
+    from airflow_provider_opencx.campaigns.sequences.guards import check_agents, check_steps_known
     from airflow_provider_opencx.campaigns.sequences.steps import agents_of
 
+    if not is_asked:
+        check_steps_known(sequence, unchecked=task.unchecked)
     if not agents_of(sequence.steps or ()):
         return
     for agent in check_agents(sequence.steps, task.hook.list_phone_agents(), unchecked=task.unchecked):

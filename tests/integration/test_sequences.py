@@ -701,6 +701,28 @@ def test_an_id_alone_is_started_within_the_guards(dag: Any, run_dag: Callable[..
     assert called(calling) == PEOPLE
 
 
+@pytest.mark.parametrize(("kind", "starts"), [("make_phone_calls", True), ("send_emails", True), ("dial", False)])
+def test_an_id_alone_whose_steps_do_not_tell_who_calls_is_started_where_that_is_meant(
+    dag: Any, run_dag: Callable[..., Any], calling: Simulator, kind: str, starts: bool
+) -> None:
+    listed = {"or": [{"and": [{"type": "contacts_phone_number_in", "phone_number_in": PEOPLE}]}]}
+    steps = [{"action": {"type": kind, "data": {"aiPhoneAgentId": AGENT}}}]
+    one, other = (calling.create_sequence(filter=listed, steps=steps, is_continuous=False)["id"] for _ in range(2))
+    with dag:
+        start(one, task_id="checked")
+        start(other, task_id="unchecked", unchecked=True)
+    run = run_dag(dag)
+    assert [run.states("checked"), run.states("unchecked")] == [["success" if starts else "failed"], ["success"]]
+
+
+def test_steps_that_the_create_has_declared_are_started(
+    dag: Any, run_dag: Callable[..., Any], calling: Simulator
+) -> None:
+    with dag:
+        start(create(steps=[{"action": {"type": "dial", "data": {"agent": AGENT}}}]).output)
+    assert run_dag(dag).state == "success"
+
+
 def test_a_teardown_cancels_what_a_failed_run_has_left(
     dag: Any, run_dag: Callable[..., Any], calling: Simulator
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import timedelta
 from typing import Any
 
@@ -9,9 +10,10 @@ import pytest
 
 from airflow_provider_opencx.campaigns.sequences.declaration import SequenceDeclaration, custom_id_of
 from airflow_provider_opencx.campaigns.sequences.filters import filter_of
+from airflow_provider_opencx.campaigns.sequences.guards import check_steps_known
 from airflow_provider_opencx.campaigns.sequences.preview import preview_sequence
 from airflow_provider_opencx.campaigns.sequences.steps import agents_of, checked_steps, differing_steps, phone_step
-from airflow_provider_opencx.exceptions import OpenCXArgumentError
+from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXCallRefusedError
 from airflow_provider_opencx.resources.calls import Callee
 from airflow_provider_opencx.resources.sequences import OutboundSequence
 
@@ -123,6 +125,28 @@ def test_a_confirmed_sequence_is_compared_with_the_actions_as_they_were_stored()
     assert not confirmed.differences(stored, actions_exactly=True)
     assert confirmed.differences(OutboundSequence.from_response(STORED), actions_exactly=True).keys() == {"steps"}
     assert not DECLARED.asked.differences(stored), "a create that is cleared agrees with what the service has added"
+
+
+@pytest.mark.parametrize(
+    ("steps", "said"),
+    [
+        ([CALL, MAIL], None),
+        ([NOBODY_YET], None),  # the check of agents names it
+        (None, "sequence 'Spring' .* shows no steps"),
+        ([], "sequence 'Spring' .* shows no steps"),
+        ([CALL, {"action": {"type": "dial", "data": {}}}], r"does not tell who calls in steps\[1\],"),
+        ([{"action": "make_phone_calls"}, {}], r"in steps\[0\], steps\[1\],"),
+    ],
+    ids=repr,
+)
+def test_steps_that_do_not_tell_who_calls_are_named(
+    steps: Any, said: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    sequence = OutboundSequence.from_response({**STORED, "steps": steps})
+    with nullcontext() if said is None else pytest.raises(OpenCXCallRefusedError, match=said):
+        check_steps_known(sequence, unchecked=False)
+    check_steps_known(sequence, unchecked=True)
+    assert ("the agent is not checked" in caplog.text) is (said is not None)
 
 
 PEOPLE = [Callee("+14155550101"), Callee("+14155550102")]

@@ -18,7 +18,7 @@ from airflow_provider_opencx.campaigns.calling_hours import CallingHours
 from airflow_provider_opencx.campaigns.guards import DoNotCall, Guards, Hindrance, check_count
 from airflow_provider_opencx.campaigns.sequences.declaration import AskedSequence
 from airflow_provider_opencx.campaigns.sequences.filters import is_empty, people_of, selects_everybody
-from airflow_provider_opencx.campaigns.sequences.steps import agents_of
+from airflow_provider_opencx.campaigns.sequences.steps import agents_of, unknown_steps
 from airflow_provider_opencx.exceptions import (
     OpenCXCallRefusedError,
     OpenCXContactsMissingError,
@@ -277,6 +277,25 @@ _NEVER: Mapping[Hindrance, str] = {
     "unknown_zone": "is in a time zone that the number does not tell. unknown_zone says which one to assume.",
 }
 """Why nobody of a sequence is called, whatever the time is."""
+
+
+def check_steps_known(sequence: OutboundSequence, *, unchecked: bool) -> None:
+    """Check that the steps of a sequence say who calls, where nothing was asked to compare them with.
+
+    :param unchecked: whether steps are meant of which nobody knows that.
+    :raises OpenCXCallRefusedError: if none is shown, or one of them is of a type that is not known.
+    """
+    unknown = unknown_steps(sequence.steps or ())
+    if sequence.steps and not unknown:
+        return
+    steps = f"does not tell who calls in {listed(unknown, _MOST_NAMED)}" if unknown else "shows no steps"
+    if not unchecked:
+        raise OpenCXCallRefusedError(
+            f"Nobody is called: {sequence.label} {steps}, so that the agent cannot be checked. Give what"
+            " OpenCXCreateSequenceOperator returned, where it was made with it; or look at the steps in the OpenCX"
+            " dashboard, and write unchecked=True."
+        )
+    log.warning("%s %s: the agent is not checked.", sequence.label, steps)
 
 
 def check_agents(

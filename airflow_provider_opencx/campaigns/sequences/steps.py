@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 PHONE_STEP = "make_phone_calls"
 AGENT_KEY = "aiPhoneAgentId"
 
+_KNOWN_STEPS = (PHONE_STEP, "send_emails")
+"""The types of steps of which it is known whether they call."""
+
 _LONGEST_DELAY = 366 * 24 * 60
 
 
@@ -55,6 +58,13 @@ def agents_of(steps: Sequence[Mapping[str, JsonValue]]) -> list[str | None]:
             agent_id = data.get(AGENT_KEY) if isinstance(data, dict) else None
             found.append(agent_id if isinstance(agent_id, str) and agent_id else None)
     return list(dict.fromkeys(found))
+
+
+def unknown_steps(steps: Sequence[Mapping[str, JsonValue]]) -> list[str]:
+    """Return the places of the steps of which it is not known whether they call, and by which agent."""
+    actions = (step.get("action") for step in steps)
+    kinds = (action.get("type") if isinstance(action, dict) else None for action in actions)
+    return [f"steps[{index}]" for index, kind in enumerate(kinds) if kind not in _KNOWN_STEPS]
 
 
 def differing_steps(
