@@ -201,6 +201,29 @@ def test_custom_ids_are_readable_and_no_two_alike() -> None:
     assert made == [custom_id_of(*each) for each in names]
 
 
+@pytest.mark.parametrize(
+    ("steps", "lines", "is_warned"),
+    [
+        ([CALL], ["Step 1: a call by `Aria`"], False),
+        ([phone_step("pa_1", delay=300)], ["Step 1: a call by `Aria`, 5 hours after the start"], True),
+        (
+            [CALL, phone_step("pa_1", delay=1440)],
+            ["Step 1: a call by `Aria`", "Step 2: a call by `Aria`, 1 day after the step before"],
+            True,
+        ),
+        ([CALL, MAIL], ["Step 1: a call by `Aria`", "Step 2: send_emails"], True),
+    ],
+    ids=["at once", "first step later", "second step later", "two steps"],
+)
+def test_a_preview_says_when_each_step_begins_and_that_one_that_begins_later_may_leave_the_hours(
+    steps: Any, lines: list[str], is_warned: bool
+) -> None:
+    created = {"id": "seq_1", "asked": {**DECLARED.asked.as_json(), "steps": steps}}
+    shown = preview_sequence(created, AGENT).markdown
+    assert [line.removeprefix("- ") for line in shown.splitlines() if line.startswith("- Step ")] == lines
+    assert ("a step that begins later may call at another hour" in shown) is is_warned
+
+
 def test_a_preview_says_how_many_by_whom_and_when_and_no_number_of_a_person() -> None:
     asked = DECLARED.asked.as_json()
     created = {

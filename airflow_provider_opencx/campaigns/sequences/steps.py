@@ -30,7 +30,8 @@ def phone_step(agent: str | Mapping[str, JsonValue] | XComArg, *, delay: timedel
     """Return the step by which an agent calls each contact of a sequence.
 
     :param agent: the agent that calls, by its id, or as another task returns it: ``agent.output``.
-    :param delay: how long after the step before it begins: a ``timedelta``, or minutes. Default 0.
+    :param delay: how long after the step before it begins, the first one after the start: a ``timedelta``, or minutes.
+        Default 0.
     :return: the step, as the API has it; its type and the name of the agent's field are inferred.
     :raises OpenCXArgumentError: if the delay is neither.
     """
