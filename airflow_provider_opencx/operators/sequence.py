@@ -103,8 +103,8 @@ class OpenCXCreateSequenceOperator(BaseCallingOperator):
     :return: a dict: ``id``, ``custom_id``, ``name``, ``status`` and ``started_at`` as the service has them; ``people``
         (how many are listed, null if the service selects them), ``left_out`` (how many, by the reason), ``zones`` (the
         time zones of the people) and ``asked`` (what the start compares with: the steps, with their actions as the
-        service stores them, and a digest of the filter).
-        It holds no number. The ``id`` and the ``custom_id`` are XComs of their own as well.
+        service stores them, and a digest of the filter). It holds no number. The ``id`` and the ``custom_id`` are XComs
+        of their own as well.
     :raises OpenCXSequenceRefusedError: if the sequence has begun and differs, is canceled, or selects people who cannot
         be checked.
     :raises OpenCXSequenceMismatchError: if the service stores it otherwise.

@@ -124,6 +124,9 @@ def test_a_confirmed_sequence_is_compared_with_the_actions_as_they_were_stored()
     assert confirmed.steps == [{**CALL, "action": REDIRECTED}]
     assert not confirmed.differences(stored, actions_exactly=True)
     assert confirmed.differences(OutboundSequence.from_response(STORED), actions_exactly=True).keys() == {"steps"}
+    assert DECLARED.asked.as_confirmed(OutboundSequence.from_response(STORED)).differences(
+        stored, actions_exactly=True
+    ).keys() == {"steps"}
     assert not DECLARED.asked.differences(stored), "a create that is cleared agrees with what the service has added"
 
 
