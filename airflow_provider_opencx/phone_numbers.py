@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from airflow_provider_opencx.exceptions import OpenCXArgumentError
 from airflow_provider_opencx.text import without_invisible
@@ -53,11 +54,30 @@ def as_compared(stored: str) -> str:
 
     One that has the code of its country without the ``+`` is read as if it had it. What is not a number stays.
     """
+    return possible_numbers(stored, None)[0]
+
+
+def possible_numbers(stored: str, default_region: str | None) -> Sequence[str]:
+    """Return which numbers a stored one may be, as :func:`as_compared` returns them, the likeliest first.
+
+    Digits without a ``+`` may have the code of their country, and may be a national number: those of another country
+    are less likely than a national one.
+
+    :param default_region: the country of national numbers; ``None`` reads none.
+    """
     compact = normalize_phone_number(stored)
-    try:
-        return without_mobile_mark(e164(f"+{compact}" if compact.isascii() and compact.isdigit() else stored))
-    except ValueError:
-        return stored
+    is_bare = compact.isascii() and compact.isdigit()
+    found: list[str] = []
+    with suppress(ValueError):
+        found.append(without_mobile_mark(e164(f"+{compact}" if is_bare else stored)))
+    if is_bare and default_region is not None:
+        from phonenumbers import country_code_for_region
+
+        with suppress(ValueError):
+            found.append(without_mobile_mark(e164_in_region(compact, default_region)))
+        home = f"+{country_code_for_region(default_region)}"
+        found.sort(key=lambda number: not number.startswith(home))
+    return list(dict.fromkeys(found)) or [stored]
 
 
 def e164(phone_number: str) -> str:

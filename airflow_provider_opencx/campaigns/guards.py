@@ -85,8 +85,10 @@ class Guards:
 
     :param do_not_call: who is not to be called; ``None`` is no list.
     :param hours: when people may be called; ``None`` is any time.
-    :param unknown_zone: the time zone of a person whose number tells none; ``None``: such a person is not called.
-    :param unchecked: whether a contact without a number may be called, of whom nothing can be checked.
+    :param unknown_zone: the time zone of a person whose number tells none, and of a contact without a number; ``None``:
+        a person with such a number is not called.
+    :param unchecked: whether a contact without a number may be called: it is not compared with numbers, and no hours
+        hold for it unless ``unknown_zone`` is given.
     :param not_admitted: whom the sequence does not admit to which people are added.
     """
 
@@ -116,11 +118,11 @@ class Guards:
             return Verdict("do_not_call")
         if callee in self.not_admitted:
             return Verdict("not_admitted")
-        if self.hours is None or (callee.phone_number is None and self.unchecked):
+        if self.hours is None:
             return Verdict()
         zones = zones_of(callee.phone_number, self.unknown_zone)
         if not zones:
-            return Verdict("unknown_zone")
+            return Verdict() if callee.phone_number is None and self.unchecked else Verdict("unknown_zone")
         if self.hours.allow(zones, now):
             return Verdict(zones=zones)
         return Verdict("outside_hours", self.hours.next_opening(zones, now), zones)

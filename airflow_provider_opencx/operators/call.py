@@ -76,11 +76,12 @@ class OpenCXPlaceCallOperator(BaseCallingOperator):
         time. Where a number is used in several zones, all must allow it.
     :param outside_hours: what to do about a person at another time: ``"skip"`` (default), ``"fail"``, which is retried,
         or ``"reschedule"``: leave the worker and come back when it is time (Airflow 3.3 and later).
-    :param unknown_zone: the time zone of people whose numbers tell none. Default ``None``: they are not called.
+    :param unknown_zone: the time zone of people whose numbers tell none, and of contacts without a number. Default
+        ``None``: people with such numbers are not called.
     :param default_region: the country whose national numbers are read, such as ``"US"``. Default ``None``: a number
         begins with ``+``.
-    :param unchecked: call contacts without a number, of whom neither the list nor the hours can be checked. Default
-        ``False``.
+    :param unchecked: call contacts without a number, which cannot be compared with the numbers of the list, and tell no
+        time zone. Default ``False``.
     :param on_unknown: what to do about a person who may have been called by an earlier try: ``"fail"`` (default), which
         calls the others first, ``"skip"``, or ``"repeat"``, which calls where that is ten minutes ago at least.
     :param once_per: how long a record counts: ``"run"`` (default), or ``"ever"``, for every run and every task with the

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from airflow_provider_opencx.airflow_arguments import BaseOperatorArguments
     from airflow_provider_opencx.campaigns.calls import CallsMade
     from airflow_provider_opencx.campaigns.guards import DoNotCall
-    from airflow_provider_opencx.campaigns.sequences.declaration import SequenceDeclaration
+    from airflow_provider_opencx.campaigns.sequences.declaration import AskedSequence, SequenceDeclaration
     from airflow_provider_opencx.campaigns.sequences.guards import StartGuards
     from airflow_provider_opencx.resources.calls import Callee
     from airflow_provider_opencx.resources.sequences import OutboundSequence
@@ -89,18 +89,22 @@ class OpenCXCreateSequenceOperator(BaseCallingOperator):
     :param calling_hours: when it is to be started, as :class:`OpenCXStartSequenceOperator` takes it. Here, unless it is
         ``None``, whoever has a number that tells no time zone is left out, and people who have no hour in common are
         refused. Default ``"09:00-20:00"``.
-    :param unknown_zone: the time zone of people whose numbers tell none. Default ``None``: they are left out.
-    :param default_region: the country whose national numbers are read, such as ``"US"``. Default ``None``.
+    :param unknown_zone: the time zone of people whose numbers tell none, and of contacts without a number. Default
+        ``None``: people with such numbers are left out.
+    :param default_region: the country whose national numbers are read, such as ``"US"``: those of the lists, and those
+        of contacts. Default ``None``.
     :param check_contacts: read the contacts of the organization, and compare the people with them. Default ``True``;
-        ``False`` saves the requests where there are very many, and the scope ``contacts:read``.
+        ``False`` saves the requests where there are very many, and the scope ``contacts:read``. A contact on the
+        do-not-call list is then not compared with numbers, which is logged as a warning.
     :param missing_contacts: what to do about people who are no contacts, whom a sequence does not reach: ``"fail"``
         (default) or ``"leave_out"``.
     :param unchecked: take a filter whose people cannot be checked, and contacts without a number. Default ``False``.
     :param opencx_conn_id: the connection. Default ``opencx_default``. (templated)
     :return: a dict: ``id``, ``custom_id``, ``name``, ``status`` and ``started_at`` as the service has them; ``people``
         (how many are listed, null if the service selects them), ``left_out`` (how many, by the reason), ``zones`` (the
-        time zones of the people) and ``asked`` (what the start compares with: the steps, and a digest of the filter).
-        It holds no number. The ``id``, the ``custom_id`` and the ``zones`` are XComs of their own as well.
+        time zones of the people) and ``asked`` (what the start compares with: the steps, with their actions as the
+        service stores them, and a digest of the filter). It holds no number. The ``id``, the ``custom_id`` and the
+        ``zones`` are XComs of their own as well.
     :raises OpenCXSequenceRefusedError: if the sequence has begun and differs, is canceled, or selects people who cannot
         be checked.
     :raises OpenCXSequenceMismatchError: if the service stores it otherwise.
@@ -229,17 +233,20 @@ class OpenCXCreateSequenceOperator(BaseCallingOperator):
         self, people: list[Callee], do_not_call: DoNotCall | None, left_out: Counter[str]
     ) -> tuple[list[Callee], Mapping[Callee, Sequence[str]]]:
         """Return the people whom a sequence reaches, and how their contacts have their numbers; count the others."""
-        if not self.check_contacts or not people:
-            return people, {}
-        from airflow_provider_opencx.campaigns.sequences.guards import KnownContacts
+        from airflow_provider_opencx.campaigns.sequences.guards import KnownContacts, warn_of_contacts
 
+        if not self.check_contacts:
+            warn_of_contacts(do_not_call, people, "whoever of them is listed by the number is called (check_contacts)")
+            return people, {}
+        if not people:
+            return people, {}
         contacts = self.hook.list_contacts()
-        must_not = KnownContacts.of(people, contacts).on(do_not_call)
+        must_not = KnownContacts.of(people, contacts, default_region=self.default_region).on(do_not_call)
         for callee in must_not:
             self.log.info("%s is a contact that is on the do-not-call list: left out.", callee.label)
             left_out["do_not_call"] += 1
         people = [callee for callee in people if callee not in must_not]
-        known = KnownContacts.of(people, contacts)
+        known = KnownContacts.of(people, contacts, default_region=self.default_region)
         known.check_repeated()
         if self.missing_contacts == "fail":
             known.check_missing()
@@ -293,7 +300,7 @@ class OpenCXCreateSequenceOperator(BaseCallingOperator):
             "people": declared.asked.people,
             "left_out": dict(left_out),
             "zones": [*sorted(zones)],
-            "asked": declared.asked.as_json(),
+            "asked": declared.asked.as_confirmed(sequence).as_json(),
         }
 
     def _check_one_selection(self) -> None:
@@ -345,7 +352,9 @@ class OpenCXStartSequenceOperator(BaseCallingOperator):
     :param outside_hours: what to do at another time: ``"fail"`` (default), which is retried, before Airflow 3.3 with a
         ``ledger_path`` alone; or ``"reschedule"``: leave the worker and come back when it is time (Airflow 3.3 and
         later).
-    :param unknown_zone: the time zone of people whose numbers tell none. Default ``None``: it is not started.
+    :param unknown_zone: the time zone of people whose numbers tell none, of contacts without a number, and of people
+        whom the service selects. Default ``None``: with such numbers it is not started, and for the others no hours
+        hold.
     :param default_region: the country of national numbers in ``do_not_call``. Default ``None``.
     :param unchecked: start a sequence whose people, or whose agent, cannot be checked. Default ``False``.
     :param ledger_path: where the start is recorded, as for :class:`.operators.call.OpenCXPlaceCallOperator`. Default
@@ -428,15 +437,18 @@ class OpenCXStartSequenceOperator(BaseCallingOperator):
         return result
 
     def _start_guards(self) -> StartGuards:
-        from airflow_provider_opencx.campaigns.sequences.declaration import AskedSequence
         from airflow_provider_opencx.campaigns.sequences.guards import StartGuards
 
+        return StartGuards(self._guards(), self._asked(), self.max_contacts)
+
+    def _asked(self) -> AskedSequence | None:
+        from airflow_provider_opencx.campaigns.sequences.declaration import AskedSequence
+
         given = self.sequence_id
-        asked = AskedSequence.from_result(given) if isinstance(given, Mapping) else None
-        return StartGuards(self._guards(), asked, self.max_contacts)
+        return AskedSequence.from_result(given) if isinstance(given, Mapping) else None
 
     def _check_agents(self, sequence: OutboundSequence) -> None:
-        _check_agents(self, sequence)
+        _check_agents(self, sequence, is_asked=self._asked() is not None)
 
     def _check_arguments(self) -> None:
         """Check what can be checked while the Dag is parsed."""
@@ -520,7 +532,8 @@ class OpenCXAddContactsToSequenceOperator(BaseCallingOperator):
         Default ``"09:00-20:00"``; ``None`` is any time. Later steps are timed by the service.
     :param outside_hours: what to do about a person at another time: ``"skip"`` (default), ``"fail"`` or
         ``"reschedule"`` (Airflow 3.3 and later).
-    :param unknown_zone: the time zone of people whose numbers tell none. Default ``None``: they are not added.
+    :param unknown_zone: the time zone of people whose numbers tell none, and of contacts without a number. Default
+        ``None``: people with such numbers are not added.
     :param default_region: the country whose national numbers are read. Default ``None``.
     :param unchecked: add contacts without a number, or to a sequence whose agent cannot be told. Default ``False``.
     :param on_unknown: what to do about people who may have been added by an earlier try: ``"fail"`` (default),
@@ -622,7 +635,7 @@ class OpenCXAddContactsToSequenceOperator(BaseCallingOperator):
                 leaves_out_reached=self.once_per == "ever",
                 by=described(context),
             ),
-            EnrolmentSender(client, sequence, lambda: _check_agents(self, sequence), self.batch_size),
+            EnrolmentSender(client, sequence, lambda: _check_agents(self, sequence, is_asked=False), self.batch_size),
             no_record_means_nothing_sent=is_complete,
         )
         made = batch.call(listed, check_other_tasks(context, ledger, listed))
@@ -673,12 +686,20 @@ def _id_of(sequence: object) -> str:
 
 
 def _check_agents(
-    task: OpenCXStartSequenceOperator | OpenCXAddContactsToSequenceOperator, sequence: OutboundSequence
+    task: OpenCXStartSequenceOperator | OpenCXAddContactsToSequenceOperator,
+    sequence: OutboundSequence,
+    *,
+    is_asked: bool,
 ) -> None:
-    """Check that the agents that are to call can, and say from which numbers they do."""
-    from airflow_provider_opencx.campaigns.sequences.guards import check_agents
+    """Check that the agents that are to call can, and say from which numbers they do.
+
+    :param is_asked: whether the steps are compared with what was asked.
+    """
+    from airflow_provider_opencx.campaigns.sequences.guards import check_agents, check_steps_known
     from airflow_provider_opencx.campaigns.sequences.steps import agents_of
 
+    if not is_asked:
+        check_steps_known(sequence, unchecked=task.unchecked)
     if not agents_of(sequence.steps or ()):
         return
     for agent in check_agents(sequence.steps, task.hook.list_phone_agents(), unchecked=task.unchecked):

@@ -188,6 +188,7 @@ def test_people_who_must_not_be_called_are_not_in_the_filter(
         {"filter": {"or": []}, "unchecked": True, "max_contacts": None},
         {"filter": {"or": [{"and": []}]}, "unchecked": True, "max_contacts": None},
         {"filter": {"or": [{"and": [{"type": "contact_id_in", "contact_ids": []}]}]}, "unchecked": True},
+        {"filter": {"or": [{"and": [{"type": "x", "after": "{{ none }}", "before": None}]}]}, "unchecked": True},
         {"steps": []},
         {"steps": "{{ none }}"},
         {"steps": [{"action": {"type": "make_phone_calls"}}]},
@@ -217,11 +218,51 @@ def test_a_contact_whose_number_is_on_the_list_is_not_in_the_filter(
     assert (run_dag(dag).state, called(calling)) == ("success", PEOPLE[1:2])
 
 
-def test_a_number_of_several_contacts_is_refused(dag: Any, run_dag: Callable[..., Any], calling: Simulator) -> None:
-    """A sequence calls contacts: this number would ring twice."""
-    calling.add_contact("+1 (415) 555-0101")
+@pytest.mark.parametrize("check_contacts", [True, False])
+def test_where_a_list_of_contacts_is_not_compared_with_numbers_is_said(
+    dag: Any, run_dag: Callable[..., Any], calling: Simulator, caplog: pytest.LogCaptureFixture, check_contacts: bool
+) -> None:
+    do_not_call = [{"contact_id": "con_000001"}]
     with dag:
-        create(missing_contacts="leave_out")
+        sequence = create(check_contacts=check_contacts, do_not_call=do_not_call)
+        start(sequence.output, do_not_call=do_not_call)
+    assert run_dag(dag).state == "success"
+    assert called(calling) == (PEOPLE[1:] if check_contacts else PEOPLE)
+    warning = "1 contact without a number. Here they cannot be compared with people who are listed by a number"
+    at_create, at_start = (f"{warning}: {end}" for end in ("whoever of them is listed by", "the create has compared"))
+    assert (at_create in caplog.text, at_start in caplog.text) == (not check_contacts, True)
+    assert "they were compared" not in caplog.text
+
+
+@pytest.mark.parametrize("unknown_zone", [None, "America/New_York"])
+def test_an_assumed_zone_says_by_which_hours_contacts_are_called(
+    dag: Any, run_dag: Callable[..., Any], calling: Simulator, unknown_zone: str | None
+) -> None:
+    guards = {"unchecked": True, "unknown_zone": unknown_zone}
+    with dag:
+        sequence = create(contacts_from=[{"contact_id": "con_000001"}], **guards)
+        start(sequence.output, calling_hours="00:00-00:01", **guards)
+    run = run_dag(dag)
+    assert run.xcom("create")["zones"] == ([unknown_zone] if unknown_zone else [])
+    assert called(calling) == ([] if unknown_zone else PEOPLE[:1])
+
+
+@pytest.mark.parametrize(
+    ("stored", "arguments"),
+    [
+        ("+1 (415) 555-0101", {}),
+        ("(415) 555-0101", {"default_region": "US"}),
+        ("+1 (415) 555-0101", {"contacts_from": [{"contact_id": "con_000001"}, {"contact_id": "con_000004"}]}),
+    ],
+    ids=["in E.164", "national", "contacts by their ids"],
+)
+def test_a_number_of_several_contacts_is_refused(
+    dag: Any, run_dag: Callable[..., Any], calling: Simulator, stored: str, arguments: dict[str, Any]
+) -> None:
+    """A sequence calls contacts: this number would ring twice."""
+    calling.add_contact(stored)
+    with dag:
+        create(missing_contacts="leave_out", unchecked=True, **arguments)
     assert run_dag(dag).state == "failed"
     assert writes(calling) == []
 
@@ -336,6 +377,29 @@ def test_what_was_changed_after_the_create_is_not_started(
     assert (run.states("start"), run.tries("start")) == (["failed"], 1)
     assert calling.started() == []
     assert called(calling) == []
+
+
+def test_an_agent_that_somebody_adds_to_a_step_after_the_create_does_not_call(
+    dag: Any, run_dag: Callable[..., Any], calling: Simulator
+) -> None:
+    other = calling.add_agent("Other", type="outbound")["id"]
+    with dag:
+
+        @task(multiple_outputs=False)
+        def somebody_adds(sequence: dict[str, Any]) -> dict[str, Any]:
+            step = {"action": {"type": "make_phone_calls", "data": {"aiPhoneAgentId": other}}}
+            calling.update_sequence(sequence["id"], steps=[step])
+            return sequence
+
+        asked = create(steps=[{"action": {"type": "make_phone_calls", "data": {}}}])
+        start(somebody_adds(asked.output), unchecked=True) >> create(
+            task_id="cleared",
+            custom_id="{{ ti.xcom_pull('create')['custom_id'] }}",
+            trigger_rule="all_done",
+            steps=[{"action": {"type": "make_phone_calls", "data": {}}}],
+        )
+    run = run_dag(dag)
+    assert (run.states("start"), run.states("cleared"), called(calling)) == (["failed"], ["success"], [])
 
 
 @pytest.mark.parametrize(
@@ -762,6 +826,28 @@ def test_an_id_alone_is_started_within_the_guards(dag: Any, run_dag: Callable[..
     run = run_dag(dag)
     assert [run.states(task_id) for task_id in ("everybody", "many", "few")] == [["failed"], ["failed"], ["success"]]
     assert called(calling) == PEOPLE
+
+
+@pytest.mark.parametrize(("kind", "starts"), [("make_phone_calls", True), ("send_emails", True), ("dial", False)])
+def test_an_id_alone_whose_steps_do_not_tell_who_calls_is_started_where_that_is_meant(
+    dag: Any, run_dag: Callable[..., Any], calling: Simulator, kind: str, starts: bool
+) -> None:
+    listed = {"or": [{"and": [{"type": "contacts_phone_number_in", "phone_number_in": PEOPLE}]}]}
+    steps = [{"action": {"type": kind, "data": {"aiPhoneAgentId": AGENT}}}]
+    one, other = (calling.create_sequence(filter=listed, steps=steps, is_continuous=False)["id"] for _ in range(2))
+    with dag:
+        start(one, task_id="checked")
+        start(other, task_id="unchecked", unchecked=True)
+    run = run_dag(dag)
+    assert [run.states("checked"), run.states("unchecked")] == [["success" if starts else "failed"], ["success"]]
+
+
+def test_steps_that_the_create_has_declared_are_started(
+    dag: Any, run_dag: Callable[..., Any], calling: Simulator
+) -> None:
+    with dag:
+        start(create(steps=[{"action": {"type": "dial", "data": {"agent": AGENT}}}]).output)
+    assert run_dag(dag).state == "success"
 
 
 def test_a_teardown_cancels_what_a_failed_run_has_left(

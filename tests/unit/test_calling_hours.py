@@ -156,6 +156,21 @@ NOON_IN_BERLIN = at("2026-11-29T12:00", "Europe/Berlin")
             Verdict(zones=("Europe/Paris",)),
         ),
         (Guards(hours=CallingHours.parse("09:00-20:00"), unchecked=True), Callee(None, "c1"), Verdict()),
+        (
+            Guards(hours=CallingHours.parse("09:00-20:00"), unchecked=True),
+            Callee("+80055501010"),
+            Verdict("unknown_zone"),
+        ),
+        (
+            Guards(hours=CallingHours.parse("09:00-20:00"), unknown_zone="America/Los_Angeles", unchecked=True),
+            Callee(None, "c1"),
+            Verdict("outside_hours", at("2026-11-29T17:00"), ("America/Los_Angeles",)),
+        ),
+        (
+            Guards(hours=CallingHours.parse("09:00-20:00"), unknown_zone="Europe/Paris", unchecked=True),
+            Callee(None, "c1"),
+            Verdict(zones=("Europe/Paris",)),
+        ),
         (Guards(hours=CallingHours.parse("09:00-20:00")), Callee(None, "c1"), Verdict("unknown_zone")),
         (Guards(DoNotCall(frozenset({BERLIN}))), Callee(BERLIN), Verdict("do_not_call")),
         (Guards(DoNotCall(frozenset({"contact:c1"}))), Callee(BERLIN, "c1"), Verdict("do_not_call")),

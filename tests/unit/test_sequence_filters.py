@@ -62,21 +62,34 @@ def test_people_are_selected_by_number_and_else_by_contact() -> None:
         (any_of([EVERYBODY, numbers("+14155550101")]), [ADA], False),
         (any_of([numbers("+14155550101")], [SINCE]), None, False),
         (any_of([SINCE]), None, False),
-        (any_of([numbers()]), None, False),
+        (any_of([numbers()]), None, True),
+        (any_of([numbers(None)]), None, True),
+        (any_of([numbers("")]), None, True),
+        (any_of([{**SINCE, "after": None}]), None, True),
+        (any_of([{"type": "contacts_attributes_in", "attributes": {"city": []}}]), None, True),
+        (any_of([numbers("+14155550101")], [{**SINCE, "after": None}]), None, True),
+        (any_of([{**SINCE, "after": None}, numbers("+14155550101")]), [ADA], False),
+        (any_of([{"type": "new_in_2027", "is_negated": False}]), None, False),
         (any_of([numbers("nobody")]), None, False),
         (any_of([numbers(14155550101)]), None, False),
         (any_of([{"type": "contacts_phone_number_in"}]), None, False),
         (any_of([{**numbers("+14155550101"), "is_negated": True}]), None, False),
         (any_of([{**numbers("+14155550101"), "is_negated": None}]), [ADA], False),
-        ({"or": [{"and": [numbers("+14155550101")], "not": True}]}, None, True),
-        ({**any_of([numbers("+14155550101")]), "and": []}, None, True),
+        ({"or": [{"and": [numbers("+14155550101")], "not": True}]}, None, False),
+        ({**any_of([numbers("+14155550101")]), "and": []}, None, False),
+        ({**any_of([numbers("+14155550101")]), "version": 2}, None, False),
+        ({"and": [numbers("+14155550101")]}, None, False),
+        ({"or": [numbers("+14155550101")]}, None, False),
+        ({"or": [{"and": [numbers("+14155550101"), "x"]}]}, None, False),
+        ({"or": [{"and": [numbers("+14155550101")]}, {}]}, None, True),
+        ({"or": [{"and": [EVERYBODY]}, "x"]}, None, True),
         (any_of([{"type": "new_in_2027", "phone_number_in": ["+14155550101"]}]), None, False),
-        ({"or": ["x"]}, None, True),
-        ("x", None, True),
+        ({"or": ["x"]}, None, False),
+        ("x", None, False),
     ],
     ids=repr,
 )
-def test_who_is_listed_is_known_and_nothing_is_everybody(
+def test_who_is_listed_is_known_and_a_filter_that_says_nothing_selects_everybody(
     stored: Any, people: list[Callee] | None, is_everybody: bool
 ) -> None:
     assert people_of(stored) == people
@@ -86,7 +99,14 @@ def test_who_is_listed_is_known_and_nothing_is_everybody(
 @pytest.mark.parametrize(
     ("stored", "callee", "verdict"),
     [
+        (None, ADA, True),
+        ({"or": []}, ADA, True),
         (any_of([EVERYBODY]), ADA, True),
+        (any_of([numbers()]), ADA, None),
+        ({"and": [numbers("+14155550102")]}, ADA, None),
+        ({**any_of([numbers("+14155550102")]), "version": 2}, ADA, None),
+        ({"or": [{"and": [numbers("+14155550102")]}, "x"]}, ADA, None),
+        ("x", ADA, None),
         (any_of([numbers("+1 415 555 0101")]), ADA, True),
         (any_of([numbers("+14155550102")]), ADA, False),
         (any_of([numbers("+14155550102")], [numbers("+14155550101")]), ADA, True),
@@ -133,6 +153,33 @@ def test_a_filter_that_selects_nobody_knows_whom_is_not_sent(written: Any) -> No
         checked_filter(written)
 
 
+@pytest.mark.parametrize(
+    ("condition", "key"),
+    [
+        ({**SINCE, "after": None}, "after"),
+        ({**SINCE, "after": " "}, "after"),
+        ({"type": "x", "ids": None}, "ids"),
+        ({"type": "x", "ids": ["a", None]}, "ids"),
+        ({"type": "x", "ids": ["a", ""]}, "ids"),
+        ({"type": "x", "ids": ["a", []]}, "ids"),
+        ({"type": "x", "attributes": {}}, "attributes"),
+        ({"type": "x", "attributes": {"city": []}}, "city"),
+        ({"type": "x", "attributes": {"city": ["Rome"], "team": [{"names": []}]}}, "team"),
+        ({"type": "x", "attributes": {"city": ["Rome"], "team": [{"id": 1, "names": []}]}}, "names"),
+    ],
+    ids=repr,
+)
+def test_a_value_that_is_empty_is_named_and_not_sent(condition: dict[str, Any], key: str) -> None:
+    """A task that returned nothing must not widen the selection to everybody."""
+    with pytest.raises(OpenCXArgumentError, match=f"^filter: '{key}' has an empty value"):
+        checked_filter(any_of([numbers("+14155550101")], [EVERYBODY, condition]))
+
+
+@pytest.mark.parametrize("condition", [SINCE, EVERYBODY, {"type": "new_in_2027"}, {"type": "x", "is_negated": False}])
+def test_a_condition_with_a_value_or_without_keys_is_sent_as_it_is(condition: dict[str, Any]) -> None:
+    assert checked_filter(any_of([condition])) == any_of([condition])
+
+
 def test_a_filter_that_is_written_out_is_sent_as_it_is() -> None:
     written = {"or": [{"and": [{"type": "new_in_2027", "values": {"a": [1]}}]}], "note": "kept"}
     assert checked_filter(written) == written
@@ -146,6 +193,11 @@ def test_a_filter_that_is_written_out_is_sent_as_it_is() -> None:
         (any_of([numbers("+14155550101")]), any_of([numbers("+1 (415) 555-0101", "+14155550101")]), True),
         (any_of([SINCE]), any_of([{**SINCE, "before": None, "extra": None}]), True),
         (any_of([SINCE], [EVERYBODY]), any_of([EVERYBODY], [SINCE]), True),
+        (
+            any_of([{"type": "a_between", "to": "2026"}, {"type": "b_in", "ids": ["x"]}]),
+            any_of([{"to": "2026", "type": "a_between"}, {"ids": ["x"], "type": "b_in"}]),
+            True,
+        ),
         (any_of([numbers("+14155550101")]), any_of([numbers("+14155550102")]), False),
         (any_of([numbers("+14155550101")]), any_of([numbers("+14155550101"), SINCE]), False),
         (any_of([numbers("+14155550101")]), any_of([numbers("+14155550101")], [EVERYBODY]), False),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import timedelta
 from typing import Any
 
@@ -9,15 +10,22 @@ import pytest
 
 from airflow_provider_opencx.campaigns.sequences.declaration import SequenceDeclaration, custom_id_of
 from airflow_provider_opencx.campaigns.sequences.filters import filter_of
+from airflow_provider_opencx.campaigns.sequences.guards import check_steps_known
 from airflow_provider_opencx.campaigns.sequences.preview import preview_sequence
 from airflow_provider_opencx.campaigns.sequences.steps import agents_of, checked_steps, differing_steps, phone_step
-from airflow_provider_opencx.exceptions import OpenCXArgumentError
+from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXCallRefusedError
 from airflow_provider_opencx.resources.calls import Callee
 from airflow_provider_opencx.resources.sequences import OutboundSequence
 
 AGENT = {"id": "pa_1", "name": "Aria", "phone_number": "+15550000001"}
-CALL = {"action": {"type": "make_phone_calls", "data": {"aiPhoneAgentId": "pa_1"}}, "delay_in_minutes": 0}
-MAIL = {"action": {"type": "send_emails", "data": {"subject": "Hello", "list": [1, {"a": None}]}}, "note": "kept"}
+CALL: dict[str, Any] = {
+    "action": {"type": "make_phone_calls", "data": {"aiPhoneAgentId": "pa_1"}},
+    "delay_in_minutes": 0,
+}
+MAIL: dict[str, Any] = {
+    "action": {"type": "send_emails", "data": {"subject": "Hello", "list": [1, {"a": None}]}},
+    "note": "kept",
+}
 
 
 def test_steps_are_written_with_the_id_of_the_agent_and_minutes() -> None:
@@ -83,6 +91,67 @@ def test_stored_steps_are_compared_with_what_was_asked(stored: Any, difference: 
     assert found is None if difference is None else str(found).startswith(difference)
 
 
+NOBODY_YET = {"action": {"type": "make_phone_calls", "data": {}}, "delay_in_minutes": 0}
+REDIRECTED = {"type": "make_phone_calls", "data": {"aiPhoneAgentId": "pa_1", "phoneNumberOverride": "+1900"}}
+
+
+@pytest.mark.parametrize(
+    ("asked", "stored", "added"),
+    [
+        (CALL, CALL, None),
+        (CALL, {**CALL, "started_at": "2026-11-29T10:00:00Z", "repeats": 5}, None),
+        (CALL, {**CALL, "action": {**CALL["action"], "note": None}}, None),
+        (MAIL, {**MAIL, "action": {**MAIL["action"], "data": {**MAIL["action"]["data"], "cc": None}}}, None),
+        ({**CALL, "action": {**CALL["action"], "note": None}}, CALL, None),
+        (NOBODY_YET, CALL, ".action.data.aiPhoneAgentId"),
+        (CALL, {**CALL, "action": REDIRECTED}, ".action.data.phoneNumberOverride"),
+        (CALL, {**CALL, "action": {**CALL["action"], "repeats": 5}}, ".action.repeats"),
+    ],
+    ids=repr,
+)
+def test_what_is_added_to_an_action_is_a_difference_where_the_action_was_confirmed(
+    asked: Any, stored: Any, added: str | None
+) -> None:
+    """The service adds its defaults when it stores a step; what is added after that, somebody has added."""
+    assert differing_steps([asked], [stored]) is None
+    found = differing_steps([asked], [stored], actions_exactly=True)
+    assert found == (None if added is None else f"steps[0]{added} is not stored as asked")
+
+
+def test_a_confirmed_sequence_is_compared_with_the_actions_as_they_were_stored() -> None:
+    stored = OutboundSequence.from_response({**STORED, "steps": [{**CALL, "action": REDIRECTED, "ended_at": None}]})
+    confirmed = DECLARED.asked.as_confirmed(stored)
+    assert confirmed.steps == [{**CALL, "action": REDIRECTED}]
+    assert not confirmed.differences(stored, actions_exactly=True)
+    assert confirmed.differences(OutboundSequence.from_response(STORED), actions_exactly=True).keys() == {"steps"}
+    assert DECLARED.asked.as_confirmed(OutboundSequence.from_response(STORED)).differences(
+        stored, actions_exactly=True
+    ).keys() == {"steps"}
+    assert not DECLARED.asked.differences(stored), "a create that is cleared agrees with what the service has added"
+
+
+@pytest.mark.parametrize(
+    ("steps", "said"),
+    [
+        ([CALL, MAIL], None),
+        ([NOBODY_YET], None),  # the check of agents names it
+        (None, "sequence 'Spring' .* shows no steps"),
+        ([], "sequence 'Spring' .* shows no steps"),
+        ([CALL, {"action": {"type": "dial", "data": {}}}], r"does not tell who calls in steps\[1\],"),
+        ([{"action": "make_phone_calls"}, {}], r"in steps\[0\], steps\[1\],"),
+    ],
+    ids=repr,
+)
+def test_steps_that_do_not_tell_who_calls_are_named(
+    steps: Any, said: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    sequence = OutboundSequence.from_response({**STORED, "steps": steps})
+    with nullcontext() if said is None else pytest.raises(OpenCXCallRefusedError, match=said):
+        check_steps_known(sequence, unchecked=False)
+    check_steps_known(sequence, unchecked=True)
+    assert ("the agent is not checked" in caplog.text) is (said is not None)
+
+
 PEOPLE = [Callee("+14155550101"), Callee("+14155550102")]
 DECLARED = SequenceDeclaration("Spring", "spring-1", filter_of(PEOPLE), [CALL])
 STORED = {"id": "seq_1", "name": "Spring", "custom_id": "spring-1", **DECLARED.changes()}
@@ -135,6 +204,29 @@ def test_custom_ids_are_readable_and_no_two_alike() -> None:
     assert made == [custom_id_of(*each) for each in names]
 
 
+@pytest.mark.parametrize(
+    ("steps", "lines", "is_warned"),
+    [
+        ([CALL], ["Step 1: a call by `Aria`"], False),
+        ([phone_step("pa_1", delay=300)], ["Step 1: a call by `Aria`, 5 hours after the start"], True),
+        (
+            [CALL, phone_step("pa_1", delay=1440)],
+            ["Step 1: a call by `Aria`", "Step 2: a call by `Aria`, 1 day after the step before"],
+            True,
+        ),
+        ([CALL, MAIL], ["Step 1: a call by `Aria`", "Step 2: send_emails"], True),
+    ],
+    ids=["at once", "first step later", "second step later", "two steps"],
+)
+def test_a_preview_says_when_each_step_begins_and_that_one_that_begins_later_may_leave_the_hours(
+    steps: Any, lines: list[str], is_warned: bool
+) -> None:
+    created = {"id": "seq_1", "asked": {**DECLARED.asked.as_json(), "steps": steps}}
+    shown = preview_sequence(created, AGENT).markdown
+    assert [line.removeprefix("- ") for line in shown.splitlines() if line.startswith("- Step ")] == lines
+    assert ("a step that begins later may call at another hour" in shown) is is_warned
+
+
 def test_a_preview_says_how_many_by_whom_and_when_and_no_number_of_a_person() -> None:
     asked = DECLARED.asked.as_json()
     created = {
@@ -149,6 +241,7 @@ def test_a_preview_says_how_many_by_whom_and_when_and_no_number_of_a_person() ->
     for said in ("Aria", "15550000001", "10:00 to 18:00", "America", "On the do-not-call list: 1", "2 people to call"):
         assert said in preview.markdown
     assert "4155550101" not in str(preview.as_dict())
+    assert preview.as_dict()["sequence"] == created, "a start that is given it compares with what was confirmed"
     unknown = preview_sequence({**created, "asked": {**asked, "people": None}}, AGENT)
     assert unknown.summary.startswith("Number of people unknown, ")
     with pytest.raises(OpenCXArgumentError, match="pa_1"):

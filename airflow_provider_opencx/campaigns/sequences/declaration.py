@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from pydantic import JsonValue
 
 from airflow_provider_opencx.campaigns.sequences.filters import digest_of, people_of, selects_everybody
-from airflow_provider_opencx.campaigns.sequences.steps import differing_steps
+from airflow_provider_opencx.campaigns.sequences.steps import differing_steps, with_stored_actions
 from airflow_provider_opencx.exceptions import OpenCXArgumentError
 from airflow_provider_opencx.resources.models import unsendable
 from airflow_provider_opencx.resources.sequences import LONGEST_CUSTOM_ID, OutboundSequence
@@ -27,7 +27,7 @@ class AskedSequence:
     """What was asked of a sequence, as its result hands it on: of the filter, a digest, and no number of a person.
 
     :param filter_digest: see :func:`.filters.digest_of`.
-    :param steps: the steps.
+    :param steps: the steps; once the sequence is confirmed, with their actions as the service stores them.
     :param people: how many people the filter lists; ``None`` if it selects otherwise.
     """
 
@@ -57,14 +57,24 @@ class AskedSequence:
         steps: list[JsonValue] = [dict(step) for step in self.steps]
         return {"filter_digest": self.filter_digest, "steps": steps, "people": self.people}
 
-    def differences(self, stored: OutboundSequence) -> dict[str, str]:
-        """Return how a stored sequence differs, by its fields: those that decide who is called, by whom and when."""
+    def as_confirmed(self, stored: OutboundSequence) -> Self:
+        """Return it with the actions of the steps as they are stored, with what the service has added to them.
+
+        :param stored: a sequence that does not differ.
+        """
+        return replace(self, steps=with_stored_actions(self.steps, stored.steps or ()))
+
+    def differences(self, stored: OutboundSequence, *, actions_exactly: bool = False) -> dict[str, str]:
+        """Return how a stored sequence differs, by its fields: those that decide who is called, by whom and when.
+
+        :param actions_exactly: whether what is added to the action of a step is a difference.
+        """
         found: dict[str, str] = {}
         if stored.is_continuous is not False:
             found["is_continuous"] = "is not stored as false, so that the sequence may call by itself"
         if digest_of(stored.filter) != self.filter_digest:
             found["filter"] = f"is not stored as asked: {self._people_differ(stored)}"
-        steps = differing_steps(self.steps, stored.steps)
+        steps = differing_steps(self.steps, stored.steps, actions_exactly=actions_exactly)
         if steps is not None:
             found["steps"] = steps
         return found
@@ -120,7 +130,7 @@ class SequenceDeclaration:
 
     @property
     def asked(self) -> AskedSequence:
-        """What is handed on to the start."""
+        """What is asked of the sequence, and handed on to the start."""
         people = people_of(dict(self.filter))
         return AskedSequence(digest_of(dict(self.filter)), self.steps, None if people is None else len(people))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from pydantic import JsonValue
 
@@ -22,6 +22,9 @@ from airflow_provider_opencx.visible_text import in_quotes
 
 ALL_CONTACTS: Mapping[str, JsonValue] = {"or": [{"and": [{"type": "all_contacts"}]}]}
 """The filter that selects every contact of the organization."""
+
+_UNREADABLE: Mapping[str, JsonValue] = {"unreadable": True}
+"""Stands for what cannot be read in a stored filter: a condition of which nobody knows whom it selects."""
 
 _NUMBERS = ("contacts_phone_number_in", "phone_number_in")
 _CONTACTS = ("contact_id_in", "contact_ids")
@@ -60,17 +63,18 @@ def people_of(stored: JsonValue) -> list[Callee] | None:
 
 
 def selects_everybody(stored: JsonValue) -> bool:
-    """Return whether a filter selects every contact: ``all_contacts`` alone, or nothing at all."""
-    alternatives = _alternatives(stored)
-    return not alternatives or any(
-        all(condition.get("type") == "all_contacts" for condition in conditions) for conditions in alternatives
-    )
+    """Return whether a filter selects every contact: ``all_contacts`` alone, conditions without a value, or nothing.
+
+    Of a filter that cannot be read, it is not known whom it selects.
+    """
+    alternatives = _alternatives(stored) or [[]]
+    return any(all(map(_limits_nobody, conditions)) for conditions in alternatives)
 
 
 def admits(stored: JsonValue, callee: Callee) -> bool | None:
     """Return whether a filter selects a person; ``None`` if that cannot be told from the number and the contact."""
-    verdicts = [_admits_all(conditions, callee) for conditions in _alternatives(stored)]
-    if selects_everybody(stored) or True in verdicts:
+    verdicts = [_admits_all(conditions, callee) for conditions in _alternatives(stored) or [[]]]
+    if True in verdicts:
         return True
     return None if None in verdicts else False
 
@@ -94,31 +98,45 @@ def checked_filter(written: object) -> dict[str, JsonValue]:
             " selects every contact of the organization, and is never sent: where that is meant, write"
             " {'or': [{'and': [{'type': 'all_contacts'}]}]}"
         )
-    for condition in (each for alternative in alternatives for each in alternative["and"]):
-        empty = next((key for key, value in condition.items() if value == []), None)
-        if empty is not None:
-            raise OpenCXArgumentError(
-                f"filter: {in_quotes(empty)} is an empty list, which selects nobody, or everybody"
-            )
+    conditions = [condition for alternative in alternatives for condition in alternative["and"]]
+    empty = next((key for key in (_empty_key(decoded), *map(_valueless_key, conditions)) if key is not None), None)
+    if empty is not None:
+        raise OpenCXArgumentError(
+            f"filter: {in_quotes(empty)} has an empty value, which selects nobody, or everybody; it is empty where the"
+            " task that should have returned it was skipped, or pushes no result"
+        )
     return dict(decoded)
 
 
+def is_empty(value: JsonValue) -> bool:
+    """Return whether a value says nothing: null, a blank text, or a list or a mapping of nothing else."""
+    if isinstance(value, dict | list):
+        return all(map(is_empty, value.values() if isinstance(value, dict) else value))
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
 def digest_of(stored: JsonValue) -> str:
-    """Return a digest of what a filter means: the order in its lists, spacing in numbers and nulls do not count."""
+    """Return a digest of what a filter means: order, spacing in numbers and nulls do not count."""
     text = json.dumps(_meaning(stored), sort_keys=True)
     return hashlib.sha256(f"opencx:{text}".encode()).hexdigest()[:32]
 
 
-def _alternatives(stored: JsonValue) -> list[list[dict[str, JsonValue]]]:
-    """Return the conditions of each ``and``; those that cannot be read select nobody who is known."""
+def _alternatives(stored: JsonValue) -> list[list[Mapping[str, JsonValue]]]:
+    """Return the conditions of each ``and``; none where the filter says nothing."""
+    if is_empty(stored):
+        return []
     found = _only(stored, "or")
-    return [_conditions(alternative) for alternative in found] if isinstance(found, list) else []
+    return [_conditions(alternative) for alternative in found] if isinstance(found, list) else [[_UNREADABLE]]
 
 
-def _conditions(alternative: JsonValue) -> list[dict[str, JsonValue]]:
+def _conditions(alternative: JsonValue) -> list[Mapping[str, JsonValue]]:
+    """Return the conditions of an ``and``; none where it says nothing."""
+    if is_empty(alternative):
+        return []
     found = _only(alternative, "and")
     conditions = [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
-    return conditions if isinstance(found, list) and len(conditions) == len(found) else []
+    is_readable = isinstance(found, list) and len(conditions) == len(found)
+    return [*conditions] if is_readable else [_UNREADABLE]
 
 
 def _only(value: JsonValue, key: str) -> JsonValue:
@@ -147,6 +165,26 @@ def _listed(condition: Mapping[str, JsonValue]) -> list[Callee] | None:
 def _callee(value: JsonValue, *, is_number: bool) -> Callee:
     text = value if isinstance(value, str) else ""
     return Callee(phone_number=as_compared(text)) if is_number else Callee(contact_id=contact_id_of(text))
+
+
+def _limits_nobody(condition: Mapping[str, JsonValue]) -> bool:
+    return condition.get("type") == "all_contacts" or not condition or _valueless_key(condition) is not None
+
+
+def _valueless_key(condition: Mapping[str, JsonValue]) -> str | None:
+    """Return a key of a condition that has keys beside its type, and a value for none of them."""
+    keys = [key for key in condition if key != "type"]
+    return keys[0] if keys and all(is_empty(condition[key]) for key in keys) else None
+
+
+def _empty_key(value: JsonValue, key: str = "filter") -> str | None:
+    """Return the key of the first list or mapping that is empty, or list with an empty part, at any depth."""
+    if not isinstance(value, dict | list):
+        return None
+    if not value or (isinstance(value, list) and any(map(is_empty, value))):
+        return key
+    parts = value.items() if isinstance(value, dict) else ((key, part) for part in value)
+    return next((found for name, part in parts if (found := _empty_key(part, name)) is not None), None)
 
 
 def _admits_all(conditions: Sequence[Mapping[str, JsonValue]], callee: Callee) -> bool | None:
@@ -183,13 +221,9 @@ def _meaning(value: JsonValue, key: str = "") -> JsonValue:
     if isinstance(value, dict):
         return {name: _meaning(each, name) for name, each in value.items() if each is not None}
     if isinstance(value, list):
-        parts: list[JsonValue] = [_meaning(each, key) for each in value]
-        return sorted(_without_repeats(parts), key=str)
+        # Each part once: a contact that is listed twice is selected once.
+        parts = {json.dumps(part, sort_keys=True): part for part in (_meaning(each, key) for each in value)}
+        return [parts[text] for text in sorted(parts)]
     if key == _NUMBERS[1] and isinstance(value, str):
         return as_compared(value)
     return value
-
-
-def _without_repeats(parts: Sequence[JsonValue]) -> Iterator[JsonValue]:
-    """Return the parts, each once: a contact that is listed twice is selected once."""
-    return iter({json.dumps(part, sort_keys=True): part for part in parts}.values())

@@ -17,8 +17,8 @@ from airflow_provider_opencx.campaigns.agent import check_can_call
 from airflow_provider_opencx.campaigns.calling_hours import CallingHours
 from airflow_provider_opencx.campaigns.guards import DoNotCall, Guards, Hindrance, check_count
 from airflow_provider_opencx.campaigns.sequences.declaration import AskedSequence
-from airflow_provider_opencx.campaigns.sequences.filters import people_of, selects_everybody
-from airflow_provider_opencx.campaigns.sequences.steps import agents_of
+from airflow_provider_opencx.campaigns.sequences.filters import is_empty, people_of, selects_everybody
+from airflow_provider_opencx.campaigns.sequences.steps import agents_of, unknown_steps
 from airflow_provider_opencx.exceptions import (
     OpenCXCallRefusedError,
     OpenCXContactsMissingError,
@@ -26,7 +26,7 @@ from airflow_provider_opencx.exceptions import (
     OpenCXSequenceMismatchError,
     OpenCXSequenceRefusedError,
 )
-from airflow_provider_opencx.phone_numbers import as_compared
+from airflow_provider_opencx.phone_numbers import as_compared, possible_numbers
 from airflow_provider_opencx.resources.calls import Callee
 from airflow_provider_opencx.resources.contacts import Contact
 from airflow_provider_opencx.resources.phone_agents import PhoneAgent
@@ -48,7 +48,7 @@ class KnownContacts:
     """Which of some people a sequence can reach: it calls contacts of the organization, and each of them once.
 
     :param missing: people who are no contacts.
-    :param repeated: people whose number several contacts have, which would be called as often.
+    :param repeated: people whose number several of the contacts have that the filter selects: it would ring as often.
     :param names: of each of the people, what their contacts are known by as well: the id of one, the number of another.
     :param spellings: how the contacts of people have their numbers, where that is not E.164.
     """
@@ -59,32 +59,54 @@ class KnownContacts:
     spellings: Mapping[Callee, Sequence[str]]
 
     @classmethod
-    def of(cls, people: Iterable[Callee], contacts: Iterable[Contact]) -> KnownContacts:
-        """Compare some people with the contacts of the organization."""
-        ids: set[str] = set()
-        numbers: Counter[str] = Counter()
-        others: defaultdict[str, set[str]] = defaultdict(set)
+    def of(
+        cls, people: Sequence[Callee], contacts: Iterable[Contact], *, default_region: str | None = None
+    ) -> KnownContacts:
+        """Compare some people with the contacts of the organization.
+
+        A contact whose number can be read in its country alone is compared, and counts as one that is called. But it is
+        no contact to select by that number: the same digits may be a number of another country.
+
+        :param default_region: the country of national numbers of contacts; ``None`` reads none.
+        """
+        number_of: dict[str, str] = {}
         written: defaultdict[str, set[str]] = defaultdict(set)
+        selected: defaultdict[str, set[str]] = defaultdict(set)
+        others: defaultdict[str, set[str]] = defaultdict(set)
         for contact in contacts:
-            ids.add(contact.id)
+            [name] = Callee(contact_id=contact.id).names
+            selected[name].add(name)
             if contact.phone_number:
-                number, [name] = as_compared(contact.phone_number), Callee(contact_id=contact.id).names
-                written[number].add(contact.phone_number)
-                numbers[number] += 1
-                others[number].add(name)
-                others[name].add(number)
-        people = list(people)
-        names = {callee: frozenset().union(*(others.get(name, ()) for name in callee.names)) for callee in people}
-        by_number = [(callee, numbers[as_compared(callee.phone_number)]) for callee in people if callee.phone_number]
-        spellings = {
-            callee: sorted(written[as_compared(callee.phone_number)] - {callee.phone_number})
-            for callee in people
-            if callee.phone_number
-        }
-        unknown = [callee for callee in people if not callee.phone_number and callee.contact_id not in ids]
-        missing = [*unknown, *(callee for callee, count in by_number if count == 0)]
-        repeated = [callee for callee, count in by_number if count > 1]
-        return cls(dict.fromkeys(missing).keys(), repeated, names, spellings)
+                number, *_ = numbers = possible_numbers(contact.phone_number, default_region)
+                number_of[name] = number
+                selected[number].add(name)
+                if as_compared(contact.phone_number) == number:
+                    written[number].add(contact.phone_number)
+                for each in numbers:
+                    others[each].add(name)
+                    others[name].add(each)
+        # The filter selects by the first name of a person: the number, or the contact where no number is known.
+        by_name = {callee.names[0]: callee for callee in people}
+        called = set().union(*(selected.get(name, ()) for name in by_name))
+        calls = Counter(number_of[contact] for contact in called if contact in number_of)
+        return cls(
+            missing=[
+                callee
+                for name, callee in by_name.items()
+                if not (written if callee.phone_number else selected).get(name)
+            ],
+            repeated=[
+                callee
+                for name, callee in by_name.items()
+                if any(calls[number_of.get(contact, "")] > 1 for contact in selected.get(name, ()))
+            ],
+            names={callee: frozenset().union(*(others.get(name, ()) for name in callee.names)) for callee in people},
+            spellings={
+                callee: sorted(written.get(name, set()) - {callee.phone_number})
+                for name, callee in by_name.items()
+                if callee.phone_number
+            },
+        )
 
     def on(self, do_not_call: DoNotCall | None) -> set[Callee]:
         """Return the people whose contact is on a list by its other name: by its id, or by its number."""
@@ -162,6 +184,21 @@ def check_do_not_call(filter: Mapping[str, JsonValue], do_not_call: DoNotCall | 
         )
 
 
+def warn_of_contacts(do_not_call: DoNotCall | None, people: Iterable[Callee], what_it_means: str) -> None:
+    """Warn where a do-not-call list names contacts by their ids, and people are named by numbers: none is compared.
+
+    :param what_it_means: what it means for them, for the end of the sentence.
+    """
+    contacts = 0 if do_not_call is None else do_not_call.contacts
+    if contacts and any(callee.contact_id is None for callee in people):
+        log.warning(
+            "The do-not-call list has %s without a number. Here they cannot be compared with people who are listed by"
+            " a number: %s.",
+            "1 contact" if contacts == 1 else f"{contacts} contacts",
+            what_it_means,
+        )
+
+
 def check_common_hours(hours: CallingHours | None, zones: Collection[str], now: datetime) -> None:
     """Check that there is a time at which all people of a sequence may be called: it is started for all at once.
 
@@ -209,7 +246,7 @@ class StartGuards:
         self._check_people(sequence, people, now)
 
     def _check_asked(self, sequence: OutboundSequence) -> None:
-        differences = {} if self.asked is None else self.asked.differences(sequence)
+        differences = {} if self.asked is None else self.asked.differences(sequence, actions_exactly=True)
         if differences:
             raise OpenCXSequenceMismatchError(
                 f"{sequence.label} is not started, because it is not as it was asked for:"
@@ -220,7 +257,7 @@ class StartGuards:
 
     def _check_unlisted(self, sequence: OutboundSequence, now: datetime) -> None:
         """Check a sequence whose people the service selects: nothing but the assumed time zone is known of them."""
-        if not sequence.filter:
+        if is_empty(sequence.filter):
             raise OpenCXSequenceRefusedError(
                 f"{sequence.label} is not started: its stored filter is null or empty, which selects every contact of"
                 " the organization.",
@@ -247,7 +284,8 @@ class StartGuards:
             raise _outside(sequence, f"it is outside the calling hours in {zone}", self._opens_at([zone], now))
 
     def _check_people(self, sequence: OutboundSequence, people: Sequence[Callee], now: datetime) -> None:
-        self._warn_of_contacts(people)
+        compared = "the create has compared them if it has read the contacts (check_contacts)"
+        warn_of_contacts(self.guards.do_not_call, people, compared)
         verdicts = [(callee, self.guards.verdict(callee, now)) for callee in people]
         for hindrance, reason in _NEVER.items():
             found = [callee for callee, verdict in verdicts if verdict.hindrance == hindrance]
@@ -260,17 +298,6 @@ class StartGuards:
             reason = f"{_named(outside)} must not be called at this hour"
             raise _outside(sequence, reason, self._opens_at(zones, now))
 
-    def _warn_of_contacts(self, people: Sequence[Callee]) -> None:
-        """Warn where a do-not-call list names contacts by their ids, and the filter names numbers alone."""
-        do_not_call = self.guards.do_not_call
-        by_id = 0 if do_not_call is None else do_not_call.contacts
-        if by_id and any(callee.contact_id is None for callee in people):
-            log.warning(
-                "%d people of the do-not-call list are contacts without a number, and the filter lists numbers: they"
-                " were compared when the sequence was created, and cannot be compared now.",
-                by_id,
-            )
-
     def _opens_at(self, zones: Sequence[str], now: datetime) -> datetime | None:
         return None if self.guards.hours is None else self.guards.hours.next_opening(zones, now)
 
@@ -280,6 +307,25 @@ _NEVER: Mapping[Hindrance, str] = {
     "unknown_zone": "is in a time zone that the number does not tell. unknown_zone says which one to assume.",
 }
 """Why nobody of a sequence is called, whatever the time is."""
+
+
+def check_steps_known(sequence: OutboundSequence, *, unchecked: bool) -> None:
+    """Check that the steps of a sequence say who calls, where nothing was asked to compare them with.
+
+    :param unchecked: whether steps are meant of which nobody knows that.
+    :raises OpenCXCallRefusedError: if none is shown, or one of them is of a type that is not known.
+    """
+    unknown = unknown_steps(sequence.steps or ())
+    if sequence.steps and not unknown:
+        return
+    steps = f"does not tell who calls in {listed(unknown, _MOST_NAMED)}" if unknown else "shows no steps"
+    if not unchecked:
+        raise OpenCXCallRefusedError(
+            f"Nobody is called: {sequence.label} {steps}, so that the agent cannot be checked. Give what"
+            " OpenCXCreateSequenceOperator returned, where it was made with it; or look at the steps in the OpenCX"
+            " dashboard, and write unchecked=True."
+        )
+    log.warning("%s %s: the agent is not checked.", sequence.label, steps)
 
 
 def check_agents(

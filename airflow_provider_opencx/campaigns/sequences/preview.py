@@ -22,7 +22,7 @@ _LEFT_OUT: Mapping[str, str] = {
     "unknown_zone": "With a number that tells no time zone",
     "missing": "No contact of the organization",
 }
-_LATER_STEPS = "The service times the steps after the start: a later step may call at another hour."
+_LATER_STEPS = "The service times the steps after the start: a step that begins later may call at another hour."
 _MINUTES_AN_HOUR, _HOURS_A_DAY = 60, 24
 
 
@@ -53,12 +53,12 @@ class SequencePreview:
         lines = [
             ("Sequence: ", quoted(_text(self.sequence, "name")), " (", quoted(_text(self.sequence, "id")), ")"),
             *(self._agent(agent) for agent in self.agents),
-            *((f"Step {number}: ", *self._step(step)) for number, step in enumerate(self.asked.steps, start=1)),
+            *((f"Step {index + 1}: ", *self._step(index)) for index in range(len(self.asked.steps))),
             (
                 "Started only in these hours:"
                 f" {described_hours(self.hours, map(str, zones) if isinstance(zones, list) else ())}",
             ),
-            *((_LATER_STEPS,),) * (len(self.asked.steps) > 1),
+            *((_LATER_STEPS,),) * (len(self.asked.steps) > 1 or any(map(_delay, self.asked.steps))),
         ]
         left_out = [f"{words}: {self._left_out[reason]}" for reason, words in _LEFT_OUT.items()]
         blocks = (
@@ -87,13 +87,14 @@ class SequencePreview:
         people = self.asked.people
         return "Number of people unknown" if people is None else f"{people_in_words(people)} to call"
 
-    def _step(self, step: Mapping[str, JsonValue]) -> Words:
-        action, delay = step.get("action"), step.get("delay_in_minutes")
+    def _step(self, index: int) -> Words:
+        step = self.asked.steps[index]
+        action, delay = step.get("action"), _delay(step)
         kind = action.get("type") if isinstance(action, dict) else None
         names = [_text(agent, "name") for agent in self.agents if id_of(agent) in agents_of([step])]
         done: Words = ("a call by ", quoted(names[0])) if names else (str(kind),)
-        after = f", {_duration(delay)} after the step before" if isinstance(delay, int | float) and delay else ""
-        return (*done, after)
+        before = "the step before" if index else "the start"
+        return (*done, f", {_duration(delay)} after {before}" if delay else "")
 
     @staticmethod
     def _agent(agent: Mapping[str, JsonValue]) -> Words:
@@ -125,6 +126,11 @@ def preview_sequence(
     calling = [by_id[agent_id] for agent_id in agents_of(asked.steps) if agent_id is not None]
     hours = None if calling_hours is None else CallingHours.parse(calling_hours)
     return SequencePreview(sequence, asked, calling, hours)
+
+
+def _delay(step: Mapping[str, JsonValue]) -> float:
+    delay = step.get("delay_in_minutes")
+    return delay if isinstance(delay, int | float) else 0
 
 
 def _duration(minutes: float) -> str:

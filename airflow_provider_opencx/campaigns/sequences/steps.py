@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 PHONE_STEP = "make_phone_calls"
 AGENT_KEY = "aiPhoneAgentId"
 
+_KNOWN_STEPS = (PHONE_STEP, "send_emails")
+"""The types of steps of which it is known whether they call."""
+
 _LONGEST_DELAY = 366 * 24 * 60
 
 
@@ -27,7 +30,8 @@ def phone_step(agent: str | Mapping[str, JsonValue] | XComArg, *, delay: timedel
     """Return the step by which an agent calls each contact of a sequence.
 
     :param agent: the agent that calls, by its id, or as another task returns it: ``agent.output``.
-    :param delay: how long after the step before it begins: a ``timedelta``, or minutes. Default 0.
+    :param delay: how long after the step before it begins, the first one after the start: a ``timedelta``, or minutes.
+        Default 0.
     :return: the step, as the API has it; its type and the name of the agent's field are inferred.
     :raises OpenCXArgumentError: if the delay is neither.
     """
@@ -57,19 +61,43 @@ def agents_of(steps: Sequence[Mapping[str, JsonValue]]) -> list[str | None]:
     return list(dict.fromkeys(found))
 
 
-def differing_steps(asked: Sequence[Mapping[str, JsonValue]], stored: object) -> str | None:
+def unknown_steps(steps: Sequence[Mapping[str, JsonValue]]) -> list[str]:
+    """Return the places of the steps of which it is not known whether they call, and by which agent."""
+    actions = (step.get("action") for step in steps)
+    kinds = (action.get("type") if isinstance(action, dict) else None for action in actions)
+    return [f"steps[{index}]" for index, kind in enumerate(kinds) if kind not in _KNOWN_STEPS]
+
+
+def differing_steps(
+    asked: Sequence[Mapping[str, JsonValue]], stored: object, *, actions_exactly: bool = False
+) -> str | None:
     """Return how stored steps differ from what was asked, ``None`` if they do not.
 
     What the service adds to a step, such as ``started_at``, is not a difference.
+
+    :param actions_exactly: whether what is added to an action is a difference. Null is as good as nothing.
     """
     steps = stored if isinstance(stored, list) else []
     if len(steps) != len(asked):
         return f"{_counted(len(asked))} asked for, and {_counted(len(steps))} stored"
-    for index, (wanted, found) in enumerate(zip(asked, steps, strict=True)):
-        path = _difference(_step_meaning(wanted), _step_meaning(found if isinstance(found, Mapping) else {}))
+    for index, (wanted, step) in enumerate(zip(asked, steps, strict=True)):
+        found = step if isinstance(step, Mapping) else {}
+        path = _difference(_step_meaning(wanted), _step_meaning(found))
+        if path is None and actions_exactly:
+            path = _difference({"action": found.get("action")}, dict(wanted))
         if path is not None:
             return f"steps[{index}]{path} is not stored as asked"
     return None
+
+
+def with_stored_actions(
+    asked: Sequence[Mapping[str, JsonValue]], stored: Sequence[Mapping[str, JsonValue]]
+) -> list[dict[str, JsonValue]]:
+    """Return steps as they were asked for, each with its action as it is stored.
+
+    :param stored: the steps that :func:`differing_steps` has found no difference in.
+    """
+    return [{**wanted, "action": found.get("action")} for wanted, found in zip(asked, stored, strict=True)]
 
 
 def _checked_step(step: object, where: str) -> dict[str, JsonValue]:
