@@ -239,11 +239,12 @@ class Checker:
 
     def _check_said_of_agents(self, described: str, task: Task, attempt: Attempt, error: BaseException) -> None:
         agents = self._observer.agents_named(task.agent_name)
-        was_there = any(_has_name(agent, task.agent_name) for agent in attempt.existing)
+        were_there = sum(_has_name(agent, task.agent_name) for agent in attempt.existing)
         is_not_found = isinstance(error, exceptions.OpenCXAgentNotFoundError)
-        if is_not_found and agents and was_there:
+        if is_not_found and agents and were_there:
             self.broken.add("untrue results", f"{described}, though there is one")
-        if isinstance(error, exceptions.OpenCXAmbiguousNameError) and len(agents) < 2:
+        # Agents may be gone since it saw them.
+        if isinstance(error, exceptions.OpenCXAmbiguousNameError) and max(len(agents), were_there) < 2:
             self.broken.add("untrue results", f"{described}, though there are not several")
 
     def _check_requests(self, task: Task, attempt: Attempt, before: Sequence[Attempt]) -> None:

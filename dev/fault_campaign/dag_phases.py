@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,8 @@ from fault_campaign.stage import Stage
 
 if TYPE_CHECKING:
     from fault_campaign.campaign import Tally
+
+_CLEARS = ("clear run", "clear task")
 
 _LONGEST_WAIT = 900
 """Seconds for which somebody waits for a task."""
@@ -51,12 +54,14 @@ class PlayedRun:
 
     def phase(self, phase: Phase) -> None:
         """Let happen what a phase begins with, and then let all tasks run that have to."""
+        if phase.event in _CLEARS and any(each.has_lost_somebody for each in self._runs[-1].instances.values()):
+            phase = replace(phase, event="new run")  # a limit of the ledger, which the docs name
         self._stage.sleep(phase.seconds)
         for task in self._run.tasks:
             if not task.people:
                 continue
             people = changed(self._draws, self._people[task.task_id], phase.change, self._run.known)
-            if phase.event in ("clear run", "clear task") and self._is_silent(task):
+            if phase.event in _CLEARS and self._is_silent(task):
                 people = self._people[task.task_id]  # a limit of the ledger, which the docs name
             self._people[task.task_id] = people[:1] if task.form == "one" else people
         instances = self._begin(phase)

@@ -23,8 +23,9 @@ from airflow.sdk.exceptions import AirflowRescheduleException, AirflowSkipExcept
 from airflow.sdk.io import attach
 from fsspec.implementations.memory import MemoryFileSystem
 
-from airflow_provider_opencx.campaigns.ledger import ObjectLedger
+from airflow_provider_opencx.campaigns.ledger import ObjectLedger, digests
 from airflow_provider_opencx.client.client import _holds_locks
+from airflow_provider_opencx.resources.calls import Callee
 from fault_campaign.attempts import Attempt, begin_attempt, retry_delay
 from fault_campaign.dags import DagScenario, DagTask
 from fault_campaign.stage import Stage
@@ -90,6 +91,12 @@ class Instance:
     def is_silent(self) -> bool:
         """Whether it was about to call somebody, and its last try died before it told the other mapped tasks so."""
         return "opencx_call.people" in self.kept and "opencx_called" not in self.xcoms
+
+    @property
+    def has_lost_somebody(self) -> bool:
+        """Whether it is silent, and somebody whom it was about to call stands in another place of the list now."""
+        own = {name for number in self.people for name in digests(Callee(number))}
+        return self.is_silent and not own.issuperset(self.kept["opencx_call.people"])
 
 
 @dataclass(eq=False)
