@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
 _RUNS_OF_A_SHARE = 25
 
-_SHARES_OF_A_PROCESS = 20
-"""The memory of a process grows with its runs, and one of a gigabyte takes minutes to end."""
-
 
 def main() -> int:
     """Run the runs that were asked for; returns 1 if a promise was broken in one of them."""
@@ -49,9 +46,7 @@ def main() -> int:
             )
             for first in range(options.first, last, _RUNS_OF_A_SHARE)
         ]
-        with ProcessPoolExecutor(
-            options.processes, multiprocessing.get_context("spawn"), max_tasks_per_child=_SHARES_OF_A_PROCESS
-        ) as processes:
+        with ProcessPoolExecutor(options.processes, multiprocessing.get_context("spawn")) as processes:
             if options.find is not None:
                 return _find(options.find, shares, processes)
             tally = _run(shares, processes, started)
