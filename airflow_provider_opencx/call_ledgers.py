@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
 from airflow.providers.common.compat.sdk import conf
 
@@ -22,10 +22,7 @@ if TYPE_CHECKING:
     from airflow.sdk.execution_time.context import TaskStateStoreAccessor
     from pydantic import JsonValue
 
-    from airflow_provider_opencx.campaigns.ledger import FileSystem
-
-OncePer: TypeAlias = Literal["run", "ever"]
-"""How long a record counts: in its Dag run, or for all runs that keep their records in the same place."""
+    from airflow_provider_opencx.campaigns.ledger import FileSystem, OncePer
 
 _BEGUN = "begun"
 """The slot that shows that the others were not deleted."""

@@ -22,7 +22,7 @@ from pydantic import JsonValue
 
 from airflow_provider_opencx import metrics
 from airflow_provider_opencx.campaigns.guards import Guards, Hindrance, Verdict
-from airflow_provider_opencx.campaigns.ledger import Decision, Entry, Ledger, OnUnknown, decide
+from airflow_provider_opencx.campaigns.ledger import Decision, Entry, Ledger, OncePer, OnUnknown, decide
 from airflow_provider_opencx.campaigns.rate_limited import wait_for_rate_limit
 from airflow_provider_opencx.client.exchange import DEADLINE_FACTOR
 from airflow_provider_opencx.client.once import now
@@ -117,14 +117,15 @@ class CallPolicy:
     :param guards: what is checked of each person.
     :param on_unknown: what to do about a person who may have been called.
     :param outside_hours: what to do about a person who must not be called at this time.
-    :param leaves_out_reached: whether a person whom something else has reached is left out; otherwise it is an error.
+    :param once_per: how long records count. Whoever was reached by something else is left out where they count for
+        ever; within a run it is an error.
     :param by: which try of which task it is, for records and messages.
     """
 
     guards: Guards
     on_unknown: OnUnknown = "fail"
     outside_hours: OutsideHours = "skip"
-    leaves_out_reached: bool = False
+    once_per: OncePer = "run"
     by: str = "a script"
 
 
@@ -370,7 +371,7 @@ class CallBatch:
         done, through = cast(Done, outcome.get("done", self._sender.done)), _text(outcome.get("through"))
         elsewhere = self._sender.elsewhere(done, through)
         reason = f"was {elsewhere or done} at {entry.sent_at} by {entry.by}"
-        if elsewhere and not self._policy.leaves_out_reached:
+        if elsewhere and self._policy.once_per == "run":
             raise OpenCXSequenceRefusedError(
                 f"{callee.label}: nothing was sent, because this person {reason}. Start a new Dag run.",
                 sequence_id=through,

@@ -25,6 +25,9 @@ from pydantic import JsonValue
 from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXLedgerError
 from airflow_provider_opencx.resources.calls import Callee
 
+OncePer: TypeAlias = Literal["run", "ever"]
+"""How long a record counts: in its Dag run, or for all runs that keep their records in the same place."""
+
 OnUnknown: TypeAlias = Literal["fail", "skip", "repeat"]
 """What to do about a person who may have been called: an error, leave the person out, or call."""
 

@@ -193,13 +193,7 @@ class OpenCXPlaceCallOperator(BaseCallingOperator):
             client,
             ledger,
             self._slots,
-            CallPolicy(
-                guards,
-                self.on_unknown,
-                self.outside_hours,
-                leaves_out_reached=self.once_per == "ever",
-                by=described(context),
-            ),
+            CallPolicy(guards, self.on_unknown, self.outside_hours, self.once_per, described(context)),
             CallSender(client, self._find_agent, self._body_for),
             no_record_means_nothing_sent=is_complete,
         )

@@ -241,12 +241,14 @@ class OpenCXCreateSequenceOperator(BaseCallingOperator):
         if not people:
             return people, {}
         contacts = self.hook.list_contacts()
-        must_not = KnownContacts.of(people, contacts, default_region=self.default_region).on(do_not_call)
+        known = KnownContacts.of(people, contacts, default_region=self.default_region)
+        must_not = known.on(do_not_call)
         for callee in must_not:
             self.log.info("%s is a contact that is on the do-not-call list: left out.", callee.label)
             left_out["do_not_call"] += 1
-        people = [callee for callee in people if callee not in must_not]
-        known = KnownContacts.of(people, contacts, default_region=self.default_region)
+        if must_not:
+            people = [callee for callee in people if callee not in must_not]
+            known = KnownContacts.of(people, contacts, default_region=self.default_region)
         known.check_repeated()
         if self.missing_contacts == "fail":
             known.check_missing()
@@ -628,13 +630,7 @@ class OpenCXAddContactsToSequenceOperator(BaseCallingOperator):
             client,
             ledger,
             slots_by_name,
-            CallPolicy(
-                guards,
-                self.on_unknown,
-                self.outside_hours,
-                leaves_out_reached=self.once_per == "ever",
-                by=described(context),
-            ),
+            CallPolicy(guards, self.on_unknown, self.outside_hours, self.once_per, described(context)),
             EnrolmentSender(client, sequence, lambda: _check_agents(self, sequence, is_asked=False), self.batch_size),
             no_record_means_nothing_sent=is_complete,
         )

@@ -322,6 +322,12 @@ def _nobody(*_: object) -> frozenset[Callee]:
 
 _NO_PAUSES: Sequence[float] = ()
 
+_NO_INTENTS: Mapping[str, object] = {
+    "call_ledgers.TaskStateLedger.begin": _not_recorded,
+    "campaigns.ledger.ObjectLedger.begin": _not_recorded,
+}
+"""Neither ledger records what is about to be sent."""
+
 REMOVED_FIXES: Mapping[str, RemovedFix] = {
     "list before a create": RemovedFix(
         "duplicates",
@@ -367,14 +373,7 @@ REMOVED_FIXES: Mapping[str, RemovedFix] = {
     "what is recorded of a call": RemovedFix(
         "called twice", {"campaigns.calls.CallBatch._settle_known": _not_settled}, "calls"
     ),
-    "intents of calls": RemovedFix(
-        "called twice",
-        {
-            "call_ledgers.TaskStateLedger.begin": _not_recorded,
-            "campaigns.ledger.ObjectLedger.begin": _not_recorded,
-        },
-        "calls",
-    ),
+    "intents of calls": RemovedFix("called twice", _NO_INTENTS, "calls"),
     "intents that are created once": RemovedFix(
         "called twice", {"campaigns.ledger.ObjectLedger.begin": _recorded_anyway}, "calls"
     ),
@@ -466,14 +465,7 @@ REMOVED_FIXES: Mapping[str, RemovedFix] = {
     "changes of a sequence": RemovedFix(
         "untrue results", {"campaigns.sequences.creation._as_declared": _left_as_it_is}, "sequences"
     ),
-    "what is recorded of an added person": RemovedFix(
-        "called twice",
-        {
-            "call_ledgers.TaskStateLedger.begin": _not_recorded,
-            "campaigns.ledger.ObjectLedger.begin": _not_recorded,
-        },
-        "sequences",
-    ),
+    "what is recorded of an added person": RemovedFix("called twice", _NO_INTENTS, "sequences"),
     "slices of unknown outcome": RemovedFix(
         "called twice", {"campaigns.sequences.enrolment.EnrolmentSender.send": _not_added}, "sequences"
     ),

@@ -244,7 +244,7 @@ class SequenceChecker(DagChecker):
         starts = [sent.by for sent in self.handled if sent.what == _starting(sequence_id)]
         sent = [each for by in starts if by.given_by for each in by.given_by.attempt.sent]
         hides = any(each.operation == LIST_CONTACTS and each.fault in HIDING for each in sent)
-        return hides and number in self.run.twins and len(starts) == 1
+        return hides and number in self.run.shared_numbers and len(starts) == 1
 
     def _check_said_of_start(self, tried: DagTry, before: Sequence[DagTry]) -> None:
         error = tried.attempt.error

@@ -152,7 +152,7 @@ class SequenceRun(DagScenario):
         return (*self.contacts, *self.strangers)
 
     @property
-    def twins(self) -> set[str]:
+    def shared_numbers(self) -> set[str]:
         """The numbers that several contacts have."""
         return {number for number in self.contacts if self.contacts.count(number) > 1}
 
