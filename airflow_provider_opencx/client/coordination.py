@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 DIRECTORY = f"airflow-provider-opencx-{os.geteuid()}"
 """The name of the directory, within the one for temporary files."""
 
-RESPONSE_TIMEOUT = 1.0
-"""Seconds that the rate limit waits for a Redis to say when to send, or for a file that another process has locked."""
-
 
 def digest(*parts: str) -> str:
     """Return a name for a file or a key that shows nothing of what it is made from."""
@@ -47,7 +44,7 @@ IMPORTS = threading.RLock()
 os.register_at_fork(before=IMPORTS.acquire, after_in_parent=IMPORTS.release, after_in_child=IMPORTS.release)
 
 
-def redis_client(address: Secret, timeout: float = RESPONSE_TIMEOUT) -> Redis:
+def redis_client(address: Secret, timeout: float) -> Redis:
     """Return a client of the Redis at an address, which is used within :func:`.redis_budget.redis_budget`.
 
     :param address: such as ``redis://host:6379/0``; ``rediss`` is TLS.

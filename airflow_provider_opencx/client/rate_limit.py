@@ -28,10 +28,8 @@ from pyrate_limiter import (
 
 from airflow_provider_opencx.client.coordination import (
     DIRECTORY,
-    RESPONSE_TIMEOUT,
     digest,
     private_directory,
-    redis_client,
     redis_label,
 )
 from airflow_provider_opencx.client.limiters import ProcessLimiter
@@ -39,8 +37,14 @@ from airflow_provider_opencx.client.redis_budget import redis_budget
 from airflow_provider_opencx.secret import Secret
 from airflow_provider_opencx.visible_text import visible_repr
 
+RESPONSE_TIMEOUT = 1.0
+"""Seconds that the rate limit waits for a Redis to say when to send, or for a file that another process has locked."""
+
 RETRY_BUCKET_AFTER = 60.0
 """Seconds after which a shared bucket that could not be used is tried again."""
+
+FORK_WAITS_AT_MOST = 10.0
+"""Seconds that a fork waits for a thread that asks a shared bucket."""
 
 # A second more than the service's minute: the service counts a request from its arrival.
 _WINDOW = int(Duration.MINUTE + Duration.SECOND)
@@ -49,6 +53,10 @@ _LONGEST_REASON = 1000  # the path of a folder is in it
 _FALLING_BACK = (
     "The extra coordination does not limit requests for now: %s cannot be used. Falling back to a per-process limit;"
     " retrying the shared store every %g seconds. %s: %s"
+)
+_ALONE = (
+    "The extra coordination does not limit the requests of this process, because it was forked while another thread"
+    " waited for %s. Falling back to a per-process limit."
 )
 
 log = logging.getLogger(__name__)
@@ -70,7 +78,7 @@ def shared_limiter(
     rate = Rate(requests_per_minute, _WINDOW)
     if not isinstance(coordination, Secret):
         file = f"the file {DIRECTORY}/{name}.sqlite of the temporary directory"
-        return _SharedLimiter(requests_per_minute, file, lambda: _file_bucket(name, rate))
+        return _SharedLimiter(requests_per_minute, file, lambda: _FileBucket.at(name, rate))
     with suppress(ImportError):  # said where it is used; imported here, where no fork can begin meanwhile
         import airflow_provider_opencx.client.bounded_redis  # noqa: F401
     return _SharedLimiter(
@@ -84,24 +92,27 @@ class _SharedLimiter(ProcessLimiter):
     def __init__(self, requests_per_minute: int, shared_in: str, open_bucket: Callable[[], AbstractBucket]) -> None:
         self._shared_in = shared_in
         self._open_bucket = open_bucket
+        self._bucket: AbstractBucket | None = None
+        self._of_parents: list[AbstractBucket | None] = []
+        self._is_held_for_fork = True
+        self._is_alone = False
         super().__init__(requests_per_minute)
 
     def begin_anew(self) -> None:
-        self._of_parent = getattr(self, "_bucket", None)  # its file and its socket are not ours to close
-        self._bucket: AbstractBucket | None = None
+        self._of_parents.append(self._bucket)  # kept, because its file is not ours to close
+        self._bucket = None
         self._one_at_a_time = threading.Lock()
-        self._is_held_for_fork = False
         self._fallback_until = 0.0  # 0 while the bucket responds
+        # If a thread of the parent was asking, SQLite may have locks that nobody releases in this process.
+        self._is_alone = self._is_alone or not self._is_held_for_fork
         super().begin_anew()
 
     def before_fork(self) -> None:
-        # SQLite in the middle of its work leaves a fork locks of its own that nobody releases. Whoever holds this one
-        # is soon done, or does not respond; a fork from within it must not wait for itself for ever.
-        self._is_held_for_fork = self._one_at_a_time.acquire(timeout=2 * RESPONSE_TIMEOUT)
+        # Each thread that asks is soon done, and there may be several; a fork from within must not wait for ever.
+        self._is_held_for_fork = self._one_at_a_time.acquire(timeout=FORK_WAITS_AT_MOST)
 
     def after_fork(self) -> None:
         if self._is_held_for_fork:
-            self._is_held_for_fork = False
             self._one_at_a_time.release()
 
     def try_acquire(
@@ -118,6 +129,9 @@ class _SharedLimiter(ProcessLimiter):
     def _seconds_to_wait(self) -> float:
         """Return 0 if a request may be sent now, and is counted, or the seconds after which to try again."""
         with self._one_at_a_time:
+            if self._is_alone and not self._fallback_until:
+                log.warning(_ALONE, self._shared_in)
+                self._fallback_until = math.inf
             if time.monotonic() < self._fallback_until:
                 return 0
             try:
@@ -133,10 +147,17 @@ class _SharedLimiter(ProcessLimiter):
                         type(error).__name__,
                         visible_repr(str(error), _LONGEST_REASON),
                     )
-                self._bucket, self._fallback_until = None, time.monotonic() + RETRY_BUCKET_AFTER
+                self._drop_bucket()
+                self._fallback_until = time.monotonic() + RETRY_BUCKET_AFTER
                 return 0
             self._fallback_until = 0.0
             return seconds
+
+    def _drop_bucket(self) -> None:
+        bucket, self._bucket = self._bucket, None
+        if bucket is not None:
+            with suppress(Exception):
+                bucket.close()
 
 
 def _ask(bucket: AbstractBucket) -> float:
@@ -151,13 +172,25 @@ def _ask(bucket: AbstractBucket) -> float:
     return min(milliseconds, _WINDOW) / 1000
 
 
-def _file_bucket(name: str, rate: Rate) -> SQLiteBucket:
-    file = private_directory() / f"{name}.sqlite"
-    os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
-    connection = sqlite3.connect(file, timeout=RESPONSE_TIMEOUT, check_same_thread=False)
-    connection.execute("PRAGMA synchronous = OFF")  # no request should wait for a disk
-    connection.execute(SQLiteQueries.CREATE_BUCKET_TABLE.format(table="requests"))
-    return SQLiteBucket([rate], connection, "requests", lock=_WriteLock(connection))
+class _FileBucket(SQLiteBucket):
+    """A bucket in a file, closed by whoever drops it: the garbage collector might do that while a fork begins."""
+
+    @classmethod
+    def at(cls, name: str, rate: Rate) -> Self:
+        """Return a bucket in the file of a name."""
+        file = private_directory() / f"{name}.sqlite"
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
+        connection = sqlite3.connect(file, timeout=RESPONSE_TIMEOUT, check_same_thread=False)
+        try:
+            connection.execute("PRAGMA synchronous = OFF")  # no request should wait for a disk
+            connection.execute(SQLiteQueries.CREATE_BUCKET_TABLE.format(table="requests"))
+        except BaseException:
+            connection.close()
+            raise
+        return cls([rate], connection, "requests", lock=_WriteLock(connection))
+
+    def close(self) -> None:
+        self.conn.close()
 
 
 class _WriteLock:
@@ -179,7 +212,11 @@ class _RedisBucket(RedisBucket):
     @classmethod
     def at(cls, address: Secret, name: str, rate: Rate) -> Self:
         """Return a bucket in the Redis of an address."""
-        bucket: Self = cls.init([rate], redis_client(address), f"airflow-provider-opencx:pacing:{name}")
+        # Without IMPORTS, which a fork holds while it waits for this bucket: it is imported where the limiter is made.
+        from airflow_provider_opencx.client.bounded_redis import bounded_redis
+
+        redis = bounded_redis(address, RESPONSE_TIMEOUT)
+        bucket: Self = cls.init([rate], redis, f"airflow-provider-opencx:pacing:{name}")
         return bucket
 
     def leak(self, current_timestamp: int | None = None) -> int | Awaitable[int]:

@@ -104,12 +104,17 @@ print(1 + sent_before + 1 + forks)
 """
 
 RACE = """
-import os, signal, sys, threading
+import logging, os, signal, sys, threading
+from airflow_provider_opencx.client import rate_limit
 from airflow_provider_opencx.client.limiters import limiter_of
 from airflow_provider_opencx.client.settings import ClientSettings
 
-coordination, forks, seconds = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-settings = ClientSettings("https://opencx.example", "key", requests_per_minute=10**7, coordination=coordination)
+logging.disable()
+url, key, coordination = sys.argv[1:4]
+forks, seconds = map(int, sys.argv[4:6])
+rate_limit.RETRY_BUCKET_AFTER = 0.0
+rate_limit.RESPONSE_TIMEOUT, rate_limit.FORK_WAITS_AT_MOST = map(float, sys.argv[6:])
+settings = ClientSettings(url, key, requests_per_minute=10**7, coordination=coordination)
 made_before = limiter_of(settings)
 
 def acquire_again_and_again():
@@ -446,10 +451,35 @@ def test_pacing_of_process_is_not_shared_with_fork(opencx_simulator: Simulator) 
     assert [request.status for request in opencx_simulator.requests] == [200] * sent
 
 
-@pytest.mark.parametrize(("shared", "forks"), [("process", 30), ("machine", 30), ("redis", 15)])
-def test_limiter_made_before_a_fork_works_in_it(shared: str, forks: int, store: Store) -> None:
-    coordination = store.redis if shared == "redis" else shared
-    assert printed_by(RACE, coordination, forks, 60) == forks
+@pytest.mark.parametrize(
+    ("coordination", "becomes", "fork_waits", "forks"),
+    [
+        ("process", None, 10, 30),
+        ("machine", None, 10, 30),
+        ("machine", Store.locked, 10, 60),
+        ("machine", Store.locked, 0, 60),
+        ("redis", None, 10, 15),
+        ("redis", Store.nobody, 10, 15),
+        ("redis", Store.nobody, 0, 15),
+    ],
+)
+def test_limiter_made_before_a_fork_works_in_it(
+    coordination: str,
+    becomes: Callable[[Store], object] | None,
+    fork_waits: float,
+    forks: int,
+    store: Store,
+    opencx_simulator: Simulator,
+) -> None:
+    settings = ClientSettings(opencx_simulator.url, "test-key", requests_per_minute=10**7, coordination=coordination)
+    response_timeout = rate_limit.RESPONSE_TIMEOUT
+    if becomes is not None:
+        response_timeout = 0.001  # so that it fails again and again
+        if coordination == "machine":
+            send_ping(settings)
+        becomes(store)
+    shared = store.redis if coordination == "redis" else coordination
+    assert printed_by(RACE, settings.base_url, "test-key", shared, forks, 30, response_timeout, fork_waits) == forks
 
 
 def test_limiter_holds_the_requests_of_one_minute(monkeypatch: pytest.MonkeyPatch) -> None:
