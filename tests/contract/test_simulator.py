@@ -26,7 +26,7 @@ def test_server_starts_and_stops_at_once() -> None:
             kept_alive.get("/phone", timeout=0.05)
         began = time.monotonic()
         simulator.stop()
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 4
         with pytest.raises(httpx.ConnectError):
             httpx.get(f"{simulator.url}/phone")
 

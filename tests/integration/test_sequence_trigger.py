@@ -361,7 +361,7 @@ def test_trigger_ends_the_wait_itself_where_airflow_does_not(simulator: Simulato
     ids = create(simulator, 2)
 
     async def test() -> None:
-        [event] = await ended([fire(trigger(ids, poll_interval=0.1, timeout=1))])
+        [event] = await ended([fire(trigger(ids, poll_interval=0.1, timeout=5))])
         with pytest.raises(OpenCXSequenceTimeoutError, match="0 of 2 sequences have begun; still waiting for 'Wave 0'"):
             result_of(event)
 
