@@ -8,13 +8,9 @@ import tempfile
 import threading
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from airflow_provider_opencx.secret import Secret
-
-if TYPE_CHECKING:
-    from redis import Redis
 
 DIRECTORY = f"airflow-provider-opencx-{os.geteuid()}"
 """The name of the directory, within the one for temporary files."""
@@ -42,17 +38,6 @@ IMPORTS = threading.RLock()
 """Held while a thread imports what not every process needs: a fork in the middle would wait for the import for ever."""
 
 os.register_at_fork(before=IMPORTS.acquire, after_in_parent=IMPORTS.release, after_in_child=IMPORTS.release)
-
-
-def redis_client(address: Secret, timeout: float) -> Redis:
-    """Return a client of the Redis at an address, which is used within :func:`.redis_budget.redis_budget`.
-
-    :param address: such as ``redis://host:6379/0``; ``rediss`` is TLS.
-    :param timeout: seconds that each address of its host gets to accept a connection.
-    """
-    with IMPORTS:
-        from airflow_provider_opencx.client.bounded_redis import bounded_redis
-    return bounded_redis(address, timeout)
 
 
 def redis_label(address: Secret) -> str:

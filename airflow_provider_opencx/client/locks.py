@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_opencx.client.coordination import (
     DIRECTORY,
+    IMPORTS,
     digest,
     private_directory,
-    redis_client,
     redis_label,
 )
 from airflow_provider_opencx.client.redis_budget import redis_budget
@@ -305,7 +305,9 @@ class _RedisLocks(NameLocks):
 
     def __init__(self, keys: Mapping[str, str], address: Secret) -> None:
         super().__init__(keys)
-        self._redis: Redis = redis_client(address, REDIS_RESPONDS_WITHIN)
+        with IMPORTS:
+            from airflow_provider_opencx.client.bounded_redis import bounded_redis
+        self._redis: Redis = bounded_redis(address, REDIS_RESPONDS_WITHIN)
         self._label = redis_label(address)
         self._held: dict[str, RedisLock] = {}
 

@@ -94,7 +94,7 @@ class _SharedLimiter(ProcessLimiter):
         self._open_bucket = open_bucket
         self._bucket: AbstractBucket | None = None
         self._of_parents: list[AbstractBucket | None] = []
-        self._is_held_for_fork = True
+        self._is_asked_during_fork = False
         self._is_alone = False
         super().__init__(requests_per_minute)
 
@@ -104,15 +104,15 @@ class _SharedLimiter(ProcessLimiter):
         self._one_at_a_time = threading.Lock()
         self._fallback_until = 0.0  # 0 while the bucket responds
         # If a thread of the parent was asking, SQLite may have locks that nobody releases in this process.
-        self._is_alone = self._is_alone or not self._is_held_for_fork
+        self._is_alone = self._is_alone or self._is_asked_during_fork
         super().begin_anew()
 
     def before_fork(self) -> None:
         # Each thread that asks is soon done, and there may be several; a fork from within must not wait for ever.
-        self._is_held_for_fork = self._one_at_a_time.acquire(timeout=FORK_WAITS_AT_MOST)
+        self._is_asked_during_fork = not self._one_at_a_time.acquire(timeout=FORK_WAITS_AT_MOST)
 
     def after_fork(self) -> None:
-        if self._is_held_for_fork:
+        if not self._is_asked_during_fork:
             self._one_at_a_time.release()
 
     def try_acquire(

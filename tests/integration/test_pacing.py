@@ -482,6 +482,25 @@ def test_limiter_made_before_a_fork_works_in_it(
     assert printed_by(RACE, settings.base_url, "test-key", shared, forks, 30, response_timeout, fork_waits) == forks
 
 
+def test_fork_that_cannot_share_the_limit_says_so_once(
+    store: Store, opencx_simulator: Simulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = ClientSettings(opencx_simulator.url, "test-key", requests_per_minute=3, coordination="machine")
+    send_ping(settings)
+    monkeypatch.setattr(rate_limit, "FORK_WAITS_AT_MOST", 0.0)
+    limiter = limiters._limiters.popitem()[1]
+    monkeypatch.setattr(limiter, "_open_bucket", pytest.fail)  # it must not be asked
+    with limiter._one_at_a_time:  # a thread asks
+        limiter.before_fork()
+    limiter.begin_anew()
+    for _ in range(3):
+        assert limiter.try_acquire()
+    assert not limiter.try_acquire(timeout=0.1)
+    [warning] = warnings_in(caplog)
+    assert warning.endswith("of the temporary directory. Falling back to a per-process limit.")
+    assert "because it was forked while another thread waited for the file" in warning
+
+
 def test_limiter_holds_the_requests_of_one_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     milliseconds = 0
     limiter = limiters.ProcessLimiter(100)
