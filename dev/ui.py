@@ -25,14 +25,17 @@ def main() -> None:
     ):
         for name, number in read_people():
             simulator.add_contact(number, name=name)
+        simulator.add_conversations(500, channel={"type": "phone_voice"})
         print("Airflow is starting ...", flush=True)
-        with AirflowStandalone(Path(folder) / "airflow") as airflow:
+        # What the examples write to the temporary folder ends with the simulator that it comes from.
+        with AirflowStandalone(Path(folder) / "airflow", variables={"TMPDIR": folder}) as airflow:
             airflow.call("POST", "/connections", connection_to(simulator.url))
             airflow.call("POST", "/variables", {"key": "opencx_do_not_call", "value": "[]"})
             print(f"Airflow:          {airflow.url}  (everyone is admin)")
             print("Connection:       opencx_default, under Admin, Connections")
             print(f"OpenCX simulator: {simulator.url}  (key {API_KEY}; numbers come after 30 s)")
             print("Contacts:         the people of opencx_outbound_campaign, who are in its people.csv")
+            print("Conversations:    500 of the last day, for opencx_conversations_to_storage and _in_duckdb")
             print('The Test button of Airflow 3.3.1 and 3.3.2 says "Bad Request" for a connection without a port.')
             print("Ctrl-C ends both.", flush=True)
             try:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import dataclass
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import Self
 
+from airflow_provider_opencx.client.http_date import http_date
 from airflow_provider_opencx.exceptions import OpenCXError
 
 MAX_RETRY_AFTER = 60.0
@@ -33,12 +32,8 @@ class RetryAfter:
         value = (header or "").strip()
         if _SECONDS.fullmatch(value):
             return cls(min(float(value), _LONGEST_RETRY_AFTER))
-        try:
-            date = parsedate_to_datetime(value)
-            seconds = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - time.time()
-        except (ValueError, TypeError, OverflowError, IndexError):
-            return None
-        return cls(min(max(0.0, seconds), _LONGEST_RETRY_AFTER))
+        date = http_date(value)
+        return None if date is None else cls(min(max(0.0, date.timestamp() - time.time()), _LONGEST_RETRY_AFTER))
 
     @classmethod
     def too_long(cls, error: OpenCXError | None) -> Self | None:

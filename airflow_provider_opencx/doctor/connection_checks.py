@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from statistics import median
 
 from pydantic import JsonValue
 
+from airflow_provider_opencx.client.http_date import http_date
 from airflow_provider_opencx.doctor.check import Check, Status
 from airflow_provider_opencx.doctor.findings import Findings
 from airflow_provider_opencx.doctor.outcomes import EXISTING, OWN, Outcome
@@ -157,15 +156,13 @@ def clock_check(findings: Findings) -> Check:
 
 def _seconds_ahead(reading: Reading) -> float | None:
     headers = reading.response.headers if reading.response is not None else {}
-    try:
-        date = parsedate_to_datetime(headers.get("date", ""))
-        sent = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, TypeError, OverflowError, IndexError):
+    date = http_date(headers.get("date"))
+    if date is None:
         return None
     age = headers.get("age", "0").strip()
     in_cache = int(age) if age.isascii() and age.isdigit() and len(age) < 9 else 0
     # A Date is cut to whole seconds, and was written about half way between the request and the end of the response.
-    return sent + 0.5 + in_cache - (reading.received_at - (reading.seconds or 0.0) / 2)
+    return date.timestamp() + 0.5 + in_cache - (reading.received_at - (reading.seconds or 0.0) / 2)
 
 
 def rate_limit_check(findings: Findings) -> Check:

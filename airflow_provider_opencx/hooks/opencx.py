@@ -38,6 +38,13 @@ from airflow_provider_opencx.resources.calls import (
     place_call,
 )
 from airflow_provider_opencx.resources.contacts import Contact, create_contact, list_contacts, update_contact
+from airflow_provider_opencx.resources.conversations import (
+    Conversation,
+    HistoryItem,
+    get_conversation,
+    iterate_conversations,
+    list_history,
+)
 from airflow_provider_opencx.resources.phone_agents import (
     PhoneAgent,
     PhoneAgentChanges,
@@ -52,6 +59,7 @@ from airflow_provider_opencx.secret import forgets_locals
 from airflow_provider_opencx.visible_text import in_quotes
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from datetime import datetime
 
     from airflow.sdk import Connection
@@ -456,6 +464,53 @@ class OpenCXHook(BaseHook):
             name=name,
             custom_data=custom_data,
         )
+
+    def iterate_conversations(
+        self,
+        *,
+        handed_off: bool | None = None,
+        status: str | None = None,
+        channel_type: str | None = None,
+        created_after: datetime | None = None,
+        created_before: datetime | None = None,
+        updated_after: datetime | None = None,
+        updated_before: datetime | None = None,
+    ) -> Generator[Conversation]:
+        """Yield conversations of the organization, with one page of them in memory.
+
+        What is left out does not filter; each time needs a time zone. Whether a time itself is within the bounds is not
+        known. One that changes while the list is read may come twice, or, where the service counts the items to begin a
+        page, hide another one: :class:`.OpenCXToObjectStorageOperator` sees to that.
+
+        :param handed_off: those alone that were, or were not, handed off to a person.
+        :param status: those of this status: ``open``, ``closed_resolved``, ``closed_unresolved``.
+        :param channel_type: those of this channel, such as ``"phone_voice"`` for calls.
+        :param created_after: those that were created after this time.
+        :param created_before: those that were created before this time.
+        :param updated_after: those that were changed after this time.
+        :param updated_before: those that were changed before this time.
+        """
+        return iterate_conversations(
+            self.get_conn(),
+            handed_off=handed_off,
+            status=status,
+            channel_type=channel_type,
+            created_after=created_after,
+            created_before=created_before,
+            updated_after=updated_after,
+            updated_before=updated_before,
+        )
+
+    def get_conversation(self, conversation_id: str) -> Conversation:
+        """Return a conversation, by its id; raises ``OpenCXNotFoundError`` if there is none."""
+        return get_conversation(self.get_conn(), conversation_id)
+
+    def list_conversation_history(self, conversation_id: str) -> list[HistoryItem]:
+        """Return what was said and done in a conversation, in the order of the service, which is not documented.
+
+        :raises OpenCXNotFoundError: if there is no such conversation.
+        """
+        return list_history(self.get_conn(), conversation_id)
 
     def list_actions(self) -> list[Action]:
         """Return the actions that can be given as ``action_ids``."""

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import Field, JsonValue
 
 from airflow_provider_opencx.client.once import send_once
-from airflow_provider_opencx.client.operation import Operation
+from airflow_provider_opencx.client.operation import Operation, Request
 from airflow_provider_opencx.client.pagination import Listed, list_items
 from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXUnknownOutcomeError
 from airflow_provider_opencx.phone_numbers import e164
 from airflow_provider_opencx.resources.models import LONGEST_ID, ResourceModel, unsendable
 from airflow_provider_opencx.resources.odd_items import warn_of_odd_items
+from airflow_provider_opencx.resources.times import query_of_times
 from airflow_provider_opencx.visible_text import identifier
 
 if TYPE_CHECKING:
@@ -73,6 +74,26 @@ class Contact(ResourceModel):
         return f"contact {identifier(self.id)}"
 
 
+def contacts_request(
+    *,
+    created_after: datetime | None = None,
+    created_before: datetime | None = None,
+    updated_after: datetime | None = None,
+    updated_before: datetime | None = None,
+) -> Request:
+    """Return the request for the first page of a list of contacts: ``GET /contacts``.
+
+    :raises OpenCXArgumentError: if a time has no time zone.
+    """
+    times = {
+        "created_after": created_after,
+        "created_before": created_before,
+        "updated_after": updated_after,
+        "updated_before": updated_before,
+    }
+    return LIST_CONTACTS.request(query=query_of_times(times))
+
+
 def list_contacts(
     client: OpenCXClient,
     *,
@@ -85,14 +106,13 @@ def list_contacts(
 
     :raises OpenCXArgumentError: if a time has no time zone.
     """
-    times = {
-        "created_after": created_after,
-        "created_before": created_before,
-        "updated_after": updated_after,
-        "updated_before": updated_before,
-    }
-    query = {name: _moment(name, time) for name, time in times.items() if time is not None}
-    contacts = list_items(client, LIST_CONTACTS.request(query=query), Contact.from_response)
+    request = contacts_request(
+        created_after=created_after,
+        created_before=created_before,
+        updated_after=updated_after,
+        updated_before=updated_before,
+    )
+    contacts = list_items(client, request, Contact.from_response)
     warn_of_odd_items(LIST_CONTACTS, contacts, lambda contact: contact.label)
     return contacts
 
@@ -158,9 +178,3 @@ def _fields(
         if reason := unsendable(value):
             raise OpenCXArgumentError(f"{field}: {reason}")
     return fields
-
-
-def _moment(argument: str, time: datetime) -> str:
-    if time.tzinfo is None:
-        raise OpenCXArgumentError(f"{argument}: must have a time zone")
-    return time.isoformat()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
+from email.utils import format_datetime
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
@@ -21,6 +22,7 @@ from airflow_provider_opencx.simulator.json_values import read_json
 from airflow_provider_opencx.simulator.operations import Operations
 from airflow_provider_opencx.simulator.responses import route_not_found
 from airflow_provider_opencx.simulator.service import Service
+from airflow_provider_opencx.simulator.timestamps import Calendar
 
 
 def create_app(service: Service, handlers: Handlers, admin: ASGIApp) -> FastAPI:
@@ -86,6 +88,7 @@ def _endpoint(service: Service, handle: Operations, operation: str) -> Callable[
             service.bugs.append(f"{record.fault}: {error!r}")
             raise
         record.status = None if isinstance(response, DroppedConnection) else response.status_code
+        response.headers.setdefault("date", format_datetime(service.state(Calendar).now(), usegmt=True))
         return response
 
     return respond

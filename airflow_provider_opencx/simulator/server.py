@@ -23,6 +23,7 @@ from airflow_provider_opencx.simulator.resources import load_handlers
 from airflow_provider_opencx.simulator.resources.actions import ActionControls
 from airflow_provider_opencx.simulator.resources.calls import CallControls
 from airflow_provider_opencx.simulator.resources.contacts.controls import ContactControls
+from airflow_provider_opencx.simulator.resources.conversations.controls import ConversationControls
 from airflow_provider_opencx.simulator.resources.phone_agents.controls import PhoneAgentControls
 from airflow_provider_opencx.simulator.resources.sequences.controls import SequenceControls
 from airflow_provider_opencx.simulator.resources.training.controls import TrainingControls
@@ -35,6 +36,7 @@ _SECONDS_TO_STOP = 5
 
 class Simulator(
     SequenceControls,
+    ConversationControls,
     ContactControls,
     CallControls,
     ActionControls,
@@ -120,6 +122,7 @@ class Simulator(
             access_log=False,
             # The admin trusts the address of the connection, not a header.
             proxy_headers=False,
+            date_header=False,  # responses have that of the simulator's clock
             timeout_keep_alive=75,
         )
         self._server = _Server(config)

@@ -22,11 +22,19 @@ class Calendar:
 
     def __init__(self, service: Service) -> None:
         self._clock = service.clock
-        self._seconds, self._time = self._clock(), datetime.now(UTC)
+        self.set(datetime.now(UTC))
+
+    def set(self, time: datetime) -> None:
+        """Say what time it is."""
+        self._seconds, self._time = self._clock(), time
+
+    def now(self) -> datetime:
+        """Return the time."""
+        return self._time + timedelta(seconds=self._clock() - self._seconds)
 
     def timestamp(self, before: str | None = None) -> str:
         """Return the time, always later than that of the change before."""
-        return _written(self._time + timedelta(seconds=self._clock() - self._seconds), before)
+        return _written(self.now(), before)
 
 
 def read_time(text: str) -> datetime | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 from unittest.mock import Mock
 
@@ -24,6 +25,7 @@ from airflow_provider_opencx.exceptions import (
     OpenCXFleetError,
     OpenCXMismatchError,
     OpenCXNameMismatchError,
+    OpenCXNotFoundError,
     OpenCXPermissionError,
     OpenCXPlanChangedError,
     OpenCXPlanRefusedError,
@@ -463,3 +465,18 @@ def test_hook_refuses_wrong_argument_before_it_writes(
     with pytest.raises(OpenCXArgumentError, match=says):
         call(hook)
     assert connected.writes == []
+
+
+def test_hook_reads_conversations(hook: OpenCXHook, connected: Simulator) -> None:
+    ids = [str(connected.add_conversation(status=status)["id"]) for status in ("open", "closed_resolved")]
+    connected.add_conversation(channel={"type": "web"})
+    found = hook.iterate_conversations(channel_type="phone_voice")
+    assert connected.count("listChatSessions") == 0
+    assert [conversation.id for conversation in found] == ids
+    [closed] = hook.iterate_conversations(status="closed_resolved")
+    assert hook.get_conversation(closed.id) == closed
+    assert all(item.event for item in hook.list_conversation_history(closed.id))
+    with pytest.raises(OpenCXNotFoundError):
+        hook.get_conversation("ses_none")
+    with pytest.raises(OpenCXArgumentError, match="created_after: must have a time zone"):
+        hook.iterate_conversations(created_after=datetime(2026, 3, 1))

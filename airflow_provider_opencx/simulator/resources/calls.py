@@ -19,6 +19,7 @@ from airflow_provider_opencx.simulator.admin_forms import Form, read_form
 from airflow_provider_opencx.simulator.admin_keys import key_in
 from airflow_provider_opencx.simulator.handler import AcceptedRequest, AdminRoutes, Handlers, HTTPError
 from airflow_provider_opencx.simulator.json_values import Json, JsonObject
+from airflow_provider_opencx.simulator.resources.conversations.after_calls import AfterCalls
 from airflow_provider_opencx.simulator.resources.phone_agents.store import Agent, Store, UnknownAgentError
 from airflow_provider_opencx.simulator.responses import VALIDATION_FAILED, json_response
 from airflow_provider_opencx.simulator.service import Service
@@ -75,6 +76,7 @@ class Calls:
     def __init__(self, service: Service) -> None:
         self.key_style: KeyStyle = "any"
         self.is_strict = False
+        self._after_calls = service.state(AfterCalls)
         self._numbers = count(1)
         self._of: dict[str, list[Dialed]] = {}
         self._lock = RLock()
@@ -85,10 +87,13 @@ class Calls:
             return list(self._of.get(organization, ()))
 
     def add(self, organization: str, dialed: Dialed) -> str:
-        """Note a call, and return its id."""
+        """Note a call, and return its id. It may leave a conversation behind."""
         with self._lock:
             self._of.setdefault(organization, []).append(dialed)
-            return f"call_{next(self._numbers):06d}"
+            number = next(self._numbers)
+        # Without the lock: the clock, which has a lock of its own, is told of what comes after the call.
+        self._after_calls.called(organization, number, dialed.phone_number, dialed.contact_id)
+        return f"call_{number:06d}"
 
 
 class CallControls(Service):

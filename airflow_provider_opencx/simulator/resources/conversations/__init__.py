@@ -1,0 +1,8 @@
+"""Conversations, which the API calls chat sessions: what calls and messages leave behind."""
+
+from __future__ import annotations
+
+from airflow_provider_opencx.simulator.resources.conversations.admin import ADMIN_ROUTES
+from airflow_provider_opencx.simulator.resources.conversations.handlers import HANDLERS
+
+__all__ = ["ADMIN_ROUTES", "HANDLERS"]
