@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Final
 
 from airflow_provider_opencx.exceptions import OpenCXArgumentError
-from airflow_provider_opencx.visible_text import identifier
+from airflow_provider_opencx.visible_text import identifier, visible_repr
 
 
 class LeftOut(Enum):
@@ -24,12 +24,33 @@ LEFT_OUT: Final = LeftOut.LEFT_OUT
 """An argument that was not written. ``None`` is written, and sent as null."""
 
 
+_LONGEST_VALUE = 60
+
 _MOST_SECONDS = timedelta.max.total_seconds()
 
 
 def written(**arguments: object) -> dict[str, object]:
     """Return the arguments that were written, by their names."""
     return {name: value for name, value in arguments.items() if not isinstance(value, LeftOut)}
+
+
+def given(**arguments: object) -> list[str]:
+    """Return the names of optional arguments that are not ``None``, for :func:`check_still_given`."""
+    return [name for name, value in arguments.items() if value is not None]
+
+
+def check_still_given(task: object, arguments: Iterable[str]) -> None:
+    """Check that no argument that was given has become ``None``, which stands for the default.
+
+    :param task: the operator, whose templates are rendered.
+    :param arguments: their names.
+    :raises OpenCXArgumentError: if one has.
+    """
+    for argument in arguments:
+        if getattr(task, argument) is None:
+            raise OpenCXArgumentError(
+                f"{argument}: has become None: the task that should have returned it was skipped, or pushes no result"
+            )
 
 
 def check_choice(argument: str, value: object, choices: tuple[object, ...]) -> None:
@@ -98,3 +119,23 @@ def seconds(argument: str, value: object) -> float:
     if isinstance(duration, int | float) and not isinstance(duration, bool) and 0 <= duration <= _MOST_SECONDS:
         return float(duration)
     raise OpenCXArgumentError(f"{argument}: must be a timedelta, or a number of seconds, zero or more")
+
+
+def time_with_zone(argument: str, value: object) -> datetime:
+    """Return a time in UTC, also where a template made text of it.
+
+    :param argument: the name of the argument, for the message.
+    :param value: a ``datetime``, or a text in ISO 8601, with a time zone.
+    :raises OpenCXArgumentError: if it is neither, or has no time zone.
+    """
+    try:
+        time = datetime.fromisoformat(value.strip()) if isinstance(value, str) else value
+        if isinstance(time, datetime) and time.utcoffset() is not None:
+            # Airflow's times are pendulum's, which lose the zones of Python's own where they are added to.
+            return datetime.fromisoformat(time.isoformat()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise OpenCXArgumentError(
+        f"{argument}: must be a datetime with a time zone, or such a text, as '2026-03-01T00:00:00+00:00', and is"
+        f" {visible_repr(str(value), _LONGEST_VALUE)}"
+    )

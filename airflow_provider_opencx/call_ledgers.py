@@ -15,6 +15,7 @@ from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_opencx.campaigns.ledger import Entry, Ledger, NoLedger, ObjectLedger
 from airflow_provider_opencx.exceptions import OpenCXLedgerError
+from airflow_provider_opencx.storage_paths import storage_path
 from airflow_provider_opencx.visible_text import in_quotes
 
 if TYPE_CHECKING:
@@ -183,15 +184,14 @@ def _not(done: str, error: Exception | None) -> OpenCXLedgerError:
 
 def _object_ledger(context: Context, ledger_path: str, once_per: OncePer) -> ObjectLedger:
     def open_storage() -> tuple[FileSystem, str]:
-        from airflow.providers.common.compat.sdk import ObjectStoragePath
-
-        path = ObjectStoragePath(ledger_path)
+        path = storage_path(ledger_path, label)
         for part in parts:
             path = path / part
         return path.fs, path.path.rstrip("/")
 
+    label = f"ledger_path {in_quotes(ledger_path)}"
     parts = ["ever"] if once_per == "ever" else _parts_of_run(context)
-    return ObjectLedger(open_storage, f"ledger_path {in_quotes(ledger_path)}")
+    return ObjectLedger(open_storage, label)
 
 
 def _parts_of_run(context: Context) -> list[str]:

@@ -7,8 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from airflow_provider_opencx.campaigns.contacts import Source
+from airflow_provider_opencx.campaigns.contacts import Source, callees, rows_of
 from airflow_provider_opencx.exceptions import OpenCXContactsUnreadableError, OpenCXError
+from airflow_provider_opencx.resources.calls import Callee
+from airflow_provider_opencx.storage_paths import error_name
 from airflow_provider_opencx.visible_text import visible
 
 if TYPE_CHECKING:
@@ -50,8 +52,26 @@ def readable(argument: str) -> Generator[None]:
     except OpenCXError:
         raise
     except Exception as error:
-        # Each storage has its own errors, and their texts may hold its keys.
+        # Each storage has its own errors, and their texts may hold its keys: no traceback shows them.
         raise OpenCXContactsUnreadableError(
-            f"{argument}: cannot be read ({type(error).__name__}), so nobody is called. Another try may succeed, where"
+            f"{argument}: cannot be read ({error_name(error)}), so nobody is called. Another try may succeed, where"
             " the storage is away; otherwise check the path, and who may read it."
-        ) from error
+        ) from None
+
+
+def people_in(
+    contacts: object, dag: DAG | None, argument: str, *, default_region: str | None, most: int | None = None
+) -> list[Callee]:
+    """Return the people of a list, or of a file, each once.
+
+    :param contacts: a list of numbers and mappings, or the path of a file.
+    :param dag: the Dag of the task; ``None`` if it has none.
+    :param argument: the argument, for messages.
+    :param default_region: the country whose national numbers are read, such as ``"US"``; ``None`` reads none.
+    :param most: how many people there may be; one more ends the reading. ``None`` is no limit.
+    :raises OpenCXContactsUnreadableError: if the file cannot be read.
+    :raises OpenCXArgumentError: if somebody cannot be read.
+    """
+    with readable(argument):
+        rows = rows_of(contacts, lambda path: source_of(path, dag), argument)
+        return callees(rows, default_region=default_region, most=most)

@@ -385,6 +385,10 @@ class OpenCXLedgerError(OpenCXError):
     """A record of calls could not be read or written, and nothing is sent without one. The next try reads it again."""
 
 
+class OpenCXStorageError(OpenCXError):
+    """Object storage could not be read or written, and what was there is as it was. Retried."""
+
+
 class OpenCXUnconfirmedError(OpenCXError):
     """The service responded to a write as if it were done, and no list has shown it in the time given.
 
@@ -532,6 +536,13 @@ class OpenCXPhoneNumberTimeoutError(OpenCXError):
 
 class OpenCXSequenceTimeoutError(OpenCXError):
     """A sequence has not begun, or not ended, in the time that was given for it. The next try waits again."""
+
+
+class OpenCXConversationTimeoutError(OpenCXError):
+    """No conversation was seen, or none that is closed, in the time that was given for it. The next try waits again.
+
+    It does not say that a call was missed: see the message.
+    """
 
 
 class OpenCXFleetError(OpenCXError):

@@ -31,9 +31,22 @@ def get_provider_info() -> dict[str, object]:
             }
         ],
         "hooks": modules("hooks.opencx"),
-        "operators": modules("operators.phone_agent", "operators.training", "operators.call"),
-        "sensors": modules("sensors.phone_number", "sensors.calling_hours", "sensors.sequence"),
-        "triggers": modules("triggers.phone_number", "triggers.sequence"),
+        "operators": modules(
+            "operators.phone_agent",
+            "operators.training",
+            "operators.call",
+            "operators.sequence",
+            "operators.conversation",
+        ),
+        "sensors": modules("sensors.phone_number", "sensors.calling_hours", "sensors.sequence", "sensors.conversation"),
+        "triggers": modules("triggers.phone_number", "triggers.sequence", "triggers.conversation"),
+        "transfers": [
+            {
+                "source-integration-name": _INTEGRATION,
+                "target-integration-name": "Common IO",
+                "python-module": "airflow_provider_opencx.transfers.opencx_to_object_storage",
+            }
+        ],
         "cli": ["airflow_provider_opencx.cli.airflow_commands.airflow_commands"],
         "connection-types": [
             {

@@ -2,7 +2,7 @@
 
 What a metric is about is in its tags. Airflow sends them to Datadog, to OpenTelemetry and, with ``[metrics]
 statsd_influxdb_enabled``, to StatsD; to any other StatsD it sends the name alone. Names and values are few: no agent,
-key or address is in them.
+person, key or address is in them.
 """
 
 from __future__ import annotations
@@ -70,6 +70,22 @@ def gauge_waiting_agents(conn_id: str, agents: int) -> None:
 def gauge_waiting_sequences(conn_id: str, sequences: int) -> None:
     """Record how many sequences this triggerer waits for over a connection, each once for each task."""
     _gauge("opencx.waiting_sequences", conn_id, sequences)
+
+
+def gauge_waiting_conversations(conn_id: str, conversations: int) -> None:
+    """Record how many conversations this triggerer waits for over a connection, each once for each task."""
+    _gauge("opencx.waiting_conversations", conn_id, conversations)
+
+
+def count_extraction(resource: str, rows: int, size: int, seconds: float) -> None:
+    """Count the rows and the bytes that were written to object storage, and how long that took.
+
+    :param resource: what was extracted, such as ``"conversations"``.
+    :param size: the bytes.
+    """
+    _count("opencx.extracted_rows", rows, resource=resource)
+    _count("opencx.extracted_bytes", size, resource=resource)
+    _time("opencx.extraction_duration", seconds, resource=resource)
 
 
 def _gauge(name: str, conn_id: str, value: int) -> None:

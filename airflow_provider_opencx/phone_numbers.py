@@ -69,7 +69,8 @@ def possible_numbers(stored: str, default_region: str | None) -> Sequence[str]:
     is_bare = compact.isascii() and compact.isdigit()
     found: list[str] = []
     with suppress(ValueError):
-        found.append(without_mobile_mark(e164(f"+{compact}" if is_bare else stored)))
+        # With the mark that Mexico had, a number is too long to be one today.
+        found.append(e164(without_mobile_mark(f"+{compact}" if is_bare else compact)))
     if is_bare and default_region is not None:
         from phonenumbers import country_code_for_region
 

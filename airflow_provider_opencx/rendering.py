@@ -27,8 +27,15 @@ if TYPE_CHECKING:
 _LAST_NEWLINE = re.compile(r"\r?\n\Z|\r\Z")
 """What Jinja drops at the end of a text."""
 
-_NEVER_NONE = ("name", "type", "agent_id", "sequence_id", "opencx_conn_id")
+_NEVER_NONE = ("name", "type", "agent_id", "sequence_id", "contact_id", "since", "opencx_conn_id")
 _WRITE_NONE = "Write None itself, and no template, to send null, or leave the field out"
+
+_OF_THE_INTERVAL = ("data_interval_start", "data_interval_end", "logical_date", "ds", "ds_nodash", "ts", "ts_nodash")
+
+_NO_INTERVAL = (
+    "This run has no logical date, and so no data interval: an asset has started it, or a person who gave none. Trigger"
+    " it with a logical date, or write dag_run.run_after."
+)
 
 _ELEMENTS: Mapping[Kind, Kind] = {Kind.DECLARATIONS: Kind.DECLARATION, Kind.SCENARIOS: Kind.SCENARIO}
 """What the elements of a list of declarations are."""
@@ -225,7 +232,9 @@ class Rendering:
         # What a connection, a variable or an XCom raises that cannot be read now is none of these, and is retried.
         except (TemplateError, TypeError, ValueError, ArithmeticError, AttributeError, RecursionError) as error:
             problem = visible_repr(str(error) or type(error).__name__, 200)
-            raise self._wrong(where, f"the template cannot be rendered: {problem}. {WRITE_BRACES}") from None
+            is_of_interval = any(f"'{name}' is undefined" in str(error) for name in _OF_THE_INTERVAL)
+            advice = _NO_INTERVAL if is_of_interval else WRITE_BRACES
+            raise self._wrong(where, f"the template cannot be rendered: {problem}. {advice}") from None
 
     def _wrong(self, where: str, problem: str) -> OpenCXArgumentError:
         return OpenCXArgumentError(f"{where}{self._of_agent}: {problem}")

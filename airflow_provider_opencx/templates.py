@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from airflow_provider_opencx.exceptions import OpenCXArgumentError
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from airflow.sdk import DAG
     from jinja2 import Environment
 
-_PLAIN = (bool, int, float, type(None))
+_PLAIN = (bool, int, float, date, timedelta, type(None))
 _MARKS = {"variable_start_string": "{{", "block_start_string": "{%", "comment_start_string": "{#"}
 _MARKS_OF_LINES = ("line_statement_prefix", "line_comment_prefix")
 

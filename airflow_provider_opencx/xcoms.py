@@ -1,8 +1,9 @@
 """The XComs that a task pushes beside its result.
 
 Those of one agent, its id, its name and its phone number, let a Dag hand on a part of it as Airflow hands on any XCom:
-``agent.output["id"]``. So do those of one sequence, and the time zones of its people. Those of a fleet keep the phone
-numbers for the next run, which compares them.
+``agent.output["id"]``. So do those of one sequence, of one call and of its conversation, of a report and of a file, and
+the time zones of the people of a sequence. Those of a fleet keep the phone numbers for the next run, which compares
+them.
 """
 
 from __future__ import annotations
@@ -19,13 +20,23 @@ AGENT_KEYS: Final = ("id", "name", "phone_number")
 SEQUENCE_KEYS: Final = ("id", "custom_id")
 """Those of a sequence."""
 
+CONVERSATION_KEYS: Final = ("id", "status")
+"""Those of a conversation."""
+
+CALL_KEYS: Final = ("phone_number", "contact_id", "called_at")
+"""Those of a call of one person: what its conversation is found by."""
+
+
+FILE_KEYS: Final = ("path", "manifest")
+"""Those of what was written to object storage."""
+
 
 def xcoms_of(result: Mapping[str, object], keys: Sequence[str] = AGENT_KEYS) -> dict[str, str]:
     """Return the XComs that a task pushes beside its result, by their keys.
 
     A field that is null is left out, and so is a blank one: of a phone number, that is none yet.
 
-    :param result: the agent or the sequence as the task returns it, by the API's field names.
+    :param result: the agent, or whatever it is, as the task returns it, by the API's field names.
     :param keys: the fields. Default: those of an agent.
     """
     fields = {key: result.get(key) for key in keys}
@@ -39,7 +50,7 @@ def push_xcoms(
 
     :param task: the operator or the sensor.
     :param context: the context of its task instance; without one, as in a test, nothing is pushed.
-    :param result: the agent or the sequence as the task returns it.
+    :param result: the agent, or whatever it is, as the task returns it.
     :param keys: the fields that are pushed. Default: those of an agent.
     """
     _push(task, context, xcoms_of(result, keys))
@@ -88,6 +99,20 @@ def push_zones(task: BaseOperator, context: Context, zones: object) -> None:
     :param zones: the time zones, a list that may be empty.
     """
     _push(task, context, {ZONES_KEY: zones})
+
+
+REPORT_KEYS: Final = ("markdown", "conversations")
+"""The keys of the XComs of a report about conversations."""
+
+
+def push_report(task: BaseOperator, context: Context, report: Mapping[str, object]) -> None:
+    """Push the parts of a report that a next task shows, unless the task pushes no XComs.
+
+    :param task: the operator.
+    :param context: the context of its task instance; without one, as in a test, nothing is pushed.
+    :param report: the report as the task returns it.
+    """
+    _push(task, context, {key: report[key] for key in REPORT_KEYS})
 
 
 def _push(task: BaseOperator, context: Context, xcoms: Mapping[str, object]) -> None:

@@ -64,9 +64,10 @@ def airflow_environment(home: Path, dags: Path, variables: Mapping[str, str]) ->
 
 
 def copy_dags(*sources: Path, into: Path) -> None:
-    """Copy the Dags of folders into another, and leave the examples' schedules out.
+    """Copy the Dags of folders into another, and leave the examples' schedules out that are a text.
 
     A Dag with a schedule runs by itself as soon as it is not paused, and a test wants the run that it has started.
+    Timetables and assets stay: a test of those wants the run that the scheduler starts.
     """
     for source in sources:
         shutil.copytree(source, into, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
@@ -194,3 +195,32 @@ def program() -> Callable[[str], Path]:
         pytest.skip(how_to_get(name))
 
     return program
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """The URL of an S3, over a socket, with a bucket."""
+    from moto.server import ThreadedMotoServer
+    from s3fs import S3FileSystem
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    url = f"http://{host}:{port}"
+    S3FileSystem(key="key", secret="s3cret", endpoint_url=url).mkdir("bucket")
+    yield url
+    server.stop()
+
+
+@pytest.fixture
+def s3(s3_server: str) -> str:
+    """A folder of its own in an S3, as a path of Airflow's object storage.
+
+    Airflow's provider for Amazon makes the same file system from a connection.
+    """
+    from airflow.sdk.io.store import attach
+    from s3fs import S3FileSystem
+
+    storage = S3FileSystem(key="key", secret="s3cret", endpoint_url=s3_server)
+    attach("s3", "s3_default", fs=storage)
+    return f"s3://s3_default@bucket/{uuid.uuid4().hex}"

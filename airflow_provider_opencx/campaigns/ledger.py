@@ -24,6 +24,7 @@ from pydantic import JsonValue
 
 from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXLedgerError
 from airflow_provider_opencx.resources.calls import Callee
+from airflow_provider_opencx.storage_paths import error_name
 
 OncePer: TypeAlias = Literal["run", "ever"]
 """How long a record counts: in its Dag run, or for all runs that keep their records in the same place."""
@@ -257,21 +258,15 @@ class ObjectLedger:
         except Exception as error:
             if isinstance(error, (*expected, OpenCXArgumentError)):
                 raise
-            # Each storage has its own errors, and their texts may hold its keys.
+            # Each storage has its own errors, and their texts may hold its keys: no traceback shows them.
             raise OpenCXLedgerError(
-                f"{self._label}: the record of a call could not be {done} ({type(error).__name__}). Another try may"
+                f"{self._label}: the record of a call could not be {done} ({error_name(error)}). Another try may"
                 " succeed."
-            ) from error
+            ) from None
 
     def _probed(self) -> tuple[FileSystem, str]:
         """Open the storage, and check that it can keep records."""
-        try:
-            opened = self._open_storage()
-        except (ValueError, ImportError) as error:
-            raise OpenCXArgumentError(
-                f"{self._label}: Airflow knows no such storage ({type(error).__name__}). Check the path, and that the"
-                " package for its storage is installed."
-            ) from error
+        opened = self._open_storage()
         _probe(*opened, self._label)
         return opened
 

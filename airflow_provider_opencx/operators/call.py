@@ -21,6 +21,7 @@ from airflow_provider_opencx.operators.calling import (
     described,
 )
 from airflow_provider_opencx.templates import task_named
+from airflow_provider_opencx.xcoms import CALL_KEYS, push_xcoms
 
 # What is heavy is imported where it is used: parsing a Dag should not pay for it.
 if TYPE_CHECKING:
@@ -97,7 +98,8 @@ class OpenCXPlaceCallOperator(BaseCallingOperator):
     :return: of one person a dict, of ``contacts`` a list of such dicts: ``phone_number``, ``contact_id``, ``status``
         (``called``, ``unknown``, ``do_not_call``, ``unknown_zone`` or ``outside_hours``), ``agent_id``, ``called_at``,
         ``response`` (as the service returned it; whether it holds an id of the call is not known) and ``reason``. The
-        XCom ``calls`` has this list also where the task fails.
+        XCom ``calls`` has this list also where the task fails. The ``phone_number``, the ``contact_id`` and the
+        ``called_at`` of one person are XComs of their own as well.
     :raises OpenCXUnknownCallOutcomeError: if somebody may have been called, and may not.
     :raises OpenCXError: see :mod:`airflow_provider_opencx.exceptions`.
     """
@@ -283,6 +285,7 @@ class OpenCXPlaceCallOperator(BaseCallingOperator):
         if result.status != "called":
             ending = "" if result.status == "unknown" else ": not called."
             raise AirflowSkipException(f"{result.callee.label} {result.reason}{ending}")
+        push_xcoms(self, context, result.as_dict(), CALL_KEYS)
         return results[0]
 
     def _check_one_kind(self) -> None:

@@ -12,6 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowSkipException
 from airflow_provider_opencx.arguments import LeftOut, check_choice
 from airflow_provider_opencx.exceptions import OpenCXArgumentError
 from airflow_provider_opencx.operators.base import BaseOpenCXOperator
+from airflow_provider_opencx.storage_paths import checked_storage_path
 from airflow_provider_opencx.visible_text import in_quotes
 
 # What is heavy is imported where it is used: parsing a Dag should not pay for it.
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
 DEFAULT_MAX_CONTACTS = 100
 
 _LIST_SEPARATORS = re.compile(r"[\n,;]+")
-
-_ABSOLUTE = re.compile(r"/|(?!(?:file|local)://[^/])[A-Za-z][A-Za-z0-9+.-]*://.")
-"""How a path begins that means the same wherever a task runs."""
 
 
 class BaseCallingOperator(BaseOpenCXOperator):
@@ -82,22 +80,13 @@ class BaseCallingOperator(BaseOpenCXOperator):
         path: object = self.ledger_path
         if path is None and not self._needs_ledger_path:
             return None
-        if isinstance(path, str) and _ABSOLUTE.match(path):
-            return path
-        shown = in_quotes(path) if isinstance(path, str) else type(path).__name__
-        raise OpenCXArgumentError(
-            f"ledger_path: {shown} must be the path of a folder, which begins with a slash, or with the scheme of"
-            " Airflow's object storage, such as 's3://conn@bucket/calls'. Nothing was sent."
-        )
+        return checked_storage_path("ledger_path", path, "the path of a folder", "s3://conn@bucket/calls")
 
     def _people_in(self, contacts: object, most: int | None, argument: str) -> list[Callee]:
         """Return the people of a list, or of a file, each once; one more than ``most`` ends the reading."""
-        from airflow_provider_opencx.campaigns.contacts import callees, rows_of
-        from airflow_provider_opencx.contact_files import readable, source_of
+        from airflow_provider_opencx.contact_files import people_in
 
-        with readable(argument):
-            rows = rows_of(contacts, lambda path: source_of(path, self.get_dag()), argument)
-            return callees(rows, default_region=self.default_region, most=most)
+        return people_in(contacts, self.get_dag(), argument, default_region=self.default_region, most=most)
 
     def _listed_people(self, context: Context, contacts: object, most: int | None) -> list[Callee]:
         """Return who is to be called, unless these are more than expected, all mapped tasks together."""

@@ -112,12 +112,12 @@ def to_text(document: Document) -> str:
 
 def _markdown_of(block: Block) -> Iterator[str]:
     if block.heading:
-        yield f"#### {_joined(map(_code, block.heading))}\n"
+        yield f"#### {_joined(map(in_code, block.heading))}\n"
     for line in block.lines:
-        words = _joined(map(_code, line.words))
+        words = _joined(map(in_code, line.words))
         yield f"- {words}" if block.heading else f"{words}\n"
         # Not a block of code, which Airflow's pages do not wrap: the end of a long line would be out of sight.
-        yield from (f"  - {each.mark}{_joined(map(_code, each.words))}" for each in line.excerpt)
+        yield from (f"  - {each.mark}{_joined(map(in_code, each.words))}" for each in line.excerpt)
     yield ""
 
 
@@ -138,7 +138,8 @@ def _plain(word: str | Quoted) -> str:
     return word if isinstance(word, str) else f"{word.text}{word.more}"
 
 
-def _code(word: str | Quoted) -> str:
+def in_code(word: str | Quoted) -> str:
+    """Return a word in Markdown. What others wrote is code, of which every character is seen."""
     if isinstance(word, str):
         return word
     if not word.text:

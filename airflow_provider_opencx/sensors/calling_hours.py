@@ -153,12 +153,9 @@ class OpenCXCallingHoursSensor(BaseOpenCXSensor):
         return checked_zones("zones", self.zones) or [zone for zone in [self.unknown_zone] if zone]
 
     def _zones_of_contacts(self) -> list[str]:
-        from airflow_provider_opencx.campaigns.contacts import callees, rows_of
-        from airflow_provider_opencx.contact_files import readable, source_of
+        from airflow_provider_opencx.contact_files import people_in
 
-        with readable("contacts"):
-            rows = rows_of(self.contacts, lambda path: source_of(path, self.get_dag()), "contacts")
-            people = callees(rows, default_region=self.default_region)
+        people = people_in(self.contacts, self.get_dag(), "contacts", default_region=self.default_region)
         found: dict[str, None] = {}
         for callee in people:
             zones = zones_of(callee.phone_number, self.unknown_zone)

@@ -31,6 +31,8 @@ ALL = {
     "opencx_support_team",
     "opencx_follow_up_calls",
     "opencx_outbound_campaign",
+    "opencx_conversations_to_storage",
+    "opencx_conversations_in_duckdb",
 }
 # Those need what came with Airflow 3.1.
 NEED_REQUIRED_ACTIONS = {"opencx_approved_fleet", "opencx_follow_up_calls", "opencx_outbound_campaign"}

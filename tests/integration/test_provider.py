@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import warnings
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import pytest
 from airflow.api_fastapi.core_api.services.ui.connections import HookMetaService
@@ -51,6 +53,21 @@ def test_provider_info_names_existing_modules() -> None:
         for integration in info[kind]:  # type: ignore[attr-defined]  # a list, as the schema says
             for module in integration["python-modules"]:
                 assert __import__(module, fromlist=["_"])
+    for transfer in info["transfers"]:  # type: ignore[attr-defined]
+        assert __import__(transfer["python-module"], fromlist=["_"])
+
+
+@pytest.mark.parametrize("kind", ["hooks", "operators", "sensors", "triggers", "transfers"])
+def test_provider_info_names_every_module_with_a_class_for_users(kind: str) -> None:
+    of_kind: list[dict[str, Any]] = get_provider_info().get(kind, [])  # type: ignore[assignment]  # as the schema says
+    named = [name for group in of_kind for name in group.get("python-modules", [group.get("python-module")])]
+    package = files("airflow_provider_opencx").joinpath(kind)
+    modules = [file for file in package.iterdir() if file.name.endswith(".py")] if package.is_dir() else []
+    assert sorted(named) == sorted(
+        f"airflow_provider_opencx.{kind}.{module.name.removesuffix('.py')}"
+        for module in modules
+        if re.search("^class OpenCX", module.read_text(encoding="utf-8"), re.MULTILINE)
+    )
 
 
 def test_form_shows_key_url_and_extras() -> None:
@@ -112,6 +129,10 @@ def test_form_widgets_match_provider_info() -> None:
         "operators.phone_agent.OpenCXSyncPhoneAgentsOperator(task_id='a', agents=[{'name': 'x'}])",
         "sensors.phone_number.OpenCXPhoneNumberSensor(task_id='a', agent_name='x', deferrable=True)",
         "sensors.sequence.OpenCXSequenceSensor(task_id='a', sequence_id='x', deferrable=True)",
+        "operators.conversation.OpenCXConversationReportOperator(task_id='a', created_after='2026-03-02T00:00:00Z')",
+        "transfers.opencx_to_object_storage.OpenCXToObjectStorageOperator(task_id='a', resource='conversations',"
+        " object_storage_path='/tmp/{{ ds }}.jsonl')",
+        "sensors.conversation.OpenCXConversationSensor(task_id='a', phone_number='{{ x }}', since='{{ x }}')",
     ],
 )
 def test_parse_of_a_task_does_not_load_the_client(task: str) -> None:
@@ -128,7 +149,16 @@ def test_parse_of_a_task_does_not_load_the_client(task: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["operators.phone_agent", "sensors.phone_number", "sensors.sequence", "get_provider_info"]
+    "module",
+    [
+        "operators.phone_agent",
+        "operators.conversation",
+        "sensors.phone_number",
+        "sensors.sequence",
+        "sensors.conversation",
+        "transfers.opencx_to_object_storage",
+        "get_provider_info",
+    ],
 )
 def test_import_loads_nothing_heavy(module: str) -> None:
     probe = (
@@ -146,6 +176,7 @@ def test_import_loads_nothing_heavy(module: str) -> None:
         "hooks",
         "triggers",
         "simulator",
+        "conversations",
         "connection.settings",
         "airflow_arguments",
     )

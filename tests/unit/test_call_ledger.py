@@ -213,6 +213,18 @@ class LookingFirst(MemoryFileSystem):
     pipe_file = AbstractFileSystem.pipe_file
 
 
+def test_records_are_kept_in_s3(s3: str) -> None:
+    for once_per in ("run", "ever"):
+        first, _ = ledger_of(context(run_id="run 1"), ledger_path=s3, once_per=once_per)  # type: ignore[arg-type]
+        second, _ = ledger_of(context(2, run_id="run 1"), ledger_path=s3, once_per=once_per)  # type: ignore[arg-type]
+        assert (first.read(ADA), second.read(ADA)) == (None, None)
+        with ThreadPoolExecutor() as threads:
+            begun = [*threads.map(lambda ledger: ledger.begin(ADA, INTENT, after=None), [first, second])]
+        assert sorted(begun, key=str) == [INTENT, None]
+        first.finish(ADA, DONE)
+        assert (first.read(ADA), second.read(ADA)) == (DONE, DONE)
+
+
 def test_a_storage_that_looks_before_it_writes_is_refused(tmp_path: Path) -> None:
     storage: Any = LookingFirst(skip_instance_cache=True)
     with pytest.raises(OpenCXArgumentError, match="cannot keep a record"):

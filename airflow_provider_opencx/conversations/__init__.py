@@ -1,0 +1,1 @@
+"""Conversations: what calls leave behind, waited for and counted."""
