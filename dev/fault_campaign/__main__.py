@@ -131,7 +131,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--part",
         action="append",
-        choices=("agents", "training", "calls", "sequences"),
+        choices=("agents", "training", "calls", "sequences", "extractions"),
         help="what to run of each; all by default",
     )
     parser.add_argument("--processes", type=int, default=2 * (os.cpu_count() or 1), help="how many at a time")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import random
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from random import Random
 from typing import Any
 from unittest.mock import patch
@@ -20,6 +22,7 @@ from airflow_standalone import connection_json
 from airflow_provider_opencx.client import client
 from airflow_provider_opencx.operators.sequence import phone_step
 from airflow_provider_opencx.simulator import Simulator
+from airflow_provider_opencx.simulator.timestamps import Calendar
 from fault_campaign import calls, sequences
 from fault_campaign.attempts import Attempt, run_task, secrets_of, time_of
 from fault_campaign.call_checks import CallChecker
@@ -29,6 +32,9 @@ from fault_campaign.dag_checks import DagChecker
 from fault_campaign.dag_phases import PlayedRun, PlayedSequences
 from fault_campaign.dag_runs import DagTry, Scheduler, records
 from fault_campaign.dags import DagScenario
+from fault_campaign.extraction_checks import ExtractionChecker, Truth
+from fault_campaign.extraction_tries import Extractor
+from fault_campaign.extractions import draw_extraction_run, time_at
 from fault_campaign.faults import LATEST, LONGEST_LAG, TIMEOUT, DrawnFaults
 from fault_campaign.removed_fixes import without
 from fault_campaign.scenario import PARTS, SECONDS_BETWEEN_TASKS, Part, Scenario, Task, draw_scenario
@@ -144,7 +150,7 @@ def run_one(
     *,
     parts: Sequence[Part] = PARTS,
 ) -> Tally:
-    """Run one run, all of it drawn from its seed and number: workers with agents, with training, with calls."""
+    """Run one run, all of it drawn from its seed and number: one part after the other."""
     tally = Tally()
     tally.counted["runs"] += 1
     for part in parts:
@@ -274,6 +280,64 @@ def _run_sequences(simulator: Simulator, stage: Stage, seed: int, number: int, c
     return _run_dags(run, checker, sequences.operator_of, number=number, draws=draws, played=PlayedSequences)
 
 
+def _run_extractions(simulator: Simulator, stage: Stage, seed: int, number: int, coordination: Coordination) -> Tally:
+    """Run the extractions of a run."""
+    draws = Random(f"{seed}/{number}/extractions")  # noqa: S311 - to be repeated is what it is for
+    random.seed(draws.random())  # the jitter of the retries
+    run = draw_extraction_run(draws)
+    stage.begin(draws)
+    simulator.reset()
+    simulator.requests_per_minute = None
+    simulator.page_size = run.page_size
+    simulator.list_conversations_by(**run.listed_by)
+    simulator.state(Calendar).set(time_at(stage.now + run.clock_ahead))
+    stage.sleep(run.begins_at - LONGEST_LAG)
+    truth = Truth(simulator, stage, run)
+    for conversation in run.conversations:
+        truth.add(**conversation)
+    stage.sleep(LONGEST_LAG)
+    faults = DrawnFaults(draws, run.fault_rate, run.service)
+    tally = Tally(faults=faults.counted)
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="extractions-"))
+        checker = ExtractionChecker(truth, Path(folder), API_KEY)
+        wire = Wire(
+            simulator,
+            stage,
+            faults,
+            lambda: None,
+            leaving=lambda _: extractor.change_something(),
+            takes=lambda: draws.uniform(0.0, run.latency),
+        )
+        extractor = Extractor(run, stage, wire, checker, draws, faults.counted)
+        stack.enter_context(_connected(simulator))
+        stack.enter_context(time_of(stage))
+        stack.enter_context(wire.tapped())
+        stack.enter_context(extractor.watched())
+        for index in run.script:
+            tally.count(extractor.play(run.tasks[index]))
+            stage.sleep(draws.choice((0.0, SECONDS_BETWEEN_TASKS)))
+
+        # The last extraction of each interval runs after all changes, and then once more.
+        wire.calm()
+        extractor.is_calm = True
+        stage.sleep(3600)
+        end = time_at(stage.now + min(0, run.clock_ahead))
+        tasks = [*run.tasks, replace(run.tasks[-1], name="last.jsonl", start=run.tasks[-1].end, end=end)]
+        written = []
+        for _ in range(2):
+            for task in tasks:
+                attempts = extractor.play(replace(task, retries=0))
+                checker.check_result(task, attempts[-1])
+                tally.count(attempts)
+            written.append(checker.files(tasks))
+        checker.check_all(tasks)
+        checker.check_second(*written)
+    tally.counted.update(checker.counted)
+    tally.note(number, checker.broken)
+    return tally
+
+
 def _prepare_dags(simulator: Simulator, stage: Stage, draws: Random, run: DagScenario) -> None:
     """Let a run of Dags begin at a service with the agent that calls, which has been there for a while."""
     stage.begin(draws)
@@ -345,7 +409,13 @@ def _run_dags(
     return tally
 
 
-_RUN = {"agents": _run_agents, "training": _run_training, "calls": _run_calls, "sequences": _run_sequences}
+_RUN = {
+    "agents": _run_agents,
+    "training": _run_training,
+    "calls": _run_calls,
+    "sequences": _run_sequences,
+    "extractions": _run_extractions,
+}
 
 
 @contextmanager

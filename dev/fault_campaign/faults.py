@@ -13,6 +13,7 @@ from starlette.responses import Response
 from airflow_provider_opencx.client.operation import Operation
 from airflow_provider_opencx.resources.calls import MAKE_OUTBOUND_CALL
 from airflow_provider_opencx.resources.contacts import LIST_CONTACTS
+from airflow_provider_opencx.resources.conversations import LIST_CONVERSATIONS, LIST_HISTORY
 from airflow_provider_opencx.resources.phone_agents import CREATE_PHONE_AGENT, LIST_PHONE_AGENTS
 from airflow_provider_opencx.resources.sequences import (
     ADD_CONTACTS_TO_SEQUENCE,
@@ -65,7 +66,7 @@ GENERATIONS = ("2024", "2025", "2026")
 HIDING = ("EmptyList", "IncompleteList", "MovedPages")
 """The faults that hide agents which have been there for long."""
 
-_LISTS = (LIST_PHONE_AGENTS, LIST_TRAININGS, LIST_CONTACTS)
+_LISTS = (LIST_PHONE_AGENTS, LIST_TRAININGS, LIST_CONTACTS, LIST_CONVERSATIONS)
 
 
 @dataclass(frozen=True)
@@ -298,6 +299,10 @@ def _moved_pages(draws: Random, generation: str) -> Fault:
     return MovedPages(draws.choice((1, 2, -1, -2)))
 
 
+def _repeated_pages(draws: Random, generation: str) -> Fault:
+    return MovedPages(draws.choice((1, 2)))
+
+
 def _ignore_fields(draws: Random, generation: str) -> Fault:
     names = ("first_message", "language", "handoff_phone_number", "instructions", "voice_id", "actionIds")
     return IgnoreFields(*draws.sample(names, 2))
@@ -365,6 +370,13 @@ _FAULTS_OF_CALLS: Mapping[_Make, float] = {
     _handle_late: 4,
     _ignore_fields: 0,
 }
+# Nobody could tell a list that leaves somebody out, though nothing has changed, from one that is whole.
+_FAULTS_OF_CONVERSATIONS: Mapping[_Make, float] = {
+    _empty_list: 0,
+    _incomplete_list: 0,
+    _moved_pages: 0,
+    _repeated_pages: 3,
+}
 _FAULTS_OF_OPERATIONS: Mapping[str, Mapping[_Make, float]] = {
     CREATE_PHONE_AGENT.id: {_handle_late: 25},
     CREATE_TRAINING.id: {_handle_late: 25},
@@ -373,4 +385,6 @@ _FAULTS_OF_OPERATIONS: Mapping[str, Mapping[_Make, float]] = {
     UPDATE_SEQUENCE.id: {**_FAULTS_OF_CALLS, _ignore_changes_of_sequence: 4},
     START_SEQUENCE.id: {**_FAULTS_OF_CALLS, _handle_late: 8},
     ADD_CONTACTS_TO_SEQUENCE.id: _FAULTS_OF_CALLS,
+    LIST_CONVERSATIONS.id: _FAULTS_OF_CONVERSATIONS,
+    LIST_HISTORY.id: {**_FAULTS_OF_CONVERSATIONS, _repeated_ids: 0, _repeated_pages: 0},
 }

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -18,7 +21,17 @@ from airflow_provider_opencx.campaigns.sequences.enrolment import EnrolmentSende
 from airflow_provider_opencx.campaigns.sequences.guards import StartGuards
 from airflow_provider_opencx.client.client import OpenCXClient
 from airflow_provider_opencx.client.once import Handled
-from airflow_provider_opencx.exceptions import OpenCXConfigError, OpenCXError, OpenCXUnknownOutcomeError
+from airflow_provider_opencx.exceptions import (
+    OpenCXConfigError,
+    OpenCXError,
+    OpenCXNotFoundError,
+    OpenCXUnknownOutcomeError,
+)
+from airflow_provider_opencx.extraction import parts, reading
+from airflow_provider_opencx.extraction.interval import Interval
+from airflow_provider_opencx.extraction.sources import Filters
+from airflow_provider_opencx.extraction.spool import Spool
+from airflow_provider_opencx.extraction.storage import Target
 from airflow_provider_opencx.hooks.opencx import OpenCXHook
 from airflow_provider_opencx.intents import Intent
 from airflow_provider_opencx.phone_agents import listing
@@ -28,6 +41,7 @@ from airflow_provider_opencx.reconciliation.resource import Outcome, Pending
 from airflow_provider_opencx.resources.calls import Callee, PlacedCall
 from airflow_provider_opencx.resources.phone_agents import PhoneAgent
 from airflow_provider_opencx.resources.sequences import OutboundSequence, get_sequence
+from airflow_provider_opencx.resources.times import MARGIN
 from fault_campaign.checks import Promise
 from fault_campaign.scenario import Part
 
@@ -320,6 +334,57 @@ def _nobody(*_: object) -> frozenset[Callee]:
     return frozenset()
 
 
+def _never(*_: object) -> bool:
+    return False
+
+
+def _moved_within(
+    this: reading.Reading,
+    since: Filters,
+    before: datetime,
+    may_have_moved: Callable[[reading.Reading, Filters, datetime], bool] = reading._may_have_moved,
+) -> bool:
+    """Look only at what may have been in the interval itself."""
+    return may_have_moved(this, since, before - MARGIN)
+
+
+def _without_bounds(
+    this: Spool, folder: Path, interval: Interval, begin: Callable[[Spool, Path, None], None] = Spool.__init__
+) -> None:
+    """Keep whatever the service lists."""
+    begin(this, folder, None)
+
+
+def _put_in_place(this: Target, file: Path, path: str) -> None:
+    """Write a file where it belongs, and not aside."""
+    this._storage.makedirs(this._aside, exist_ok=True)
+    this._storage.put_file(os.fspath(file), path)
+
+
+class _Digest(str):
+    """A digest of which the beginning, which the name of a part has, is always the same."""
+
+    def __getitem__(self, key: object) -> str:
+        return "0" * 12
+
+
+def _same_names(file: Path, digest: Callable[[Path], str] = parts._sha256) -> str:
+    return _Digest(digest(file))
+
+
+def _manifest_first(
+    this: Target, file: Path, name: str = "", put: Callable[[Target, Path, str], None] = Target.put
+) -> None:
+    """Put the parts of a folder only after their manifest."""
+    held: dict[str, Path] = this.__dict__.setdefault("held", {})
+    if name.startswith("part-"):
+        held[name] = file.rename(file.with_name(name))
+        return
+    put(this, file, name)
+    for part, content in held.items():
+        put(this, content, part)
+
+
 _NO_PAUSES: Sequence[float] = ()
 
 _NO_INTENTS: Mapping[str, object] = {
@@ -471,6 +536,35 @@ REMOVED_FIXES: Mapping[str, RemovedFix] = {
     ),
     "people whom a filter does not admit": RemovedFix(
         "reported as called and not", {"campaigns.sequences.enrolment.not_admitted": _nobody}, "sequences"
+    ),
+    "second reading of a list that moved": RemovedFix(
+        "missing from its interval", {"extraction.reading._may_have_moved": _never}, "extractions"
+    ),
+    "what moves a list from beyond the interval": RemovedFix(
+        "missing from its interval", {"extraction.reading._may_have_moved": _moved_within}, "extractions"
+    ),
+    "margin of an interval": RemovedFix(
+        "missing from its interval",
+        {"extraction.interval.Interval.asked": property(lambda this: (this.start, this.end))},
+        "extractions",
+    ),
+    "bounds of an interval": RemovedFix(
+        "in two intervals", {"extraction.spool.Spool.__init__": _without_bounds}, "extractions"
+    ),
+    "newest row": RemovedFix(
+        "untrue results",
+        {"extraction.spool.is_newer": _never},
+        "extractions",
+    ),
+    "file that is written aside": RemovedFix(
+        "half a file", {"extraction.storage.Target._put": _put_in_place}, "extractions"
+    ),
+    "names of parts": RemovedFix("half a file", {"extraction.parts._sha256": _same_names}, "extractions"),
+    "manifest after its parts": RemovedFix(
+        "half a file", {"extraction.storage.Target.put": _manifest_first}, "extractions"
+    ),
+    "histories that are gone": RemovedFix(
+        "untrue results", {"extraction.histories.OpenCXNotFoundPermanentError": OpenCXNotFoundError}, "extractions"
     ),
     "one list": RemovedFix("needless requests", {"phone_agents.reconcile.list_agents": _two_lists}),
 }

@@ -12,7 +12,7 @@ from fault_campaign.faults import ServiceKind, draw_service
 Fields: TypeAlias = Mapping[str, object]
 Action: TypeAlias = Literal["create", "upsert", "upsert_and_wait", "update", "wait", "sync", "sync_training"]
 
-Part: TypeAlias = Literal["agents", "training", "calls", "sequences"]
+Part: TypeAlias = Literal["agents", "training", "calls", "sequences", "extractions"]
 PARTS: tuple[Part, ...] = get_args(Part)
 """What a run consists of, one after the other; each is drawn alone."""
 
