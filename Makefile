@@ -11,11 +11,12 @@
 # make fuzz    responses that no service should send, against the client, the polls and the plans: SEED=1 SECONDS=600; REPRODUCE=file tries one again
 # make soak    polls without end, with odd responses among them: what grows? POLLS=20000 (some 15 minutes)
 # make audit   looks the pinned dependencies up among the known vulnerabilities (asks PyPI; not part of CI: an advisory should not break a build)
-# make bench   what waiting, fleets, imports and tasks cost, beside the HTTP provider; writes benchmarks/RESULTS.md (some 30 minutes; QUICK=1: 9, and writes nothing)
+# make bench   what waiting, fleets, imports and tasks cost, beside the HTTP provider; writes benchmarks/RESULTS.md (some 33 minutes; QUICK=1: 10, and writes nothing)
 # make bench-knowledge   what 500 training scenarios cost under the service's limit (some ten minutes)
 # make bench-calls   what calling 1,000 people of a file costs under the service's limit (some eleven minutes)
 # make bench-sequences   what waiting for 1,000 sequences costs in one event loop, and 1,000 tasks on one (some three minutes)
 # make bench-campaign   what a campaign for 1,000 people of a file costs under the service's limit (some two minutes)
+# make bench-extraction   what extracting 100,000 conversations to a file costs, beside the HTTP provider (some three minutes)
 # make bench-import   what importing the operators and the sensor costs
 # PYTHON=python3.12 make ... uses another Python for a new .venv
 
@@ -23,7 +24,7 @@ PYTHON ?= $(firstword $(foreach python,python3.11 python3.12 python3.13 python3,
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test ui check lint docs schema matrix screenshots dist faults fuzz soak audit format bench bench-calls bench-campaign bench-import bench-knowledge bench-sequences clean
+.PHONY: demo test ui check lint docs schema matrix screenshots dist faults fuzz soak audit format bench bench-calls bench-campaign bench-extraction bench-import bench-knowledge bench-sequences clean
 
 demo: $(INSTALLED)
 	$(BIN)/python dev/demo.py
@@ -99,6 +100,9 @@ bench-sequences: $(INSTALLED)
 
 bench-campaign: $(INSTALLED)
 	$(BIN)/python benchmarks/campaign.py
+
+bench-extraction: $(INSTALLED)
+	$(BIN)/python benchmarks/extraction.py
 
 bench-import: $(INSTALLED)
 	$(BIN)/python benchmarks/import_time.py

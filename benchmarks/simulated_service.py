@@ -66,6 +66,25 @@ class SimulatedService:
         contacts = [{"phone_number": number} for number in phone_numbers]
         self._admin.post("/contacts", json={"contacts": contacts}).raise_for_status()
 
+    def add_conversations(self, count: int, *, first: datetime, last: datetime) -> None:
+        """Add conversations that began between two times, after the later of which none is changed."""
+        form = {"count": count, "first": first.isoformat(), "last": last.isoformat()}
+        self._admin.post("/conversations/many", json=form).raise_for_status()
+
+    def conversation_ids(self) -> list[str]:
+        """Return the ids of all conversations, the one that was added first before the others."""
+        conversations = self._admin.get("/conversations").raise_for_status().json()["conversations"]
+        return [str(conversation["id"]) for conversation in conversations]
+
+    def list_conversations_by(self, **settings: Any) -> None:
+        """Say how the simulator lists conversations."""
+        self._admin.put("/conversations/list", json=settings).raise_for_status()
+
+    def change_between_pages(self, ids: Sequence[str], *, after: int) -> None:
+        """Change conversations once, when a number of pages of their list have been read."""
+        form = {"after": after, "update": {"ids": list(ids)}}
+        self._admin.post("/conversations/between-pages", json=form).raise_for_status()
+
     def advance(self, seconds: float) -> None:
         """Move the clock of the simulator forward."""
         self._admin.post("/clock", json={"advance": seconds}).raise_for_status()
