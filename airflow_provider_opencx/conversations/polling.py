@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from airflow_provider_opencx.conversations.waiting import ConversationWait
 from airflow_provider_opencx.conversations.wanted import ASKED_BEFORE, Found, WantedConversation, find
 from airflow_provider_opencx.exceptions import OpenCXError
-from airflow_provider_opencx.resources.conversations import iterate_conversations
+from airflow_provider_opencx.resources.conversations import conversations_request, iterate_conversations
 from airflow_provider_opencx.waiting import Poll, log_poll
 
 if TYPE_CHECKING:
@@ -28,12 +28,11 @@ def read_conversations(client: OpenCXClient, wanted: Collection[WantedConversati
     :raises OpenCXError: if the list cannot be read to its end.
     """
     channels = {each.channel_type for each in wanted}
-    conversations = iterate_conversations(
-        client,
+    request = conversations_request(
         channel_type=channels.pop() if len(channels) == 1 else None,
         created_after=min(each.since for each in wanted) - ASKED_BEFORE,
     )
-    return find(wanted, conversations)
+    return find(wanted, iterate_conversations(client, request))
 
 
 def poll_once(read: ReadConversations, wait: ConversationWait) -> Poll[None]:

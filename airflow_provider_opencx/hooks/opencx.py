@@ -41,6 +41,7 @@ from airflow_provider_opencx.resources.contacts import Contact, create_contact, 
 from airflow_provider_opencx.resources.conversations import (
     Conversation,
     HistoryItem,
+    conversations_request,
     get_conversation,
     iterate_conversations,
     list_history,
@@ -490,8 +491,7 @@ class OpenCXHook(BaseHook):
         :param updated_after: those that were changed after this time.
         :param updated_before: those that were changed before this time.
         """
-        return iterate_conversations(
-            self.get_conn(),
+        request = conversations_request(
             handed_off=handed_off,
             status=status,
             channel_type=channel_type,
@@ -500,6 +500,7 @@ class OpenCXHook(BaseHook):
             updated_after=updated_after,
             updated_before=updated_before,
         )
+        return iterate_conversations(self.get_conn(), request)
 
     def get_conversation(self, conversation_id: str) -> Conversation:
         """Return a conversation, by its id; raises ``OpenCXNotFoundError`` if there is none."""

@@ -185,37 +185,14 @@ def conversations_request(
     return LIST_CONVERSATIONS.request(query=query)
 
 
-def iterate_conversations(
-    client: OpenCXClient,
-    *,
-    handed_off: bool | None = None,
-    status: str | None = None,
-    channel_type: str | None = None,
-    created_after: datetime | None = None,
-    created_before: datetime | None = None,
-    updated_after: datetime | None = None,
-    updated_before: datetime | None = None,
-) -> Generator[Conversation]:
+def iterate_conversations(client: OpenCXClient, request: Request) -> Generator[Conversation]:
     """Yield conversations, a page of them in memory at a time: ``GET /chat/sessions``.
 
     The list may move while it is read: one that changes meanwhile may come twice.
 
-    :raises OpenCXArgumentError: if a time has no time zone.
+    :param request: which ones, as :func:`conversations_request` returns it.
     :raises OpenCXResponseError: if a page cannot be read, or the list does not end.
     """
-    request = conversations_request(
-        handed_off=handed_off,
-        status=status,
-        channel_type=channel_type,
-        created_after=created_after,
-        created_before=created_before,
-        updated_after=updated_after,
-        updated_before=updated_before,
-    )
-    return _each(client, request)
-
-
-def _each(client: OpenCXClient, request: Request) -> Generator[Conversation]:
     for page in iterate_pages(client, request, Conversation.from_response):
         warn_of_odd_items(LIST_CONVERSATIONS, page, lambda conversation: conversation.label)
         yield from page
