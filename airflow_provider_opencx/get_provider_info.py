@@ -47,6 +47,11 @@ def get_provider_info() -> dict[str, object]:
                 "python-module": "airflow_provider_opencx.transfers.opencx_to_object_storage",
             }
         ],
+        "asset-uris": [{"schemes": ["opencx"], "handler": "airflow_provider_opencx.assets.sanitize_uri"}],
+        "extra-links": [
+            "airflow_provider_opencx.links.opencx.OpenCXPhoneAgentLink",
+            "airflow_provider_opencx.links.opencx.OpenCXSequenceLink",
+        ],
         "cli": ["airflow_provider_opencx.cli.airflow_commands.airflow_commands"],
         "connection-types": [
             {

@@ -23,6 +23,9 @@ class OpenCXHookMixin:
     """
 
     opencx_conn_id: str | XComArg
+    linked_id: str | None = None
+    """The id of what the task was about, for its link; ``None`` before that is known, and for several."""
+
     _max_retries: ClassVar[int | None] = None
     """Overrides the connection's extra ``max_retries``; ``None`` leaves it as it is."""
 

@@ -31,6 +31,7 @@ class ClientSettings:
     :param allow_calls: whether requests that may call people are sent. Default ``False``.
     :param call_body_style: how the keys of a call's body are written where the caller does not say it: ``"camel"``
         (default), ``"snake"`` or ``"both"``.
+    :param dashboard_url: the address of an agent in the dashboard, with ``{id}`` in place of its id. Default: none.
     """
 
     base_url: str
@@ -43,6 +44,7 @@ class ClientSettings:
     coordination: str | Secret = "machine"
     allow_calls: bool = False
     call_body_style: BodyStyle = "camel"
+    dashboard_url: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "api_key", Secret.of(self.api_key))

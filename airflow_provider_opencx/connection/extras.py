@@ -9,6 +9,7 @@ import json
 import re
 from difflib import get_close_matches
 from typing import Annotated, Self, get_args
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -57,10 +58,18 @@ def _coordination(value: str) -> str:
     return value
 
 
+def _dashboard_url(value: str) -> str:
+    address = urlsplit(value)
+    if address.scheme != "https" or not address.hostname or address.password or "{id}" not in value:
+        raise ValueError("no such address")
+    return value
+
+
 _Number = Annotated[float, Field(allow_inf_nan=False), BeforeValidator(_not_boolean)]
 _WholeNumber = Annotated[int, BeforeValidator(_not_boolean)]
 _Boolean = Annotated[bool, BeforeValidator(_true_or_false)]
 _BodyStyle = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_body_style)]
+_DashboardUrl = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_dashboard_url)]
 _Coordination = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_coordination)]
 
 
@@ -75,6 +84,7 @@ class Extras(BaseModel):
     coordination: _Coordination = "machine"
     allow_calls: _Boolean = False
     call_body_style: _BodyStyle = "camel"
+    dashboard_url: _DashboardUrl = ""
     allow_insecure_http: _Boolean = False
 
     @model_validator(mode="before")

@@ -116,6 +116,17 @@ CALL_BODY_STYLE = ExtraField(
     default="camel",
     allowed="camel, snake or both",
 )
+DASHBOARD_URL = ExtraField(
+    name="dashboard_url",
+    label="Dashboard",
+    description=(
+        "The address of an agent in the OpenCX dashboard, as your browser shows it, with {id} in place of the agent's"
+        " id. The links of tasks lead there where Airflow has no page of agents."
+    ),
+    type="string",
+    default="",
+    allowed="an https address with {id} in place of the agent's id",
+)
 ALLOW_INSECURE_HTTP = ExtraField(
     name="allow_insecure_http",
     label="Allow plain http",
@@ -131,6 +142,7 @@ EXTRA_FIELDS = (
     COORDINATION,
     ALLOW_CALLS,
     CALL_BODY_STYLE,
+    DASHBOARD_URL,
     ALLOW_INSECURE_HTTP,
 )
 

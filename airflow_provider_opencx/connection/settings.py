@@ -89,6 +89,7 @@ def _settings(address: str, api_key: Secret, extras: Extras, user_agent: str, na
         coordination=extras.coordination,
         allow_calls=extras.allow_calls,
         call_body_style=cast(BodyStyle, extras.call_body_style),
+        dashboard_url=extras.dashboard_url,
     )
 
 

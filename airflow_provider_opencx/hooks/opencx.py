@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from airflow.providers.common.compat.sdk import BaseHook
 
@@ -120,6 +121,14 @@ class OpenCXHook(BaseHook):
         settings = self.settings_of(connection)
         mask_secrets(settings.secrets)
         return settings
+
+    def dashboard_url(self, agent_id: str) -> str | None:
+        """Return the address of an agent in the dashboard; ``None`` where the connection has no ``dashboard_url``.
+
+        :param agent_id: the agent's id.
+        """
+        settings = self._client.settings if "_client" in vars(self) else self._read_settings()
+        return settings.dashboard_url.replace("{id}", quote(agent_id, safe="")) or None
 
     def list_phone_agents(self) -> list[PhoneAgent]:
         """Return all agents of the organization."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Unpack
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_opencx.arguments import LEFT_OUT, LeftOut, check_boolean, check_choice, whole_number
+from airflow_provider_opencx.asset_events import add_extra
 from airflow_provider_opencx.campaigns.calling_hours import DEFAULT_HOURS
 from airflow_provider_opencx.connection.form import DEFAULT_CONN_ID
 from airflow_provider_opencx.exceptions import (
@@ -15,6 +16,7 @@ from airflow_provider_opencx.exceptions import (
     derive_from_airflow,
 )
 from airflow_provider_opencx.kinds import Kind
+from airflow_provider_opencx.links.opencx import OpenCXPhoneAgentLink
 from airflow_provider_opencx.operators.calling import (
     DEFAULT_MAX_CONTACTS,
     BaseCallingOperator,
@@ -104,6 +106,7 @@ class OpenCXPlaceCallOperator(BaseCallingOperator):
     :raises OpenCXError: see :mod:`airflow_provider_opencx.exceptions`.
     """
 
+    operator_extra_links = (OpenCXPhoneAgentLink(),)
     template_fields: Sequence[str] = (
         "agent_id",
         "agent_name",
@@ -256,6 +259,7 @@ class OpenCXPlaceCallOperator(BaseCallingOperator):
             agent = found
         check_can_call(agent)
         self.log.info("%s calls, from %s.", agent.label, agent.phone_number)
+        self.linked_id = agent.id
         return agent.id
 
     def _body_for(self, agent_id: str, callee: Callee) -> Mapping[str, JsonValue]:
@@ -278,6 +282,7 @@ class OpenCXPlaceCallOperator(BaseCallingOperator):
             raise made.error
         if made.opens_at is not None:
             self._come_back(made.opens_at)
+        add_extra(self, context, {"called": made.called, "people": len(made.people)})
         if self.contacts is not None:
             self.log.info("%d of %d people were called.", made.called, len(made.people))
             return results

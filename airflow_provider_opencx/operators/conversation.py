@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar, Unpack
 
 from airflow_provider_opencx.arguments import check_still_given, given, time_with_zone
+from airflow_provider_opencx.asset_events import add_extra
 from airflow_provider_opencx.connection.form import DEFAULT_CONN_ID
 from airflow_provider_opencx.exceptions import OpenCXArgumentError, derive_from_airflow
 from airflow_provider_opencx.kinds import Kind
@@ -114,6 +115,7 @@ class OpenCXConversationReportOperator(BaseOpenCXOperator):
         self.log.info("The report:\n%s", report.markdown)
         result = report.as_dict()
         push_report(self, context, result)
+        add_extra(self, context, {"conversations": result["conversations"]})
         return result
 
     def _scope(self) -> Scope:

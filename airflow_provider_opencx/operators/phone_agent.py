@@ -26,6 +26,7 @@ from airflow_provider_opencx.arguments import (
     texts_by_name,
     written,
 )
+from airflow_provider_opencx.asset_events import add_extra, extra_of
 from airflow_provider_opencx.connection.form import DEFAULT_CONN_ID
 from airflow_provider_opencx.deferral import deferral_timeout, ends_by_execution_timeout
 from airflow_provider_opencx.exceptions import (
@@ -35,14 +36,15 @@ from airflow_provider_opencx.exceptions import (
     derive_from_airflow,
 )
 from airflow_provider_opencx.kinds import Kind
+from airflow_provider_opencx.links.opencx import OpenCXPhoneAgentLink
 from airflow_provider_opencx.mapped import arguments_of, limited
 from airflow_provider_opencx.operators.base import BaseOpenCXOperator
-from airflow_provider_opencx.operators.sync import SyncBaseOperator, with_paths_as_texts
+from airflow_provider_opencx.operators.sync import SyncBaseOperator, Writes, with_paths_as_texts
 from airflow_provider_opencx.secret import forgets_locals
 from airflow_provider_opencx.task_state import intents_of
 from airflow_provider_opencx.templates import task_named
 from airflow_provider_opencx.visible_text import identifier, in_quotes
-from airflow_provider_opencx.xcoms import pull_numbers, push_numbers, push_xcoms
+from airflow_provider_opencx.xcoms import AGENT_KEYS, pull_numbers, push_numbers, push_xcoms
 
 # The API's models and the hook are imported where they are used: parsing a Dag should not pay for them.
 if TYPE_CHECKING:
@@ -105,6 +107,7 @@ class PhoneAgentBaseOperator(BaseOpenCXOperator):
     :param opencx_conn_id: the connection. Default ``opencx_default``. (templated)
     """
 
+    operator_extra_links = (OpenCXPhoneAgentLink(),)
     template_fields: Sequence[str] = ("agent", "opencx_conn_id")
     template_fields_renderers: ClassVar[dict[str, str]] = {"agent": "json"}
     kinds_of_fields: ClassVar[Mapping[str, Kind]] = {
@@ -145,8 +148,14 @@ class PhoneAgentBaseOperator(BaseOpenCXOperator):
     def _result(self, context: Context, agent: PhoneAgent) -> dict[str, JsonValue]:
         """Return an agent as the task's result, and push the XComs beside it."""
         result = agent.as_dict()
-        push_xcoms(self, context, result)
+        self._report(context, result)
         return result
+
+    def _report(self, context: Context, agent: dict[str, JsonValue]) -> None:
+        """Say which agent it is: beside the result, in the events of assets, and in the link."""
+        push_xcoms(self, context, agent)
+        add_extra(self, context, extra_of(agent, AGENT_KEYS, "agents"), agents=[agent])
+        self.linked_id = str(agent["id"])
 
 
 class OpenCXCreatePhoneAgentOperator(PhoneAgentBaseOperator):
@@ -462,7 +471,7 @@ class OpenCXUpsertPhoneAgentOperator(PhoneAgentBaseOperator):
 
         agent = cast("dict[str, JsonValue]", result)  # one agent was waited for
         self.log.info(success(agent))
-        push_xcoms(self, context, agent)
+        self._report(context, agent)
         return agent
 
     def _timed_out(self, agent_id: str | None, *, is_listed: bool = True) -> OpenCXPhoneNumberTimeoutError:
@@ -592,6 +601,7 @@ class OpenCXUpdatePhoneAgentOperator(PhoneAgentBaseOperator):
 class FleetBaseOperator(SyncBaseOperator):
     """Base of the operators that are given the declarations of a fleet."""
 
+    operator_extra_links = (OpenCXPhoneAgentLink(),)
     declarations_argument: ClassVar[str] = "agents"
 
     template_fields_renderers: ClassVar[dict[str, str]] = {
@@ -729,6 +739,7 @@ class OpenCXPlanPhoneAgentsOperator(FleetBaseOperator):
         plan.check()
         if fails_on_changes:
             plan.check_drift()
+        add_extra(self, context, {"changes": plan.changes, "count": len(plan.steps)})
         return plan.as_dict()
 
 
@@ -827,10 +838,13 @@ class OpenCXSyncPhoneAgentsOperator(FleetBaseOperator):
         plan = self._plan(context, is_retry=is_retry)
         if "ti" in context and self.do_xcom_push:
             context["ti"].xcom_push(key="plan", value=plan.as_dict())
+        writes = Writes()
         agents = self.hook.apply_plan(
-            plan, approved=approved, guards=guards, on_mismatch=self.on_mismatch, intents=intents
+            plan, approved=approved, guards=guards, on_mismatch=self.on_mismatch, intents=intents, on_result=writes
         )
-        return [agent.as_dict() for agent in agents]
+        result: list[JsonValue] = [agent.as_dict() for agent in agents]
+        add_extra(self, context, {"changes": writes.done, **extra_of(result, AGENT_KEYS, "agents")}, agents=result)
+        return result
 
 
 def _most_at_once(wait_for_phone_number: object) -> int | None:

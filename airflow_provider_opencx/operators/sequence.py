@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Unpack
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_opencx.arguments import LEFT_OUT, LeftOut, check_boolean, check_choice, whole_number
+from airflow_provider_opencx.asset_events import add_extra, extra_of
 from airflow_provider_opencx.campaigns.calling_hours import DEFAULT_HOURS
 from airflow_provider_opencx.campaigns.sequences.steps import phone_step
 from airflow_provider_opencx.connection.form import DEFAULT_CONN_ID
 from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXOutsideCallingHoursError, derive_from_airflow
 from airflow_provider_opencx.kinds import Kind
+from airflow_provider_opencx.links.opencx import OpenCXSequenceLink
 from airflow_provider_opencx.operators.base import BaseOpenCXOperator
 from airflow_provider_opencx.operators.calling import (
     DEFAULT_MAX_CONTACTS,
@@ -50,6 +52,8 @@ __all__ = [
 derive_from_airflow()
 
 DEFAULT_BATCH_SIZE = 100
+
+_EVENT_KEYS = ("id", "custom_id", "name", "status")
 
 People = Sequence[str | Mapping[str, object]] | str
 """People as they are written: a list of numbers and mappings, or the path of a file."""
@@ -111,6 +115,7 @@ class OpenCXCreateSequenceOperator(BaseCallingOperator):
     :raises OpenCXError: see :mod:`airflow_provider_opencx.exceptions`.
     """
 
+    operator_extra_links = (OpenCXSequenceLink(),)
     template_fields: Sequence[str] = (
         "name",
         "steps",
@@ -197,6 +202,8 @@ class OpenCXCreateSequenceOperator(BaseCallingOperator):
         result = self._result(sequence, declared, people, left_out)
         push_xcoms(self, context, result, SEQUENCE_KEYS)
         push_zones(self, context, result["zones"])
+        add_extra(self, context, {**extra_of(result, _EVENT_KEYS, "sequences"), "people": result["people"]})
+        self.linked_id = sequence.id
         return result
 
     def _people(self) -> tuple[list[Callee] | None, Mapping[Callee, Sequence[str]], dict[str, int]]:
@@ -369,6 +376,7 @@ class OpenCXStartSequenceOperator(BaseCallingOperator):
     :raises OpenCXError: see :mod:`airflow_provider_opencx.exceptions`.
     """
 
+    operator_extra_links = (OpenCXSequenceLink(),)
     template_fields: Sequence[str] = ("sequence_id", "do_not_call", "ledger_path", "opencx_conn_id")
     kinds_of_fields: ClassVar[Mapping[str, Kind]] = {
         "sequence_id": Kind.TEXTS,
@@ -436,6 +444,8 @@ class OpenCXStartSequenceOperator(BaseCallingOperator):
             raise
         result = sequence.as_result()
         push_xcoms(self, context, result, SEQUENCE_KEYS)
+        add_extra(self, context, extra_of(result, _EVENT_KEYS, "sequences"))
+        self.linked_id = sequence.id
         return result
 
     def _start_guards(self) -> StartGuards:
@@ -483,6 +493,7 @@ class OpenCXCancelSequenceOperator(BaseOpenCXOperator):
     :raises OpenCXError: see :mod:`airflow_provider_opencx.exceptions`.
     """
 
+    operator_extra_links = (OpenCXSequenceLink(),)
     template_fields: Sequence[str] = ("sequence_id", "opencx_conn_id")
     kinds_of_fields: ClassVar[Mapping[str, Kind]] = {"sequence_id": Kind.TEXTS, "opencx_conn_id": Kind.TEXT}
 
@@ -509,7 +520,11 @@ class OpenCXCancelSequenceOperator(BaseOpenCXOperator):
         given: object = self.sequence_id
         if given is None:
             raise AirflowSkipException("No sequence was made, so none is canceled.")
-        return cancel(self.hook.get_conn(), _id_of(given)).as_result()
+        sequence = cancel(self.hook.get_conn(), _id_of(given))
+        result = sequence.as_result()
+        add_extra(self, context, extra_of(result, _EVENT_KEYS, "sequences"))
+        self.linked_id = sequence.id
+        return result
 
 
 class OpenCXAddContactsToSequenceOperator(BaseCallingOperator):
@@ -555,6 +570,7 @@ class OpenCXAddContactsToSequenceOperator(BaseCallingOperator):
     :raises OpenCXError: see :mod:`airflow_provider_opencx.exceptions`.
     """
 
+    operator_extra_links = (OpenCXSequenceLink(),)
     template_fields: Sequence[str] = ("sequence_id", "contacts", "do_not_call", "ledger_path", "opencx_conn_id")
     template_fields_renderers: ClassVar[dict[str, str]] = {"contacts": "json"}
     kinds_of_fields: ClassVar[Mapping[str, Kind]] = {
@@ -657,6 +673,8 @@ class OpenCXAddContactsToSequenceOperator(BaseCallingOperator):
         if made.opens_at is not None:
             self._come_back(made.opens_at)
         self.log.info("%d of %d people were added to %s.", made.called, len(made.people), sequence.label)
+        add_extra(self, context, {**extra_of(sequence.as_result(), _EVENT_KEYS, "sequences"), "added": made.called})
+        self.linked_id = sequence.id
         return result
 
     def _check_arguments(self) -> None:

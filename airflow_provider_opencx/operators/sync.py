@@ -22,6 +22,16 @@ if TYPE_CHECKING:
 _MOST_LOGGED = 500
 
 
+class Writes:
+    """Counts the writes of a plan while it is applied; this is what ``on_result`` calls."""
+
+    done: int = 0
+
+    def __call__(self, done: int, writes: int) -> None:
+        """Note how many of the writes are done."""
+        self.done = done
+
+
 class SyncBaseOperator(BaseOpenCXOperator):
     """Base of the operators that are given many declarations, or files that hold them."""
 

@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Unpack
 
 from airflow_provider_opencx.arguments import LEFT_OUT, LeftOut, texts_by_name
+from airflow_provider_opencx.asset_events import add_extra
 from airflow_provider_opencx.connection.form import DEFAULT_CONN_ID
 from airflow_provider_opencx.exceptions import derive_from_airflow
 from airflow_provider_opencx.kinds import Kind
 from airflow_provider_opencx.mapped import limited
-from airflow_provider_opencx.operators.sync import SyncBaseOperator, with_paths_as_texts
+from airflow_provider_opencx.operators.sync import SyncBaseOperator, Writes, with_paths_as_texts
 from airflow_provider_opencx.secret import forgets_locals
 from airflow_provider_opencx.task_state import intents_of
 
@@ -184,6 +185,7 @@ class OpenCXPlanTrainingScenariosOperator(TrainingBaseOperator):
         plan.check()
         if fails_on_changes:
             plan.check_drift()
+        add_extra(self, context, {"changes": plan.changes, "count": len(plan.steps)})
         return plan.as_dict()
 
 
@@ -286,7 +288,9 @@ class OpenCXSyncTrainingScenariosOperator(TrainingBaseOperator):
         plan = self._plan(is_retry=is_retry, with_org_id=guards.expected_org_id is not None)
         if "ti" in context and self.do_xcom_push:
             context["ti"].xcom_push(key="plan", value=plan.as_dict())
+        writes = Writes()
         scenarios = self.hook.apply_training_plan(
-            plan, approved=approved, guards=guards, on_mismatch=self.on_mismatch, intents=intents
+            plan, approved=approved, guards=guards, on_mismatch=self.on_mismatch, intents=intents, on_result=writes
         )
+        add_extra(self, context, {"changes": writes.done, "count": len(scenarios)})
         return [scenario.as_dict() for scenario in scenarios]

@@ -83,6 +83,7 @@ class OpenCXConversationSensor(WaitingSensor):
     template_fields: Sequence[str] = ("phone_number", "contact_id", "since", "opencx_conn_id")
     kinds_of_fields: ClassVar[Mapping[str, Kind]] = dict.fromkeys(template_fields, Kind.TEXT)
     xcom_keys = CONVERSATION_KEYS
+    plural = "conversations"
     _timeout_error = OpenCXConversationTimeoutError
 
     if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from airflow_provider_opencx.connection.form import DEFAULT_CONN_ID
 from airflow_provider_opencx.deferral import deferral_timeout
 from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXPhoneNumberTimeoutError, derive_from_airflow
 from airflow_provider_opencx.kinds import Kind
+from airflow_provider_opencx.links.opencx import OpenCXPhoneAgentLink
 from airflow_provider_opencx.mapped import arguments_of
 from airflow_provider_opencx.sensors.waiting import WaitingSensor
 from airflow_provider_opencx.templates import task_named
@@ -97,6 +98,7 @@ class OpenCXPhoneNumberSensor(WaitingSensor):
     :raises OpenCXError: see :mod:`airflow_provider_opencx.exceptions`.
     """
 
+    operator_extra_links = (OpenCXPhoneAgentLink(),)
     template_fields: Sequence[str] = ("agent_id", "agent_name", "opencx_conn_id")
     kinds_of_fields: ClassVar[Mapping[str, Kind]] = {
         "agent_id": Kind.TEXTS,
@@ -104,6 +106,7 @@ class OpenCXPhoneNumberSensor(WaitingSensor):
         "opencx_conn_id": Kind.TEXT,
     }
     xcom_keys = AGENT_KEYS
+    plural = "agents"
     start_trigger_args = _StartTriggerArgs()
     _timeout_error = OpenCXPhoneNumberTimeoutError
 
@@ -230,6 +233,9 @@ class OpenCXPhoneNumberSensor(WaitingSensor):
             agent_name=self.agent_name,
             opencx_conn_id=self.opencx_conn_id,
         )
+
+    def _agents_in(self, result: JsonValue) -> Sequence[JsonValue]:
+        return result if isinstance(result, list) else [result]
 
     def _reason_to_end_in_a_worker(self) -> str | None:
         """Return why the task must end in a worker, where the end takes more than storing the result."""

@@ -12,6 +12,7 @@ from airflow_provider_opencx.arguments import check_boolean
 from airflow_provider_opencx.connection.form import DEFAULT_CONN_ID
 from airflow_provider_opencx.exceptions import OpenCXSequenceTimeoutError, derive_from_airflow
 from airflow_provider_opencx.kinds import Kind
+from airflow_provider_opencx.links.opencx import OpenCXSequenceLink
 from airflow_provider_opencx.sensors.waiting import WaitingSensor
 from airflow_provider_opencx.templates import task_named
 from airflow_provider_opencx.xcoms import SEQUENCE_KEYS
@@ -67,9 +68,11 @@ class OpenCXSequenceSensor(WaitingSensor):
     :raises OpenCXError: see :mod:`airflow_provider_opencx.exceptions`.
     """
 
+    operator_extra_links = (OpenCXSequenceLink(),)
     template_fields: Sequence[str] = ("sequence_id", "opencx_conn_id")
     kinds_of_fields: ClassVar[Mapping[str, Kind]] = {"sequence_id": Kind.TEXTS, "opencx_conn_id": Kind.TEXT}
     xcom_keys = SEQUENCE_KEYS
+    plural = "sequences"
     _timeout_error = OpenCXSequenceTimeoutError
 
     if TYPE_CHECKING:

@@ -15,6 +15,7 @@ from airflow.providers.common.compat.sdk import (
     PokeReturnValue,
 )
 
+from airflow_provider_opencx.asset_events import add_extra, extra_of
 from airflow_provider_opencx.deferral import deferral_timeout, ends_by_execution_timeout
 from airflow_provider_opencx.exceptions import OpenCXError, OpenCXRateLimitError
 from airflow_provider_opencx.hook_mixin import OpenCXHookMixin
@@ -40,6 +41,9 @@ class WaitingSensor(BaseOpenCXSensor, OpenCXHookMixin):
     deferrable: bool
     xcom_keys: ClassVar[Sequence[str]]
     """The fields of one result that are XComs of their own as well."""
+
+    plural: ClassVar[str]
+    """What the event of an asset calls several results."""
 
     _timeout_error: ClassVar[type[OpenCXError]]
     """What the result of an event raises where the trigger has ended because the time was over."""
@@ -107,10 +111,16 @@ class WaitingSensor(BaseOpenCXSensor, OpenCXHookMixin):
         return self._returned(context, result)
 
     def _returned(self, context: Context, result: JsonValue) -> JsonValue:
-        """Return the result, after pushing the XComs beside it."""
+        """Return the result, after saying it beside it: in XComs, in the events of assets, and in the link."""
         if isinstance(result, dict):
             push_xcoms(self, context, result, self.xcom_keys)
+            self.linked_id = str(result["id"])
+        add_extra(self, context, extra_of(result, self.xcom_keys, self.plural), agents=self._agents_in(result))
         return result
+
+    def _agents_in(self, result: JsonValue) -> Sequence[JsonValue]:
+        """Return the agents of a result, whose assets name them; none where it is about something else."""
+        return ()
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after deferral, with timeouts and ``soft_fail`` meaning what they mean in the other modes."""

@@ -20,6 +20,7 @@ from airflow_provider_opencx.arguments import (
     time_with_zone,
     whole_number,
 )
+from airflow_provider_opencx.asset_events import add_extra
 from airflow_provider_opencx.connection.form import DEFAULT_CONN_ID
 from airflow_provider_opencx.exceptions import OpenCXArgumentError, derive_from_airflow
 from airflow_provider_opencx.kinds import Kind
@@ -197,7 +198,7 @@ class OpenCXToObjectStorageOperator(BaseOpenCXOperator):
             "%s %s%s were written to %s.", f"{result['count']:,}", self._noun, where, in_quotes(str(result["path"]))
         )
         push_xcoms(self, context, result, FILE_KEYS)
-        self._note_in_assets(context, result)
+        add_extra(self, context, result)
         return result
 
     @property
@@ -283,15 +284,6 @@ class OpenCXToObjectStorageOperator(BaseOpenCXOperator):
             kwargs={"updated_after": interval.start.isoformat(), "updated_before": interval.end.isoformat()},
             timeout=self.execution_timeout,
         )
-
-    def _note_in_assets(self, context: Context, result: Mapping[str, JsonValue]) -> None:
-        """Say in the event of each asset that this task updates what was written."""
-        from airflow.sdk import Asset
-        from airflow.sdk.definitions.asset import AssetRef
-
-        for asset in self.outlets or ():
-            if isinstance(asset, Asset | AssetRef) and "outlet_events" in context:
-                context["outlet_events"][asset].extra = dict(result)
 
     def _check_arguments(self) -> None:
         """Check what can be checked while the Dag is parsed."""

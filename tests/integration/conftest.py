@@ -93,8 +93,12 @@ class Run:
         return self.xcoms(task_id)[0]
 
     def pushed(self, task_id: str) -> dict[str, Any]:
-        """What a task that is not mapped has pushed, by the keys."""
-        return {key: values[0] for key, values in self._values(task_id).items()}
+        """What a task that is not mapped has pushed, by the keys, without the links that Airflow pushes for it."""
+        return {key: values[0] for key, values in self._values(task_id).items() if not key.startswith("_link_")}
+
+    def link(self, task_id: str, kind: str) -> str:
+        """The link of a task that is not mapped, of a class such as ``"OpenCXPhoneAgentLink"``."""
+        return str(self._values(task_id)[f"_link_{kind}"][0])
 
     def xcoms(self, task_id: str) -> list[Any]:
         return self._values(task_id).get("return_value", [])
@@ -156,6 +160,22 @@ def as_in_a_worker(airflow_version: tuple[int, ...], monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(task_runner, "finalize", with_exception)
     monkeypatch.setattr(task_runner.RuntimeTaskInstance, "get_first_reschedule_date", as_datetime)
+
+
+@pytest.fixture(scope="session")
+def asset_events() -> Callable[[Any], list[Any]]:
+    """Returns the extras of the events of an asset, in the order of the events."""
+    from airflow.models.asset import AssetEvent, AssetModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    def asset_events(asset: Any) -> list[Any]:
+        with create_session() as session:
+            query = select(AssetEvent).join(AssetModel, AssetEvent.asset_id == AssetModel.id)
+            query = query.where(AssetModel.name == asset.name).order_by(AssetEvent.id)
+            return [event.extra for event in session.scalars(query)]
+
+    return asset_events
 
 
 @pytest.fixture

@@ -33,6 +33,8 @@ ALL = {
     "opencx_outbound_campaign",
     "opencx_conversations_to_storage",
     "opencx_conversations_in_duckdb",
+    "opencx_renewals_number",
+    "opencx_publish_number",
 }
 # Those need what came with Airflow 3.1.
 NEED_REQUIRED_ACTIONS = {"opencx_approved_fleet", "opencx_follow_up_calls", "opencx_outbound_campaign"}

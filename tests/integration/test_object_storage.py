@@ -708,7 +708,7 @@ def test_storage_that_cannot_be_used_is_an_error_that_names_it(
 
 
 def test_run_extracts_its_data_interval_and_says_so_in_the_asset_event(
-    run_dag: Callable[..., Any], simulator: Simulator, local: Storage
+    run_dag: Callable[..., Any], asset_events: Callable[[Any], list[Any]], simulator: Simulator, local: Storage
 ) -> None:
     from airflow.sdk import DAG, Asset
     from airflow.timetables.interval import CronDataIntervalTimetable
@@ -733,13 +733,3 @@ def test_run_extracts_its_data_interval_and_says_so_in_the_asset_event(
     assert [row["id"] for row in local.rows(f"{start:%Y%m%dT%H%M%S}.jsonl")] == [made]
     assert run.pushed("extract")["path"] == result["path"]
     assert asset_events(asset) == [result]
-
-
-def asset_events(asset: Any) -> list[Any]:
-    from airflow.models.asset import AssetEvent, AssetModel
-    from airflow.utils.session import create_session
-    from sqlalchemy import select
-
-    with create_session() as session:
-        query = select(AssetEvent).join(AssetModel, AssetEvent.asset_id == AssetModel.id)
-        return [event.extra for event in session.scalars(query.where(AssetModel.name == asset.name))]

@@ -92,6 +92,7 @@ def test_form_shows_key_url_and_extras() -> None:
         "coordination": ("Coordination", "machine"),
         "allow_calls": ("Allow calls", False),
         "call_body_style": ("Keys of a call's body", "camel"),
+        "dashboard_url": ("Dashboard", ""),
         "allow_insecure_http": ("Allow plain http", False),
     }
     assert all(field["description"] for field in form.extra_fields.values())

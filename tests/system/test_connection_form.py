@@ -25,6 +25,7 @@ def test_form_from_running_airflow_has_all_fields(airflow: AirflowStandalone) ->
         "coordination": ("Coordination", "machine"),
         "allow_calls": ("Allow calls", False),
         "call_body_style": ("Keys of a call's body", "camel"),
+        "dashboard_url": ("Dashboard", ""),
         "allow_insecure_http": ("Allow plain http", False),
     }
     assert all(field["description"] for field in form["extra_fields"].values())

@@ -227,6 +227,21 @@ def test_connection_ignores_extra_of_somebody_else(name: str) -> None:
         ),
         ({"extra": {"call_body_style": "Camel"}}, "the extra call_body_style"),
         ({"extra": {"call_body_style": True}}, "the extra call_body_style"),
+        *(
+            (
+                {"extra": {"dashboard_url": url}},
+                "the extra dashboard_url must be an https address with {id} in place of",
+            )
+            for url in (
+                "https://app.example.com/agents",
+                "http://app.example.com/agents/{id}",
+                "javascript:alert({id})",
+                "https:///agents/{id}",
+                "https://user:pass@app.example.com/{id}",
+                "https://[app/{id}",
+                "/agents/{id}",
+            )
+        ),
         ({"extra": {"coordination": 1}}, "the extra coordination must be machine, process, or"),
         (
             {"extra": {"coordination": "cluster"}},
@@ -318,6 +333,12 @@ def test_connection_treats_redis_password_as_secret() -> None:
         ("allow_calls", "true", True),
         ("allow_calls", " False ", False),
         ("call_body_style", " both ", "both"),
+        (
+            "dashboard_url",
+            " https://app.example.com/agents/{id}?tab=calls ",
+            "https://app.example.com/agents/{id}?tab=calls",
+        ),
+        ("dashboard_url", "", ""),
         ("allow_insecure_http", True, True),
         ("allow_insecure_http", "true", True),
         ("allow_insecure_http", " TRUE ", True),

@@ -1,0 +1,1 @@
+"""The links of tasks in Airflow's UI."""
