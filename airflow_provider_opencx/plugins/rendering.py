@@ -65,8 +65,8 @@ def _environment() -> Environment:
         shown=lambda text: visible(str(text), LONGEST),
         moment=_moment,
         duration=duration,
-        in_path=lambda text: quote(text, safe=""),
-        query=lambda parameters: f"?{urlencode(parameters)}" if parameters else "?",
+        in_path=lambda text: quote(text, safe="", errors="replace"),  # of half a character
+        query=lambda parameters: f"?{urlencode(parameters, errors='replace')}" if parameters else "?",
     )
     # The policy allows the style by the digest of its very characters.
     environment.globals.update(style=Markup(stylesheet()))  # noqa: S704  # the package's own file

@@ -9,7 +9,12 @@ from starlette.datastructures import MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXRateLimitError
+from airflow_provider_opencx.exceptions import (
+    OpenCXArgumentError,
+    OpenCXNoSuchOperationError,
+    OpenCXNotFoundError,
+    OpenCXRateLimitError,
+)
 from airflow_provider_opencx.plugins.cached_reads import StillReadingError, TooManyReadsError
 from airflow_provider_opencx.plugins.connections import NoSuchConnectionError
 from airflow_provider_opencx.plugins.rendering import style_hash
@@ -20,6 +25,8 @@ _STATUSES: dict[type[Exception], int] = {
     StillReadingError: 504,
     TooManyReadsError: 503,
     OpenCXRateLimitError: 503,
+    OpenCXNoSuchOperationError: 502,
+    OpenCXNotFoundError: 404,
 }
 
 
@@ -67,7 +74,7 @@ def download(text: str, file_name: str) -> Response:
     :param file_name: its name; the end says what it is.
     """
     media_type = "application/json" if file_name.endswith(".json") else "text/csv; charset=utf-8; header=present"
-    disposition = f"attachment; filename*=UTF-8''{quote(f'opencx-{file_name}', safe='')}"
+    disposition = f"attachment; filename*=UTF-8''{quote(f'opencx-{file_name}', safe='', errors='replace')}"
     body = text.encode(errors="backslashreplace")
     return Response(body, media_type=media_type, headers={"Content-Disposition": disposition})
 

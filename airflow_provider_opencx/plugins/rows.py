@@ -222,7 +222,7 @@ def sorted_rows(rows: Sequence[Row], sort: str) -> list[Row]:
     known = [row for row in rows if key(row) is not None]
     unknown = [row for row in rows if key(row) is None]
     for part in (known, unknown):
-        part.sort(key=lambda row: (by_name(row) or ("", ""), row.id or ""))
+        part.sort(key=lambda row: (row.name is None, by_name(row) or (), row.id or ""))
     known.sort(key=key, reverse=sort.startswith("-"))
     return [*known, *unknown]
 

@@ -61,9 +61,11 @@ class ShownSequence:
     def of(cls, sequence: Mapping[str, JsonValue], seen_at: datetime | None, task: TaskOfPlan | None = None) -> Self:
         """Return what is shown of a sequence.
 
-        :param sequence: the sequence, by the service's names of fields.
+        :param sequence: the sequence, by the service's names of fields; one that was just created has its steps in
+            ``asked``.
         """
-        steps = sequence.get("steps")
+        asked = sequence.get("asked")
+        steps = sequence.get("steps") or (asked.get("steps") if isinstance(asked, dict) else None)
         entries = [step for step in steps if isinstance(step, dict)] if isinstance(steps, list) else []
         texts = {
             name: _text(sequence.get(name))

@@ -91,7 +91,7 @@ def sequences_of(conn_id: str, may_read: MayRead) -> list[StoredSequence]:
             allowed[task.dag_id] = may_read(task.dag_id)
         if allowed[task.dag_id] and _conn_id_of(task) == conn_id:
             sequence = plain_value(_value(task, RETURN_KEY))
-            if isinstance(sequence, dict) and isinstance(sequence.get("id"), str) and "steps" in sequence:
+            if isinstance(sequence, dict) and isinstance(sequence.get("id"), str):
                 found.setdefault(sequence["id"], StoredSequence(sequence, task, seen_at))
     return list(found.values())
 
