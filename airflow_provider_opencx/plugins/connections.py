@@ -74,7 +74,7 @@ def settings_of(conn_id: str) -> ClientSettings:
     """
     try:
         connection = _read(conn_id)
-    except AirflowNotFoundException:
+    except (AirflowNotFoundException, NoSuchConnectionError):
         raise _no_such_connection() from None
     except Exception as error:
         raise connection_not_found(conn_id, error) from None

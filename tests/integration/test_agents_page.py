@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
@@ -445,3 +446,45 @@ def test_page_has_no_thread_when_nobody_looks(server: ApiServer, look: Callable[
         new = new_connection(f"http://127.0.0.1:{server.url.rpartition(':')[2]}")
         server.get(f"/opencx/connections/{new}/agents", "admin")
     assert sum(process.num_threads() for process in server.processes()) <= before + 1
+
+
+@pytest.fixture(scope="module")
+def teams(
+    environment: dict[str, str], airflow_version: tuple[int, ...], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ApiServer]:
+    """An API server with two teams, each with an operator of its own."""
+    if airflow_version < (3, 2):
+        pytest.skip("Airflow has teams from 3.2 on")
+    multi_team = {"AIRFLOW__CORE__MULTI_TEAM": "True", "AIRFLOW_CONN__TEAM_A___OPENCX_DEFAULT": "opencx://:k@host"}
+    for team in ("team_a", "team_b"):
+        command = ["airflow", "teams", "create", team]
+        subprocess.run(command, env=environment | multi_team, check=True, capture_output=True)
+    users = {"ann": "op:team_a", "bob": "op:team_b", "admin": "admin"}
+    with ApiServer(tmp_path_factory.mktemp("teams"), environment | multi_team, users) as running:
+        yield running
+
+
+def test_another_team_gets_nothing(teams: ApiServer, simulator: Simulator) -> None:
+    simulator.add_agent("Sales")
+    of_team_a = f"/opencx/connections/{new_connection(simulator.url, team_name='team_a')}/agents"
+    assert {user: teams.get(of_team_a, user).status_code for user in ("ann", "bob", "admin")} == {
+        "ann": 200,
+        "bob": 403,
+        "admin": 200,
+    }
+    assert {user: of_team_a in teams.get("/opencx/", user).text for user in ("ann", "bob", "admin")} == {
+        "ann": True,
+        "bob": False,
+        "admin": True,
+    }
+    assert len(simulator.requests) == 1
+
+
+@pytest.mark.parametrize("conn_id", ["opencx_default", "_team_a___opencx_default"])
+def test_team_sees_no_connection_whose_team_airflow_does_not_know(
+    teams: ApiServer, simulator: Simulator, conn_id: str
+) -> None:
+    for form in ("agents", "agents.json", "sequences"):
+        assert teams.get(f"/opencx/connections/{conn_id}/{form}", "bob").status_code == 404
+    assert conn_id not in teams.get("/opencx/", "bob").text
+    assert simulator.requests == []
