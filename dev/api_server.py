@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
@@ -14,6 +16,9 @@ from airflow_standalone import end, free_port, wait_for
 
 USERS = {"viewer": "viewer", "user": "user", "op": "op", "admin": "admin"}
 """Who may log in, and their roles."""
+
+AIRFLOW = Path(sys.executable).with_name("airflow")
+"""Airflow's command line."""
 
 _STARTED_WITHIN = 180.0
 
@@ -44,8 +49,16 @@ class ApiServer:
 
     def get(self, path: str, user: str | None = None, *, token: str | None = None) -> httpx.Response:
         """Ask for a path, as a user, with a token, or as nobody."""
-        given = token or (None if user is None else self.token(user))
-        return self._http.get(path, headers={} if given is None else {"Authorization": f"Bearer {given}"})
+        return self._http.get(path, headers=_as_bearer(token or (None if user is None else self.token(user))))
+
+    def seconds_to_first_byte(self, path: str, user: str) -> float:
+        """Ask for a path, which must be there, and return after how many seconds the response began to arrive."""
+        headers = _as_bearer(self.token(user))
+        began_at = time.perf_counter()
+        with self._http.stream("GET", path, headers=headers) as response:
+            for _ in response.raise_for_status().iter_raw(1):
+                return time.perf_counter() - began_at
+        raise RuntimeError(f"{path}: the response has no body")
 
     def token(self, user: str) -> str:
         """Return the token with which a user is logged in."""
@@ -63,7 +76,7 @@ class ApiServer:
 
     def __enter__(self) -> Self:
         self._passwords.write_text(json.dumps({name: name for name in self._users}))
-        command = ["airflow", "api-server", "--workers", "1", "--host", "127.0.0.1"]
+        command = [str(AIRFLOW), "api-server", "--workers", "1", "--host", "127.0.0.1"]
         with self.log_file.open("ab") as log:
             self._started = subprocess.Popen(
                 [*command, "--port", self.url.rpartition(":")[2]],
@@ -93,3 +106,7 @@ class ApiServer:
             return True if self._http.get("/api/v2/version").is_success else None
         except httpx.HTTPError:
             return None
+
+
+def _as_bearer(token: str | None) -> dict[str, str]:
+    return {} if token is None else {"Authorization": f"Bearer {token}"}

@@ -203,7 +203,7 @@ def _sequences_of(conn_id: str, user: BaseUser) -> list[ShownSequence]:
 
 
 def _counts(rows: list[Row]) -> Mapping[str, int]:
-    counts: dict[str, int] = {"all": len(rows)}
+    counts: dict[str, int] = {"agents": sum(row.id is not None and row.verdict.drift != Drift.MISSING for row in rows)}
     for row in rows:
         for value in (row.number, row.verdict.drift):
             counts[value] = counts.get(value, 0) + 1

@@ -29,7 +29,7 @@ from airflow_provider_opencx.simulator import Respond, Simulator, SlowResponse
 pytestmark = pytest.mark.skipif(not EXISTS, reason="Airflow 3.0 has no views of plugins")
 
 if EXISTS:
-    from api_server import USERS, ApiServer
+    from api_server import AIRFLOW, USERS, ApiServer
 
 API_KEY = "ocx_live_page-s3cret"
 AGENTS = "/opencx/connections/opencx_default/agents"
@@ -457,7 +457,7 @@ def teams(
         pytest.skip("Airflow has teams from 3.2 on")
     multi_team = {"AIRFLOW__CORE__MULTI_TEAM": "True", "AIRFLOW_CONN__TEAM_A___OPENCX_DEFAULT": "opencx://:k@host"}
     for team in ("team_a", "team_b"):
-        command = ["airflow", "teams", "create", team]
+        command = [AIRFLOW, "teams", "create", team]
         subprocess.run(command, env=environment | multi_team, check=True, capture_output=True)
     users = {"ann": "op:team_a", "bob": "op:team_b", "admin": "admin"}
     with ApiServer(tmp_path_factory.mktemp("teams"), environment | multi_team, users) as running:
