@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow.api_fastapi.core_api.security import GetUserDep, get_user, requires_access_connection
-from fastapi import APIRouter, Depends, FastAPI
+from fastapi import Depends, FastAPI
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -51,7 +51,7 @@ def new_routes() -> FastAPI:
     """Return the application without the headers of its responses."""
     application = FastAPI(title="OpenCX agents", openapi_url=None, docs_url=None, redoc_url=None)
     application.router.redirect_slashes = False
-    application.include_router(_Pages().router())
+    _Pages().add_to(application)
     application.add_exception_handler(OpenCXError, _refuse)
     application.add_exception_handler(HTTPException, _refuse)
     return application
@@ -74,11 +74,10 @@ class _Pages:
         self._agents: CachedReads[ListedAgents] = CachedReads()
         self._sequences: CachedReads[OutboundSequence] = CachedReads()
 
-    def router(self) -> APIRouter:
-        router = APIRouter()
-        router.add_api_route("/", self.connections, methods=["GET"], dependencies=[Depends(get_user)])
-        of_connection = APIRouter(prefix=CONNECTION, dependencies=[Depends(requires_access_connection("GET"))])
-        endpoints: dict[str, Callable[..., Awaitable[Response]]] = {
+    def add_to(self, application: FastAPI) -> None:
+        """Add the paths to an application, each with what authorizes it."""
+        application.add_api_route("/", self.connections, dependencies=[Depends(get_user)], response_model=None)
+        of_connection: dict[str, Callable[..., Awaitable[Response]]] = {
             "/agents": self.agents,
             "/agents.csv": self.agents_csv,
             "/agents.json": self.agents_json,
@@ -87,10 +86,9 @@ class _Pages:
             "/sequences.json": self.sequences_json,
             "/sequences/{sequence_id}": self.sequence,
         }
-        for path, endpoint in endpoints.items():
-            of_connection.add_api_route(path, endpoint, methods=["GET"], response_model=None)
-        router.include_router(of_connection)
-        return router
+        may_read = Depends(requires_access_connection("GET"))
+        for path, endpoint in of_connection.items():
+            application.add_api_route(CONNECTION + path, endpoint, dependencies=[may_read], response_model=None)
 
     async def connections(self, request: Request, user: GetUserDep) -> Response:
         """Show the connections that the user may read."""

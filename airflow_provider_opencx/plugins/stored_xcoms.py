@@ -6,13 +6,14 @@ objects is made of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 
 from airflow.models.renderedtifields import RenderedTaskInstanceFields
 from airflow.models.taskinstance import TaskInstance
+from airflow.models.taskinstancekey import TaskInstanceKey
 from airflow.models.xcom import XComModel
 from airflow.utils.session import create_session
 from pydantic import JsonValue
@@ -86,10 +87,11 @@ def sequences_of(conn_id: str, may_read: MayRead) -> list[StoredSequence]:
     """
     allowed: dict[str, bool] = {}
     found: dict[str, StoredSequence] = {}
-    for task, seen_at in _tasks_with_a_sequence():
+    for key, seen_at in _tasks_with_a_sequence():
+        task = TaskOfPlan(key.dag_id, key.run_id, key.task_id, key.map_index)
         if task.dag_id not in allowed:
             allowed[task.dag_id] = may_read(task.dag_id)
-        if allowed[task.dag_id] and _conn_id_of(task) == conn_id:
+        if allowed[task.dag_id] and _conn_id_of(key) == conn_id:
             sequence = plain_value(_value(task, RETURN_KEY))
             if isinstance(sequence, dict) and isinstance(sequence.get("id"), str):
                 found.setdefault(sequence["id"], StoredSequence(sequence, task, seen_at))
@@ -142,10 +144,17 @@ def _newest(dag_id: str, task_id: str, map_index: int, key: str) -> tuple[str, d
     return None if row is None else (row[0], row[1])
 
 
-def _tasks_with_a_sequence() -> Iterator[tuple[TaskOfPlan, datetime]]:
+def _tasks_with_a_sequence() -> list[tuple[TaskInstanceKey, datetime]]:
     """Return the task instances that have returned a sequence, the newest first."""
     query = (
-        select(XComModel.dag_id, XComModel.run_id, XComModel.task_id, XComModel.map_index, XComModel.timestamp)
+        select(
+            XComModel.dag_id,
+            XComModel.task_id,
+            XComModel.run_id,
+            TaskInstance.try_number,
+            XComModel.map_index,
+            XComModel.timestamp,
+        )
         .join(
             TaskInstance,
             and_(
@@ -160,22 +169,12 @@ def _tasks_with_a_sequence() -> Iterator[tuple[TaskOfPlan, datetime]]:
         .limit(MOST_SEQUENCES)
     )
     with create_session() as session:
-        rows = session.execute(query).all()
-    for dag_id, run_id, task_id, map_index, seen_at in rows:
-        yield TaskOfPlan(dag_id, run_id, task_id, map_index), seen_at
+        return [(TaskInstanceKey(*key), seen_at) for *key, seen_at in session.execute(query)]
 
 
-def _conn_id_of(task: TaskOfPlan) -> str | None:
+def _conn_id_of(key: TaskInstanceKey) -> str | None:
     """Return the connection that a task named, as Airflow has kept its rendered fields."""
-    fields = RenderedTaskInstanceFields
-    query = select(fields.rendered_fields).where(
-        fields.dag_id == task.dag_id,
-        fields.run_id == task.run_id,
-        fields.task_id == task.task_id,
-        fields.map_index == task.map_index,
-    )
-    with create_session() as session:
-        rendered = session.execute(query.limit(1)).scalar()
+    rendered: object = RenderedTaskInstanceFields.get_templated_fields(key)
     conn_id = rendered.get("opencx_conn_id") if isinstance(rendered, dict) else None
     return conn_id if isinstance(conn_id, str) else None
 

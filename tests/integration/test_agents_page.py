@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import conf
 
+from airflow_provider_opencx.get_provider_info import get_provider_info
 from airflow_provider_opencx.operators.phone_agent import (
     OpenCXPlanPhoneAgentsOperator,
     OpenCXSyncPhoneAgentsOperator,
 )
 from airflow_provider_opencx.operators.sequence import OpenCXCreateSequenceOperator
-from airflow_provider_opencx.plugins.addresses import EXISTS, is_page_on, page_url
+from airflow_provider_opencx.plugins.addresses import EXISTS, OPTION, SECTION, is_page_on, page_url
 from airflow_provider_opencx.plugins.opencx import OpenCXPlugin
 from airflow_provider_opencx.simulator import Respond, Simulator, SlowResponse
 
@@ -145,8 +145,11 @@ def test_view_is_below_the_path_of_airflow(monkeypatch: pytest.MonkeyPatch) -> N
     assert view["href"] == "/airflow/opencx/"
 
 
-def test_airflow_documents_the_option() -> None:
-    assert conf.getboolean("opencx", "agents_page") is False
+def test_airflow_is_given_the_documentation_of_the_option() -> None:
+    sections: dict[str, Any] = get_provider_info()["config"]  # type: ignore[assignment]  # as the schema says
+    option = sections[SECTION]["options"][OPTION]
+    assert (option["type"], option["default"]) == ("boolean", "False")
+    assert "Airflow 3.1 and later" in option["description"]
 
 
 def every_route() -> list[Any]:
