@@ -17,6 +17,7 @@
 # make bench-sequences   what waiting for 1,000 sequences costs in one event loop, and 1,000 tasks on one (some three minutes)
 # make bench-campaign   what a campaign for 1,000 people of a file costs under the service's limit (some two minutes)
 # make bench-extraction   what extracting 100,000 conversations to a file costs, beside the HTTP provider (some three minutes)
+# make bench-agents-page   what the page of agents costs: the time to its first byte, cold and warm (some two minutes)
 # make bench-import   what importing the operators and the sensor costs
 # PYTHON=python3.12 make ... uses another Python for a new .venv
 
@@ -24,7 +25,7 @@ PYTHON ?= $(firstword $(foreach python,python3.11 python3.12 python3.13 python3,
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test ui check lint docs schema matrix screenshots dist faults fuzz soak audit format bench bench-calls bench-campaign bench-extraction bench-import bench-knowledge bench-sequences clean
+.PHONY: demo test ui check lint docs schema matrix screenshots dist faults fuzz soak audit format bench bench-agents-page bench-calls bench-campaign bench-extraction bench-import bench-knowledge bench-sequences clean
 
 demo: $(INSTALLED)
 	$(BIN)/python dev/demo.py
@@ -103,6 +104,9 @@ bench-campaign: $(INSTALLED)
 
 bench-extraction: $(INSTALLED)
 	$(BIN)/python benchmarks/extraction.py
+
+bench-agents-page: $(INSTALLED)
+	$(BIN)/python benchmarks/agents_page.py
 
 bench-import: $(INSTALLED)
 	$(BIN)/python benchmarks/import_time.py

@@ -52,6 +52,22 @@ def get_provider_info() -> dict[str, object]:
             "airflow_provider_opencx.links.opencx.OpenCXPhoneAgentLink",
             "airflow_provider_opencx.links.opencx.OpenCXSequenceLink",
         ],
+        "config": {
+            "opencx": {
+                "description": "What this provider adds to Airflow.",
+                "options": {
+                    "agents_page": {
+                        "description": "Whether Airflow's UI has a page of phone agents and sequences, under Browse,"
+                        " for everyone who may read a connection of type ``opencx``. Airflow 3.1 and later; the API"
+                        " server reads it when it starts.",
+                        "version_added": "0.1.0",
+                        "type": "boolean",
+                        "example": "True",
+                        "default": "False",
+                    }
+                },
+            }
+        },
         "cli": ["airflow_provider_opencx.cli.airflow_commands.airflow_commands"],
         "connection-types": [
             {

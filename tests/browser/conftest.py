@@ -24,6 +24,7 @@ SETTINGS = {
     "AIRFLOW__API__DEFAULT_WRAP": "True",
     # The page's Trigger button starts and unpauses a paused Dag at once, and on SQLite the two wait for one another.
     "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+    "AIRFLOW__OPENCX__AGENTS_PAGE": "True",
 }
 QUIETLY = [
     "--disable-background-networking",

@@ -44,7 +44,7 @@ class AirflowPages:
 
     def add_connection(self, conn_id: str) -> ConnectionForm:
         """Open the form of a new OpenCX connection."""
-        self._open_from_menu("Admin", "Connections")
+        self.open_from_menu("Admin", "Connections")
         self.page.get_by_role("button", name="Add Connection").click()
         form = ConnectionForm(self.page)
         form.connection_id.fill(conn_id)
@@ -54,7 +54,7 @@ class AirflowPages:
 
     def edit_connection(self, conn_id: str) -> ConnectionForm:
         """Open the form of a connection that is there."""
-        self._open_from_menu("Admin", "Connections")
+        self.open_from_menu("Admin", "Connections")
         self.row(conn_id).get_by_role("button", name="Edit Connection").click()
         return ConnectionForm(self.page)
 
@@ -88,7 +88,7 @@ class AirflowPages:
 
     def open_required_action(self, subject: str) -> None:
         """Open what a task asks a person, from the list of all questions."""
-        self._open_from_menu("Browse", "Required Actions")
+        self.open_from_menu("Browse", "Required Actions")
         self.page.get_by_role("link", name=subject).click()
         expect(self.page.get_by_role("button", name="Approve")).to_be_visible()
 
@@ -114,7 +114,8 @@ class AirflowPages:
         self.page.screenshot(path=self._pictures / f"{name}.png", animations="disabled")
         self.page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
 
-    def _open_from_menu(self, menu: str, item: str) -> None:
+    def open_from_menu(self, menu: str, item: str) -> None:
+        """Open a page by its item in a menu."""
         self.open("")
         self.page.get_by_role("button", name=menu).click()
         self.page.get_by_role("menuitem", name=item).click()

@@ -1,0 +1,200 @@
+"""What tasks have left in Airflow's database: the plans of fleets, and sequences.
+
+Every query takes the newest few, and the values are read as they lie there: no backend is asked, and none of Airflow's
+objects is made of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+
+from airflow.models.renderedtifields import RenderedTaskInstanceFields
+from airflow.models.taskinstance import TaskInstance
+from airflow.models.taskinstancekey import TaskInstanceKey
+from airflow.models.xcom import XComModel
+from airflow.utils.session import create_session
+from pydantic import JsonValue
+from sqlalchemy import ColumnElement, and_, func, select
+
+from airflow_provider_opencx.plugins.last_plan import LastPlan, TaskOfPlan, plain_value
+from airflow_provider_opencx.reconciliation.organization import Organization
+from airflow_provider_opencx.xcoms import NUMBERS_KEY, SEQUENCE_KEYS
+
+RETURN_KEY = "return_value"
+PLAN_KEY = "plan"
+"""The key under which a sync has its plan; a task that only plans returns it."""
+
+MOST_TASKS = 200
+"""Tasks of fleets among which the last plan is looked for, the newest first."""
+
+MOST_PLANS = 20
+"""Plans that are read, until one is for the connection."""
+
+MOST_SEQUENCES = 50
+"""Tasks whose sequences are shown, the newest first."""
+
+SEQUENCE_TASKS = ("OpenCXCreateSequenceOperator", "OpenCXStartSequenceOperator", "OpenCXSequenceSensor")
+"""The classes whose tasks return a sequence, and leave its id as an XCom of its own."""
+
+MayRead = Callable[[str], bool]
+"""Returns whether the user may read what the tasks of a Dag have left."""
+
+
+@dataclass(frozen=True)
+class StoredSequence:
+    """A sequence as a task has returned it.
+
+    :param sequence: the sequence, by the service's names of fields.
+    :param task: the task.
+    :param seen_at: when.
+    """
+
+    sequence: Mapping[str, JsonValue]
+    task: TaskOfPlan
+    seen_at: datetime
+
+
+def last_plan(here: Organization, may_read: MayRead) -> LastPlan | None:
+    """Return the newest plan of a fleet for an organization, ``None`` if there is none that the user may see.
+
+    :param here: the organization, as the connection shows it.
+    :param may_read: returns whether the user may read what the tasks of a Dag have left.
+    """
+    allowed: dict[str, bool] = {}
+    plans = 0
+    for dag_id, task_id, map_index in _tasks_of_fleets():
+        if dag_id not in allowed:
+            allowed[dag_id] = may_read(dag_id)
+        if not allowed[dag_id]:
+            continue
+        plan = _newest_plan(dag_id, task_id, map_index)
+        if plan is not None and plan.is_for(here):
+            return plan
+        plans += plan is not None
+        if plans >= MOST_PLANS:
+            break
+    return None
+
+
+def sequences_of(conn_id: str, may_read: MayRead) -> list[StoredSequence]:
+    """Return the sequences that tasks have returned over a connection, each as it was seen last, the newest first.
+
+    :param conn_id: the connection, as the tasks name it.
+    :param may_read: returns whether the user may read what the tasks of a Dag have left.
+    """
+    allowed: dict[str, bool] = {}
+    found: dict[str, StoredSequence] = {}
+    for key, seen_at in _tasks_with_a_sequence():
+        task = TaskOfPlan(key.dag_id, key.run_id, key.task_id, key.map_index)
+        if task.dag_id not in allowed:
+            allowed[task.dag_id] = may_read(task.dag_id)
+        if allowed[task.dag_id] and _conn_id_of(key) == conn_id:
+            sequence = plain_value(_value(task, RETURN_KEY))
+            if isinstance(sequence, dict) and isinstance(sequence.get("id"), str):
+                found.setdefault(sequence["id"], StoredSequence(sequence, task, seen_at))
+    return list(found.values())
+
+
+def _tasks_of_fleets() -> list[tuple[str, str, int]]:
+    """Return the tasks that have planned for a fleet: each of them keeps the phone numbers that it has seen."""
+    newest = func.max(XComModel.timestamp)
+    query = (
+        select(XComModel.dag_id, XComModel.task_id, XComModel.map_index)
+        .where(XComModel.key == NUMBERS_KEY)
+        .group_by(XComModel.dag_id, XComModel.task_id, XComModel.map_index)
+        .order_by(newest.desc())
+        .limit(MOST_TASKS)
+    )
+    with create_session() as session:
+        return [(dag_id, task_id, map_index) for dag_id, task_id, map_index in session.execute(query)]
+
+
+def _newest_plan(dag_id: str, task_id: str, map_index: int) -> LastPlan | None:
+    """Return the newest plan of a task: of a sync, what it has pushed; of others, what they have returned."""
+    for key in (PLAN_KEY, RETURN_KEY):
+        newest = _newest(dag_id, task_id, map_index, key)
+        if newest is None:
+            continue
+        run_id, made_at = newest
+        task = TaskOfPlan(dag_id, run_id, task_id, map_index)
+        written_at = _pushed_at(task, RETURN_KEY) if key == PLAN_KEY else None
+        return _plan_of(task, key, made_at, written_at)
+    return None
+
+
+@lru_cache(maxsize=64)
+def _plan_of(task: TaskOfPlan, key: str, made_at: datetime, written_at: datetime | None) -> LastPlan | None:
+    """Return the plan of an XCom. It is kept: a plan for a thousand agents takes a while to read."""
+    return LastPlan.of_xcom(_value(task, key), task, made_at, written_at)
+
+
+def _newest(dag_id: str, task_id: str, map_index: int, key: str) -> tuple[str, datetime] | None:
+    query = (
+        select(XComModel.run_id, XComModel.timestamp)
+        .where(XComModel.dag_id == dag_id, XComModel.task_id == task_id)
+        .where(XComModel.map_index == map_index, XComModel.key == key)
+        .order_by(XComModel.timestamp.desc())
+        .limit(1)
+    )
+    with create_session() as session:
+        row = session.execute(query).first()
+    return None if row is None else (row[0], row[1])
+
+
+def _tasks_with_a_sequence() -> list[tuple[TaskInstanceKey, datetime]]:
+    """Return the task instances that have returned a sequence, the newest first."""
+    query = (
+        select(
+            XComModel.dag_id,
+            XComModel.task_id,
+            XComModel.run_id,
+            TaskInstance.try_number,
+            XComModel.map_index,
+            XComModel.timestamp,
+        )
+        .join(
+            TaskInstance,
+            and_(
+                XComModel.dag_id == TaskInstance.dag_id,
+                XComModel.run_id == TaskInstance.run_id,
+                XComModel.task_id == TaskInstance.task_id,
+                XComModel.map_index == TaskInstance.map_index,
+            ),
+        )
+        .where(XComModel.key == SEQUENCE_KEYS[0], TaskInstance.operator.in_(SEQUENCE_TASKS))
+        .order_by(XComModel.timestamp.desc())
+        .limit(MOST_SEQUENCES)
+    )
+    with create_session() as session:
+        return [(TaskInstanceKey(*key), seen_at) for *key, seen_at in session.execute(query)]
+
+
+def _conn_id_of(key: TaskInstanceKey) -> str | None:
+    """Return the connection that a task named, as Airflow has kept its rendered fields."""
+    rendered: object = RenderedTaskInstanceFields.get_templated_fields(key)
+    conn_id = rendered.get("opencx_conn_id") if isinstance(rendered, dict) else None
+    return conn_id if isinstance(conn_id, str) else None
+
+
+def _value(task: TaskOfPlan, key: str) -> object:
+    with create_session() as session:
+        value: object = session.scalar(select(XComModel.value).where(_of_task(task, key)).limit(1))
+    return value
+
+
+def _pushed_at(task: TaskOfPlan, key: str) -> datetime | None:
+    with create_session() as session:
+        return session.scalar(select(XComModel.timestamp).where(_of_task(task, key)).limit(1))
+
+
+def _of_task(task: TaskOfPlan, key: str) -> ColumnElement[bool]:
+    return and_(
+        XComModel.dag_id == task.dag_id,
+        XComModel.run_id == task.run_id,
+        XComModel.task_id == task.task_id,
+        XComModel.map_index == task.map_index,
+        XComModel.key == key,
+    )
