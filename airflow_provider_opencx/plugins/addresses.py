@@ -32,7 +32,7 @@ def page_url(conn_id: str, agent_id: str | None = None) -> str | None:
     :param conn_id: the connection.
     :param agent_id: the agent that the page shows. Default: all.
     """
-    return _url(conn_id, "agents", agent_id=agent_id)
+    return _url(conn_id, f"agents?{urlencode({'agent_id': agent_id})}" if agent_id else "agents")
 
 
 def sequences_url(conn_id: str, sequence_id: str | None = None) -> str | None:
@@ -41,12 +41,11 @@ def sequences_url(conn_id: str, sequence_id: str | None = None) -> str | None:
     :param conn_id: the connection.
     :param sequence_id: the sequence that the page shows. Default: all.
     """
-    return _url(conn_id, "sequences", sequence_id=sequence_id)
+    return _url(conn_id, f"sequences/{quote(sequence_id, safe='')}" if sequence_id else "sequences")
 
 
-def _url(conn_id: str, view: str, **query: str | None) -> str | None:
+def _url(conn_id: str, view: str) -> str | None:
     if not is_page_on():
         return None
     base_url = conf.get("api", "base_url", fallback="").rstrip("/")
-    given = urlencode({name: value for name, value in query.items() if value})
-    return f"{base_url}{PREFIX}/connections/{quote(conn_id, safe='')}/{view}{given and f'?{given}'}"
+    return f"{base_url}{PREFIX}/connections/{quote(conn_id, safe='')}/{view}"

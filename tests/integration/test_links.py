@@ -138,7 +138,7 @@ def test_task_is_linked_to_its_sequence(
     run = run_dag(dag)
     sequence_id = run.xcom("made")["id"]
     links = {run.link(task_id, "OpenCXSequenceLink") for task_id in ("made", "started", "canceled")}
-    assert links == {f"{PAGE}/sequences?sequence_id={sequence_id}"}
+    assert links == {f"{PAGE}/sequences/{sequence_id}"}
 
 
 def test_wrong_connection_gives_no_link_and_no_second_error(
