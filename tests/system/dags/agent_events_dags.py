@@ -18,8 +18,8 @@ agents = Asset(
 with DAG("agent_events", schedule=[agents], start_date=datetime(2026, 1, 1), catchup=False):
 
     @task
-    def seen(triggering_asset_events: Mapping[Asset, Any]) -> list[dict[str, Any]]:
+    def seen(triggering_asset_events: Mapping[Asset, Any] | None = None) -> list[dict[str, Any]]:
         """Return the events of this run."""
-        return [event.extra["payload"] for events in triggering_asset_events.values() for event in events]
+        return [event.extra["payload"] for events in (triggering_asset_events or {}).values() for event in events]
 
-    seen(triggering_asset_events=None)
+    seen()
