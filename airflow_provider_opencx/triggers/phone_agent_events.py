@@ -108,7 +108,7 @@ def _checked_texts(argument: str, value: object) -> list[str]:
     found = texts(argument, _as_list(value))
     if not found or not all(text.strip() for text in found):
         raise OpenCXArgumentError(f"{argument}: must not be empty")
-    if not has_no_template(found):
+    if not has_no_template(found, ("{{", "{%")):
         raise OpenCXArgumentError(
             f"{argument}: holds a template, and the arguments of a watcher are not rendered; write the value itself"
         )

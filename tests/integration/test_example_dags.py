@@ -191,7 +191,7 @@ def test_example_dags_number_events_says_what_the_watcher_has_fired(examples: An
         return fired
 
     tell = dag.task_dict["tell"].python_callable
-    assert tell(triggering_asset_events={asset: asyncio.run(asyncio.wait_for(events(), 30))}) == [
+    assert tell(triggering_asset_events={asset.name: asyncio.run(asyncio.wait_for(events(), 30))}) == [
         "Front desk can be reached at +15550000001.",
         "Front desk can be reached at +15550000002, and no longer at +15550000001.",
         "Front desk has lost its number +15550000002.",
