@@ -128,7 +128,9 @@ class AgentWatch:
         )
         if set(gone) >= record.agents.keys():
             log.error(
-                "Connection %s %s. Its agents are watched from now on, and no event tells the change.", conn_id, shown
+                "Connection %s %s. Its agents are watched from now on, and nothing is fired for this change.",
+                conn_id,
+                shown,
             )
             await self._begin_anew(agents, record)
         else:
