@@ -10,6 +10,7 @@
 # make faults  what becomes of agents when everything goes wrong: SEED=1 RUNS=300, or FIRST=17 RUNS=1 for run 17 again; COORDINATION=none without locks
 # make fuzz    responses that no service should send, against the client, the polls and the plans: SEED=1 SECONDS=600; REPRODUCE=file tries one again
 # make soak    polls without end, with odd responses among them: what grows? POLLS=20000 (some 15 minutes)
+# make events   a watcher on a real Airflow whose triggerer is killed, and ten minutes in which nothing may fire; QUIET=600 seconds
 # make audit   looks the pinned dependencies up among the known vulnerabilities (asks PyPI; not part of CI: an advisory should not break a build)
 # make bench   what waiting, fleets, imports and tasks cost, beside the HTTP provider; writes benchmarks/RESULTS.md (some 33 minutes; QUICK=1: 10, and writes nothing)
 # make bench-knowledge   what 500 training scenarios cost under the service's limit (some ten minutes)
@@ -25,7 +26,7 @@ PYTHON ?= $(firstword $(foreach python,python3.11 python3.12 python3.13 python3,
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test ui check lint docs schema matrix screenshots dist faults fuzz soak audit format bench bench-agents-page bench-calls bench-campaign bench-extraction bench-import bench-knowledge bench-sequences clean
+.PHONY: demo test ui check lint docs schema matrix screenshots dist faults fuzz soak events audit format bench bench-agents-page bench-calls bench-campaign bench-extraction bench-import bench-knowledge bench-sequences clean
 
 demo: $(INSTALLED)
 	$(BIN)/python dev/demo.py
@@ -79,6 +80,10 @@ fuzz: $(INSTALLED)
 POLLS ?= 20000
 soak: $(INSTALLED)
 	cd dev && $(CURDIR)/$(BIN)/python soak.py --polls $(POLLS)
+
+QUIET ?= 600
+events: $(INSTALLED)
+	EVENTS_QUIET_SECONDS=$(QUIET) $(BIN)/pytest -n0 -s tests/system/test_phone_agent_events.py
 
 audit: $(INSTALLED)
 	$(BIN)/uv tool run --from pip-audit==2.10.1 pip-audit --strict --requirement constraints.txt --no-deps --disable-pip

@@ -51,6 +51,7 @@ TESTS_OF_PYTHON = (
     "tests/integration/test_sequences.py",
     "tests/integration/test_start_and_end.py",
     "tests/integration/test_training.py",
+    "tests/integration/test_phone_agent_events.py",
 )
 """The tests that depend on Python: all that an Airflow is run with that ``make test`` runs the others with."""
 
@@ -58,6 +59,7 @@ WHOLE_AIRFLOW_TESTS = (
     "tests/system/test_deferrable_run.py",
     "tests/system/test_logs.py",
     "tests/system/test_metrics.py",
+    "tests/system/test_phone_agent_events.py",
     "tests/system/test_retry_policy.py",
 )
 """Tests that start scheduler, triggerer and API server, which take a minute and the whole machine."""
@@ -69,6 +71,8 @@ LEFT_OUT_IN_CI = {
     "oldest": (
         "tests/integration/test_one_writer.py",
         "tests/integration/test_pacing.py::test_pacing_lets_sixteen_processes_avoid_429",
+        "tests/system/test_phone_agent_events.py",
+        "tests/unit/test_agent_changes.py",
         "tests/unit/test_lost_numbers.py",
         "tests/unit/test_names.py",
         "tests/unit/test_plan.py",
@@ -80,8 +84,8 @@ LEFT_OUT_IN_CI = {
 """What a pair does not run in CI, where ``make test`` has just run all tests on Airflow 3.3.2 and Python 3.11.
 
 ``oldest`` has the same Python and older packages. It leaves out plans, names and words, which no package makes, and
-tests of sixteen processes side by side, which mostly wait; shorter tests of the same locks and limits stay. Files and
-models stay as well: they are read with the oldest YAML and pydantic.
+tests that mostly wait: of sixteen processes side by side, and of a triggerer that is killed; shorter tests of the same
+locks, limits and triggers stay. Files and models stay as well: they are read with the oldest YAML and pydantic.
 
 ``newest`` has the same packages and a newer Python. It leaves out what the parts of a whole Airflow tell each other and
 the outside, and runs one Dag through all of them.

@@ -128,6 +128,13 @@ class OpenCXArgumentError(OpenCXPermanentError, ValueError):
     """An argument is wrong; the message names it, and the task where there is one."""
 
 
+class OpenCXWatcherArgumentError(OpenCXArgumentError, TypeError):
+    """An argument of a watcher's trigger is wrong.
+
+    A ``TypeError`` as well: a trigger whose constructor raises anything else ends the whole triggerer.
+    """
+
+
 class OpenCXFleetFileError(OpenCXArgumentError):
     """Files that declare a fleet hold what cannot be used; the message names each problem with its place.
 

@@ -39,7 +39,9 @@ def get_provider_info() -> dict[str, object]:
             "operators.conversation",
         ),
         "sensors": modules("sensors.phone_number", "sensors.calling_hours", "sensors.sequence", "sensors.conversation"),
-        "triggers": modules("triggers.phone_number", "triggers.sequence", "triggers.conversation"),
+        "triggers": modules(
+            "triggers.phone_number", "triggers.sequence", "triggers.conversation", "triggers.phone_agent_events"
+        ),
         "transfers": [
             {
                 "source-integration-name": _INTEGRATION,

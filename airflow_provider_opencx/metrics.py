@@ -77,6 +77,16 @@ def gauge_waiting_conversations(conn_id: str, conversations: int) -> None:
     _gauge("opencx.waiting_conversations", conn_id, conversations)
 
 
+def count_event(event: str) -> None:
+    """Count an event that a watcher has fired, such as ``"number_lost"``."""
+    _count("opencx.events", event=event)
+
+
+def count_watch_error(cause: Literal["poll", "state", "organization", "evaluation"]) -> None:
+    """Count a poll of a watcher that could not be used, or not be recorded."""
+    _count("opencx.watch_errors", cause=cause)
+
+
 def count_extraction(resource: str, rows: int, size: int, seconds: float) -> None:
     """Count the rows and the bytes that were written to object storage, and how long that took.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import html
 import json
@@ -28,6 +29,7 @@ ALL = {
     "opencx_update_greeting",
     "opencx_approved_fleet",
     "opencx_drift_alarm",
+    "opencx_number_events",
     "opencx_support_team",
     "opencx_follow_up_calls",
     "opencx_outbound_campaign",
@@ -164,6 +166,38 @@ def test_example_dags_alarm_tells_of_changes_and_of_lost_numbers_by_mail(
     assert all("1 of 3 agents have lost their phone numbers" in html.unescape(each) for each in lost)
     assert all(f"'{first['phone_number']}' is gone" in html.unescape(each) for each in lost)
     assert not simulator.writes
+
+
+def test_example_dags_number_events_says_what_the_watcher_has_fired(examples: Any, simulator: Simulator) -> None:
+    simulator.provision_after = "never"
+    agent_id = str(simulator.add_agent("Front desk")["id"])
+    dag = examples.dags["opencx_number_events"]
+    [asset] = dag.schedule
+    [watcher] = asset.watchers
+    watcher.trigger.poll_interval = 0.05
+
+    async def events() -> list[Any]:
+        fired, running = [], watcher.trigger.run()
+        for change in (
+            lambda: simulator.give_number(agent_id, "+15550000001"),
+            lambda: simulator.give_number(agent_id, "+15550000002"),
+            lambda: simulator.take_number(agent_id),
+        ):
+            fires = asyncio.ensure_future(anext(running))
+            polled = simulator.count("listPhoneAgents")
+            while simulator.count("listPhoneAgents") < polled + 2:
+                await asyncio.sleep(0.01)
+            change()
+            fired.append(SimpleNamespace(extra={"payload": (await fires).payload}))
+        await running.aclose()
+        return fired
+
+    tell = dag.task_dict["tell"].python_callable
+    assert tell(triggering_asset_events={asset.name: asyncio.run(asyncio.wait_for(events(), 30))}) == [
+        "Front desk can be reached at +15550000001.",
+        "Front desk can be reached at +15550000002, and no longer at +15550000001.",
+        "Front desk has lost its number +15550000002.",
+    ]
 
 
 @pytest.fixture

@@ -48,6 +48,7 @@ PERMANENT = {
     "OpenCXSequenceMismatchError",
     "OpenCXSequenceRefusedError",
     "OpenCXUnknownStartError",
+    "OpenCXWatcherArgumentError",
 }
 
 
