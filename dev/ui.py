@@ -28,11 +28,13 @@ def main() -> None:
         simulator.add_conversations(500, channel={"type": "phone_voice"})
         print("Airflow is starting ...", flush=True)
         # What the examples write to the temporary folder ends with the simulator that it comes from.
-        with AirflowStandalone(Path(folder) / "airflow", variables={"TMPDIR": folder}) as airflow:
+        variables = {"TMPDIR": folder, "AIRFLOW__OPENCX__AGENTS_PAGE": "True"}
+        with AirflowStandalone(Path(folder) / "airflow", variables=variables) as airflow:
             airflow.call("POST", "/connections", connection_to(simulator.url))
             airflow.call("POST", "/variables", {"key": "opencx_do_not_call", "value": "[]"})
             print(f"Airflow:          {airflow.url}  (everyone is admin)")
             print("Connection:       opencx_default, under Admin, Connections")
+            print("Page of agents:   OpenCX agents, under Browse (with the plans of opencx_drift_alarm and the others)")
             print(f"OpenCX simulator: {simulator.url}  (key {API_KEY}; numbers come after 30 s)")
             print("Contacts:         the people of opencx_outbound_campaign, who are in its people.csv")
             print("Conversations:    500 of the last day, for opencx_conversations_to_storage and _in_duckdb")

@@ -169,7 +169,11 @@ def _tasks_with_a_sequence() -> list[tuple[TaskInstanceKey, datetime]]:
         .limit(MOST_SEQUENCES)
     )
     with create_session() as session:
-        return [(TaskInstanceKey(*key), seen_at) for *key, seen_at in session.execute(query)]
+        rows = session.execute(query).all()
+    return [
+        (TaskInstanceKey(dag_id, task_id, run_id, try_number, map_index), seen_at)
+        for dag_id, task_id, run_id, try_number, map_index, seen_at in rows
+    ]
 
 
 def _conn_id_of(key: TaskInstanceKey) -> str | None:

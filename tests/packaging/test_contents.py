@@ -41,8 +41,12 @@ def test_wheel_contains_only_package(published: set[str], built: tuple[Path, Pat
         f"{DIST_INFO}/{name}" for name in ("METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE")
     }
     assert names_in(built[0]) == package | information
-    assert {PurePosixPath(name).suffix for name in package} == {".json", ".py", ".typed", ".yaml"}
+    assert {PurePosixPath(name).suffix for name in package} == {".css", ".jinja", ".json", ".py", ".typed", ".yaml"}
     assert {name for name in package if name.endswith(".json")} == {"airflow_provider_opencx/fleet.schema.json"}
+    pages = {name for name in package if name.endswith((".css", ".jinja"))}
+    assert {PurePosixPath(name).parent for name in pages} == {
+        PurePosixPath("airflow_provider_opencx/plugins/templates")
+    }
     documents = {name for name in package if name.endswith(".yaml")}
     assert documents == {f"airflow_provider_opencx/simulator/openapi/{year}.yaml" for year in (2024, 2025, 2026)}
     assert "airflow_provider_opencx/py.typed" in package
@@ -61,6 +65,7 @@ def test_wheel_registers_entry_points(built: tuple[Path, Path]) -> None:
         "apache_airflow_provider": {
             "provider_info": "airflow_provider_opencx.get_provider_info:get_provider_info",
         },
+        "airflow.plugins": {"opencx": "airflow_provider_opencx.plugins.opencx:OpenCXPlugin"},
         "pytest11": {"opencx_simulator": "airflow_provider_opencx.simulator.pytest_plugin"},
     }
 

@@ -168,6 +168,7 @@ def test_who_leaves_does_not_end_the_read_of_others(reads: CachedReads[int], ser
         leaves, stays = (asyncio.create_task(reads.get("a", service.read, 30)) for _ in range(2))
         await asyncio.sleep(0)
         leaves.cancel()
+        await asyncio.wait([leaves])
         service.goes_on.set()
         return await stays
 
