@@ -48,7 +48,7 @@ def security_headers() -> dict[str, str]:
 
 
 class SecuredApplication:
-    """An application whose every response has :func:`security_headers`, one that tells of an error included.
+    """An application whose every response has :func:`security_headers`, errors included.
 
     :param application: the application.
     """

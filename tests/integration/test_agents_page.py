@@ -326,7 +326,7 @@ def test_query_string_that_means_nothing_is_answered_with_400(look: Callable[...
     ],
     ids=["500", "401", "not a list", "429"],
 )
-def test_failure_is_told_on_the_page_without_the_key(
+def test_failure_is_shown_without_the_key(
     look: Callable[..., Any], simulator: Simulator, fault: Any, status: int, sentence: str
 ) -> None:
     simulator.fail("listPhoneAgents", fault, times=None)
@@ -337,7 +337,7 @@ def test_failure_is_told_on_the_page_without_the_key(
     assert len(simulator.requests) == 1  # both have shown the same failure
 
 
-def test_wrong_connection_is_told_on_the_page(server: ApiServer, simulator: Simulator) -> None:
+def test_wrong_connection_is_named_on_the_page(server: ApiServer, simulator: Simulator) -> None:
     conn_id = new_connection(simulator.url, extra={"timeout": "soon"})
     page = server.get(f"/opencx/connections/{conn_id}/agents", "admin")
     assert page.status_code == 502

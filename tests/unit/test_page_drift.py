@@ -114,7 +114,7 @@ def test_another_agent_under_the_name_is_a_change() -> None:
     assert judged.missing == ()
 
 
-def test_undeclared_ignored_and_new_agents_are_told_apart() -> None:
+def test_undeclared_ignored_and_new_agents_are_three_things() -> None:
     other, test = agent("2", "Other"), agent("3", "Test 1")
     plan = planned([{"name": "Sales"}], [WAS, other, test], ignore=("Test *",))
     new = agent("4", "Test 2", created_at=AFTER)

@@ -30,7 +30,7 @@ class Clock:
 
 
 class Service:
-    """What is read: it counts, and fails or takes its time where it is told to."""
+    """What is read: it counts, and fails or takes its time where a test wants it."""
 
     def __init__(self) -> None:
         self.reads = 0
