@@ -101,7 +101,7 @@ class _Pages:
         reading = await self._read_agents(connection_id)
         if reading.value is None:
             raise _error_of(reading)
-        shown = await run_in_threadpool(_agents_of, reading.value, connection_id, user, query)
+        shown = await run_in_threadpool(_agents_of, reading.value, reading.read_at, connection_id, user, query)
         rows, pages = page_of(shown.rows, query.page)
         return await _page(
             request,
@@ -180,11 +180,11 @@ class _Pages:
         reading = await self._read_agents(connection_id)
         if reading.value is None or reading.error is not None:
             raise _error_of(reading)
-        return await run_in_threadpool(_agents_of, reading.value, connection_id, user, query), reading
+        return await run_in_threadpool(_agents_of, reading.value, reading.read_at, connection_id, user, query), reading
 
 
-def _agents_of(listed: ListedAgents, conn_id: str, user: BaseUser, query: Query) -> _Agents:
-    plan = last_plan(listed.organization, partial(may_read_xcoms, user))
+def _agents_of(listed: ListedAgents, read_at: datetime | None, conn_id: str, user: BaseUser, query: Query) -> _Agents:
+    plan = last_plan(listed.organization, read_at or datetime.now(UTC), partial(may_read_xcoms, user))
     are_masked = not may_edit(user, conn_id)
     rows = rows_of(listed.agents, plan)
     if are_masked:

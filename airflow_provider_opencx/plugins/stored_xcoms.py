@@ -57,20 +57,21 @@ class StoredSequence:
     seen_at: datetime
 
 
-def last_plan(here: Organization, may_read: MayRead) -> LastPlan | None:
+def last_plan(here: Organization, before: datetime, may_read: MayRead) -> LastPlan | None:
     """Return the newest plan of a fleet for an organization, ``None`` if there is none that the user may see.
 
     :param here: the organization, as the connection shows it.
+    :param before: when its agents were read. A later plan, and what a sync has written since, are not in what was read.
     :param may_read: returns whether the user may read what the tasks of a Dag have left.
     """
     allowed: dict[str, bool] = {}
     plans = 0
-    for dag_id, task_id, map_index in _tasks_of_fleets():
+    for dag_id, task_id, map_index in _tasks_of_fleets(before):
         if dag_id not in allowed:
             allowed[dag_id] = may_read(dag_id)
         if not allowed[dag_id]:
             continue
-        plan = _newest_plan(dag_id, task_id, map_index)
+        plan = _newest_plan(dag_id, task_id, map_index, before)
         if plan is not None and plan.is_for(here):
             return plan
         plans += plan is not None
@@ -98,12 +99,16 @@ def sequences_of(conn_id: str, may_read: MayRead) -> list[StoredSequence]:
     return list(found.values())
 
 
-def _tasks_of_fleets() -> list[tuple[str, str, int]]:
-    """Return the tasks that have planned for a fleet: each of them keeps the phone numbers that it has seen."""
+@lru_cache(maxsize=64)
+def _tasks_of_fleets(before: datetime) -> list[tuple[str, str, int]]:
+    """Return the tasks that have planned for a fleet: each of them keeps the phone numbers that it has seen.
+
+    They are looked for once for all who see what was read at a time: Airflow 3.4 has no index for it.
+    """
     newest = func.max(XComModel.timestamp)
     query = (
         select(XComModel.dag_id, XComModel.task_id, XComModel.map_index)
-        .where(XComModel.key == NUMBERS_KEY)
+        .where(XComModel.key == NUMBERS_KEY, XComModel.timestamp <= before)
         .group_by(XComModel.dag_id, XComModel.task_id, XComModel.map_index)
         .order_by(newest.desc())
         .limit(MOST_TASKS)
@@ -112,10 +117,10 @@ def _tasks_of_fleets() -> list[tuple[str, str, int]]:
         return [(dag_id, task_id, map_index) for dag_id, task_id, map_index in session.execute(query)]
 
 
-def _newest_plan(dag_id: str, task_id: str, map_index: int) -> LastPlan | None:
+def _newest_plan(dag_id: str, task_id: str, map_index: int, before: datetime) -> LastPlan | None:
     """Return the newest plan of a task: of a sync, what it has pushed; of others, what they have returned."""
     for key in (PLAN_KEY, RETURN_KEY):
-        newest = _newest(dag_id, task_id, map_index, key)
+        newest = _newest(dag_id, task_id, map_index, key, before)
         if newest is None:
             continue
         run_id, made_at = newest
@@ -131,11 +136,11 @@ def _plan_of(task: TaskOfPlan, key: str, made_at: datetime, written_at: datetime
     return LastPlan.of_xcom(_value(task, key), task, made_at, written_at)
 
 
-def _newest(dag_id: str, task_id: str, map_index: int, key: str) -> tuple[str, datetime] | None:
+def _newest(dag_id: str, task_id: str, map_index: int, key: str, before: datetime) -> tuple[str, datetime] | None:
     query = (
         select(XComModel.run_id, XComModel.timestamp)
         .where(XComModel.dag_id == dag_id, XComModel.task_id == task_id)
-        .where(XComModel.map_index == map_index, XComModel.key == key)
+        .where(XComModel.map_index == map_index, XComModel.key == key, XComModel.timestamp <= before)
         .order_by(XComModel.timestamp.desc())
         .limit(1)
     )

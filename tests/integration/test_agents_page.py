@@ -391,6 +391,20 @@ def test_sync_is_a_plan_as_well(
     assert drift_in(page) == {"Sales": ("as_planned", []), "B": ("as_planned", [])}
 
 
+def test_agents_are_not_compared_with_what_was_planned_and_written_after_they_were_read(
+    look: Callable[..., Any], simulator: Simulator, dag: Any, run_dag: Callable[..., Any]
+) -> None:
+    simulator.add_agent("Read before", type="outbound", first_message="Hey")
+    drift = drift_in(look().json())
+    assert drift["Read before"][0] != "differs"
+    with dag:
+        OpenCXSyncPhoneAgentsOperator(task_id="sync", agents=[{"name": "Read before", "first_message": "Hi"}])
+    assert run_dag(dag).state == "success"
+    simulator.forget_requests()
+    assert drift_in(look().json()) == drift
+    assert simulator.requests == []  # what was read is 30 seconds old at most
+
+
 def test_plan_for_another_service_says_nothing(
     look: Callable[..., Any], dag: Any, run_dag: Callable[..., Any], connect: Callable[[str, str], None]
 ) -> None:
