@@ -74,7 +74,12 @@ class Operation:
         :param query: the parameters of the query.
         :param body: the JSON body; ``None`` sends none.
         :param about: which object it is about, for messages; a path that names the object says it already.
+        :raises OpenCXArgumentError: if a parameter of the path is dots alone: no way of writing them keeps a client, or
+            a proxy, from taking them for the folder above, and the key would travel to another path.
         """
+        for name, value in (path_parameters or {}).items():
+            if value in (".", ".."):
+                raise OpenCXArgumentError(f"{name}: must not be dots alone, because it is a part of the path")
         values = {name: quote(value, safe="") for name, value in (path_parameters or {}).items()}
         return Request(self, self.path.format(**values), query or {}, body, about)
 

@@ -16,12 +16,17 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from airflow_provider_opencx.exceptions import OpenCXError
+from airflow_provider_opencx.exceptions import (
+    OpenCXAuthenticationError,
+    OpenCXConfigError,
+    OpenCXError,
+    OpenCXPermissionError,
+)
 from airflow_provider_opencx.plugins import downloads
 from airflow_provider_opencx.plugins.access import may_edit, may_read_xcoms, readable_connections
 from airflow_provider_opencx.plugins.addresses import PREFIX
 from airflow_provider_opencx.plugins.cached_reads import CachedReads, Reading
-from airflow_provider_opencx.plugins.connections import settings_of, version_of
+from airflow_provider_opencx.plugins.connections import NoSuchConnectionError, settings_of, version_of
 from airflow_provider_opencx.plugins.drift import WORDS, Drift
 from airflow_provider_opencx.plugins.last_plan import LastPlan
 from airflow_provider_opencx.plugins.reads import ListedAgents, read_agents, read_sequence
@@ -37,6 +42,14 @@ if TYPE_CHECKING:
 
 WAITS_AT_MOST: Final = 15.0
 """Seconds after which the page says that OpenCX has not responded yet."""
+
+IS_ANOTHER: Final = (
+    NoSuchConnectionError,
+    OpenCXConfigError,
+    OpenCXAuthenticationError,
+    OpenCXPermissionError,
+)
+"""Errors that say that the connection is no longer what it was: nothing of a secrets backend has a version."""
 
 CONNECTION: Final = "/connections/{connection_id}"
 """The path of a connection. Airflow's authorization finds the connection by this very name of the parameter."""
@@ -71,8 +84,8 @@ class _Pages:
     """The pages, and what they have read. Every user sees what was read for another one, as far as they may see it."""
 
     def __init__(self) -> None:
-        self._agents: CachedReads[ListedAgents] = CachedReads()
-        self._sequences: CachedReads[OutboundSequence] = CachedReads()
+        self._agents: CachedReads[ListedAgents] = CachedReads(forgets_after=IS_ANOTHER)
+        self._sequences: CachedReads[OutboundSequence] = CachedReads(forgets_after=IS_ANOTHER)
 
     def add_to(self, application: FastAPI) -> None:
         """Add the paths to an application, each with what authorizes it."""
@@ -111,7 +124,7 @@ class _Pages:
             rows=rows,
             found=len(shown.rows),
             pages=pages,
-            counts=_counts(shown.all),
+            counts=_counts(shown.all, len(reading.value.agents)),
             types=sorted({row.type for row in shown.all if row.type}),
             plan=shown.plan,
             are_masked=shown.are_masked,
@@ -186,7 +199,7 @@ class _Pages:
 def _agents_of(listed: ListedAgents, read_at: datetime | None, conn_id: str, user: BaseUser, query: Query) -> _Agents:
     plan = last_plan(listed.organization, read_at or datetime.now(UTC), partial(may_read_xcoms, user))
     are_masked = not may_edit(user, conn_id)
-    rows = rows_of(listed.agents, plan)
+    rows = rows_of(listed.agents, plan, listed.unreadable)
     if are_masked:
         rows = masked(rows)
     return _Agents(query.apply(rows), rows, plan, are_masked)
@@ -200,8 +213,8 @@ def _sequences_of(conn_id: str, user: BaseUser) -> list[ShownSequence]:
     ]
 
 
-def _counts(rows: list[Row]) -> Mapping[str, int]:
-    counts: dict[str, int] = {"agents": sum(row.id is not None and row.verdict.drift != Drift.MISSING for row in rows)}
+def _counts(rows: list[Row], agents: int) -> Mapping[str, int]:
+    counts: dict[str, int] = {"agents": agents}
     for row in rows:
         for value in (row.number, row.verdict.drift):
             counts[value] = counts.get(value, 0) + 1

@@ -73,10 +73,14 @@ class CachedReads(Generic[ValueT]):
     """Reads each thing at most once at a time, and again when what was read is no longer fresh.
 
     :param clock: returns the seconds by which what was read gets old.
+    :param forgets_after: the errors after which nothing that was read before is shown.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, forgets_after: tuple[type[Exception], ...] = ()
+    ) -> None:
         self._clock = clock
+        self._forgets_after = forgets_after
         self._lock = threading.Lock()
         self._entries: OrderedDict[Hashable, _Entry[ValueT]] = OrderedDict()
 
@@ -137,6 +141,8 @@ class CachedReads(Generic[ValueT]):
             entry.fresh_until = now + (FRESH_FOR if error is None else FAILED_FOR)
             if error is None:
                 entry.value, entry.read_at, entry.value_until = value, began_at, now + KEPT_FOR
+            elif isinstance(error, self._forgets_after):
+                entry.value = entry.read_at = None
         running.set_result(None)
 
     def _drop_oldest(self) -> None:

@@ -7,10 +7,12 @@ import io
 import re
 from collections.abc import Iterable, Sequence
 
-_FORMULA = re.compile(
-    "[=+\\-@\t\r\n\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}"
-    "\N{FULLWIDTH COMMERCIAL AT}]"
-)
+_SIGNS = "=+\\-@\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}"
+_FORMULA = re.compile(f"[{_SIGNS}\t\r\n]")
+_BETWEEN = re.compile(f'([;\\s"]+)([{_SIGNS}]?)')
+_SEPARATOR = re.compile("[;\t\r\n]")
+"""Where a spreadsheet begins another cell: in many languages it takes the semicolon for the separator of this form, and
+then its quotes for text."""
 _HARMLESS = re.compile(r"\+[0-9]{7,15}")
 
 
@@ -27,8 +29,15 @@ def csv_text(columns: Sequence[str], rows: Iterable[Sequence[str | None]]) -> st
 
 
 def safe_cell(text: str) -> str:
-    """Return a cell; one that a spreadsheet would calculate begins with an apostrophe.
+    """Return a cell; what a spreadsheet would calculate, as a whole or from a separator on, begins with an apostrophe.
 
     A telephone number of digits alone stays as it is: calculated, it is the same number.
     """
-    return f"'{text}" if _FORMULA.match(text) and not _HARMLESS.fullmatch(text) else text
+    if _HARMLESS.fullmatch(text):
+        return text
+    safe = _BETWEEN.sub(_safe_part, text)
+    return f"'{safe}" if _FORMULA.match(text) else safe
+
+
+def _safe_part(part: re.Match[str]) -> str:
+    return f"{part[1]}'{part[2]}" if part[2] and _SEPARATOR.search(part[1]) else part[0]

@@ -67,17 +67,20 @@ class Judged:
 
     :param verdicts: how each agent differs, by its id.
     :param missing: what was planned, and no agent is.
+    :param unseen: what was planned, and may be among what cannot be read.
     """
 
     verdicts: Mapping[str, Verdict]
     missing: tuple[PlannedAgent, ...] = ()
+    unseen: tuple[PlannedAgent, ...] = ()
 
 
-def judge(agents: Iterable[PhoneAgent], plan: LastPlan | None) -> Judged:
+def judge(agents: Iterable[PhoneAgent], plan: LastPlan | None, unreadable: int = 0) -> Judged:
     """Compare agents with a plan.
 
-    :param agents: all agents of the organization.
+    :param agents: all agents of the organization that can be read.
     :param plan: the last plan for it, ``None`` if there is none.
+    :param unreadable: how many more cannot be read. Then nothing is known to be missing.
     """
     agents = list(agents)
     if plan is None:
@@ -94,8 +97,10 @@ def judge(agents: Iterable[PhoneAgent], plan: LastPlan | None) -> Judged:
         else:
             found.add(planned.name)
             verdicts[agent.id] = _declared(agent, planned, plan)
-    missing = (planned for planned in plan.agents if planned.name not in found and planned.action != "refuse")
-    return Judged(verdicts, tuple(missing))
+    missing = [planned for planned in plan.agents if planned.name not in found and planned.action != "refuse"]
+    is_unnamed = any(agent.name is None for agent in agents)
+    unseen = [planned for planned in missing if unreadable or (planned.id is None and is_unnamed)]
+    return Judged(verdicts, tuple(each for each in missing if each not in unseen), tuple(unseen))
 
 
 def _undeclared(agent: PhoneAgent, plan: LastPlan) -> Verdict:
@@ -113,7 +118,7 @@ def _declared(agent: PhoneAgent, planned: PlannedAgent, plan: LastPlan) -> Verdi
     differing = tuple(field for field, wanted in planned.wanted.items() if _differs(agent, field, wanted))
     if differing:
         return Verdict(Drift.DIFFERS, differing)
-    return Verdict(Drift.CHANGED if _was_changed(agent, planned, plan) else Drift.AS_PLANNED)
+    return Verdict(_since(agent, planned, plan))
 
 
 def _differs(agent: PhoneAgent, field: str, wanted: JsonValue) -> bool:
@@ -122,12 +127,19 @@ def _differs(agent: PhoneAgent, field: str, wanted: JsonValue) -> bool:
     return not equal(comparable_form(field, wanted), comparable_form(field, agent.field(field)))
 
 
-def _was_changed(agent: PhoneAgent, planned: PlannedAgent, plan: LastPlan) -> bool:
+def _since(agent: PhoneAgent, planned: PlannedAgent, plan: LastPlan) -> Drift:
+    """Return whether an agent that is as the plan wanted it was changed since."""
     if planned.id is not None and planned.id != agent.id:
-        return True  # another agent has the name
-    if planned.phone_number is None and has_number(agent):
-        return False  # the number that came is a change as well, and the time does not say of what
-    return _is_later(time_in(agent.updated_at), plan.written_at if planned.writes else plan.made_at)
+        return Drift.CHANGED  # another agent has the name
+    changed_at = time_in(agent.updated_at)
+    if changed_at is None:
+        return Drift.UNKNOWN
+    is_written = planned.writes and plan.written_at is not None
+    if not _is_later(changed_at, plan.written_at if is_written else plan.made_at):
+        return Drift.AS_PLANNED
+    # Carrying out the plan, and the number that came, are changes as well: the time does not say of what.
+    is_expected = (planned.writes and not is_written) or (planned.phone_number is None and has_number(agent))
+    return Drift.UNKNOWN if is_expected else Drift.CHANGED
 
 
 def _is_later(time: datetime | None, than: datetime | None) -> bool:

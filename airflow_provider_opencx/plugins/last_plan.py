@@ -120,7 +120,7 @@ def plain_value(value: object) -> object:
     if isinstance(value, str):
         try:
             return json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):  # brackets in brackets, thousands of them
             return value
     return value
 

@@ -81,20 +81,25 @@ class Row:
         }
 
 
-def rows_of(agents: Sequence[PhoneAgent], plan: LastPlan | None) -> list[Row]:
+def rows_of(agents: Sequence[PhoneAgent], plan: LastPlan | None, unreadable: int = 0) -> list[Row]:
     """Return a row for each agent, and for each that was planned and does not exist.
 
-    :param agents: all agents of the organization.
+    :param agents: all agents of the organization that can be read.
     :param plan: the last plan for it, ``None`` if there is none.
+    :param unreadable: how many more cannot be read.
     """
-    judged = judge(agents, plan)
+    judged = judge(agents, plan, unreadable)
     lost = {each.agent.id for each in lost_numbers(agents, plan.numbers if plan else {})}
     shown = [_row(agent, judged.verdicts[agent.id], agent.id in lost) for agent in agents]
-    return [*shown, *map(_missing_row, judged.missing)]
+    missing = [_missing_row(planned, Drift.MISSING) for planned in judged.missing]
+    return [*shown, *missing, *(_missing_row(planned, Drift.UNKNOWN) for planned in judged.unseen)]
 
 
 def _row(agent: PhoneAgent, verdict: Verdict, is_lost: bool) -> Row:
-    number = Number.LOST if is_lost else Number.HAS if has_number(agent) else Number.WAITING
+    if "phone_number" in agent.unreadable:
+        number = Number.NONE
+    else:
+        number = Number.LOST if is_lost else Number.HAS if has_number(agent) else Number.WAITING
     return Row(
         id=agent.id,
         name=agent.name,
@@ -109,9 +114,8 @@ def _row(agent: PhoneAgent, verdict: Verdict, is_lost: bool) -> Row:
     )
 
 
-def _missing_row(planned: PlannedAgent) -> Row:
-    verdict = Verdict(Drift.MISSING)
-    return Row(planned.id, planned.name, None, (), Number.NONE, None, None, None, verdict)
+def _missing_row(planned: PlannedAgent, drift: Drift) -> Row:
+    return Row(planned.id, planned.name, None, (), Number.NONE, None, None, None, Verdict(drift))
 
 
 def masked(rows: Iterable[Row]) -> list[Row]:

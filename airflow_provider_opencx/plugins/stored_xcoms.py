@@ -6,7 +6,7 @@ objects is made of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -34,10 +34,19 @@ MOST_PLANS = 20
 """Plans that are read, until one is for the connection."""
 
 MOST_SEQUENCES = 50
-"""Tasks whose sequences are shown, the newest first."""
+"""Sequences that are shown, the newest first."""
+
+MOST_SEQUENCE_TASKS = 1000
+"""Tasks among which they are looked for, the newest first: those of all connections, and of all Dags."""
+
+_AT_ONCE = 100
+"""Tasks of one query."""
 
 SEQUENCE_TASKS = ("OpenCXCreateSequenceOperator", "OpenCXStartSequenceOperator", "OpenCXSequenceSensor")
 """The classes whose tasks return a sequence, and leave its id as an XCom of its own."""
+
+_SAME_ORDER = (XComModel.dag_id, XComModel.run_id, XComModel.task_id, XComModel.map_index)
+"""The order of what was left at the same time."""
 
 MayRead = Callable[[str], bool]
 """Returns whether the user may read what the tasks of a Dag have left."""
@@ -89,6 +98,8 @@ def sequences_of(conn_id: str, may_read: MayRead) -> list[StoredSequence]:
     allowed: dict[str, bool] = {}
     found: dict[str, StoredSequence] = {}
     for key, seen_at in _tasks_with_a_sequence():
+        if len(found) == MOST_SEQUENCES:
+            break
         task = TaskOfPlan(key.dag_id, key.run_id, key.task_id, key.map_index)
         if task.dag_id not in allowed:
             allowed[task.dag_id] = may_read(task.dag_id)
@@ -149,8 +160,16 @@ def _newest(dag_id: str, task_id: str, map_index: int, key: str, before: datetim
     return None if row is None else (row[0], row[1])
 
 
-def _tasks_with_a_sequence() -> list[tuple[TaskInstanceKey, datetime]]:
+def _tasks_with_a_sequence() -> Iterator[tuple[TaskInstanceKey, datetime]]:
     """Return the task instances that have returned a sequence, the newest first."""
+    for offset in range(0, MOST_SEQUENCE_TASKS, _AT_ONCE):
+        tasks = _some_with_a_sequence(offset)
+        yield from tasks
+        if len(tasks) < _AT_ONCE:
+            return
+
+
+def _some_with_a_sequence(offset: int) -> list[tuple[TaskInstanceKey, datetime]]:
     query = (
         select(
             XComModel.dag_id,
@@ -170,8 +189,9 @@ def _tasks_with_a_sequence() -> list[tuple[TaskInstanceKey, datetime]]:
             ),
         )
         .where(XComModel.key == SEQUENCE_KEYS[0], TaskInstance.operator.in_(SEQUENCE_TASKS))
-        .order_by(XComModel.timestamp.desc())
-        .limit(MOST_SEQUENCES)
+        .order_by(XComModel.timestamp.desc(), *_SAME_ORDER)
+        .offset(offset)
+        .limit(_AT_ONCE)
     )
     with create_session() as session:
         rows = session.execute(query).all()

@@ -445,6 +445,46 @@ def test_sequences_are_those_that_tasks_have_returned(
     assert [request.path for request in simulator.requests] == [f"/sequences/{sequence['id']}"]
 
 
+def test_sequences_of_other_connections_leave_those_of_this_one(
+    server: ApiServer, look: Callable[..., Any], simulator: Simulator, dag: Any, run_dag: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    stored = import_module("airflow_provider_opencx.plugins.stored_xcoms")
+    agent = simulator.add_agent("Sales", type="outbound")
+    simulator.add_contact("+14155550123", name="Ada")
+    step = {"action": {"type": "call", "data": {"phone_agent_id": agent["id"]}}, "delay_in_minutes": 0}
+    conn_id = look.conn_id  # type: ignore[attr-defined]
+    monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", os.environ["AIRFLOW_CONN_OPENCX_DEFAULT"])
+    with dag:
+        first, *others = (
+            OpenCXCreateSequenceOperator(
+                task_id=f"sequence_{number}", name=f"S{number}", steps=[step], contacts_from=["+14155550123"],
+                unchecked=True, opencx_conn_id="opencx_default" if number else conn_id,
+            )
+            for number in range(4)
+        )  # fmt: skip
+        first >> others
+    assert run_dag(dag).state == "success"
+    monkeypatch.setattr(stored, "MOST_SEQUENCES", 1)
+    monkeypatch.setattr(stored, "_AT_ONCE", 2)
+    found = stored.sequences_of(conn_id, lambda dag_id: True)
+    assert [(each.task.dag_id, each.task.task_id) for each in found] == [(dag.dag_id, "sequence_0")]
+
+
+@pytest.mark.parametrize("dots", ["%2E", "%2E%2E"])
+def test_sequence_id_leads_to_no_other_path_of_the_service(
+    server: ApiServer, look: Callable[..., Any], simulator: Simulator, dots: str
+) -> None:
+    from http.client import HTTPConnection
+
+    request = HTTPConnection(server.url.removeprefix("http://"))
+    path = f"/opencx/connections/{look.conn_id}/sequences/{dots}"  # type: ignore[attr-defined]
+    request.request("GET", path, headers={"Authorization": f"Bearer {server.token('admin')}"})
+    assert request.getresponse().status == 400
+    request.close()
+    assert simulator.requests == []
+
+
 def test_slow_service_holds_up_nothing_else(look: Callable[..., Any], simulator: Simulator, server: ApiServer) -> None:
     simulator.fail("listPhoneAgents", SlowResponse(4), times=1)
     with ThreadPoolExecutor(60) as threads:

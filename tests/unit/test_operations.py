@@ -154,6 +154,12 @@ def test_only_what_cannot_call_people_is_repeated() -> None:
 
 def test_operation_quotes_path_parameters() -> None:
     assert UPDATE_PHONE_AGENT.request(path_parameters={"phone_agent_id": "a/b c?"}).path == "/phone/a%2Fb%20c%3F"
+
+
+@pytest.mark.parametrize("dots", [".", ".."])
+def test_path_parameter_leads_to_no_other_path(dots: str) -> None:
+    with pytest.raises(OpenCXArgumentError, match="phone_agent_id: must not be dots alone"):
+        UPDATE_PHONE_AGENT.request(path_parameters={"phone_agent_id": dots})
     assert UPDATE_PHONE_AGENT.matches("PATCH", "/phone/a%2Fb")
     assert not UPDATE_PHONE_AGENT.matches("PATCH", "/phone")
     assert not UPDATE_PHONE_AGENT.matches("GET", "/phone/a")

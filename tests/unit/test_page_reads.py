@@ -120,6 +120,15 @@ def test_failure_is_shown_with_what_was_read_before_and_read_again_soon(
     assert get() == Reading(3, get().read_at, None)
 
 
+def test_nothing_is_shown_of_a_connection_that_is_gone(service: Service, clock: Clock) -> None:
+    reads: CachedReads[int] = CachedReads(clock, forgets_after=(LookupError,))
+    assert asyncio.run(reads.get("a", service.read, 30)).value == 1
+    clock.now += FRESH_FOR
+    service.error = KeyError("no such connection")
+    for _ in range(2):
+        assert asyncio.run(reads.get("a", service.read, 30)) == Reading(None, None, service.error)
+
+
 def test_what_is_too_old_is_not_shown(get: Callable[..., Reading[int]], clock: Clock, service: Service) -> None:
     get()
     clock.now += KEPT_FOR

@@ -100,6 +100,17 @@ def test_odd_fields_leave_their_cells_empty() -> None:
     [row] = rows_of(agents({"id": "1", "name": 5, "language": 7, "created_at": ["?"], "phone_number": {}}), None)
     assert (row.name, row.languages, row.created_at, row.phone_number) == (None, (), None, None)
     assert set(row.unreadable) == {"name", "language", "phone_number"}
+    assert row.number == Number.NONE  # whether it waits for one is not known
+
+
+def test_agent_that_may_be_among_the_unreadable_is_not_said_to_be_missing() -> None:
+    plan = LastPlan.of_xcom(
+        {"base_url": "", "connection": "", "agents": [{"name": "Sales", "id": "1"}], "undeclared": []},
+        TaskOfPlan("fleet", "run", "plan"),
+        PLANNED_AT,
+    )
+    assert [row.verdict.drift for row in rows_of([], plan)] == [Drift.MISSING]
+    assert [row.verdict.drift for row in rows_of([], plan, unreadable=1)] == [Drift.UNKNOWN]
 
 
 @pytest.mark.parametrize(
@@ -196,14 +207,26 @@ def test_masked_rows_show_the_end_of_a_number() -> None:
     assert masked_number("+1 415 555 01 23") == "•••••••23"
 
 
-@pytest.mark.parametrize(
-    "text", ["=1+1", "+1+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\uff1d1", "+1415 555", "+1"]
-)
+@pytest.mark.parametrize("text", ["=1+1", "+1+1", "-1", "@SUM(A1)", "\t1", "\r1", "\n1", "\uff1d1", "+1415 555", "+1"])
 def test_cell_that_a_spreadsheet_would_calculate_begins_with_an_apostrophe(text: str) -> None:
     assert safe_cell(text) == f"'{text}"
 
 
-@pytest.mark.parametrize("text", ["", "Sales", NUMBER, "a=1", "'=1", "•••••••23", "2026-01-01T00:00:00+00:00"])
+@pytest.mark.parametrize("within", ["Sales;=1+1", "a\n=1+1", "a\r\n@x", "\t-1", 'a; "=A1&""', "a;b;\uff0b1"])
+def test_no_cell_begins_with_a_formula_where_the_semicolon_is_the_separator(within: str) -> None:
+    text = csv_text(["id", "name"], [["1", within]])
+    for separator in ",;":
+        for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator):
+            assert not [cell for cell in row if cell.strip(' "\t\r\n')[:1] in {*"=+-@\uff0b"} - {""}], row
+
+
+def test_cell_of_blanks_is_looked_at_once() -> None:
+    assert len(safe_cell("\n" * 1_000_000)) == 1_000_001
+
+
+@pytest.mark.parametrize(
+    "text", ["", "Sales", NUMBER, "a=1", "a; b", "a - b", "a\nb", "'=1", "•••••••23", "2026-01-01T00:00:00+00:00"]
+)
 def test_other_cells_and_telephone_numbers_stay_as_they_are(text: str) -> None:
     assert safe_cell(text) == text
 
