@@ -690,7 +690,8 @@ class OpenCXPlanPhoneAgentsOperator(FleetBaseOperator):
     With ``fail_on_changes=True`` it is an alarm: it fails where an agent is not as declared, because somebody changed
     it, or deleted it. A declared ``None`` for which the service chose a value of its own is no such case. It fails as
     well where an agent that had a phone number has none, or another one: the numbers that a run sees are its XCom
-    ``phone_numbers``, with which the next run compares.
+    ``phone_numbers``, with which the next run compares. A task that fails for a change, or because the plan is refused,
+    leaves the plan as its XCom ``plan``.
 
     :param agents: the declarations, as in :class:`OpenCXSyncPhoneAgentsOperator`. (templated)
     :param variables: as in :class:`OpenCXSyncPhoneAgentsOperator`. (templated)
@@ -736,11 +737,7 @@ class OpenCXPlanPhoneAgentsOperator(FleetBaseOperator):
         """Plan, log the plan and return it, unless it is refused, or changes something and must not."""
         fails_on_changes = self._fails_on_changes()
         plan = self._plan(context, is_retry=False)
-        plan.check()
-        if fails_on_changes:
-            plan.check_drift()
-        add_extra(self, context, {"changes": plan.changes, "count": len(plan.steps)})
-        return plan.as_dict()
+        return self._planned(context, plan, fails_on_changes=fails_on_changes)
 
 
 class OpenCXSyncPhoneAgentsOperator(FleetBaseOperator):
@@ -836,8 +833,7 @@ class OpenCXSyncPhoneAgentsOperator(FleetBaseOperator):
         guards = self._guards()
         intents, is_retry = intents_of(context)
         plan = self._plan(context, is_retry=is_retry)
-        if "ti" in context and self.do_xcom_push:
-            context["ti"].xcom_push(key="plan", value=plan.as_dict())
+        self._push_plan(context, plan)
         writes = Writes()
         agents = self.hook.apply_plan(
             plan, approved=approved, guards=guards, on_mismatch=self.on_mismatch, intents=intents, on_result=writes

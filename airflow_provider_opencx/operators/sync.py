@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 from airflow_provider_opencx.arguments import check_choice, texts_by_name
-from airflow_provider_opencx.exceptions import OpenCXArgumentError
+from airflow_provider_opencx.asset_events import add_extra
+from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXError
 from airflow_provider_opencx.operators.base import BaseOpenCXOperator
 from airflow_provider_opencx.templates import task_named
 from airflow_provider_opencx.text import parse_boolean
 
 # What is heavy is imported where it is used: parsing a Dag should not pay for it.
 if TYPE_CHECKING:
-    from airflow.sdk import DAG, XComArg
+    from airflow.sdk import DAG, Context, XComArg
     from pydantic import JsonValue
 
     from airflow_provider_opencx.reconciliation.guards import Guards
+    from airflow_provider_opencx.reconciliation.sync_plan import SyncPlan
 
 _MOST_LOGGED = 500
 
@@ -99,6 +101,28 @@ class SyncBaseOperator(BaseOpenCXOperator):
             more = len(lines) - _MOST_LOGGED
             lines = [*lines[:_MOST_LOGGED], f"... and {more} more lines, which the XCom of the plan has."]
         self.log.info("\n".join([f"Plan: {summary}", *lines]))
+
+    def _planned(
+        self, context: Context, plan: SyncPlan[Any, Any, Any, Any], *, fails_on_changes: bool
+    ) -> dict[str, JsonValue]:
+        """Return a plan as the task's result, unless it is refused, or changes something and must not.
+
+        A task that fails returns nothing: it leaves the plan as an XCom of its own, for whoever wants to see why.
+        """
+        try:
+            plan.check()
+            if fails_on_changes:
+                plan.check_drift()
+        except OpenCXError:
+            self._push_plan(context, plan)
+            raise
+        add_extra(self, context, {"changes": plan.changes, "count": len(plan.steps)})
+        return plan.as_dict()
+
+    def _push_plan(self, context: Context, plan: SyncPlan[Any, Any, Any, Any]) -> None:
+        """Push a plan beside the task's result, unless the task pushes no XComs."""
+        if "ti" in context and self.do_xcom_push:
+            context["ti"].xcom_push(key="plan", value=plan.as_dict())
 
     def _fails_on_changes(self) -> bool:
         fails_on_changes = parse_boolean(self.fail_on_changes)

@@ -182,11 +182,7 @@ class OpenCXPlanTrainingScenariosOperator(TrainingBaseOperator):
         """Plan, log the plan and return it, unless it is refused, or changes something and must not."""
         fails_on_changes = self._fails_on_changes()
         plan = self._plan(is_retry=False)
-        plan.check()
-        if fails_on_changes:
-            plan.check_drift()
-        add_extra(self, context, {"changes": plan.changes, "count": len(plan.steps)})
-        return plan.as_dict()
+        return self._planned(context, plan, fails_on_changes=fails_on_changes)
 
 
 class OpenCXSyncTrainingScenariosOperator(TrainingBaseOperator):
@@ -286,8 +282,7 @@ class OpenCXSyncTrainingScenariosOperator(TrainingBaseOperator):
         guards = self._guards()
         intents, is_retry = intents_of(context)
         plan = self._plan(is_retry=is_retry, with_org_id=guards.expected_org_id is not None)
-        if "ti" in context and self.do_xcom_push:
-            context["ti"].xcom_push(key="plan", value=plan.as_dict())
+        self._push_plan(context, plan)
         writes = Writes()
         scenarios = self.hook.apply_training_plan(
             plan, approved=approved, guards=guards, on_mismatch=self.on_mismatch, intents=intents, on_result=writes

@@ -30,7 +30,7 @@ PLAN_KEY = "plan"
 MOST_TASKS = 200
 """Tasks of fleets among which the last plan is looked for, the newest first."""
 
-MOST_PLANS = 20
+MOST_PLANS = 50
 """Plans that are read, until one is for the connection."""
 
 MOST_SEQUENCES = 50
@@ -74,19 +74,21 @@ def last_plan(here: Organization, before: datetime, may_read: MayRead) -> LastPl
     :param may_read: returns whether the user may read what the tasks of a Dag have left.
     """
     allowed: dict[str, bool] = {}
+    last: LastPlan | None = None
     plans = 0
-    for dag_id, task_id, map_index in _tasks_of_fleets(before):
+    for dag_id, task_id, map_index, newest in _tasks_of_fleets(before):
+        if plans >= MOST_PLANS or (last is not None and newest < last.made_at):
+            break
         if dag_id not in allowed:
             allowed[dag_id] = may_read(dag_id)
         if not allowed[dag_id]:
             continue
-        plan = _newest_plan(dag_id, task_id, map_index, before)
-        if plan is not None and plan.is_for(here):
-            return plan
-        plans += plan is not None
-        if plans >= MOST_PLANS:
-            break
-    return None
+        for plan in _newest_plans(dag_id, task_id, map_index, before):
+            plans += 1
+            if plan.is_for(here):
+                last = plan if last is None or plan.made_at > last.made_at else last
+                break
+    return last
 
 
 def sequences_of(conn_id: str, may_read: MayRead) -> list[StoredSequence]:
@@ -111,34 +113,34 @@ def sequences_of(conn_id: str, may_read: MayRead) -> list[StoredSequence]:
 
 
 @lru_cache(maxsize=64)
-def _tasks_of_fleets(before: datetime) -> list[tuple[str, str, int]]:
-    """Return the tasks that have planned for a fleet: each of them keeps the phone numbers that it has seen.
+def _tasks_of_fleets(before: datetime) -> list[tuple[str, str, int, datetime]]:
+    """Return the tasks that have planned for a fleet, and when last: each keeps the phone numbers that it has seen.
 
     They are looked for once for all who see what was read at a time: Airflow 3.4 has no index for it.
     """
     newest = func.max(XComModel.timestamp)
     query = (
-        select(XComModel.dag_id, XComModel.task_id, XComModel.map_index)
+        select(XComModel.dag_id, XComModel.task_id, XComModel.map_index, newest)
         .where(XComModel.key == NUMBERS_KEY, XComModel.timestamp <= before)
         .group_by(XComModel.dag_id, XComModel.task_id, XComModel.map_index)
         .order_by(newest.desc())
         .limit(MOST_TASKS)
     )
     with create_session() as session:
-        return [(dag_id, task_id, map_index) for dag_id, task_id, map_index in session.execute(query)]
+        return [(dag_id, task_id, map_index, seen_at) for dag_id, task_id, map_index, seen_at in session.execute(query)]
 
 
-def _newest_plan(dag_id: str, task_id: str, map_index: int, before: datetime) -> LastPlan | None:
-    """Return the newest plan of a task: of a sync, what it has pushed; of others, what they have returned."""
-    for key in (PLAN_KEY, RETURN_KEY):
-        newest = _newest(dag_id, task_id, map_index, key, before)
-        if newest is None:
-            continue
-        run_id, made_at = newest
+def _newest_plans(dag_id: str, task_id: str, map_index: int, before: datetime) -> Iterator[LastPlan]:
+    """Yield the plans of a task, the newest first: a sync has pushed it, and so has a task that failed because of it.
+
+    Others have returned it. The runs of a task may be for several organizations.
+    """
+    for run_id, key, made_at in _newest(dag_id, task_id, map_index, before):
         task = TaskOfPlan(dag_id, run_id, task_id, map_index)
         written_at = _pushed_at(task, RETURN_KEY) if key == PLAN_KEY else None
-        return _plan_of(task, key, made_at, written_at)
-    return None
+        plan = _plan_of(task, key, made_at, written_at)
+        if plan is not None:
+            yield plan
 
 
 @lru_cache(maxsize=64)
@@ -147,17 +149,17 @@ def _plan_of(task: TaskOfPlan, key: str, made_at: datetime, written_at: datetime
     return LastPlan.of_xcom(_value(task, key), task, made_at, written_at)
 
 
-def _newest(dag_id: str, task_id: str, map_index: int, key: str, before: datetime) -> tuple[str, datetime] | None:
+def _newest(dag_id: str, task_id: str, map_index: int, before: datetime) -> list[tuple[str, str, datetime]]:
+    """Return the newest XComs of a task that may be plans: the runs, the keys, and when they were pushed."""
     query = (
-        select(XComModel.run_id, XComModel.timestamp)
-        .where(XComModel.dag_id == dag_id, XComModel.task_id == task_id)
-        .where(XComModel.map_index == map_index, XComModel.key == key, XComModel.timestamp <= before)
+        select(XComModel.run_id, XComModel.key, XComModel.timestamp)
+        .where(XComModel.dag_id == dag_id, XComModel.task_id == task_id, XComModel.map_index == map_index)
+        .where(XComModel.key.in_((PLAN_KEY, RETURN_KEY)), XComModel.timestamp <= before)
         .order_by(XComModel.timestamp.desc())
-        .limit(1)
+        .limit(MOST_PLANS)
     )
     with create_session() as session:
-        row = session.execute(query).first()
-    return None if row is None else (row[0], row[1])
+        return [(run_id, key, made_at) for run_id, key, made_at in session.execute(query)]
 
 
 def _tasks_with_a_sequence() -> Iterator[tuple[TaskInstanceKey, datetime]]:

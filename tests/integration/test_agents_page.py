@@ -391,6 +391,52 @@ def test_sync_is_a_plan_as_well(
     assert drift_in(page) == {"Sales": ("as_planned", []), "B": ("as_planned", [])}
 
 
+@pytest.mark.parametrize("declared", [{"first_message": "Hi"}, {"model": "oppie-vox-2"}], ids=["drift", "refused"])
+def test_plan_of_an_alarm_that_failed_is_the_last_one(
+    declared: dict[str, str],
+    look: Callable[..., Any],
+    server: ApiServer,
+    simulator: Simulator,
+    dag: Any,
+    run_dag: Callable[..., Any],
+) -> None:
+    agent = simulator.add_agent("Sales", type="outbound", model="oppie-vox", first_message="Hi")
+    with dag:
+        OpenCXPlanPhoneAgentsOperator(
+            task_id="alarm", agents=[{"name": "Sales", **declared}], fail_on_changes=True, retries=0
+        )
+    simulator.change_agent(str(agent["id"]), first_message="Changed by hand")
+    assert run_dag(dag).state == "failed"
+    page = look().json()
+    assert plan_in(page) == (dag.dag_id, "alarm")
+    expected = ("differs", ["first_message"]) if "first_message" in declared else ("refused", [])
+    assert drift_in(page)["Sales"] == expected
+    if "first_message" in declared:
+        simulator.change_agent(str(agent["id"]), first_message="Hi")
+        assert run_dag(dag).state == "success"
+        again = server.get(f"/opencx/connections/{new_connection(simulator.url)}/agents.json", "admin").json()
+        assert drift_in(again)["Sales"] == ("as_planned", [])
+
+
+def test_task_that_planned_for_two_organizations_is_compared_with_its_plan_for_each(
+    simulator: Simulator, dag: Any, run_dag: Callable[..., Any], server: ApiServer
+) -> None:
+    simulator.add_agent("Sales", type="outbound", first_message="Hey")
+    with Simulator(api_keys=("staging",), requests_per_minute=None) as staging:
+        conn_ids = [new_connection(simulator.url), new_connection(staging.url, "staging")]
+        with dag:
+            OpenCXPlanPhoneAgentsOperator(
+                task_id="plan",
+                agents=[{"name": "Sales", "first_message": "Hello"}],
+                opencx_conn_id="{{ dag_run.conf['conn_id'] }}",
+            )
+        for conn_id in conn_ids:
+            assert run_dag(dag, {"conn_id": conn_id}).state == "success"
+        pages = [server.get(f"/opencx/connections/{conn_id}/agents.json", "admin").json() for conn_id in conn_ids]
+    assert [plan_in(page) for page in pages] == [(dag.dag_id, "plan")] * 2
+    assert [drift_in(page)["Sales"][0] for page in pages] == ["differs", "missing"]
+
+
 def test_agents_are_not_compared_with_what_was_planned_and_written_after_they_were_read(
     look: Callable[..., Any], simulator: Simulator, dag: Any, run_dag: Callable[..., Any]
 ) -> None:
