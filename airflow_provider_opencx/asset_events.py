@@ -60,4 +60,10 @@ def add_extra(
     for outlet in task.outlets:
         if isinstance(outlet, Asset | AssetRef):
             name = agent_named_by(outlet.uri) if isinstance(outlet, Asset) else None
-            context["outlet_events"][outlet].extra.update(by_name.get(name, extra) if name else extra)
+            try:
+                event = context["outlet_events"][outlet]
+            except Exception as error:
+                # Airflow looks a reference up, and the work is done: a task that fails now would do it once more.
+                task.log.warning("The event of %s says nothing of this task (%s).", outlet, type(error).__name__)
+            else:
+                event.extra.update(by_name.get(name, extra) if name else extra)

@@ -141,6 +141,8 @@ def _read(uri: SplitResult) -> tuple[str, list[str]]:
     parts = [unquote(part, errors="strict") for part in uri.path.split("/")[1:]]
     if not connection.strip():
         raise ValueError("it names no connection")
+    if not has_no_template([uri.netloc, uri.path]):
+        raise ValueError("Airflow renders no template in an asset")
     if not any(_fits(parts, path) for path in _PATHS):
         raise ValueError("its path is not known")
     return connection, parts

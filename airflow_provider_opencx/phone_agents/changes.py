@@ -60,6 +60,19 @@ _UNKNOWN = "?"
 Payload: TypeAlias = dict[str, JsonValue]
 """An event as plain JSON."""
 
+_PAYLOAD = {
+    "event_id",
+    "event",
+    "opencx_conn_id",
+    "org_id",
+    "agent_id",
+    "agent_name",
+    "phone_number",
+    "previous_phone_number",
+    "fields",
+    "seen_at",
+}
+
 
 class RecordedAgent(NamedTuple):
     """What is recorded of an agent.
@@ -117,18 +130,28 @@ class Record:
         try:
             fields = [str(field) for field in stored["fields"]]
             agents = {str(agent_id): _recorded(agent, fields) for agent_id, agent in stored["agents"].items()}
-            pending = tuple(dict(event) for event in stored["pending"])
+            pending = tuple(map(_pending, stored["pending"]))
             org_id = None if stored["org_id"] is None else str(stored["org_id"])
             return cls(str(stored["epoch"]), int(stored["revision"]), org_id, agents, pending)
-        except (AttributeError, KeyError, TypeError, ValueError) as wrong:
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as wrong:
             raise ValueError(f"a part of it is missing, or is something else ({type(wrong).__name__})") from None
 
 
-def _recorded(stored: Sequence[str | None], fields: Sequence[str]) -> RecordedAgent:
+def _recorded(stored: object, fields: Sequence[str]) -> RecordedAgent:
+    if not isinstance(stored, list):
+        raise TypeError
     name, number, joined = stored
-    digests = (joined or "").split(",")
+    if not isinstance(name, str | None) or not isinstance(number, str) or not isinstance(joined, str):
+        raise TypeError
+    digests = joined.split(",")
     by_field = dict(zip(fields, [*digests, *[""] * (len(fields) - len(digests))], strict=True))
-    return RecordedAgent(name, number or "", tuple(by_field.get(field, _UNKNOWN) for field in FIELDS))
+    return RecordedAgent(name, number, tuple(by_field.get(field, _UNKNOWN) for field in FIELDS))
+
+
+def _pending(stored: object) -> Payload:
+    if not isinstance(stored, dict) or stored.keys() != _PAYLOAD:
+        raise TypeError
+    return stored
 
 
 @dataclass(frozen=True)
@@ -218,13 +241,27 @@ def baseline(agents: PhoneAgents, epoch: str, earlier: Record | None = None) -> 
     """
     recorded = {agent.id: _as_before(shown, agent, None) for agent, shown in _shown_of(agents)}
     if earlier is None:
-        return Record(epoch, 0, agents.org_id, recorded)
-    return Record(epoch, earlier.revision + 1, agents.org_id, recorded, earlier.pending)
+        return Record(epoch, 0, organization_of(agents), recorded)
+    return Record(epoch, earlier.revision + 1, organization_of(agents), recorded, earlier.pending)
+
+
+def organization_of(agents: PhoneAgents) -> str | None:
+    """Return the organization that the agents of a list show; ``None`` if none does, or they show several.
+
+    An agent that shows none says nothing of the others.
+    """
+    shown = _organizations_of(agents)
+    return shown.pop() if len(shown) == 1 else None
 
 
 def is_of_another_organization(record: Record, agents: PhoneAgents) -> bool:
     """Return whether a list is certainly that of another organization than the recorded one."""
-    return None not in (record.org_id, agents.org_id) and record.org_id != agents.org_id
+    shown = _organizations_of(agents)
+    return record.org_id is not None and bool(shown) and record.org_id not in shown
+
+
+def _organizations_of(agents: PhoneAgents) -> set[str]:
+    return {agent.org_id for agent in agents if isinstance(agent.org_id, str)}
 
 
 def missing_from(agents: PhoneAgents, record: Record) -> list[str]:
@@ -245,7 +282,7 @@ def find_changes(
     :param watched: which changes are events.
     :param seen_at: when the list was read, in ISO 8601.
     """
-    org_id = agents.org_id or record.org_id
+    org_id = organization_of(agents) or record.org_id
     after = dict(record.agents)
     for agent, shown in _shown_of(agents):
         after[agent.id] = _as_before(shown, agent, record.agents.get(agent.id))
@@ -323,6 +360,8 @@ def _digest(field: str, value: JsonValue) -> str:
     """Return four characters for a value, the same for all values of one meaning; none for null and for its default."""
     if value is None or (field in DOCUMENTED_DEFAULTS and value == DOCUMENTED_DEFAULTS[field]):
         return ""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # 1.0 and 1 are one number
     return base64.urlsafe_b64encode(_hash(comparable_form(field, value), size=3)).decode()
 
 

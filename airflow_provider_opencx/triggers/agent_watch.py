@@ -9,6 +9,7 @@ They leave the record when Airflow has certainly stored them.
 from __future__ import annotations
 
 import logging
+import math
 import secrets
 import time
 from collections import deque
@@ -29,6 +30,7 @@ from airflow_provider_opencx.phone_agents.changes import (
     find_changes,
     is_of_another_organization,
     missing_from,
+    organization_of,
 )
 from airflow_provider_opencx.phone_agents.plan import PhoneAgents
 from airflow_provider_opencx.resources.phone_agents import agent_label
@@ -60,6 +62,9 @@ class AgentWatch:
         self._record: Record | None = None
         self._is_stored = False
         self._has_read_state = False
+        self._read_at = -math.inf
+        """When the record was read, by ``time.monotonic()``. Another triggerer may have recorded what a list that was
+        asked for before does not show yet."""
         self._missing = MissingItems()
         self._to_fire: deque[Payload] = deque()
         self._handed_over: list[str] = []
@@ -72,7 +77,6 @@ class AgentWatch:
         snapshot: Snapshot[PhoneAgents] | None = None
         async with SharedPolls.join(self._watched.conn_id, self._poll_interval, PhoneNumbers()) as polls:
             while True:
-                snapshot = await polls.after(snapshot)
                 await self._evaluate(snapshot)
                 while self._to_fire:
                     event = self._to_fire.popleft()
@@ -80,13 +84,17 @@ class AgentWatch:
                     yield event
                     self._handed_over.append(str(event["event_id"]))
                 await self._note_handed_over()
+                snapshot = await polls.after(snapshot)
 
-    async def _evaluate(self, snapshot: Snapshot[PhoneAgents]) -> None:
+    async def _evaluate(self, snapshot: Snapshot[PhoneAgents] | None) -> None:
+        """Read what is recorded, if it was not read yet, and evaluate a poll; ``None`` before the first one."""
         try:
             is_readable = await self._read_state()
-            if isinstance(snapshot.poll, OpenCXError):
+            if snapshot is None:
+                pass
+            elif isinstance(snapshot.poll, OpenCXError):
                 metrics.count_watch_error("poll")  # it is in the log already, once for all who share the poll
-            elif is_readable:
+            elif is_readable and snapshot.begun_at >= self._read_at:
                 await self._compare(snapshot.poll, snapshot.begun_at)
             await self._write_state()
         except Exception:
@@ -123,9 +131,8 @@ class AgentWatch:
         """Keep the record while the key may be a mistake: as long as an agent must be missing to be gone."""
         metrics.count_watch_error("organization")
         conn_id = in_quotes(self._watched.conn_id)
-        shown = (
-            f"shows organization {identifier(str(agents.org_id))}, and not {identifier(str(record.org_id))} as before"
-        )
+        other, before = (identifier(str(org_id)) for org_id in (organization_of(agents), record.org_id))
+        shown = f"shows organization {other}, and not {before} as before"
         if set(gone) >= record.agents.keys():
             log.error(
                 "Connection %s %s. Its agents are watched from now on, and nothing is fired for this change.",
@@ -169,10 +176,10 @@ class AgentWatch:
             return self._record is not None
         self._has_read_state = True
         records = [record for record in map(self._read_record, stored) if record is not None]
-        if records:
-            self._record = max(records, key=lambda record: record.revision)
+        if records and (newest := max(records, key=lambda record: record.revision)) != self._record:
+            self._record, self._read_at = newest, time.monotonic()
             self._is_stored = all(value == stored[0] for value in stored)
-            self._to_fire.extend(self._record.pending)
+            self._to_fire.extend(newest.pending)
         return True
 
     def _read_record(self, stored: JsonValue) -> Record | None:

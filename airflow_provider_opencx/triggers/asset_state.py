@@ -54,12 +54,18 @@ class AssetState:
             return []
 
     async def write(self, value: JsonValue) -> None:
-        """Store a value, with each asset.
+        """Store a value, with each asset: one that cannot be written keeps it from no other.
 
-        :raises Exception: of any kind, if it cannot be stored.
+        :raises Exception: of any kind, if it cannot be stored with one of them.
         """
+        failed: Exception | None = None
         for accessor in self._accessors:
-            await accessor.aset(self._key, value)
+            try:
+                await accessor.aset(self._key, value)
+            except Exception as error:
+                failed = error
+        if failed is not None:
+            raise failed
 
 
 def _of_each_asset(store: object) -> Sequence[_Accessor]:

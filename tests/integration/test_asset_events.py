@@ -255,3 +255,21 @@ def test_extra_that_the_dag_gives_stays(
         OpenCXUpsertPhoneAgentOperator(task_id="agent", name="Renewals", outlets=[AGENT], pre_execute=add_team)
     run_dag(dag)
     assert new_events(AGENT) == [{"team": "sales", **agent_of(simulator)}]
+
+
+def test_reference_to_no_asset_does_not_fail_a_task_that_has_called(
+    dag: DAG, run_dag: Callable[..., Any], simulator: Simulator, new_events: Events
+) -> None:
+    simulator.add_agent("Renewals", type="outbound")
+    simulator.give_number(agent_of(simulator)["id"])
+    with dag:
+        OpenCXPlaceCallOperator(
+            task_id="call",
+            agent_name="Renewals",
+            phone_number=PEOPLE[0],
+            calling_hours=None,
+            outlets=[Asset.ref(name=f"no_asset_of_{dag.dag_id}"), AGENT],
+        )
+    assert run_dag(dag).state == "success"
+    assert simulator.count("makeOutboundCall") == 1
+    assert new_events(AGENT) == [{"called": 1, "people": 1}]

@@ -27,7 +27,7 @@ from airflow_provider_opencx.exceptions import OpenCXArgumentError
 from airflow_provider_opencx.phone_agents.events import AGENT_EVENTS
 from airflow_provider_opencx.simulator import CloseBeforeHandling, Fault, Respond, Simulator, SlowResponse
 from airflow_provider_opencx.simulator.responses import error_body
-from airflow_provider_opencx.triggers import agent_watch, polling
+from airflow_provider_opencx.triggers import agent_watch, connections, polling
 from airflow_provider_opencx.triggers.phone_agent_events import OpenCXPhoneAgentEventTrigger
 from airflow_provider_opencx.triggers.phone_number import OpenCXPhoneNumberTrigger
 
@@ -115,6 +115,7 @@ class Supervisor:
         self.comms = import_module("airflow.sdk.execution_time.comms")
         self.stored: dict[tuple[str, str], str] = {}
         self.fails_on: tuple[str, ...] = ()
+        self.inactive: set[str] = set()
         self.asked: Counter[str] = Counter()
 
     async def asend(self, message: Any) -> Any:
@@ -124,6 +125,8 @@ class Supervisor:
         if kind in self.fails_on:
             raise RuntimeError("the database is away")
         place = (message.name, message.key)
+        if kind == "set" and message.name in self.inactive:
+            raise RuntimeError("not found")
         if kind == "set":
             self.stored[place] = json.dumps(message.value)
             return None
@@ -517,7 +520,16 @@ def test_watcher_of_several_assets_goes_on_from_the_newest_record(
 
 
 @needs_store
-@pytest.mark.parametrize("value", ["7", '"text"', '{"version": 99}', '{"version": 1}'])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "7",
+        '"text"',
+        '{"version": 99}',
+        '{"version": 1}',
+        '{"version": 1, "epoch": "e", "revision": 1, "org_id": null, "fields": [], "agents": {}, "pending": [{}]}',
+    ],
+)
 def test_record_that_cannot_be_used_is_a_new_baseline(
     value: str, simulator: Simulator, supervisor: Supervisor, errors: Counter[str], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -527,7 +539,7 @@ def test_record_that_cannot_be_used_is_a_new_baseline(
 
     async def test() -> None:
         async with running(trigger(assets=("agents",))) as fired:
-            await until(lambda: "epoch" in supervisor.stored["agents", trigger().state_key])
+            await until(lambda: supervisor.stored["agents", trigger().state_key] != value)
             simulator.give_number(id, NUMBER)
             await fired.some(1)
         assert fired.kinds == ["number_assigned"]
@@ -607,6 +619,52 @@ def test_baseline_that_could_not_be_stored_takes_no_record_s_place(
     in_event_loop(test)
 
 
+@needs_store
+def test_list_from_before_the_record_is_not_compared_with_it(simulator: Simulator, supervisor: Supervisor) -> None:
+    # Another triggerer may still run the trigger, and see and record a change while the first list is on its way.
+    simulator.provision_after = "never"
+    id = str(simulator.add_agent("Front desk")["id"])
+
+    async def test() -> None:
+        async with running(trigger(assets=("agents",))) as fired:
+            await until(supervisor.has_record)
+            simulator.fail(LIST, SlowResponse(1), times=1)
+            polls = simulator.count(LIST)
+            async with running(trigger(assets=("agents",), poll_interval=2 * INTERVAL)) as late:
+                await until(lambda: simulator.count(LIST) > polls)
+                simulator.give_number(id, NUMBER)
+                await fired.some(1)
+                await asyncio.sleep(1.2)
+                await evaluated(simulator, 3)
+        assert {event["event_id"] for event in late} <= {event["event_id"] for event in fired}
+        assert fired.kinds == ["number_assigned"]
+
+    in_event_loop(test)
+
+
+@needs_store
+def test_asset_that_cannot_be_written_keeps_no_other_from_it(
+    simulator: Simulator, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # So is an asset whose last Dag is deleted while the triggerer goes on with it.
+    simulator.provision_after = "never"
+    id = str(simulator.add_agent("Front desk")["id"])
+    supervisor.inactive = {"inactive"}
+
+    async def test() -> None:
+        async with running(trigger(assets=("inactive", "agents"))) as fired:
+            await until(supervisor.has_record)
+            simulator.give_number(id, NUMBER)
+            await fired.some(1)
+            await until(lambda: supervisor.record()["revision"] == 1)
+        async with running(trigger(assets=("inactive", "agents"))) as again:
+            await again.some(1)
+            await evaluated(simulator, 3)
+        assert again == fired
+
+    in_event_loop(test)
+
+
 KILLED_AFTER = (*range(1, 30), *range(30, 90, 3))
 """Steps of an event loop."""
 
@@ -646,6 +704,9 @@ def test_change_is_fired_at_least_once_wherever_the_triggerer_is_killed(
         synchronizing = asyncio.create_task(synchronize())
         await asyncio.create_task(_awaited(some_steps(run(), steps)))
         synchronizing.cancel()
+        # A kill ends the process, and with it what this one still holds: its locks among it.
+        polling._shared.clear()
+        connections._connections.clear()
         record = supervisor.record()
         stages["found" if record["revision"] and record["pending"] else "stored" if record["revision"] else "new"] += 1
         stages["lost"] += len(outbound)

@@ -76,6 +76,8 @@ def test_names_that_differ_have_assets_of_their_own() -> None:
         ("opencx://opencx_default:443/agents", "it has a user, a port"),
         ("opencx://opencx_default/agents/x?y=1", "it has a user, a port, a query"),
         ("opencx://opencx_default/agents/%ff", "codec"),
+        ("opencx://opencx_default/agents/{{ params.name }}", "Airflow renders no template in an asset"),
+        ("opencx://{{ var.value.conn }}/agents", "Airflow renders no template in an asset"),
         ("OPENCX://opencx_default/agent/x", "its path is not known"),
     ],
 )
