@@ -236,9 +236,10 @@ class RunningAirflow(ABC):
         return self.call("GET", f"{path}?map_index={map_index}&deserialize=true")["value"]
 
     def xcom_keys(self, dag_id: str, run_id: str, task_id: str) -> set[str]:
-        """Return the keys of all that a task pushed."""
+        """Return the keys of all that a task pushed, without those of the links that Airflow pushes for it."""
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries"
-        return {entry["key"] for entry in self.call("GET", path)["xcom_entries"]}
+        keys = {entry["key"] for entry in self.call("GET", path)["xcom_entries"]}
+        return {key for key in keys if not key.startswith("_link_")}
 
     def task_log(
         self, dag_id: str, run_id: str, task_id: str, *, try_number: int = 1, map_index: int = -1

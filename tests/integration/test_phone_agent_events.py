@@ -116,6 +116,7 @@ class Supervisor:
         self.stored: dict[tuple[str, str], str] = {}
         self.fails_on: tuple[str, ...] = ()
         self.inactive: set[str] = set()
+        self.after_failure: Callable[[], None] = lambda: None
         self.asked: Counter[str] = Counter()
 
     async def asend(self, message: Any) -> Any:
@@ -123,6 +124,7 @@ class Supervisor:
         self.asked[kind] += 1
         await asyncio.sleep(0)
         if kind in self.fails_on:
+            self.after_failure()
             raise RuntimeError("the database is away")
         place = (message.name, message.key)
         if kind == "set" and message.name in self.inactive:
@@ -609,10 +611,14 @@ def test_baseline_that_could_not_be_stored_takes_no_record_s_place(
         async with running(trigger(assets=("agents",))):
             await until(supervisor.has_record)
         stored, supervisor.stored, supervisor.fails_on = supervisor.stored, {}, ("set",)
+
+        def activate() -> None:
+            supervisor.stored, supervisor.fails_on = stored, ()
+
         simulator.give_number(id, NUMBER)
         async with running(trigger(assets=("agents",))) as fired:
             await evaluated(simulator)
-            supervisor.stored, supervisor.fails_on = stored, ()
+            supervisor.after_failure = activate
             await fired.some(1)
         assert fired.kinds == ["number_assigned"]
 
