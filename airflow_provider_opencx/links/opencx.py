@@ -6,12 +6,13 @@ triggerer has none.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, cast
+import logging
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink
 
-from airflow_provider_opencx.exceptions import OpenCXError
+from airflow_provider_opencx.hook_mixin import OpenCXHookMixin
 from airflow_provider_opencx.plugins.addresses import page_url, sequences_url
 from airflow_provider_opencx.templates import has_no_template
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
     from airflow.sdk.types import TaskInstanceKey
 
-    from airflow_provider_opencx.hook_mixin import OpenCXHookMixin
+log = logging.getLogger(__name__)
 
 
 class OpenCXPhoneAgentLink(BaseOperatorLink):
@@ -37,11 +38,7 @@ class OpenCXPhoneAgentLink(BaseOperatorLink):
         :param operator: the task's operator or sensor, as it ended.
         :param ti_key: the task instance.
         """
-        task = cast("OpenCXHookMixin", operator)
-        conn_id, agent_id = _conn_id(task), _id(task, "agent_id")
-        if conn_id is None:
-            return ""
-        return page_url(conn_id, agent_id) or _dashboard_url(task, agent_id) or ""
+        return _link(operator, _address_of_agent)
 
 
 class OpenCXSequenceLink(BaseOperatorLink):
@@ -55,15 +52,35 @@ class OpenCXSequenceLink(BaseOperatorLink):
         :param operator: the task's operator or sensor, as it ended.
         :param ti_key: the task instance.
         """
-        task = cast("OpenCXHookMixin", operator)
-        conn_id = _conn_id(task)
-        return "" if conn_id is None else sequences_url(conn_id, _id(task, "sequence_id")) or ""
+        return _link(operator, _address_of_sequence)
 
 
-def _conn_id(task: OpenCXHookMixin) -> str | None:
-    """Return the connection of a task; ``None`` if it ended before its templates were rendered."""
-    conn_id = task.opencx_conn_id
-    return conn_id if isinstance(conn_id, str) and has_no_template(conn_id) else None
+def _address_of_agent(task: OpenCXHookMixin, conn_id: str) -> str | None:
+    agent_id = _id(task, "agent_id")
+    return page_url(conn_id, agent_id) or (task.hook.dashboard_url(agent_id) if agent_id else None)
+
+
+def _address_of_sequence(task: OpenCXHookMixin, conn_id: str) -> str | None:
+    return sequences_url(conn_id, _id(task, "sequence_id"))
+
+
+def _link(task: object, address_of: Callable[[OpenCXHookMixin, str], str | None]) -> str:
+    """Return the address for a task that has ended, an empty text where there is none.
+
+    A mapped task that failed before Airflow knew its arguments is none of ours yet, and one may have ended before its
+    templates were rendered. Nothing is raised: on Airflow 3.0 the end of the task would fail with it, and what is wrong
+    with its connection, the task has said.
+    """
+    if not isinstance(task, OpenCXHookMixin):
+        return ""
+    conn_id: object = task.opencx_conn_id
+    if not isinstance(conn_id, str) or not has_no_template(conn_id):
+        return ""
+    try:
+        return address_of(task, conn_id) or ""
+    except Exception:
+        log.debug("There is no link to what a task was about.", exc_info=True)
+        return ""
 
 
 def _id(task: OpenCXHookMixin, argument: str) -> str | None:
@@ -73,10 +90,3 @@ def _id(task: OpenCXHookMixin, argument: str) -> str | None:
     given = getattr(task, argument, None)
     given = given.get("id") if isinstance(given, Mapping) else given
     return given if isinstance(given, str) and has_no_template(given) else None
-
-
-def _dashboard_url(task: OpenCXHookMixin, agent_id: str | None) -> str | None:
-    try:
-        return task.hook.dashboard_url(agent_id) if agent_id else None
-    except OpenCXError:
-        return None  # what is wrong with the connection, the task has said

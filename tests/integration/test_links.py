@@ -141,6 +141,18 @@ def test_task_is_linked_to_its_sequence(
     assert links == {f"{PAGE}/sequences/{sequence_id}"}
 
 
+def test_mapped_task_that_fails_before_its_arguments_are_known_fails_for_that_alone(
+    dag: DAG, run_dag: Callable[..., Any], simulator: Simulator
+) -> None:
+    with dag:
+        OpenCXSyncPhoneAgentsOperator.partial(task_id="task", agents=[{"name": "Renewals"}]).expand(
+            approved_plan=[None]
+        )
+    run = run_dag(dag)
+    assert run.states("task") == ["failed"]
+    assert simulator.writes == []
+
+
 def test_wrong_connection_gives_no_link_and_no_second_error(
     dag: DAG,
     run_dag: Callable[..., Any],

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Barrier
 from types import SimpleNamespace
@@ -94,6 +95,12 @@ def start(sequence_id: Any, **arguments: Any) -> OpenCXStartSequenceOperator:
     return OpenCXStartSequenceOperator(
         **{"task_id": "start", "sequence_id": sequence_id, "calling_hours": None, "retry_delay": 0, **arguments}
     )
+
+
+def at_another_time() -> str:
+    """Calling hours of one minute, which are hours away from now by every clock of the United States."""
+    hour = (datetime.now(UTC).hour + 6) % 24
+    return f"{hour:02}:00-{hour:02}:01"
 
 
 def letters_of(text: str) -> str:
@@ -241,7 +248,7 @@ def test_an_assumed_zone_says_by_which_hours_contacts_are_called(
     guards = {"unchecked": True, "unknown_zone": unknown_zone}
     with dag:
         sequence = create(contacts_from=[{"contact_id": "con_000001"}], **guards)
-        start(sequence.output, calling_hours="00:00-00:01", **guards)
+        start(sequence.output, calling_hours=at_another_time(), **guards)
     run = run_dag(dag)
     assert run.xcom("create")["zones"] == ([unknown_zone] if unknown_zone else [])
     assert called(calling) == ([] if unknown_zone else PEOPLE[:1])
@@ -406,7 +413,7 @@ def test_an_agent_that_somebody_adds_to_a_step_after_the_create_does_not_call(
     "arguments",
     [
         {"do_not_call": PEOPLE[:1]},
-        {"calling_hours": "00:00-00:01"},
+        {"calling_hours": "at another time"},
         {"do_not_call": "/nowhere.csv"},
     ],
     ids=repr,
@@ -414,6 +421,8 @@ def test_an_agent_that_somebody_adds_to_a_step_after_the_create_does_not_call(
 def test_a_guard_at_the_start_keeps_from_it(
     dag: Any, run_dag: Callable[..., Any], calling: Simulator, arguments: dict[str, Any]
 ) -> None:
+    if "calling_hours" in arguments:
+        arguments = {"calling_hours": at_another_time()}
     with dag:
         start(create().output, **arguments)
     assert run_dag(dag).states("start") == ["failed"]
