@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from airflow_provider_opencx.assets import agent_named_by
-from airflow_provider_opencx.normalization import normalized
+from airflow_provider_opencx.normalization import normalize_name
 from airflow_provider_opencx.xcoms import AGENT_KEYS
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def add_extra(
     from airflow.sdk.definitions.asset import AssetRef
 
     by_name = {
-        normalized(str(agent.get("name")).strip()): extra_of(agent, AGENT_KEYS, "agents")
+        normalize_name(str(agent.get("name"))): extra_of(agent, AGENT_KEYS, "agents")
         for agent in agents
         if isinstance(agent, dict)
     }

@@ -16,7 +16,7 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from airflow_provider_opencx.connection.form import DEFAULT_CONN_ID
 from airflow_provider_opencx.exceptions import OpenCXArgumentError
-from airflow_provider_opencx.normalization import normalized
+from airflow_provider_opencx.normalization import normalize_name
 from airflow_provider_opencx.templates import has_no_template
 from airflow_provider_opencx.visible_text import in_quotes
 
@@ -156,4 +156,4 @@ def _fits(parts: Sequence[str], path: Sequence[str | None]) -> bool:
 
 def _encoded(part: str) -> str:
     """Return a part of an address; names that are compared as one are written as one."""
-    return quote(normalized(part.strip()), safe="")
+    return quote(normalize_name(part), safe="")

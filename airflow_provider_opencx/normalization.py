@@ -30,6 +30,16 @@ def normalized(text: str, form: Literal["NFC", "NFKC"] = "NFC") -> str:
     return unicodedata.normalize(form, text)
 
 
+def normalize_name(name: str) -> str:
+    """Return the form of an agent's name in which two names are compared.
+
+    White space at the ends and the Unicode composition make no difference: if they did, an agent whose name the service
+    normalized would not be found again, and would be created once more. A name that no person would write, of more than
+    10,000 characters or more than 30 marks in a row, is compared as it is: see :func:`normalized`.
+    """
+    return normalized(name.strip())
+
+
 def _has_many_marks_in_a_row(text: str) -> bool:
     # So many in a row would cover one of these places.
     if not any(map(_is_mark, text[MOST_MARKS :: MOST_MARKS + 1])):

@@ -17,8 +17,9 @@ from airflow_provider_opencx.doctor.outcomes import Outcome
 from airflow_provider_opencx.doctor.probes import VOICES
 from airflow_provider_opencx.doctor.shapes import Shape
 from airflow_provider_opencx.exceptions import OpenCXResponseError
+from airflow_provider_opencx.normalization import normalize_name
 from airflow_provider_opencx.phone_agents.plan import has_number
-from airflow_provider_opencx.resources.phone_agents import PhoneAgent, normalize_name
+from airflow_provider_opencx.resources.phone_agents import PhoneAgent
 
 LONG_WITHOUT_NUMBER = timedelta(hours=1)
 """An agent that has no number for longer is worth a question."""

@@ -202,8 +202,7 @@ class OpenCXCreateSequenceOperator(BaseCallingOperator):
         result = self._result(sequence, declared, people, left_out)
         push_xcoms(self, context, result, SEQUENCE_KEYS)
         push_zones(self, context, result["zones"])
-        add_extra(self, context, {**extra_of(result, _EVENT_KEYS, "sequences"), "people": result["people"]})
-        self.linked_id = sequence.id
+        _report(self, context, sequence, people=result["people"])
         return result
 
     def _people(self) -> tuple[list[Callee] | None, Mapping[Callee, Sequence[str]], dict[str, int]]:
@@ -444,8 +443,7 @@ class OpenCXStartSequenceOperator(BaseCallingOperator):
             raise
         result = sequence.as_result()
         push_xcoms(self, context, result, SEQUENCE_KEYS)
-        add_extra(self, context, extra_of(result, _EVENT_KEYS, "sequences"))
-        self.linked_id = sequence.id
+        _report(self, context, sequence)
         return result
 
     def _start_guards(self) -> StartGuards:
@@ -521,10 +519,8 @@ class OpenCXCancelSequenceOperator(BaseOpenCXOperator):
         if given is None:
             raise AirflowSkipException("No sequence was made, so none is canceled.")
         sequence = cancel(self.hook.get_conn(), _id_of(given))
-        result = sequence.as_result()
-        add_extra(self, context, extra_of(result, _EVENT_KEYS, "sequences"))
-        self.linked_id = sequence.id
-        return result
+        _report(self, context, sequence)
+        return sequence.as_result()
 
 
 class OpenCXAddContactsToSequenceOperator(BaseCallingOperator):
@@ -673,8 +669,7 @@ class OpenCXAddContactsToSequenceOperator(BaseCallingOperator):
         if made.opens_at is not None:
             self._come_back(made.opens_at)
         self.log.info("%d of %d people were added to %s.", made.called, len(made.people), sequence.label)
-        add_extra(self, context, {**extra_of(sequence.as_result(), _EVENT_KEYS, "sequences"), "added": made.called})
-        self.linked_id = sequence.id
+        _report(self, context, sequence, added=made.called)
         return result
 
     def _check_arguments(self) -> None:
@@ -697,6 +692,12 @@ def _id_of(sequence: object) -> str:
     from airflow_provider_opencx.campaigns.sequences.ids import checked_sequence_id
 
     return checked_sequence_id(sequence)
+
+
+def _report(task: BaseOpenCXOperator, context: Context, sequence: OutboundSequence, **more: JsonValue) -> None:
+    """Say which sequence a task was about, and more, in the events of assets; and in its link."""
+    add_extra(task, context, {**extra_of(sequence.as_result(), _EVENT_KEYS, "sequences"), **more})
+    task.linked_id = sequence.id
 
 
 def _check_agents(

@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary
 
 from pydantic import JsonValue
 
+from airflow_provider_opencx.normalization import normalize_name
 from airflow_provider_opencx.phone_agents.events import AgentEvent
 from airflow_provider_opencx.phone_agents.plan import (
     DOCUMENTED_DEFAULTS,
@@ -25,7 +26,7 @@ from airflow_provider_opencx.phone_agents.plan import (
     has_number,
 )
 from airflow_provider_opencx.phone_numbers import normalize_phone_number
-from airflow_provider_opencx.resources.phone_agents import PhoneAgent, normalize_name
+from airflow_provider_opencx.resources.phone_agents import PhoneAgent
 
 FIELDS = (
     "type",

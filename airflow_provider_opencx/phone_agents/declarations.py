@@ -19,10 +19,10 @@ from airflow_provider_opencx.declared_files.checking import (
 )
 from airflow_provider_opencx.declared_files.places import FileDeclarations
 from airflow_provider_opencx.declared_files.problems import FileProblem
+from airflow_provider_opencx.normalization import normalize_name
 from airflow_provider_opencx.phone_agents.entry import FleetEntry
 from airflow_provider_opencx.phone_agents.fleet_files.keys import TEXT_FILES
 from airflow_provider_opencx.resources.models import Problem
-from airflow_provider_opencx.resources.phone_agents import normalize_name
 from airflow_provider_opencx.secret import forgets_locals
 from airflow_provider_opencx.visible_text import identifier, in_quotes
 

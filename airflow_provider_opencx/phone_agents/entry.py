@@ -9,7 +9,8 @@ from typing import ClassVar, Self
 from pydantic import field_validator, model_validator
 
 from airflow_provider_opencx.kinds import Kind
-from airflow_provider_opencx.resources.phone_agents import PhoneAgentSpec, field_kinds, normalize_name
+from airflow_provider_opencx.normalization import normalize_name
+from airflow_provider_opencx.resources.phone_agents import PhoneAgentSpec, field_kinds
 from airflow_provider_opencx.text import UNSTORABLE
 
 

@@ -13,6 +13,7 @@ from typing import ClassVar
 from pydantic import JsonValue
 
 from airflow_provider_opencx.exceptions import OpenCXDriftError, OpenCXNearNameError, OpenCXPlanRefusedError
+from airflow_provider_opencx.normalization import normalize_name
 from airflow_provider_opencx.phone_agents.names import NearNames, difference_of, name_fits
 from airflow_provider_opencx.phone_agents.numbers import LostNumber, lost_numbers, numbers_seen
 from airflow_provider_opencx.phone_agents.plan import (
@@ -30,12 +31,7 @@ from airflow_provider_opencx.reconciliation.plan_document import Document
 from airflow_provider_opencx.reconciliation.plans import Create, Refuse
 from airflow_provider_opencx.reconciliation.step import Step, sharing_an_item
 from airflow_provider_opencx.reconciliation.sync_plan import MOST_NAMED, SyncPlan, Words
-from airflow_provider_opencx.resources.phone_agents import (
-    PhoneAgent,
-    PhoneAgentChanges,
-    PhoneAgentSpec,
-    normalize_name,
-)
+from airflow_provider_opencx.resources.phone_agents import PhoneAgent, PhoneAgentChanges, PhoneAgentSpec
 from airflow_provider_opencx.text import listed
 from airflow_provider_opencx.visible_text import identifier, in_quotes
 

@@ -14,8 +14,7 @@ from fnmatch import fnmatchcase
 from functools import partial
 from typing import Generic, TypeVar
 
-from airflow_provider_opencx.normalization import normalized
-from airflow_provider_opencx.resources.phone_agents import normalize_name
+from airflow_provider_opencx.normalization import normalize_name, normalized
 from airflow_provider_opencx.text import is_invisible, listed, without_invisible
 
 USUAL_LENGTHS = (50, 60, 63, 64, 80, 100, 120, 128, 150, 160, 191, 200, 250, 254, 255, 256, 500, 512)

@@ -23,6 +23,7 @@ from airflow_provider_opencx.exceptions import (
     OpenCXPlanRefusedError,
     OpenCXResponseError,
 )
+from airflow_provider_opencx.normalization import normalize_name
 from airflow_provider_opencx.phone_agents.entry import FleetEntry
 from airflow_provider_opencx.phone_agents.names import NearNames, difference_of, tidied
 from airflow_provider_opencx.phone_numbers import normalize_phone_number
@@ -35,7 +36,6 @@ from airflow_provider_opencx.resources.phone_agents import (
     PhoneAgent,
     PhoneAgentChanges,
     PhoneAgentSpec,
-    normalize_name,
 )
 from airflow_provider_opencx.text import UNSTORABLE, listed
 from airflow_provider_opencx.visible_text import identifier, in_quotes

@@ -14,6 +14,7 @@ from airflow_provider_opencx.exceptions import (
     OpenCXRequestRefusedPermanentError,
     OpenCXResponseError,
 )
+from airflow_provider_opencx.normalization import normalize_name
 from airflow_provider_opencx.phone_agents.listing import list_agents
 from airflow_provider_opencx.phone_agents.plan import PhoneAgents, agent_named, find_mismatches, is_comparable
 from airflow_provider_opencx.reconciliation.confirmation import Updated, created
@@ -24,7 +25,6 @@ from airflow_provider_opencx.resources.phone_agents import (
     PhoneAgentChanges,
     PhoneAgentSpec,
     create_phone_agent,
-    normalize_name,
     update_phone_agent,
 )
 from airflow_provider_opencx.visible_text import in_quotes

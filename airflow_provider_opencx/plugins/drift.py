@@ -13,10 +13,11 @@ from enum import StrEnum
 
 from pydantic import JsonValue
 
+from airflow_provider_opencx.normalization import normalize_name
 from airflow_provider_opencx.phone_agents.plan import comparable_form, has_number
 from airflow_provider_opencx.plugins.last_plan import LastPlan, PlannedAgent
 from airflow_provider_opencx.reconciliation.plans import equal
-from airflow_provider_opencx.resources.phone_agents import SERVICE_CHOOSES, PhoneAgent, normalize_name
+from airflow_provider_opencx.resources.phone_agents import SERVICE_CHOOSES, PhoneAgent
 from airflow_provider_opencx.resources.times import time_in
 
 CLOCKS_DIFFER = timedelta(minutes=1)

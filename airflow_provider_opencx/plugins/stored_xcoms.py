@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from airflow.models.renderedtifields import RenderedTaskInstanceFields
 from airflow.models.taskinstance import TaskInstance
@@ -73,15 +73,13 @@ def last_plan(here: Organization, before: datetime, may_read: MayRead) -> LastPl
     :param before: when its agents were read. A later plan, and what a sync has written since, are not in what was read.
     :param may_read: returns whether the user may read what the tasks of a Dag have left.
     """
-    allowed: dict[str, bool] = {}
+    may_read = cache(may_read)
     last: LastPlan | None = None
     plans = 0
     for dag_id, task_id, map_index, newest in _tasks_of_fleets(before):
         if plans >= MOST_PLANS or (last is not None and newest < last.made_at):
             break
-        if dag_id not in allowed:
-            allowed[dag_id] = may_read(dag_id)
-        if not allowed[dag_id]:
+        if not may_read(dag_id):
             continue
         for plan in _newest_plans(dag_id, task_id, map_index, before):
             plans += 1
@@ -97,15 +95,13 @@ def sequences_of(conn_id: str, may_read: MayRead) -> list[StoredSequence]:
     :param conn_id: the connection, as the tasks name it.
     :param may_read: returns whether the user may read what the tasks of a Dag have left.
     """
-    allowed: dict[str, bool] = {}
+    may_read = cache(may_read)
     found: dict[str, StoredSequence] = {}
     for key, seen_at in _tasks_with_a_sequence():
         if len(found) == MOST_SEQUENCES:
             break
         task = TaskOfPlan(key.dag_id, key.run_id, key.task_id, key.map_index)
-        if task.dag_id not in allowed:
-            allowed[task.dag_id] = may_read(task.dag_id)
-        if allowed[task.dag_id] and _conn_id_of(key) == conn_id:
+        if may_read(task.dag_id) and _conn_id_of(key) == conn_id:
             sequence = plain_value(_value(task, RETURN_KEY))
             if isinstance(sequence, dict) and isinstance(sequence.get("id"), str):
                 found.setdefault(sequence["id"], StoredSequence(sequence, task, seen_at))

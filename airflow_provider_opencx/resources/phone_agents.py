@@ -33,7 +33,7 @@ from airflow_provider_opencx.client.operation import Operation, Request
 from airflow_provider_opencx.client.pagination import Listed, first_page, list_items
 from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXResponseError
 from airflow_provider_opencx.kinds import Kind
-from airflow_provider_opencx.normalization import normalized
+from airflow_provider_opencx.normalization import normalize_name
 from airflow_provider_opencx.phone_numbers import e164
 from airflow_provider_opencx.resources.languages import COMBINABLE_LANGUAGES, checked_code, language_codes
 from airflow_provider_opencx.resources.models import LONGEST_ID, CheckedModel, ResourceModel, Texts, unsendable
@@ -142,16 +142,6 @@ SERVICE_CHOOSES = frozenset(
     {"voice_id", "first_message", "language", "use_org_knowledgebase", "model", "speed", "interruptible", "manual_mode"}
 )
 """Fields for which the service replaces null with a value of its own."""
-
-
-def normalize_name(name: str) -> str:
-    """Return the form of an agent's name in which two names are compared.
-
-    White space at the ends and the Unicode composition make no difference: if they did, an agent whose name the service
-    normalized would not be found again, and would be created once more. A name that no person would write, of more than
-    10,000 characters or more than 30 marks in a row, is compared as it is: see :func:`.normalization.normalized`.
-    """
-    return normalized(name.strip())
 
 
 def agent_label(name: str | None, agent_id: str) -> str:

@@ -89,8 +89,8 @@ class OpenCXPhoneAgentEventTrigger(BaseEventTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Watch, without an end."""
         # Not needed where a Dag is parsed.
+        from airflow_provider_opencx.normalization import normalize_name
         from airflow_provider_opencx.phone_agents.changes import Watched
-        from airflow_provider_opencx.resources.phone_agents import normalize_name
         from airflow_provider_opencx.triggers.agent_watch import AgentWatch
         from airflow_provider_opencx.triggers.asset_state import AssetState
 

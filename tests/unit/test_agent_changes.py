@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_opencx.normalization import normalize_name
 from airflow_provider_opencx.phone_agents.changes import (
     FIELDS,
     Record,
@@ -18,7 +19,7 @@ from airflow_provider_opencx.phone_agents.changes import (
 )
 from airflow_provider_opencx.phone_agents.events import AGENT_EVENTS
 from airflow_provider_opencx.phone_agents.plan import DOCUMENTED_DEFAULTS, FORMS, PhoneAgents
-from airflow_provider_opencx.resources.phone_agents import PhoneAgent, PhoneAgentChanges, normalize_name
+from airflow_provider_opencx.resources.phone_agents import PhoneAgent, PhoneAgentChanges
 
 NUMBER = "+15550000001"
 OTHER = "+15550000002"

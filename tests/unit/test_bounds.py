@@ -21,7 +21,7 @@ from airflow_provider_opencx.client.errors import error_of, is_from_service
 from airflow_provider_opencx.client.operation import Request, Response, other_request
 from airflow_provider_opencx.client.settings import ClientSettings
 from airflow_provider_opencx.exceptions import OpenCXArgumentError, OpenCXError, OpenCXResponseError, OpenCXServerError
-from airflow_provider_opencx.normalization import LONGEST_NORMALIZED, MOST_MARKS, normalized
+from airflow_provider_opencx.normalization import LONGEST_NORMALIZED, MOST_MARKS, normalize_name, normalized
 from airflow_provider_opencx.phone_agents.names import near_form, tidied
 from airflow_provider_opencx.phone_agents.plan import Create, PhoneAgents, plan_upsert
 from airflow_provider_opencx.reconciliation import sync
@@ -30,7 +30,6 @@ from airflow_provider_opencx.resources.phone_agents import (
     PhoneAgentChanges,
     PhoneAgentSpec,
     list_phone_agents,
-    normalize_name,
 )
 from airflow_provider_opencx.resources.voices import list_voices
 from airflow_provider_opencx.secret import Secret

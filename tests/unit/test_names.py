@@ -10,6 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_opencx.exceptions import OpenCXAgentNotFoundError, OpenCXNearNameError
+from airflow_provider_opencx.normalization import normalize_name
 from airflow_provider_opencx.phone_agents.declarations import parse_fleet
 from airflow_provider_opencx.phone_agents.fleet import FleetPlan, plan_fleet
 from airflow_provider_opencx.phone_agents.names import difference_of, near_form, tidied
@@ -22,7 +23,7 @@ from airflow_provider_opencx.phone_agents.plan import (
     require_agent,
 )
 from airflow_provider_opencx.phone_agents.waiting import Wait
-from airflow_provider_opencx.resources.phone_agents import PhoneAgent, PhoneAgentSpec, normalize_name
+from airflow_provider_opencx.resources.phone_agents import PhoneAgent, PhoneAgentSpec
 from airflow_provider_opencx.visible_text import in_quotes
 
 NEAR = [

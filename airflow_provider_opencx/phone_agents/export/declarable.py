@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from pydantic import JsonValue, ValidationError
 
+from airflow_provider_opencx.normalization import normalize_name
 from airflow_provider_opencx.phone_agents.entry import FleetEntry
 from airflow_provider_opencx.phone_agents.names import name_fits
 from airflow_provider_opencx.phone_agents.plan import (
@@ -16,7 +17,7 @@ from airflow_provider_opencx.phone_agents.plan import (
     near_described,
 )
 from airflow_provider_opencx.resources.models import problems_of
-from airflow_provider_opencx.resources.phone_agents import PhoneAgent, PhoneAgentChanges, normalize_name
+from airflow_provider_opencx.resources.phone_agents import PhoneAgent, PhoneAgentChanges
 from airflow_provider_opencx.text import listed
 from airflow_provider_opencx.visible_text import identifier, in_quotes
 
