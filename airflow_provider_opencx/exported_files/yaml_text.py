@@ -119,7 +119,8 @@ def _flow_list(items: Sequence[JsonValue]) -> str | None:
         return None
     if sum(len(str(item)) + 4 for item in items) > _LONGEST_FLOW_LIST:
         return None
-    written = ", ".join(scalar(str(item)) for item in items)
+    # Between brackets, PyYAML takes no plain text that has a question mark.
+    written = ", ".join(_quoted(item) if "?" in item else scalar(item) for item in map(str, items))
     return f"[{written}]" if len(written) <= _LONGEST_FLOW_LIST else None
 
 

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
@@ -113,6 +113,7 @@ def test_text_is_read_back(text: str) -> None:
 
 
 @given(VALUES)
+@example(["Need help?", "Why? Because"])
 def test_value_is_read_back(value: JsonValue) -> None:
     assert_read_back("flow", value)
 
