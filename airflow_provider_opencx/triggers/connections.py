@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from math import inf
@@ -24,6 +25,9 @@ from airflow_provider_opencx.triggers.threads import in_thread
 from airflow_provider_opencx.visible_text import in_quotes
 
 ReadT = TypeVar("ReadT")
+
+KEPT_FOR = 300.0
+"""Seconds after which a connection is read again: a watcher never ends, and a connection may be changed meanwhile."""
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +52,8 @@ class PolledConnection:
         # The next poll is the retry.
         self._hook = OpenCXHook(conn_id, max_retries=0)
         self._client: _Client | None = None
+        self._settings_read_at = -inf
+        """When the settings of the client were read, or could not be, by ``time.monotonic()``."""
         self._users = 0
 
     def join(self) -> None:
@@ -84,9 +90,25 @@ class PolledConnection:
             )
 
     async def _read(self, read: Callable[[OpenCXClient], ReadT]) -> ReadT:
+        if self._client is not None and await self._has_changed(self._client):
+            self._close()
         if self._client is None:
             self._client = await self._open()
         return await in_thread(partial(self._client.call, read))
+
+    async def _has_changed(self, client: _Client) -> bool:
+        """Return whether the connection has other settings now than a client, if it is time to read it again.
+
+        One that cannot be read has not changed. Airflow does not say whether it was deleted, and those who wait must
+        not fail because a secrets backend is away.
+        """
+        if time.monotonic() - self._settings_read_at < KEPT_FOR:
+            return False
+        try:
+            return await self._read_settings() != client.settings
+        except OpenCXError as error:
+            log.warning("Polling goes on as connection %s was before. %s", in_quotes(self.conn_id), error)
+            return False
 
     async def _open(self) -> _Client:
         # Only HTTP has threads of its own: triggerers of Airflow 3.0 and 3.1 serve what is asked from their own loop
@@ -103,6 +125,7 @@ class PolledConnection:
         return await in_thread(partial(_Client, settings))
 
     async def _read_settings(self) -> ClientSettings:
+        self._settings_read_at = time.monotonic()
         try:
             connection = await asyncio.shield(sync_to_async(self._hook.get_connection)(self.conn_id))
         except Exception as error:

@@ -22,7 +22,7 @@ from airflow_provider_opencx.hooks.opencx import OpenCXHook
 from airflow_provider_opencx.resources.phone_agents import PhoneAgentChanges
 from airflow_provider_opencx.simulator import Fault, Respond, Simulator, SlowResponse
 from airflow_provider_opencx.simulator.responses import error_body
-from airflow_provider_opencx.triggers import polling, threads
+from airflow_provider_opencx.triggers import connections, polling, threads
 from airflow_provider_opencx.triggers import waiting as triggers_waiting
 from airflow_provider_opencx.triggers.phone_number import OpenCXPhoneNumberTrigger, result_of
 
@@ -387,6 +387,44 @@ def test_trigger_picks_up_replaced_key(simulator: Simulator, monkeypatch: pytest
         assert result_of(event)["name"] == "a"
 
     in_event_loop(test)
+
+
+def test_trigger_follows_connection_that_has_changed(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "KEPT_FOR", 0)
+    simulator.provision_after = "never"
+    simulator.add_agent("a")
+    with Simulator(api_keys=(API_KEY,)) as other:
+        agent = other.add_agent("a")
+
+        async def test() -> None:
+            waiting = started(trigger(agent_name="a", poll_interval=0.05))
+            await until(lambda: newest_poll() is not None)
+            monkeypatch.setenv("AIRFLOW_CONN_OPENCX_DEFAULT", connection_json(other.url, API_KEY))
+            [event] = await ended([waiting])
+            assert result_of(event)["id"] == agent["id"]
+
+        in_event_loop(test)
+
+
+def test_trigger_keeps_connection_that_cannot_be_read_any_more(
+    simulator: Simulator,
+    secrets_backend_away: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(connections, "KEPT_FOR", 0)
+    simulator.provision_after = "10reads"
+    agent = simulator.add_agent("a")
+    secrets_backend_away(lambda number: number > 1)
+
+    async def test() -> None:
+        [event] = await ended([started(trigger(agent_id=agent["id"], poll_interval=0.05))])
+        assert result_of(event)["id"] == agent["id"]
+
+    in_event_loop(test)
+    assert (
+        "Polling goes on as connection 'opencx_default' was before. Connection 'opencx_default' is not" in caplog.text
+    )
 
 
 def test_triggers_survive_one_odd_response(odd_response: Fault, simulator: Simulator) -> None:
