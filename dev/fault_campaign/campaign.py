@@ -41,9 +41,12 @@ from fault_campaign.scenario import PARTS, SECONDS_BETWEEN_TASKS, Part, Scenario
 from fault_campaign.sequence_checks import SequenceChecker
 from fault_campaign.stage import Stage
 from fault_campaign.training import TrainingChecker, draw_training_run, parts_of
-from fault_campaign.wire import Wire
+from fault_campaign.wire import MachineStalledError, Wire
 
 API_KEY = "ocx_live_fault-campaign"
+
+MOST_ATTEMPTS = 3
+"""How often a run is tried where the machine stalls."""
 
 _CONNECTION = "AIRFLOW_CONN_OPENCX_DEFAULT"
 
@@ -115,6 +118,8 @@ def run_many(
 ) -> Tally:
     """Run the runs of these numbers, one after the other, and add them up.
 
+    A run in which the machine stalled is not what its seed draws: it is run anew.
+
     :param coordination: what the processes share: ``"machine"``, or ``"none"`` for no locks.
     :param parts: what is run of each.
     """
@@ -125,8 +130,14 @@ def run_many(
         coordinated(coordination) as directory,
     ):
         for number in numbers:
-            forget(directory)
-            tally.add(run_one(simulator, stage, seed, number, coordination, parts=parts))
+            for attempt in range(1, MOST_ATTEMPTS + 1):
+                forget(directory)
+                try:
+                    tally.add(run_one(simulator, stage, seed, number, coordination, parts=parts))
+                    break
+                except MachineStalledError:
+                    if attempt == MOST_ATTEMPTS:
+                        raise
     return tally
 
 

@@ -23,6 +23,17 @@ MOST_REQUESTS = 3000
 """A run of more requests than this is taken for one that does not end."""
 
 
+CAUSES_TIMEOUTS = {"SlowBody", "SlowResponse"}
+"""The faults for which a request runs out of time."""
+
+
+class MachineStalledError(BaseException):
+    """A request timed out, and no fault was the reason: chance had a part in this run that its seed does not have.
+
+    No ``except Exception`` of the code under test holds it up.
+    """
+
+
 class Killed(BaseException):
     """The worker's process ended here, as by SIGKILL. No ``except Exception`` of the code under test survives it."""
 
@@ -116,7 +127,10 @@ class Wire:
             return response
 
         with patch.object(httpx.HTTPTransport, "handle_request", tapped_send):
-            yield
+            try:
+                yield
+            finally:
+                self.calm()
 
     @contextmanager
     def recorded(self) -> Generator[list[Sent]]:
@@ -151,6 +165,10 @@ class Wire:
         self._observe()
         try:
             yield sent
+        except httpx.TimeoutException as error:
+            if sent.fault in CAUSES_TIMEOUTS:
+                raise
+            raise MachineStalledError(f"{operation.id} timed out, with fault {sent.fault}") from error
         finally:
             self._simulator.heal()
             self._observe()

@@ -8,10 +8,12 @@ import re
 import subprocess
 import sys
 from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 
+import httpx
 import pytest
-from fault_campaign.campaign import run_many
+from fault_campaign.campaign import PARTS, Part, run_many
 from fault_campaign.checks import PROMISES
 from fault_campaign.removed_fixes import REMOVED_FIXES, without
 
@@ -84,6 +86,26 @@ def test_faults_break_no_guarantee() -> None:
 @pytest.mark.parametrize(("seed", "runs"), [(7, [0, 1, 2, 3]), (1, [137, 299, 524, 593])])
 def test_faults_campaign_is_reproducible(seed: int, runs: Sequence[int]) -> None:
     assert run_many(seed, runs) == run_many(seed, runs)
+
+
+STALLS_AT = 8
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_faults_campaign_runs_anew_where_machine_stalls(part: Part, monkeypatch: pytest.MonkeyPatch) -> None:
+    undisturbed = run_many(7, [1], parts=[part])
+    send = httpx.HTTPTransport.handle_request
+    requests = count(1)
+
+    def stalling_once(transport: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
+        response = send(transport, request)
+        if next(requests) == STALLS_AT:
+            raise httpx.ReadTimeout("the machine stalls")
+        return response
+
+    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", stalling_once)
+    assert run_many(7, [1], parts=[part]) == undisturbed
+    assert next(requests) > STALLS_AT
 
 
 # Another run is found with: python -m fault_campaign --find "second list before a create"
