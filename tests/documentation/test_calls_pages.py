@@ -121,11 +121,12 @@ def test_docs_dag_calls_nobody_a_second_time_in_another_run(
 
 
 def returned(run: Any, task_id: str) -> list[Any]:
-    """What a task returned, as it lies in the database."""
+    """What a task returned, as it lies in the database; of a mapped one, in the order of its indexes."""
     from airflow.models.xcom import XComModel
     from airflow.utils.session import create_session
     from sqlalchemy import select
 
     with create_session() as session:
         query = select(XComModel.value).where(XComModel.run_id == run.run_id, XComModel.task_id == task_id)
-        return [*session.scalars(query.where(XComModel.key == "return_value"))]
+        query = query.where(XComModel.key == "return_value").order_by(XComModel.map_index)
+        return [*session.scalars(query)]
