@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -58,3 +60,11 @@ def test_provider_lifts_no_common_compat_but_that_of_airflow_3_0() -> None:
         "airflow-3.2.2": "1.15.0",
         "airflow-3.4.0b2": "1.23.0",
     }
+
+
+def test_pins_install_on_the_first_release_of_python_3_11() -> None:
+    """A distribution keeps the first releases for years: Debian 12 has 3.11.2."""
+    resolve = [sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml", "--quiet", "--python-version", "3.11.0"]
+    needed = ["--extra", "simulator", "--extra", "redis", "--group", "dev", "--constraint", "constraints.txt"]
+    done = subprocess.run([*resolve, *needed], cwd=PROJECT, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
