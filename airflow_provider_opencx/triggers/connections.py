@@ -116,16 +116,20 @@ class PolledConnection:
         # Not aget_connection, before Airflow 3.3.2: it masks the connection's secrets from within the event loop.
         # The metrics come first, because what fails here is counted as well.
         await sync_to_async(metrics.prepare, thread_sensitive=False)()
-        try:
-            settings = await self._read_settings()
-        except BaseException as error:
-            forget_locals(error)
-            raise
+        settings = await self._read_settings()
         # Loading the certificates takes up to a tenth of a second.
         return await in_thread(partial(_Client, settings))
 
     async def _read_settings(self) -> ClientSettings:
+        """Return the settings that the connection has now; no error leaves with the key among its locals."""
         self._settings_read_at = time.monotonic()
+        try:
+            return await self._settings_of_connection()
+        except BaseException as error:
+            forget_locals(error)
+            raise
+
+    async def _settings_of_connection(self) -> ClientSettings:
         try:
             connection = await asyncio.shield(sync_to_async(self._hook.get_connection)(self.conn_id))
         except Exception as error:

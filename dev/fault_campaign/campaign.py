@@ -8,7 +8,7 @@ import random
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -118,8 +118,6 @@ def run_many(
 ) -> Tally:
     """Run the runs of these numbers, one after the other, and add them up.
 
-    A run in which the machine stalled is not what its seed draws: it is run anew.
-
     :param coordination: what the processes share: ``"machine"``, or ``"none"`` for no locks.
     :param parts: what is run of each.
     """
@@ -129,16 +127,22 @@ def run_many(
         Simulator(api_keys=(API_KEY,), requests_per_minute=None, clock=stage.clock) as simulator,
         coordinated(coordination) as directory,
     ):
+
+        def run(number: int) -> Tally:
+            forget(directory)
+            return run_one(simulator, stage, seed, number, coordination, parts=parts)
+
         for number in numbers:
-            for attempt in range(1, MOST_ATTEMPTS + 1):
-                forget(directory)
-                try:
-                    tally.add(run_one(simulator, stage, seed, number, coordination, parts=parts))
-                    break
-                except MachineStalledError:
-                    if attempt == MOST_ATTEMPTS:
-                        raise
+            tally.add(_undisturbed(partial(run, number)))
     return tally
+
+
+def _undisturbed(run: Callable[[], Tally]) -> Tally:
+    """Run a run, and run it anew where the machine stalled: that is not what its seed draws."""
+    for _ in range(MOST_ATTEMPTS - 1):
+        with suppress(MachineStalledError):
+            return run()
+    return run()
 
 
 def run_share(share: Share) -> Tally:

@@ -88,24 +88,21 @@ def test_faults_campaign_is_reproducible(seed: int, runs: Sequence[int]) -> None
     assert run_many(seed, runs) == run_many(seed, runs)
 
 
-STALLS_AT = 8
-
-
 @pytest.mark.parametrize("part", PARTS)
 def test_faults_campaign_runs_anew_where_machine_stalls(part: Part, monkeypatch: pytest.MonkeyPatch) -> None:
     undisturbed = run_many(7, [1], parts=[part])
     send = httpx.HTTPTransport.handle_request
-    requests = count(1)
+    requests, stalls_at = count(1), 8
 
     def stalling_once(transport: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
         response = send(transport, request)
-        if next(requests) == STALLS_AT:
+        if next(requests) == stalls_at:
             raise httpx.ReadTimeout("the machine stalls")
         return response
 
     monkeypatch.setattr(httpx.HTTPTransport, "handle_request", stalling_once)
     assert run_many(7, [1], parts=[part]) == undisturbed
-    assert next(requests) > STALLS_AT
+    assert next(requests) > stalls_at
 
 
 # Another run is found with: python -m fault_campaign --find "second list before a create"
