@@ -25,6 +25,7 @@
 PYTHON ?= $(firstword $(foreach python,python3.11 python3.12 python3.13 python3,$(shell command -v $(python) 2>/dev/null)))
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+EXAMPLES := docs/_build/examples
 
 .PHONY: demo test ui check lint docs schema matrix screenshots dist faults fuzz soak events audit format bench bench-agents-page bench-calls bench-campaign bench-extraction bench-import bench-knowledge bench-sequences clean
 
@@ -44,6 +45,10 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	rm -rf $(EXAMPLES)
+	$(BIN)/python dev/page_examples.py $(EXAMPLES)
+	$(BIN)/ruff format --no-respect-gitignore --check $(EXAMPLES)
+	$(BIN)/ruff check --no-respect-gitignore $(EXAMPLES)
 
 docs: $(INSTALLED)
 	$(BIN)/sphinx-build --quiet --fresh-env --fail-on-warning --keep-going --builder html docs docs/_build/html

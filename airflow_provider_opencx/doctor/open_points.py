@@ -1,4 +1,4 @@
-"""What the documentation of the service leaves open (``docs/service.md``), and what of it this run settles. Pure."""
+"""What the service's documentation leaves open (``docs/reference/service.md``), and what this run settles. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NOTHING_WRITTEN = "not by this run, which writes nothing"
 class OpenPoint:
     """One point that the documentation leaves open.
 
-    :param name: its stable short name, as in ``docs/service.md``.
+    :param name: its stable short name, as in ``docs/reference/service.md``.
     :param is_settled: whether this run settles it.
     :param how: what was seen, or why it stays open.
     """
@@ -128,4 +128,4 @@ _POINTS: Mapping[str, Callable[[Findings], tuple[bool, str]]] = {
     "rate-limit-headers": _rate_limit_headers,
     "operations": _operations,
 }
-"""The points by their names in ``docs/service.md``, each with the function that says whether it is settled, and how."""
+"""The points by their names in ``docs/reference/service.md``: each function says if a point is settled, and how."""

@@ -73,7 +73,7 @@ def report_lines(diagnosis: Diagnosis, at: datetime) -> list[Line]:
         Line("What was sent"),
         *_request_lines(diagnosis),
         Line(""),
-        Line("Open points (docs/service.md, What is not known)"),
+        Line("Open points (docs/reference/service.md, What is not known)"),
         *(
             Line(f"{'settled' if point.is_settled else 'open':9}{point.name}: {point.how}")
             for point in diagnosis.points

@@ -9,8 +9,8 @@ Run it with ``python -m airflow_provider_opencx.simulator``, or inside a test::
         ...  # talk to simulator.url with the key "test-key"
         assert simulator.count("createPhoneAgent") == 1
 
-A simulator that runs as a process is controlled over HTTP, under ``/_simulator/``. See ``docs/simulator.md``, and
-``docs/testing.md`` for testing Dags with it.
+A simulator that runs as a process is controlled over HTTP, under ``/_simulator/``. See ``docs/test/simulator.md``, and
+``docs/test/testing.md`` for testing Dags with it.
 
 It is built from the OpenAPI documents in ``openapi/``, one for each generation of the API, and imports nothing else of
 this package. The names below are loaded when they are first used, so that importing this module is cheap and needs

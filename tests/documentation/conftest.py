@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+from page_examples import examples_folder
 
 
 @pytest.fixture(scope="session")
-def docs() -> Path:
-    """The folder of the documentation."""
-    return DOCS
+def examples() -> Path:
+    """The folder that holds each example of the pages as a file."""
+    return examples_folder()
 
 
 @pytest.fixture

@@ -9,10 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from page_examples import examples_folder
 
 from airflow_provider_opencx.simulator import Simulator
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples" / "adopting"
+EXAMPLES = examples_folder() / "adopting"
 PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -1,4 +1,4 @@
-"""What docs/command_line.md says is true: its lines run, its CI jobs do, and it knows every command and option."""
+"""What docs/operate/command_line.md says is true: its lines and CI jobs run; it knows every command and option."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 import yaml
+from page_examples import DOCS, examples_folder
 
 from airflow_provider_opencx.cli.parser import commands
 from airflow_provider_opencx.simulator import Simulator
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
-EXAMPLES = DOCS / "examples" / "command_line"
-PAGE = (DOCS / "command_line.md").read_text()
+EXAMPLES = examples_folder() / "command_line"
+PAGE = (DOCS / "operate" / "command_line.md").read_text()
 
 Shell = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -11,10 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from page_examples import examples_folder
 
 from airflow_provider_opencx.simulator import Simulator
 
-CONNECTIONS = Path(__file__).resolve().parents[2] / "docs" / "examples" / "connections"
+CONNECTIONS = examples_folder() / "connections"
 WANTED = {"base_url": "https://api.open.cx", "api_key": "YOUR-KEY", "timeout": 60.0, "coordination": "machine"}
 PRINT = """
 import json

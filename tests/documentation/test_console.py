@@ -13,9 +13,9 @@ from pathlib import Path
 import httpx
 import pytest
 from packaging.requirements import Requirement
+from page_examples import PROJECT, examples_folder
 
-PROJECT = Path(__file__).resolve().parents[2]
-CONSOLE = PROJECT / "docs" / "examples" / "console"
+CONSOLE = examples_folder() / "console"
 ENVIRONMENT = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
 

@@ -17,13 +17,13 @@ ADA, GRACE, SOMEBODY_ELSE = (f"+1415555010{digit}" for digit in (1, 2, 9))
 
 
 def test_docs_dag_reports_on_yesterdays_calls(
-    docs: Path,
+    examples: Path,
     read_dags: Callable[[Path], Any],
     run_dag: Callable[..., Any],
     opencx_default: Simulator,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    bag = read_dags(docs / "examples" / "dags" / "conversation_report.py")
+    bag = read_dags(examples / "dags" / "conversation_report.py")
     assert bag.import_errors == {}
     assert opencx_default.requests == []
     now = datetime.now(UTC)
@@ -37,7 +37,7 @@ def test_docs_dag_reports_on_yesterdays_calls(
     assert "- People with a conversation: 2 of 3. With none: 1" in printed
 
 
-def test_docs_report_is_what_the_task_writes(docs: Path) -> None:
+def test_docs_report_is_what_the_task_writes(examples: Path) -> None:
     begin = datetime(2026, 3, 2, 6, tzinfo=UTC)
     said = (("closed_resolved", "resolved", "en"), ("closed_unresolved", None, "en"), ("open", None, "de"))
     conversations = [
@@ -52,5 +52,5 @@ def test_docs_report_is_what_the_task_writes(docs: Path) -> None:
         for number, (status, closure, language) in enumerate(said)
     ]
     scope = Scope(begin, begin + timedelta(days=1), "America/New_York", "phone_voice")
-    shown = (docs / "examples" / "conversations" / "report.txt").read_text()
+    shown = (examples / "conversations" / "report.txt").read_text()
     assert shown == count_conversations(conversations, scope).markdown + "\n"

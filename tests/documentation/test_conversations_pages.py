@@ -24,7 +24,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def run(
-    docs: Path,
+    examples: Path,
     read_dags: Callable[[Path], Any],
     store_dag: Callable[[Any], None],
     opencx_default: Simulator,
@@ -33,7 +33,7 @@ def run(
     """Runs a Dag of the pages, and returns the run."""
 
     def run(dag_id: str, **how: Any) -> Any:
-        bag = read_dags(docs / "examples" / "dags" / f"{dag_id}.py")
+        bag = read_dags(examples / "dags" / f"{dag_id}.py")
         assert bag.import_errors == {}
         dag = bag.dags[dag_id]
         for task in dag.tasks:
@@ -47,7 +47,7 @@ def run(
 
 
 def test_conversations_page_writes_the_file_of_an_hour(
-    run: Callable[..., Any], opencx_default: Simulator, files: Path, docs: Path
+    run: Callable[..., Any], opencx_default: Simulator, files: Path, examples: Path
 ) -> None:
     made = opencx_default.add_conversation(updated_at="2026-03-01T12:30:00+00:00", sentiment="happy")
     run("conversations_each_hour", logical_date=datetime(2026, 3, 1, 13, tzinfo=UTC))
@@ -58,7 +58,7 @@ def test_conversations_page_writes_the_file_of_an_hour(
         str(made["id"]), updated_at="2026-03-01T15:00:00+00:00", status="closed_resolved"
     )
     run("conversations_each_hour", logical_date=datetime(2026, 3, 1, 16, tzinfo=UTC))
-    newest = (docs / "examples" / "sql" / "newest.sql").read_text().replace("conversations/*", f"{files}/*")
+    newest = (examples / "sql" / "newest.sql").read_text().replace("conversations/*", f"{files}/*")
     columns = duckdb.sql(newest).columns
     [row] = duckdb.sql(newest).fetchall()
     assert dict(zip(columns, row, strict=True))["status"] == "closed_resolved"

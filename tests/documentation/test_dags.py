@@ -59,11 +59,11 @@ EXIST_BEFORE = {"operator_of_your_own": "Front desk", "update_agent": "Front des
 
 
 @pytest.fixture
-def load(docs: Path, read_dags: Callable[[Path], Any], airflow_version: tuple[int, ...]) -> Callable[[str], Any]:
+def load(examples: Path, read_dags: Callable[[Path], Any], airflow_version: tuple[int, ...]) -> Callable[[str], Any]:
     """Parses the file of a Dag as Airflow does, and returns the Dag."""
 
     def load(dag_id: str) -> Any:
-        file = docs / "examples" / "dags" / f"{dag_id}.py"
+        file = examples / "dags" / f"{dag_id}.py"
         needed = AIRFLOW_THAT_HAS_IT.get(file.name, "3.0")
         if airflow_version < tuple(map(int, needed.split("."))):
             pytest.skip(f"Airflow {needed} brings what {file.name} shows")
@@ -95,10 +95,10 @@ def test_docs_dag_leaves_agents_as_declared(
     assert len(opencx_default.writes) == (0 if dag_id == "operator_of_your_own" else len(agents))
 
 
-def test_docs_dags_are_all_tested(docs: Path) -> None:
+def test_docs_dags_are_all_tested(examples: Path) -> None:
     tested = LEFT_BEHIND.keys() | {"drift_alarm", "environments", "guarded_fleet", "knowledge", "knowledge_alarm"}
     tested |= {"wait_for_sequence"}
-    files = {file.stem for file in (docs / "examples" / "dags").glob("*.py")}
+    files = {file.stem for file in (examples / "dags").glob("*.py")}
     # test_calls_pages.py, test_campaigns_page.py, test_conversation_report_page.py and test_conversations_pages.py
     elsewhere = ("call_", "sequence_", "conversation_", "conversations_")
     assert {file for file in files if not file.startswith(elsewhere)} == tested
@@ -188,6 +188,6 @@ def test_docs_dag_waits_for_sequence(
     assert opencx_default.writes == []
 
 
-def test_docs_fleet_is_same_in_yaml_and_json(docs: Path) -> None:
-    dags = docs / "examples" / "dags"
+def test_docs_fleet_is_same_in_yaml_and_json(examples: Path) -> None:
+    dags = examples / "dags"
     assert read_fleet(dags / "fleet.yaml") == read_fleet(dags / "fleet.json")

@@ -8,9 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+from page_examples import examples_folder
+
 from airflow_provider_opencx.simulator import Simulator
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples"
+EXAMPLES = examples_folder()
 KEYS = {"staging": "key-of-staging", "production": "key-of-production"}
 HAVE = {
     "staging": [

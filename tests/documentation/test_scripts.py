@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from page_examples import examples_folder
 
 from airflow_provider_opencx.simulator import Simulator
 
-SCRIPTS = Path(__file__).resolve().parents[2] / "docs" / "examples" / "scripts"
+SCRIPTS = examples_folder() / "scripts"
 
 
 @pytest.mark.parametrize("script", sorted(SCRIPTS.iterdir()), ids=lambda script: script.name)

@@ -1,4 +1,4 @@
-"""What docs/simulator.md says is true: its examples run, and it knows every fault and every option."""
+"""What docs/test/simulator.md says is true: its examples run, and it knows every fault and every option."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -14,12 +13,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+from page_examples import DOCS, PROJECT, blocks, examples_folder, write_examples
 
 from airflow_provider_opencx.simulator import __all__ as public_names
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
-CONSOLE = DOCS / "examples" / "console"
-PAGE = (DOCS / "simulator.md").read_text()
+CONSOLE = examples_folder() / "console"
+PAGE = (DOCS / "test" / "simulator.md").read_text()
 KEY = {"Authorization": "Bearer demo-key"}
 ADDRESS = "http://127.0.0.1:8010"
 
@@ -70,7 +69,7 @@ def test_docs_curl_commands_drive_simulator(documented_simulator: str, program: 
 
 
 def test_docs_example_tests_pass_with_provider_alone(tmp_path: Path) -> None:
-    home = shutil.copytree(DOCS / "examples", tmp_path / "examples", ignore=shutil.ignore_patterns("__pycache__"))
+    home = write_examples(tmp_path / "examples")
     (home / "conftest.py").write_text(SHORT_PAUSE)
     [command] = (CONSOLE / "test_dags.sh").read_text().splitlines()
     done = subprocess.run(
@@ -81,8 +80,7 @@ def test_docs_example_tests_pass_with_provider_alone(tmp_path: Path) -> None:
 
 
 def test_readme_test_passes_alone_in_empty_folder(tmp_path: Path) -> None:
-    readme = (DOCS.parent / "README.md").read_text()
-    [test] = [block for block in re.findall(r"^```python\n(.*?)^```$", readme, re.S | re.M) if "def test_" in block]
+    [test] = [block.text for block in blocks(PROJECT / "README.md") if "def test_" in block.text]
     folder = tmp_path / "empty"
     folder.mkdir()
     (folder / "test_it.py").write_text(test)

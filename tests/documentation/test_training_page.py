@@ -18,11 +18,11 @@ PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 
 @pytest.fixture
-def load(docs: Path, read_dags: Callable[[Path], Any]) -> Callable[[str], Any]:
+def load(examples: Path, read_dags: Callable[[Path], Any]) -> Callable[[str], Any]:
     """Parses the file of a Dag as Airflow does, and returns the Dag."""
 
     def load(dag_id: str) -> Any:
-        bag = read_dags(docs / "examples" / "dags" / f"{dag_id}.py")
+        bag = read_dags(examples / "dags" / f"{dag_id}.py")
         assert bag.import_errors == {}
         return bag.dags[dag_id]
 
@@ -48,13 +48,13 @@ def test_docs_alarm_goes_off_where_a_scenario_was_changed(
     assert str(run_dag(load("knowledge_alarm")).state) == "failed"
 
 
-def test_docs_commands_run(docs: Path, opencx_simulator: Simulator, tmp_path: Path) -> None:
-    shutil.copytree(docs / "examples/knowledge/training", tmp_path / "training")
+def test_docs_commands_run(examples: Path, opencx_simulator: Simulator, tmp_path: Path) -> None:
+    shutil.copytree(examples / "knowledge/training", tmp_path / "training")
     opencx_simulator.create_training("Made by hand", "x")
     environment = {"OPENCX_API_KEY": "test-key", "OPENCX_API_URL": opencx_simulator.url, "HOME": str(tmp_path)}
     for file in ("session.sh", "export.sh"):
         done = subprocess.run(
-            ["sh", "-e", docs / "examples/knowledge" / file],
+            ["sh", "-e", examples / "knowledge" / file],
             cwd=tmp_path,
             env={**environment, "PATH": PATH},
             capture_output=True,

@@ -14,6 +14,7 @@ import pytest
 import yaml
 from airflow_celery import TASKS_OF_A_WORKER, WORKERS, AirflowCelery, running_postgres, running_redis
 from airflow_standalone import EXAMPLE_DAGS, connection_json, copy_dags, wait_for
+from page_examples import examples_folder
 from starlette.responses import Response
 
 from airflow_provider_opencx.simulator import Fault, Simulator, SlowResponse
@@ -22,7 +23,7 @@ from airflow_provider_opencx.simulator.faults import Handle
 
 KEY = "test-key"
 DAGS = Path(__file__).parent / "dags"
-DAG_OF_THE_README = Path(__file__).parents[2] / "docs" / "examples" / "dags" / "reminders.py"
+DAG_OF_THE_README = examples_folder() / "dags" / "reminders.py"
 BACKFILLED = ("reminders", "unlimited")
 DAYS = 8
 CAMPAIGN = "opencx_weekly_campaign"

@@ -9,18 +9,18 @@ import socket
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from page_examples import examples_folder
 
 from airflow_provider_opencx.__main__ import main
 from airflow_provider_opencx.simulator import ErrorResponse, ProxyPage, Respond, Simulator, TooManyRequests
 from airflow_provider_opencx.simulator.contract import GENERATIONS
 
 KEY = "s3cret-key-of-the-doctor"
-EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples"
+EXAMPLES = examples_folder()
 
 Doctor = Callable[..., tuple[int, Any]]
 

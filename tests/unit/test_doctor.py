@@ -9,10 +9,10 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
+from page_examples import DOCS
 
 from airflow_provider_opencx.client.operation import Response
 from airflow_provider_opencx.client.settings import ClientSettings
@@ -40,7 +40,6 @@ from .odd_servers import http, odd_server
 
 KEY = "s3cret-of-the-doctor"
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
-DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
 def read(url: str, seconds: float = 10.0, timeout: float = 1.0) -> Readings:
@@ -121,12 +120,12 @@ def test_expected_fields_are_those_of_the_models() -> None:
 
 
 def test_open_points_are_those_of_the_documentation() -> None:
-    page = (DOCS / "service.md").read_text().split("## What is not known")[1]
+    page = (DOCS / "reference" / "service.md").read_text().split("## What is not known")[1]
     assert re.findall(r"^- `([a-z-]+)`", page, re.M) == [point.name for point in open_points(seen())]
 
 
 def test_checks_are_those_of_the_documentation() -> None:
-    page = (DOCS / "doctor.md").read_text().split("Each check is")[1]
+    page = (DOCS / "connect" / "doctor.md").read_text().split("Each check is")[1]
     assert re.findall(r"^\| `([a-z-]+)` \|", page, re.M) == [name for name, _ in CHECKS]
 
 

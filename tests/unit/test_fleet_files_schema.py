@@ -10,17 +10,17 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+from page_examples import PROJECT, examples_folder
 
 from airflow_provider_opencx.phone_agents.declarations import parse_fleet
 from airflow_provider_opencx.phone_agents.fleet_files.keys import key_kinds
 from airflow_provider_opencx.phone_agents.fleet_files.reader import read_fleet
 from airflow_provider_opencx.phone_agents.fleet_files.schema import SCHEMA_FILE, fleet_schema, schema_text
 
-PROJECT = Path(__file__).resolve().parents[2]
 SHOWN = sorted(
     path
-    for folder in ("example_dags", "docs/examples/dags", "docs/examples/fleets")
-    for path in (PROJECT / folder).rglob("*")
+    for folder in (PROJECT / "example_dags", examples_folder() / "dags", examples_folder() / "fleets")
+    for path in folder.rglob("*")
     if path.suffix in {".yaml", ".json"}
 )
 

@@ -1,2 +1,0 @@
-python -m airflow_provider_opencx export --split fleet/
-python -m airflow_provider_opencx plan fleet/ --detailed-exitcode

@@ -1,1 +1,0 @@
-airflow opencx plan fleet.yaml --conn-id opencx_default

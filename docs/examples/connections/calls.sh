@@ -1,1 +1,0 @@
-export AIRFLOW_CONN_OPENCX_DEFAULT='{"conn_type": "opencx", "password": "YOUR-KEY", "extra": {"allow_calls": true}}'

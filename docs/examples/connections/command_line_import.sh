@@ -1,1 +1,0 @@
-airflow connections import connections.yaml

@@ -1,1 +1,0 @@
-export AIRFLOW_CONN_OPENCX_DEFAULT='opencx://:YOUR-KEY@/?timeout=60&coordination=machine'

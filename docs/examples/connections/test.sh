@@ -1,1 +1,0 @@
-AIRFLOW__CORE__TEST_CONNECTION=Enabled airflow connections test opencx_default

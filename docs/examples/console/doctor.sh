@@ -1,1 +1,0 @@
-python -m airflow_provider_opencx doctor

@@ -1,2 +1,0 @@
-airflow db migrate
-airflow dags test reminders
