@@ -58,7 +58,8 @@ class OpenCXPhoneNumberSensor(WaitingSensor):
       show a new agent late. By name, an agent that does not exist yet is waited for, and several of that name are an
       error.
     - What the service writes for a number and is none, such as "pending", is logged once, and waited on.
-    - Up to five consecutive failed polls are tolerated. A rejected key fails at once. A 429 stretches the wait.
+    - Up to five consecutive failed polls are tolerated. A key that is rejected three times in
+      ten seconds ends the wait. A 429 stretches it.
     - ``timeout`` fails the task, or skips it with ``soft_fail``; so does ``execution_timeout``, after which the task is
       retried, and which Airflow applies to each poll in mode reschedule. Errors are never skipped by ``soft_fail``: a
       wrong key is not a number that did not come.
