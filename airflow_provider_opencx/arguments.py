@@ -1,4 +1,4 @@
-"""What arguments have in common: which of them were written, and which values they may have."""
+"""Checks of arguments that operators and sensors share: which were given, and which values they may have."""
 
 from __future__ import annotations
 

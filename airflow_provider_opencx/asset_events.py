@@ -1,4 +1,4 @@
-"""What a task says of its work in the asset events of its ``outlets``, for the Dags that these events start."""
+"""Adds data about a task's work to the asset events of its ``outlets``, for the Dags that these events start."""
 
 from __future__ import annotations
 
@@ -64,6 +64,6 @@ def add_extra(
                 event = context["outlet_events"][outlet]
             except Exception as error:
                 # Airflow looks a reference up, and the work is done: a task that fails now would do it once more.
-                task.log.warning("The event of %s says nothing of this task (%s).", outlet, type(error).__name__)
+                task.log.warning("The event of %s has no data of this task (%s).", outlet, type(error).__name__)
             else:
                 event.extra.update(by_name.get(name, extra) if name else extra)

@@ -1,4 +1,4 @@
-"""Files of people: a path in object storage, or one beside the Dag."""
+"""Opens files of people: a path in object storage, or a file next to the Dag."""
 
 from __future__ import annotations
 

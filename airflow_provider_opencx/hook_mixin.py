@@ -1,4 +1,4 @@
-"""The hook of a task: one for its whole life, over the connection that the task names."""
+"""Gives a task its hook: one hook for the connection that the task names."""
 
 from __future__ import annotations
 

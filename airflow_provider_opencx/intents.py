@@ -1,4 +1,4 @@
-"""Intents: what a process is about to send and must not send twice, recorded where it survives the process.
+"""Intents: records of requests that must not be sent twice, kept where they survive the process.
 
 An intent is recorded before the request. Whoever finds one knows that the request may have been handled.
 """

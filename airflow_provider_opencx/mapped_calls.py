@@ -1,4 +1,4 @@
-"""What the tasks that are mapped over one list of people tell one another: whom each has called, or is to call.
+"""Lets mapped tasks of one list tell each other whom they have called, or are about to call.
 
 The records of a task are its own, and its XComs are what other tasks can read of it.
 """

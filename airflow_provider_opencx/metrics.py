@@ -1,4 +1,4 @@
-"""Sends this provider's metrics to where Airflow's go; nothing where Airflow is not loaded.
+"""Sends this provider's metrics to Airflow's metrics backend. Without Airflow, it sends nothing.
 
 What a metric is about is in its tags. Airflow sends them to Datadog, to OpenTelemetry and, with ``[metrics]
 statsd_influxdb_enabled``, to StatsD; to any other StatsD it sends the name alone. Names and values are few: no agent,

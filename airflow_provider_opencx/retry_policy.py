@@ -1,4 +1,4 @@
-"""A retry policy for tasks that use OpenCX: comes back when the service asks to, and not before.
+"""A retry policy for tasks that use OpenCX: retries when the service asks to, and not before.
 
 Rests on the ``retry_policy`` that tasks take since Airflow 3.3 (``airflow.sdk.RetryPolicy``). On an
 older Airflow this module cannot be imported; permanent errors fail a task at once there as well.

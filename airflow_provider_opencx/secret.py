@@ -1,4 +1,4 @@
-"""Keeps secrets out of what is shown, also by error trackers, which send the locals of every frame of an error."""
+"""Hides secrets, also from error trackers, which send the local variables of every frame of an error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Paths in Airflow's object storage, as arguments name them."""
+"""Checks paths in Airflow's object storage that are given as arguments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The intents of a task in Airflow's task state store, where they survive its tries. Airflow 3.3 and later has one."""
+"""Keeps the intents of a task in Airflow's task state store (Airflow 3.3 and later), so that retries find them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The template fields of a task: checked while the Dag is parsed, and rendered as they were written."""
+"""The template fields of a task: checks them while the Dag is parsed, and renders them without changing text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text that stands for a boolean, lists of texts, and characters that nobody sees or no database holds."""
+"""Helpers for text: booleans and lists in text, and characters that are invisible or cannot be stored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text that others wrote, in a form of which a person sees every character: for plans, log lines and errors.
+"""Shows text from others so that a person sees every character, in plans, log lines and errors.
 
 A person decides by what they see, so no name, key, id or value may hide a part of itself, or of what stands beside it.
 What is cut is counted. A secret must be taken out before: what masks it looks for its own characters. Which function:

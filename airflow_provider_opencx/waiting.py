@@ -1,4 +1,4 @@
-"""What waits have in common: failed polls, what is missing, and when the next poll is due. Pure, but for the log."""
+"""Shared by all waits: counts failed polls and missing items, and times the next poll. Pure, except for its log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The XComs that a task pushes beside its result.
+"""The additional XComs that a task pushes next to its result.
 
 Those of one agent, its id, its name and its phone number, let a Dag hand on a part of it as Airflow hands on any XCom:
 ``agent.output["id"]``. So do those of one sequence, of one call and of its conversation, of a report and of a file, and

@@ -1,4 +1,4 @@
-"""Calling hours: when a person may be called, by the clock where the person is. Pure.
+"""Calling hours: decides when a person may be called, in the time zone of the person. Pure.
 
 The country and the area code of a number say in which time zones it is used; Google's libphonenumber knows them. A
 mobile number may be far from home, and some numbers are used in many zones: all of those must allow the call.

@@ -1,4 +1,4 @@
-"""Calls people, each at most once: what is known of each, what keeps from a call, one request, and its outcome.
+"""Calls people, each at most once: reads the ledger, checks the guards, sends one request, records the outcome.
 
 The order matters. What the ledger knows comes first, so that a retry or a clear returns what was done and sends
 nothing. Then come the guards, all of them before the first request. Then, for each request in turn: the guards once

@@ -1,4 +1,4 @@
-"""What keeps a person from being called: a do-not-call list, calling hours, and what cannot be checked. Pure."""
+"""Guards that keep a person from being called: the do-not-call list, calling hours, missing data. Pure."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Verdict:
         if self.hindrance == "not_admitted":
             return "is not selected by the filter of the sequence"
         if self.hindrance == "unknown_zone":
-            return "is in a time zone that the number does not tell (unknown_zone says which one to assume)"
+            return "is in an unknown time zone, because the number does not show it (set unknown_zone)"
         if self.hindrance == "outside_hours":
             again = "" if self.opens_at is None else f", until {self.opens_at.isoformat(timespec='minutes')}"
             return f"is outside the calling hours in {listed(self.zones, _MOST_NAMED)}{again}"
@@ -138,6 +138,6 @@ def check_count(people: int, max_contacts: int | None, source: str) -> None:
     """
     if max_contacts is not None and people > max_contacts:
         raise OpenCXCallRefusedError(
-            f"Nobody is called: {source} more than max_contacts={max_contacts} people. Where that many are meant, give"
-            " a larger max_contacts, or None."
+            f"Nobody is called: {source} more than max_contacts={max_contacts} people. If that is intended, give a"
+            " larger max_contacts, or None."
         )

@@ -1,4 +1,4 @@
-"""The ledger of calls: what was about to be sent is recorded before the request, and its outcome after.
+"""The ledger of calls: records the intent before a request, and the outcome after it.
 
 Whoever finds a record decides by :func:`decide`, which is pure. A record without an outcome means that a worker was
 killed, or a response was lost, between the two: the person may have been called.
@@ -287,7 +287,7 @@ def _probe(storage: FileSystem, folder: str, label: str) -> None:
     finally:
         storage.rm_file(path)
     raise OpenCXArgumentError(
-        f"{label}: cannot keep a record of calls, because its storage may create an object also where there is one. Use"
+        f"{label}: cannot keep a record of calls, because its storage may replace an object when it creates one. Use"
         " a local folder, or the newest release of the package of S3, GCS or Azure."
     )
 

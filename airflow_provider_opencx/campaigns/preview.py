@@ -1,4 +1,4 @@
-"""What a batch of calls would do, for a person who approves it: how many are called, by whom, when, and who is not.
+"""Previews a batch of calls for an approval: who is called, by whom and when, and who is left out.
 
 Pure: nothing is sent. The agent is given as another task returned it, such as the sensor for phone numbers.
 """
@@ -31,7 +31,7 @@ _MOST_ZONES = 10
 _DAY_NAMES = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _LEFT_OUT: Mapping[Hindrance, str] = {
     "do_not_call": "On the do-not-call list",
-    "unknown_zone": "With a number that tells no time zone",
+    "unknown_zone": "With a number that shows no time zone",
 }
 
 

@@ -1,4 +1,4 @@
-"""The files of training scenarios of a command, and the plan for them."""
+"""Reads the training scenario files of a command, and makes the plan for them."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ TRAINING_ARGUMENTS = (
         {
             "choices": ("keep", "draft"),
             "default": "keep",
-            "help": "what becomes of a scenario whose file was removed. Default: keep",
+            "help": "what to do with a scenario whose file was removed. Default: keep",
         },
     ),
 )

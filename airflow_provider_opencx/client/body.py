@@ -1,4 +1,4 @@
-"""Reads the body of a response within a limit of size, whatever it is compressed from."""
+"""Reads the body of a response within a size limit, before and after decompression."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The HTTP client.
+"""The HTTP client: sends requests to the OpenCX API, and returns responses or raises errors.
 
 The modules of this folder are the only ones that import httpx.
 """
@@ -277,8 +277,8 @@ def _typed_errors(request: Request, settings: ClientSettings) -> Generator[None]
         raise error.with_message(f"{sent}: {error}") from None
     except NoTurnError:
         raise OpenCXRateLimitError(
-            f"{sent}: not sent, because others have used the {settings.requests_per_minute} requests a minute, and the"
-            " time is over before the next one."
+            f"{sent}: not sent, because the {settings.requests_per_minute} requests a minute are used up, and the time"
+            " limit ends before the next one is allowed."
         ) from None
     except httpx.InvalidURL:
         raise OpenCXArgumentError(f"{sent}: the path cannot be part of a URL.") from None

@@ -1,4 +1,4 @@
-"""Turns error responses into this package's errors, with the scope and the noun of the operation in the message.
+"""Turns error responses into this package's errors, with the scope and noun of the operation in the message.
 
 A refusal is a status that another try of the same request should meet again: 3xx, and 4xx but for 408 and 429. Whether
 it is believed depends on who says it: a proxy, or a gateway in front of the service, responds with the same statuses.

@@ -1,4 +1,4 @@
-"""The rate limit of this process: whoever sends with one key, at one rate, keeps to one limiter."""
+"""The rate limit of this process: requests with the same key and rate share one limiter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Locks of names, so that one process at a time creates what has a name; and what it records under them.
+"""Locks of names, so that only one process at a time creates an agent of a name; and the intents under them.
 
 A lock is one of the operating system on a machine, which a process that dies releases, or one in a Redis, which expires
 unless its holder lives, which redis-py has.

@@ -1,4 +1,4 @@
-"""What is sent and what comes back: an operation of the API, a request for it, and the response."""
+"""Models of HTTP: an operation of the API, a request for it, and the response."""
 
 from __future__ import annotations
 

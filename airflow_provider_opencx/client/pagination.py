@@ -1,4 +1,4 @@
-"""Reads lists: a plain array, or pages with a cursor or an offset, followed to their end within limits.
+"""Reads lists within limits: a plain array, or pages with a cursor or an offset.
 
 An item that cannot be read does not hold up the others.
 """

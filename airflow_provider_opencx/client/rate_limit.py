@@ -1,4 +1,4 @@
-"""A rate limit that processes share, in a file of this machine or in a Redis.
+"""A rate limit that processes share, in a local file or in a Redis.
 
 The limiter and its buckets are pyrate-limiter's. A shared bucket that cannot be used does not stop requests: until it
 can be used again, each process keeps to the limit by itself.

@@ -1,4 +1,4 @@
-"""Sends one request in as many attempts as it takes: retries, the rate limit, and a report of each attempt.
+"""Sends one request in several attempts: retries, the rate limit, and a report of each attempt.
 
 Built by composing transports: httpx-retries around one that waits for the rate limit, around one that limits and
 reports each attempt, around httpx's own. So a request that is sent again is paced again, and the wait for the rate

@@ -1,4 +1,4 @@
-"""Counts conversations by what they say of themselves, for a person and for a next task.
+"""Counts conversations by their fields, for a person and for the next task.
 
 Pure: nothing is sent. Of each conversation no more is kept than its id and the values that are counted.
 """

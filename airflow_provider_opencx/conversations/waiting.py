@@ -1,4 +1,4 @@
-"""Decides what a poll means for a task that waits for a conversation: pure, so every mode of the sensor shares it."""
+"""Decides what a poll means for a task that waits for a conversation. Pure, so every sensor mode shares it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which conversation is the one that a call leaves behind: by its person, its channel and its time. Pure.
+"""Finds the conversation of a call by its person, its channel and its time. Pure.
 
 A conversation does not say which call it is of. That it is the one with this person that was created after the call is
 all that ties it to the call.

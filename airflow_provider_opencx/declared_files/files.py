@@ -1,4 +1,4 @@
-"""Finds and reads files of declarations, in folders and in zip files, within bounds."""
+"""Finds and reads declaration files, in folders and in zip files, within limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The declarations of a fleet that stand in files, and where each of their values stands."""
+"""The declarations of a fleet from files, with the place in the file of each value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is wrong with the files of a fleet: one problem as data and as a sentence, and the error of all of them."""
+"""Describes problems of fleet files: one problem as data and as a sentence, and an error for all of them."""
 
 from __future__ import annotations
 

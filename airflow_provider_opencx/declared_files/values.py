@@ -1,4 +1,4 @@
-"""Reads the values of one file: the field decides what a value is, variables are filled, and each knows its place."""
+"""Reads the values of one file according to their fields, fills variables, and keeps the place of each value."""
 
 from __future__ import annotations
 
@@ -266,7 +266,7 @@ class Values:
                 first = own[key.value][0].start_mark
                 self._refuse(
                     key,
-                    f"duplicate key {in_quotes(key.value)}: it stands in line {first.line + 1}, column"
+                    f"duplicate key {in_quotes(key.value)}: the first one is in line {first.line + 1}, column"
                     f" {first.column + 1} already",
                 )
             else:

@@ -1,4 +1,4 @@
-"""Fills the variables of a fleet, written ``${NAME}``, in a text."""
+"""Replaces the variables of a fleet, written ``${NAME}``, in a text."""
 
 from __future__ import annotations
 
@@ -126,7 +126,9 @@ def checked_variables(variables: Mapping[str, str] | None) -> Mapping[str, str]:
         raise OpenCXArgumentError("variables: must be a mapping of names to texts")
     for name, value in variables.items():
         if not isinstance(name, str) or problem_of_name(name):
-            raise OpenCXArgumentError(f"variables: {in_quotes(str(name))} {problem_of_name(str(name)) or 'is no text'}")
+            raise OpenCXArgumentError(
+                f"variables: {in_quotes(str(name))} {problem_of_name(str(name)) or 'is not text'}"
+            )
         if not isinstance(value, str):
             raise OpenCXArgumentError(f"variables: {identifier(name)}: must be text, as what is written in a file is")
     return dict(variables)

@@ -1,4 +1,4 @@
-"""Runs all checks on what was read. Pure: a check that fails by itself leaves the others running."""
+"""Runs all checks on the responses. If one check fails unexpectedly, the others still run. Pure."""
 
 from __future__ import annotations
 

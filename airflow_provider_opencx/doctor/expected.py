@@ -1,4 +1,4 @@
-"""The fields that the documentation of each generation gives an agent and a voice, and their types."""
+"""The documented fields of an agent and a voice in each generation, with their types."""
 
 from __future__ import annotations
 

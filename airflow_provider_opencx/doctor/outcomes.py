@@ -1,4 +1,4 @@
-"""What one response says about its operation, the key, and who responded. Pure."""
+"""Interprets one response: what it says about the operation, about the key, and who responded. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads the service, once for each probe: the only module of ``doctor`` that sends anything, and it sends only GET."""
+"""Sends each request of ``doctor`` once. It is the only module of ``doctor`` that sends, and it sends only GET."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def _unreachable(error: OpenCXUnreachableError, message: str, outcome: str) -> F
         return Failure(FailureKind.UNREACHABLE, reason or message)
     if outcome == "broken_response":
         return Failure(FailureKind.BROKEN, "the response ended too soon")
-    return Failure(FailureKind.BROKEN, "the connection was closed, or what came was no HTTP")
+    return Failure(FailureKind.BROKEN, "the connection was closed, or the response was not HTTP")
 
 
 def _pages(client: OpenCXClient, reading: Reading, attempts: list[Attempt], most: int) -> tuple[list[ListPage], str]:

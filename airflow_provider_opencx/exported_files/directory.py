@@ -1,4 +1,4 @@
-"""Writes the files of an export into a folder: all of them or none, and never outside of it."""
+"""Writes the files of an export into a folder: all of them or none, and never outside the folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Makes names of files from names and titles: one for each, on every file system, and in one folder. Pure."""
+"""Makes file names from names and titles: unique in a folder, and valid on every file system. Pure."""
 
 from __future__ import annotations
 

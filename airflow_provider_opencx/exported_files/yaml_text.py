@@ -1,4 +1,4 @@
-"""Writes values as YAML that every reader reads alike: of YAML 1.1 and 1.2, and the reader of fleet files. Pure.
+"""Writes values as YAML that YAML 1.1, YAML 1.2 and the reader of fleet files read alike. Pure.
 
 PyYAML can write YAML as well, but it knows neither comments nor which texts a person wants to edit as a block, and what
 it leaves without quotes is text to YAML 1.1 alone.

@@ -1,4 +1,4 @@
-"""Extracts a list into object storage: reads it, and its histories, and writes the file."""
+"""Extracts a list into object storage: reads the list and the histories, and writes the file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks the declarations of training scenarios. A declaration from a file is named by its line.
+"""Checks the declarations of training scenarios, and names the line if a declaration comes from a file.
 
 Pure; sends nothing.
 """

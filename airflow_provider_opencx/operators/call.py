@@ -1,4 +1,4 @@
-"""The operator by which an agent calls people: each at most once, and only whom and when it may."""
+"""The operator that lets an agent call people: each at most once, and only if and when it may."""
 
 from __future__ import annotations
 

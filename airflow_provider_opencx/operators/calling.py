@@ -1,4 +1,4 @@
-"""What the operators have in common by which people are called: whom, when, in which runs, and what they record."""
+"""The base class of operators that call people: guards, time, backfills, and records."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ class BaseCallingOperator(BaseOpenCXOperator):
         if written is None or written == "":
             raise OpenCXArgumentError(
                 "do_not_call: is missing, so nobody is called: the task or the Variable that should hold the list has"
-                " none. Leave the argument out where there is no list."
+                " none. If there is no list, leave the argument out."
             )
         with readable("do_not_call"):
             rows = rows_of(written, lambda path: source_of(path, self.get_dag()), "do_not_call")

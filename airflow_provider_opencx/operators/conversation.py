@@ -1,4 +1,4 @@
-"""The operator that reports what conversations say of themselves, such as those that the calls of a campaign left."""
+"""The operator that reports on conversations, such as those of the calls of a campaign."""
 
 from __future__ import annotations
 

@@ -242,7 +242,9 @@ class OpenCXCreateSequenceOperator(BaseCallingOperator):
         from airflow_provider_opencx.campaigns.sequences.guards import KnownContacts, warn_of_contacts
 
         if not self.check_contacts:
-            warn_of_contacts(do_not_call, people, "whoever of them is listed by the number is called (check_contacts)")
+            warn_of_contacts(
+                do_not_call, people, "such a person is called if the filter lists the number (check_contacts)"
+            )
             return people, {}
         if not people:
             return people, {}

@@ -1,4 +1,4 @@
-"""What the operators have in common that plan for many declarations, and apply such plans."""
+"""The base classes of operators that plan many declarations, and apply such plans."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Operators that keep training scenarios as declared: what the agents know.
+"""Operators that keep training scenarios, the knowledge of the agents, as declared.
 
 The one that syncs returns the scenarios, each as a plain dict with the API's field names; the one that plans returns
 the plan.

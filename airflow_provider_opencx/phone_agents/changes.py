@@ -1,4 +1,4 @@
-"""Which changes of phone agents a list shows, against what was recorded of an earlier list. Pure.
+"""Finds the changes of phone agents between a record and a list. Pure.
 
 The record is plain JSON, and small: of each agent its name, its number, and a short digest of each field that is not
 null. So it says which fields have changed, and holds none of their values.

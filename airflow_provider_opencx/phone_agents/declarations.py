@@ -1,4 +1,4 @@
-"""Checks the declarations of a fleet and returns them as entries. A declaration from a file is named by its line.
+"""Checks the declarations of a fleet and returns entries. It names the line if a declaration comes from a file.
 
 Pure; sends nothing.
 """

@@ -1,4 +1,4 @@
-"""An entry of a fleet: the declaration of an agent, and what says which agent it is where its name does not."""
+"""An entry of a fleet: the declaration of an agent, and its id or previous name if it has one."""
 
 from __future__ import annotations
 

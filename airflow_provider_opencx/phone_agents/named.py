@@ -1,4 +1,4 @@
-"""Finds the ids of what declarations name: training scenarios, actions, voices. Pure.
+"""Finds the ids of training scenarios, actions and voices that declarations name. Pure.
 
 An id is another one in each organization, so that a declaration by name alone serves two.
 """

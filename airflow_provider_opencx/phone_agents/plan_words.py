@@ -1,4 +1,4 @@
-"""A plan of a fleet in plain words: what needs attention first, then what happens to which agent.
+"""Describes a plan of a fleet in words: first what needs attention, then each change.
 
 Pure. What is long is cut, and counted, and the plan begins with saying so; a plan as JSON has it whole.
 """

@@ -1,4 +1,4 @@
-"""Brings agents to their declaration: list, plan, apply, and check the result.
+"""Makes agents match their declarations: list, plan, apply, and check the result.
 
 The hook and every other caller use these functions: what is a failure is decided here.
 """

@@ -1,4 +1,4 @@
-"""Replaces the names in declarations by ids: reads each list that is needed once a run, before the first write."""
+"""Replaces names in declarations by ids: reads each needed list once per run, before the first write."""
 
 from __future__ import annotations
 

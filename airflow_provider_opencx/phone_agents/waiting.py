@@ -1,4 +1,4 @@
-"""Decides what a poll means for one task that waits for numbers: pure, so every mode of the sensor shares it."""
+"""Decides what a poll means for a task that waits for numbers. Pure, so every mode of the sensor shares it."""
 
 from __future__ import annotations
 

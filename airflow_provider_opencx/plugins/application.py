@@ -1,4 +1,4 @@
-"""The page's paths. Each of them is authorized before anything is read, and none of them changes anything."""
+"""The paths of the page. Each is authorized before anything is read, and none changes anything."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads something once in a while, however many ask for it."""
+"""Caches reads from the service, so that many viewers share one read."""
 
 from __future__ import annotations
 

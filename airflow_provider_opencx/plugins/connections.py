@@ -1,4 +1,4 @@
-"""The connections that the page is about, as Airflow's API server reads them."""
+"""Finds the connections that the page can show, in Airflow's API server."""
 
 from __future__ import annotations
 

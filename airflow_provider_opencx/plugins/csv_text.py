@@ -1,4 +1,4 @@
-"""A table as CSV that no spreadsheet takes for formulas. Pure."""
+"""Writes a table as CSV in which a spreadsheet finds no formulas. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The responses of the page: the headers that all of them have, files, and errors."""
+"""The responses of the page: common headers, files, and errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rows of the page: agents beside what was planned for them, filtered and sorted as the query string says. Pure."""
+"""The rows of the page: agents with their plan, filtered and sorted by the query string. Pure."""
 
 from __future__ import annotations
 

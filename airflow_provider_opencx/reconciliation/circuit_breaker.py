@@ -1,4 +1,4 @@
-"""Stops the writes of many items where one failure says that the others would fail as well."""
+"""Circuit breaker: stops writing many items if one failure shows that the others would fail, too."""
 
 from __future__ import annotations
 

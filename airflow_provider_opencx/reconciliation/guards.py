@@ -1,4 +1,4 @@
-"""Guards: what a plan may do at most, and for which organization. Pure.
+"""Guards: limits of what a plan may do, and the organization that it must be for. Pure.
 
 A plan can be right in every step and still be a mistake: the key of another organization makes a fleet of forty
 agents forty creates. A guard says beforehand what is not expected.

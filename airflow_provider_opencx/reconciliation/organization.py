@@ -1,4 +1,4 @@
-"""Which organization a plan is for, and whether another plan, or another connection, is for the same. Pure."""
+"""Identifies the organization of a plan, and compares it with that of another plan or connection. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The blocks of a plan that people read: one for each item that is written or refused, and what begins the plan.
+"""The blocks of a plan for people: a heading, and one block for each written or refused item.
 
 Pure. What is long is cut, and counted, and the plan begins with saying so; a plan as JSON has it whole.
 """

@@ -1,4 +1,4 @@
-"""What a person reads of a plan, and its two forms: Markdown for Airflow's pages, plain text for a log or a terminal.
+"""The text of a plan for people: Markdown for Airflow's pages, plain text for a log or a terminal.
 
 Pure. A document is made of blocks, and a block of lines; the words of a line are the provider's own (``str``), or what
 others wrote (:class:`Quoted`), which neither form renders as anything but text.

@@ -1,4 +1,4 @@
-"""What is to be done for one declaration: create, update, leave as it is, or refuse. Pure."""
+"""Decides what to do for one declaration: create, update, leave unchanged, or refuse. Pure."""
 
 from __future__ import annotations
 

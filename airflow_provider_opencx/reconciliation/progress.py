@@ -1,4 +1,4 @@
-"""How far plans are applied: what is settled, and what the list has yet to show."""
+"""Tracks how far plans are applied: what is done, and what the list must still show."""
 
 from __future__ import annotations
 

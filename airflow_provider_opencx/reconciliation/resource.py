@@ -1,4 +1,4 @@
-"""What the engine must know of a resource: how its items are listed and written, and how a write is confirmed."""
+"""The interface of a resource for the engine: how to list, write and confirm its items."""
 
 from __future__ import annotations
 

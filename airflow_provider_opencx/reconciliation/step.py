@@ -1,4 +1,4 @@
-"""One item of a plan for many: its declaration, and what is to be done for it. Pure."""
+"""One step of a plan for many items: a declaration, and what to do for it. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Applies a plan for many items: checks it, writes, and says what failed."""
+"""Applies a plan for many items: checks it, writes, and reports failures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A plan for many items: shown to people in words, handed from task to task as plain JSON, approved, and guarded.
+"""A plan for many items: shown in words, passed between tasks as JSON, approved, and guarded.
 
 Pure; sends nothing.
 """

@@ -1,4 +1,4 @@
-"""Where two long texts differ: a diff of lines, of sentences where a line is long, and of words where a sentence is.
+"""Compares two long texts: by lines, by sentences in long lines, and by words in long sentences.
 
 Pure. The work is bounded: what both texts have in common at their ends is left out first, and a middle that is still
 too long to compare is one change.

@@ -42,8 +42,8 @@ MAKE_OUTBOUND_CALL = Operation(
 )
 
 WAYS_ON = (
-    "Nothing is sent again by itself. Look in the OpenCX dashboard whether the call was made. Then clear the task with"
-    ' on_unknown="skip" to leave this person out, or with on_unknown="repeat" to call, where nobody was called.'
+    "Nothing is sent again automatically. Look in the OpenCX dashboard whether the call was made. Then clear the task"
+    ' with on_unknown="skip" to leave this person out, or with on_unknown="repeat" to call, where nobody was called.'
 )
 """What to do about a call of which nobody knows whether it was made."""
 
@@ -192,7 +192,7 @@ def place_call(
         raise _unknown(str(unknown), callee, unknown.sent_at) from None
     except OpenCXRequestRefusedError as refusal:
         raise refusal.with_message(
-            f"{refusal} Nobody was called. Where it is the names of the keys that are refused, choose others with the"
+            f"{refusal} Nobody was called. If the service refuses the names of the keys, choose other names with the"
             " connection's extra call_body_style, or with body_style."
         ) from None
     return PlacedCall(handled.sent_at, handled.body)
@@ -200,7 +200,7 @@ def place_call(
 
 def _unknown(reason: str, callee: Callee, called_at: str | None) -> OpenCXUnknownCallOutcomeError:
     return OpenCXUnknownCallOutcomeError(
-        f"{callee.label} may have been called, and may not: {reason}",
+        f"{callee.label} may or may not have been called: {reason}",
         contacts=[callee.number_or_contact],
         sent_at=called_at,
     )

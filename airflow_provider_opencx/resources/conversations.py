@@ -1,4 +1,4 @@
-"""Conversations, which the API calls chat sessions: what a call leaves behind, and what a chat does.
+"""Conversations of calls and chats, which the API calls chat sessions.
 
 To list them, to read one and to read its history are on the vendor's pages. The order of the list and the size of its
 pages are not, and neither is whether its bounds are inclusive. A conversation does not say whether a call was taken,

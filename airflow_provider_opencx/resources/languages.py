@@ -1,4 +1,4 @@
-"""The codes of languages, as ``language`` takes them. Pure."""
+"""Language codes, as ``language`` takes them. Pure."""
 
 from __future__ import annotations
 

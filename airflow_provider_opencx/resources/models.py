@@ -1,4 +1,4 @@
-"""What the models of all resources have in common: tolerant to read, with errors that name the field."""
+"""The base of the models of all resources: tolerant when reading, with errors that name the field."""
 
 from __future__ import annotations
 

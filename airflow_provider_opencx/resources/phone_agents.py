@@ -1,4 +1,4 @@
-"""Phone agents: as they are (:class:`PhoneAgent`), as they should be (:class:`PhoneAgentSpec`), and the operations.
+"""Phone agents: existing ones (:class:`PhoneAgent`), declared ones (:class:`PhoneAgentSpec`), and operations.
 
 The API's pages exist in three generations (2024, 2025, 2026) that differ in their fields; these models hold the fields
 of all. Reading is tolerant: only ``id`` is required, unknown fields are kept, sets of values are open. Writing is

@@ -1,4 +1,4 @@
-"""Sequences: a campaign in steps, which the service itself carries out for the contacts that a filter selects.
+"""Sequences: campaigns in steps, which the service runs for the contacts that a filter selects.
 
 To create, read and change one, and to add contacts, is on the vendor's pages; to start and to cancel one is on the
 pages of 2024, and its paths are in the navigation of 2025. No page shows a list of sequences, or a way to delete one.
@@ -29,7 +29,7 @@ CREATE_SEQUENCE = Operation(
     path="/sequences",
     scope="sequences:write",
     noun="sequence",
-    summary="Creates a sequence; `filter` and `steps` are required. The provider creates one-off sequences alone.",
+    summary="Creates a sequence; `filter` and `steps` are required. The provider creates only one-off sequences.",
     repeatable=False,
     places_calls=True,
 )

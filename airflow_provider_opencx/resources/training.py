@@ -1,4 +1,4 @@
-"""Training scenarios: what an agent knows and does. In 2026, ``instructions`` of an agent are the ids of such.
+"""Training scenarios: what an agent knows and does. In 2026, the ``instructions`` of an agent are their ids.
 
 As they are (:class:`TrainingScenario`), as they should be (:class:`ScenarioSpec`), and the operations. To list, create
 and change them is confirmed; the body of ``PUT /training/{id}/draft`` is inferred. Nothing here deletes.

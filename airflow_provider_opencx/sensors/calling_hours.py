@@ -1,4 +1,4 @@
-"""The sensor that waits until people may be called, by their own clocks. It asks nothing of OpenCX."""
+"""The sensor that waits until people may be called, in their time zones. It sends nothing to OpenCX."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sensor that waits until the conversation that a call leaves behind is seen, or is closed."""
+"""The sensor that waits until the conversation of a call appears, or is closed."""
 
 from __future__ import annotations
 

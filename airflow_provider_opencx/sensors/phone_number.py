@@ -1,4 +1,4 @@
-"""The sensor that waits until an agent, or each of several, has its phone number."""
+"""The sensor that waits until one or several agents have a phone number."""
 
 from __future__ import annotations
 

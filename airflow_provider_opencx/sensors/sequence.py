@@ -1,4 +1,4 @@
-"""The sensor that waits until a sequence, or each of several, has begun, has ended or is canceled."""
+"""The sensor that waits until one or several sequences have begun, have ended or are canceled."""
 
 from __future__ import annotations
 

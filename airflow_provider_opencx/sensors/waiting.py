@@ -1,4 +1,4 @@
-"""What the sensors that poll the service have in common: every mode ends with the same result and the same errors."""
+"""The base class of the sensors that poll: every mode ends with the same result and the same errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a list is shown where that is not as it is."""
+"""Views that show a list differently from its current state."""
 
 from __future__ import annotations
 

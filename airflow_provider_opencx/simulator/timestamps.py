@@ -1,4 +1,4 @@
-"""The times that the service writes."""
+"""Writes times in the format of the service."""
 
 from __future__ import annotations
 

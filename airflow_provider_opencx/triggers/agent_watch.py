@@ -1,4 +1,4 @@
-"""Follows the polls of the agents, and yields each change as an event: at least once, whenever the triggerer is killed.
+"""Follows the polls of agents, and yields each change as an event at least once, even if the triggerer is killed.
 
 Airflow has an event in its database only some time after it was yielded: the process that runs the triggers hands it to
 the triggerer, about once a second, and the triggerer stores it. A kill in between loses it. So changes are recorded

@@ -1,4 +1,4 @@
-"""The trigger that waits for conversations: all that wait over a connection with one list an interval."""
+"""The trigger that waits for conversations. All triggers of a connection share one list request per interval."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The trigger for an ``AssetWatcher``: an event for each change of a phone agent, or of its number."""
+"""The trigger for an ``AssetWatcher``: fires an event for each change of a phone agent or its number."""
 
 from __future__ import annotations
 

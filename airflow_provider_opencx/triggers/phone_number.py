@@ -1,4 +1,4 @@
-"""The trigger that waits for phone numbers, many tasks with one request an interval."""
+"""The trigger that waits for phone numbers. Many tasks share one request per interval."""
 
 from __future__ import annotations
 

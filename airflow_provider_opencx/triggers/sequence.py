@@ -1,4 +1,4 @@
-"""The trigger that waits for sequences: many tasks on one sequence with one request an interval."""
+"""The trigger that waits for sequences. Many tasks that wait for one sequence share one request per interval."""
 
 from __future__ import annotations
 

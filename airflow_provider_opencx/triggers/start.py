@@ -1,4 +1,4 @@
-"""What it takes to start a task in the triggerer, and which Airflow can do it."""
+"""Checks whether this Airflow can start a task in the triggerer."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def check_start(dag: DAG | None = None, /, **arguments: object) -> None:
     """
     if not STARTS:
         raise OpenCXArgumentError(
-            f"start_from_trigger: Airflow {airflow_version} starts no task in the triggerer, which 3.0 and 3.3 do; use"
+            f"start_from_trigger: Airflow {airflow_version} cannot start a task in the triggerer (3.0 and 3.3 can); use"
             " deferrable=True"
         )
     for name, value in arguments.items():
@@ -66,8 +66,8 @@ def template_problem(template: str, *, macros: Collection[str] = (), filters: Co
     """
     if not RENDERS:
         return (
-            f"Airflow {airflow_version} renders no template in the triggerer, which 3.3 does; with start_from_trigger,"
-            " give it as it is"
+            f"Airflow {airflow_version} renders no template in the triggerer (3.3 does); with start_from_trigger,"
+            " give the value itself"
         )
     from airflow.sdk.definitions._internal.templater import Templater
     from jinja2 import TemplateSyntaxError, meta, nodes

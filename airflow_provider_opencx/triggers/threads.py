@@ -1,4 +1,4 @@
-"""Runs what waits for the network in threads, so that nothing blocks the triggerer's event loop.
+"""Runs blocking network calls in threads, so that nothing blocks the triggerer's event loop.
 
 The threads are the provider's own, and few: those that all triggers of a process share stay free, however long a
 service takes. They are daemons: a triggerer that stops does not wait for them.

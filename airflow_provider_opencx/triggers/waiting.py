@@ -1,4 +1,4 @@
-"""What the triggers that wait have in common: they follow shared polls, and fire once, with a plain event."""
+"""The base class of triggers that wait: they follow shared polls, and fire one plain event."""
 
 from __future__ import annotations
 

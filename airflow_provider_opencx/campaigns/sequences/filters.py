@@ -1,4 +1,4 @@
-"""The filter of a sequence: whom it selects among the contacts of the organization. Pure.
+"""The filter of a sequence: which contacts of the organization it selects. Pure.
 
 A filter is ``{"or": [{"and": [{"type": ...}, ...]}, ...]}``: a contact matches where all conditions of one ``and`` do.
 Null means all contacts, as the vendor's page says, so it is never sent. The condition ``contacts_phone_number_in`` is

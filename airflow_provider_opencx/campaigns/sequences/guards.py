@@ -1,4 +1,4 @@
-"""What keeps a sequence from being created or started: whom it selects, when, and by whom they are called. Pure.
+"""Guards that keep a sequence from being created or started: by people, time and agent. Pure.
 
 Guards hold where people are listed. Where the service selects them, that is said, and must be meant.
 """
@@ -132,9 +132,9 @@ class KnownContacts:
         """
         if self.missing:
             raise OpenCXContactsMissingError(
-                f"Nothing was sent: {_named(self.missing)} cannot be reached by a sequence, which calls contacts of the"
-                ' organization alone. Import them in OpenCX, or leave them out with missing_contacts="leave_out".'
-                " OpenCXPlaceCallOperator calls numbers that are no contacts."
+                f"Nothing was sent: {_named(self.missing)} cannot be reached by a sequence, which calls only contacts"
+                ' of the organization. Import them in OpenCX, or leave them out with missing_contacts="leave_out".'
+                " OpenCXPlaceCallOperator calls numbers that are not contacts."
             )
 
 
@@ -159,7 +159,7 @@ def check_selection(filter: Mapping[str, JsonValue], max_contacts: int | None, *
     if selects_everybody(stored) and max_contacts is not None:
         raise OpenCXSequenceRefusedError(
             f"Nothing was sent: the filter selects every contact of the organization, and max_contacts={max_contacts}"
-            " cannot be checked. Where everybody is meant, write max_contacts=None."
+            " cannot be checked. If everybody is meant, write max_contacts=None."
         )
 
 
@@ -266,7 +266,7 @@ class StartGuards:
         if not self.guards.unchecked:
             raise OpenCXSequenceRefusedError(
                 f"{sequence.label} is not started: the service selects whom its filter calls, so that they cannot be"
-                " checked. Where that is meant, write unchecked=True.",
+                " checked. If that is intended, write unchecked=True.",
                 sequence_id=sequence.id,
             )
         if self.guards.do_not_call is not None and self.guards.do_not_call.names:
@@ -304,7 +304,7 @@ class StartGuards:
 
 _NEVER: Mapping[Hindrance, str] = {
     "do_not_call": "must not be called (do-not-call list). Start a new Dag run, which makes a sequence without them.",
-    "unknown_zone": "is in a time zone that the number does not tell. unknown_zone says which one to assume.",
+    "unknown_zone": "is in an unknown time zone, because the number does not show it. Set unknown_zone.",
 }
 """Why nobody of a sequence is called, whatever the time is."""
 
@@ -318,7 +318,7 @@ def check_steps_known(sequence: OutboundSequence, *, unchecked: bool) -> None:
     unknown = unknown_steps(sequence.steps or ())
     if sequence.steps and not unknown:
         return
-    steps = f"does not tell who calls in {listed(unknown, _MOST_NAMED)}" if unknown else "shows no steps"
+    steps = f"does not say who calls in {listed(unknown, _MOST_NAMED)}" if unknown else "shows no steps"
     if not unchecked:
         raise OpenCXCallRefusedError(
             f"Nobody is called: {sequence.label} {steps}, so that the agent cannot be checked. Give what"
@@ -344,10 +344,10 @@ def check_agents(
     for agent_id in agents_of(steps or ()):
         if agent_id is None:
             if unchecked:
-                log.warning("Which agent calls in a step cannot be told, so it is not checked.")
+                log.warning("It is not known which agent calls in a step, so the agent is not checked.")
                 continue
             raise OpenCXCallRefusedError(
-                "Nobody is called: which agent calls in a step cannot be told. Write the step with phone_step(agent),"
+                "Nobody is called: it is not known which agent calls in a step. Write the step with phone_step(agent),"
                 " or write unchecked=True."
             )
         agent = by_id.get(agent_id)

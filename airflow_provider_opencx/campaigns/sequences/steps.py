@@ -1,4 +1,4 @@
-"""The steps of a sequence: what is done to each contact, and after how long. Pure.
+"""The steps of a sequence: what each step does to a contact, and after which delay. Pure.
 
 ``make_phone_calls`` and its ``aiPhoneAgentId`` are inferred; other steps pass through as they are written.
 """

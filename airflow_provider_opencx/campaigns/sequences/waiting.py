@@ -1,4 +1,4 @@
-"""Decides what a poll means for a task that waits for sequences: pure, so every mode of the sensor shares it."""
+"""Decides what a poll means for a task that waits for sequences. Pure, so every mode of the sensor shares it."""
 
 from __future__ import annotations
 

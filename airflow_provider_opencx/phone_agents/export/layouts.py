@@ -1,4 +1,4 @@
-"""Lays a fleet out as files: one of YAML or JSON, or one for each agent beside its long texts. Pure."""
+"""Lays out a fleet as files: one YAML or JSON file, or one file per agent with its long texts. Pure."""
 
 from __future__ import annotations
 

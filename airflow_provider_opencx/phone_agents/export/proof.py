@@ -1,4 +1,4 @@
-"""Proves an export: a plan of its files, made from the agents that were read, changes nothing."""
+"""Proves an export: a plan of its files, compared with the agents that were read, must change nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads the agents to export, and does not believe one response: what it lacks would be missing in the file."""
+"""Reads the agents to export more than once, because an agent missing in one response would be missing in the file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads JSON as the nodes of YAML, which know where they stand."""
+"""Reads JSON as the same nodes as YAML, which know their place in the file."""
 
 from __future__ import annotations
 

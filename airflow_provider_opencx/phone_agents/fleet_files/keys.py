@@ -1,4 +1,4 @@
-"""The keys of a fleet file: its own, and those of an entry."""
+"""The keys of a fleet file, and the keys of an entry in it."""
 
 from __future__ import annotations
 

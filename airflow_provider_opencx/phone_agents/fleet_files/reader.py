@@ -1,4 +1,4 @@
-"""Reads the declarations of a fleet from YAML and JSON files: one, several, a folder of them, or a glob."""
+"""Reads the declarations of a fleet from YAML and JSON files: one file, several, a folder, or a glob."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults of the content coding of a response: it is unusual, claimed wrongly, or makes a small body a large one."""
+"""Faults of the content coding of a response: unusual, wrong, or a small body that expands to a large one."""
 
 from __future__ import annotations
 

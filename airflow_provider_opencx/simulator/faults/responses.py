@@ -1,4 +1,4 @@
-"""Faults that respond with something else than the service would."""
+"""Faults that replace or change the response of the service."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class LargeHeaders(AlteringFault):
 
     def __post_init__(self) -> None:
         if not 1 <= self.count <= self.kilobytes * 1024:
-            raise ValueError(f"There is a header or more, each of a byte or more, not {self}.")
+            raise ValueError(f"There must be at least one header, each of at least one byte, not {self}.")
 
     def alter_response(self, response: Response) -> Response:
         """Add the headers."""

@@ -1,4 +1,4 @@
-"""The actions that agents can call: none, until a test sets those of an organization."""
+"""The actions that agents can call. There are none until a test sets them for an organization."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calls: who was called, when and by what. Each request that is handled is a call; nothing keeps one from a second.
+"""Calls: who was called, when and by what. Each handled request is a call, so a repeated request calls again.
 
 Sequences call as well.
 """

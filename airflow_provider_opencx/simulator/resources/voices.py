@@ -1,4 +1,4 @@
-"""The voices that an agent can have: the same in every organization, until a test sets those of one."""
+"""The voices that an agent can have: the same in every organization, until a test sets others for one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a call leaves behind: a conversation that begins after a while, and is closed after another one."""
+"""Creates a conversation some time after a call, and closes it later."""
 
 from __future__ import annotations
 

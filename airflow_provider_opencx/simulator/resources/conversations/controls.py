@@ -1,4 +1,4 @@
-"""What tests do with conversations without a request, and how they make the service list them."""
+"""Lets tests change conversations without a request, and set how the service lists them."""
 
 from __future__ import annotations
 
@@ -187,7 +187,7 @@ class ConversationControls(Service):
         :param missed_numbers: the numbers whose calls are all missed, as the contact or the call has them
         """
         if missed_every is not None and (isinstance(missed_every, bool) or missed_every < 1):
-            raise ValueError(f"missed_every is 1 or more, not {missed_every}; None is no call.")
+            raise ValueError(f"missed_every is 1 or more, not {missed_every}; None means no call.")
         if isinstance(missed_numbers, str) or not all(isinstance(number, str) for number in missed_numbers):
             raise ValueError(f"missed_numbers are numbers such as +14155550101, not {missed_numbers!r}.")
         self.state(AfterCalls).settings = CallSettings(

@@ -1,4 +1,4 @@
-"""How the list of conversations is ordered, bounded and divided into pages: no page of the documentation says it."""
+"""Orders, filters and pages the list of conversations, which the documentation does not describe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Items in the order of a time, so that a page of many is found without reading all of them."""
+"""Keeps items ordered by time, so that a page is found without reading all items."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tests do with phone agents without a request."""
+"""Lets tests read and change phone agents without a request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tests do with sequences without a request, and how they make the service treat them."""
+"""Lets tests change sequences without a request, and set how the service treats them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the service keeps of the body of a request: it drops what it does not know without a word."""
+"""Keeps the fields that the service knows from the body of a request, and silently drops the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which contacts a filter selects."""
+"""Decides which contacts a filter selects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sequences of every organization, in memory, and what happens in them as the simulator's clock goes on."""
+"""The sequences of every organization, in memory, and what happens in them as time passes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tests do with training scenarios without a request, as somebody could in the dashboard."""
+"""Lets tests read and change training scenarios without a request, as a person can in the dashboard."""
 
 from __future__ import annotations
 
