@@ -137,7 +137,7 @@ class TaskStateLedger:
     def check_current(self) -> None:
         """Check that no other worker has taken the task over: Airflow lets only the last try write.
 
-        What an older try reads is nothing, whatever is there.
+        What an older try reads is nothing, even if something is there.
 
         :raises OpenCXLedgerError: if it cannot write.
         """

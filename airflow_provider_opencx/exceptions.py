@@ -140,7 +140,7 @@ class OpenCXFleetFileError(OpenCXArgumentError):
 
     :param message: the problems, each on a line of its own.
     :param problems: the same as data, at most 1,000: ``file``, ``line``, ``column``, ``agent`` (its name), ``entry``
-        (its position in the fleet), ``field``, ``message``, ``read`` (the value as it is written) and ``remedy``. What
+        (its position in the fleet), ``field``, ``message``, ``read`` (the value as written) and ``remedy``. What
         is not known is null or empty.
     """
 
@@ -248,7 +248,7 @@ class OpenCXUnreachableError(OpenCXError):
     """No response at all: the connection failed, was dropped, or timed out.
 
     :param message: what happened.
-    :param request_sent: ``False`` only where the request provably never reached the service.
+    :param request_sent: ``False`` only where the request certainly never reached the service.
     """
 
     def __init__(self, message: str = "", *, request_sent: bool = True) -> None:
@@ -360,9 +360,9 @@ class OpenCXSequenceCanceledError(OpenCXSequenceRefusedError):
 
 
 class OpenCXContactsMissingError(OpenCXCallRefusedError):
-    """People of a list are no contacts of the organization, or several contacts have one number.
+    """People of a list are not contacts of the organization, or several contacts have one number.
 
-    A sequence reaches contacts alone, and calls a number once for each contact that has it.
+    A sequence reaches only contacts, and calls a number once for each contact that has it.
     """
 
 
@@ -427,7 +427,7 @@ class OpenCXMismatchError(OpenCXError):
 class OpenCXCreateMismatchError(OpenCXMismatchError, OpenCXPermanentError):
     """The API created the agent with other values than declared, and the create operator does not update.
 
-    Not retried: the next try of a create would find the agent, adopt it as it is, and report a success.
+    Not retried: the next try of a create would find the agent, adopt it unchanged, and report a success.
     """
 
 

@@ -1,6 +1,6 @@
 """Intents: records of requests that must not be sent twice, kept where they survive the process.
 
-An intent is recorded before the request. Whoever finds one knows that the request may have been handled.
+An intent is recorded before the request. A process that finds one knows that the request may have been handled.
 """
 
 from __future__ import annotations

@@ -158,7 +158,7 @@ def _impossible(compact: str) -> str | None:
 
 
 def _hint(compact: str) -> str:
-    """Return the question for the number that was probably meant; nothing if none can be told."""
+    """Return the question for the number that was probably meant; nothing if there is no likely one."""
     from phonenumbers import NumberParseException, PhoneNumberFormat, format_number, parse
 
     plain = unicodedata.normalize("NFKC", without_invisible(compact[:_LONGEST]))

@@ -272,7 +272,7 @@ def _written_in_dag(task: Task, dag: DAG | None, context: Context) -> Collection
     """Return the ids of the arguments that a mapped task has from the Dag's file; ``None`` if it has all from there.
 
     The others are data: ``expand_kwargs`` was given what another task returned. Airflow would render that as well
-    (apache/airflow issue 38745), so that whoever writes the data could read the connection's key.
+    (apache/airflow issue 38745), so that a person who writes the data could read the connection's key.
     """
     mapped = None if dag is None else dag.task_dict.get(task.task_id)
     rows = getattr(getattr(mapped, "expand_input", None), "value", None)

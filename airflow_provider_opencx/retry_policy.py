@@ -39,8 +39,8 @@ def opencx_retry_policy() -> RetryPolicy:
     - A permanent error (a rejected key, a refused plan) fails the task at once, as it does without
       a policy; with this one also where a task of your own raised another error from it.
     - Where the service asked to wait longer than a minute (429, or 503, with Retry-After), the task leaves its worker
-      and comes back when that time is over, whatever its ``retry_delay``. From Airflow 3.4 on, that takes none of its
-      ``retries`` until a day after the first such wait; before, it takes one.
+      and comes back when that time is over, regardless of its ``retry_delay``. From Airflow 3.4 on, that takes none of
+      its ``retries`` until a day after the first such wait; before, it takes one.
     - Anything else is left to the task's own ``retries`` and ``retry_delay``.
 
     Airflow itself does not ask a policy about ``AirflowFailException`` and ``AirflowSensorTimeout``.

@@ -41,7 +41,7 @@ class Secret:
 
     @classmethod
     def of(cls, text: str | Secret) -> Secret:
-        """Return a text as a secret, and a secret as it is."""
+        """Return a text as a secret, and a secret unchanged."""
         return text if isinstance(text, Secret) else cls(text)
 
     def is_in(self, text: str) -> bool:

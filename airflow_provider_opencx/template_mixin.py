@@ -68,7 +68,7 @@ class OpenCXTemplateMixin:
         context: Context,
         seen_oids: set[int] | None,
     ) -> object:
-        """Return a template field with its templates rendered; what is no field, as Airflow renders it.
+        """Return a template field with its templates rendered; what is not a field, as Airflow renders it.
 
         :param airflow_renders: Airflow's own way to render a value.
         :param value: the field.
@@ -83,7 +83,7 @@ class OpenCXTemplateMixin:
 
 
 def with_templates_checked(partial: OperatorPartial, given: Mapping[str, object]) -> OperatorPartial:
-    """Return a mapped operator whose arguments, but for those it is mapped over, hold templates that can be parsed.
+    """Return a mapped operator whose arguments, except those it is mapped over, hold templates that can be parsed.
 
     :param partial: what Airflow's ``partial`` returned.
     :param given: what it was called with.

@@ -106,7 +106,7 @@ def zones_of(phone_number: str | None, unknown_zone: str | None = None) -> Seque
     """Return the time zones in which a person may be; none if they are not known.
 
     :param phone_number: the number in E.164; ``None`` where a person has none.
-    :param unknown_zone: the time zone to assume where the number tells none; ``None`` (default) assumes none.
+    :param unknown_zone: the time zone to assume where the number does not show one; ``None`` (default) assumes none.
     """
     zones = _zones_of_number(phone_number) if phone_number else ()
     return zones or ((unknown_zone,) if unknown_zone else ())

@@ -1,7 +1,7 @@
 """Reads the people to call from a list or a file: each person once. If one cannot be read, it is an error.
 
 A file is CSV with a header, JSON (a list), or JSON lines. Two names mean something: ``phone_number`` and
-``contact_id``; whatever else a row holds is left to whoever wrote it.
+``contact_id``; all other values of a row are ignored.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def callees(rows: Iterable[Row], *, default_region: str | None, most: int | None
     a contact, is known of the person then.
 
     :param default_region: the country whose national numbers are read, such as ``"US"``; ``None`` reads none.
-    :param most: how many people there may be; reading ends with the next one. ``None`` is no limit.
+    :param most: how many people there may be; reading ends with the next one. ``None`` means no limit.
     :raises OpenCXArgumentError: if a row names nobody, or a number cannot exist; it names the places of the first ten.
         Also if a contact has two numbers: which of them is to be checked is not known.
     """

@@ -18,7 +18,7 @@ Hindrance: TypeAlias = Literal["do_not_call", "not_admitted", "unknown_zone", "o
 that is not known; outside the hours."""
 
 NEVER: Sequence[Hindrance] = ("do_not_call", "unknown_zone")
-"""Why a person is not called whatever the time is."""
+"""Reasons not to call a person that do not depend on the time."""
 
 _MOST_NAMED = 5
 
@@ -83,10 +83,10 @@ class Verdict:
 class Guards:
     """What is checked of each person before a call.
 
-    :param do_not_call: who is not to be called; ``None`` is no list.
-    :param hours: when people may be called; ``None`` is any time.
-    :param unknown_zone: the time zone of a person whose number tells none, and of a contact without a number; ``None``:
-        a person with such a number is not called.
+    :param do_not_call: who is not to be called; ``None`` means no list.
+    :param hours: when people may be called; ``None`` means any time.
+    :param unknown_zone: the time zone of a person whose number does not show one, and of a contact without a number;
+        ``None``: a person with such a number is not called.
     :param unchecked: whether a contact without a number may be called: it is not compared with numbers, and no hours
         hold for it unless ``unknown_zone`` is given.
     :param not_admitted: whom the sequence does not admit to which people are added.
@@ -132,7 +132,7 @@ def check_count(people: int, max_contacts: int | None, source: str) -> None:
     """Check that no more people would be called than expected.
 
     :param people: how many; the reading of a list may have stopped at one more than allowed.
-    :param max_contacts: how many there may be; ``None`` is any number.
+    :param max_contacts: how many there may be; ``None`` means any number.
     :param source: where they come from, for the message.
     :raises OpenCXCallRefusedError: if there are more.
     """

@@ -45,7 +45,7 @@ class ConnectedClient:
 
     :param client: the client.
     :param connection: the id of the Airflow connection; of a key from the environment, the variable and a fingerprint
-        of the key, which tells two keys apart and does not show either.
+        of the key, which distinguishes two keys and shows neither.
     :param key_from: where the key comes from, in words.
     """
 

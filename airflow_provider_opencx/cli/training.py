@@ -27,7 +27,7 @@ COLLECTION = Argument(
         "help": "the collection that the scenarios belong to: others are never touched. Default: default",
     },
 )
-"""The collection, which tells the scenarios of two repositories apart."""
+"""The collection, which separates the scenarios of two repositories."""
 
 TRAINING_ARGUMENTS = (
     COLLECTION,

@@ -73,7 +73,7 @@ def _typed_variable(typed: str) -> tuple[str, str]:
 
 
 def _variables_in(file: Path) -> dict[str, str]:
-    """Return the variables in a file; all values are text, as they are written."""
+    """Return the variables in a file; all values are text, as written."""
     from airflow_provider_opencx.exceptions import OpenCXArgumentError
     from airflow_provider_opencx.visible_text import in_quotes
 

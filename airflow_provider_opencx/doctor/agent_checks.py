@@ -188,7 +188,7 @@ def _oldest(waiting: list[PhoneAgent], now: datetime) -> timedelta:
 
 
 def _created_at(agent: PhoneAgent, now: datetime) -> datetime | None:
-    """Return when an agent was created, ``None`` if that is no time, or lies in the future."""
+    """Return when an agent was created, ``None`` if that is not a time, or lies in the future."""
     if not isinstance(agent.created_at, str) or len(agent.created_at) > 100:
         return None
     try:

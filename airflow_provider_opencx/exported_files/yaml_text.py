@@ -125,7 +125,7 @@ def _flow_list(items: Sequence[JsonValue]) -> str | None:
 
 
 def _literal(value: JsonValue) -> str:
-    """Return what is no text and holds nothing else: null, a boolean, a number, an empty list or mapping."""
+    """Return what is not text and holds nothing else: null, a boolean, a number, an empty list or mapping."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -143,7 +143,7 @@ def _float(value: float) -> str:
 
 
 def _text_lines(text: str, indent: int) -> list[str]:
-    """Return a text as lines, of which the first one stands behind its key or dash.
+    """Return a text as lines, of which the first one follows its key or dash.
 
     :param indent: blanks before the other lines.
     """

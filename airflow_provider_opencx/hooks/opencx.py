@@ -160,7 +160,7 @@ class OpenCXHook(BaseHook):
         """Make sure that exactly one agent has the declared name, and return it.
 
         :param spec: the declaration; ``type``, left out, is ``"outbound"``.
-        :param if_exists: ``"adopt"`` returns an agent of that name as it is, ``"fail"`` raises.
+        :param if_exists: ``"adopt"`` returns an agent of that name unchanged, ``"fail"`` raises.
         :param on_mismatch: what to do if the service stores another value than declared: ``"fail"`` or ``"warn"``.
         :param allow_near_name: whether an agent may be created beside another whose name differs only in letter case,
             blanks, invisible characters, dashes, quotes, or what a service may make of it. Default ``False``.
@@ -169,7 +169,7 @@ class OpenCXHook(BaseHook):
         :param intents: where the create is recorded before it is sent, so that another try knows of it; ``None``
             records nothing.
         :raises OpenCXUnknownOutcomeError: if the create had no response and no agent has appeared.
-        :raises OpenCXCreateMismatchError: if the new agent is not as declared. The next try would adopt it as it is;
+        :raises OpenCXCreateMismatchError: if the new agent is not as declared. The next try would adopt it unchanged;
             :meth:`upsert_phone_agent` changes it.
         :raises OpenCXPlanRefusedError: if several agents have the name, the one that has it is inbound, or none has it
             and one has a near name.
@@ -283,9 +283,9 @@ class OpenCXHook(BaseHook):
         more is sent.
 
         :param plan: what :meth:`plan_phone_agents` returned. Where that was a while ago, the list is read again and the
-            plan made anew from it. Before each create it is read again in any case.
+            plan made again from it. Before each create it is read again in any case.
         :param approved: a plan that somebody has approved, as JSON: nothing else is done.
-        :param guards: what the plan may do at most, and for which organization; ``None`` is no guard.
+        :param guards: what the plan may do at most, and for which organization; ``None`` means no guard.
         :param on_mismatch: what to do if the service stores another value than declared: ``"fail"`` or ``"warn"``.
         :param intents: where creates are recorded before they are sent, so that another try knows of them; ``None``
             records nothing.
@@ -351,7 +351,7 @@ class OpenCXHook(BaseHook):
 
         :param plan: what :meth:`plan_training_scenarios` returned.
         :param approved: a plan that somebody has approved, as JSON: nothing else is done.
-        :param guards: what the plan may do at most, and for which organization; ``None`` is no guard.
+        :param guards: what the plan may do at most, and for which organization; ``None`` means no guard.
         :param on_mismatch: what to do if the service stores another value than declared: ``"fail"`` or ``"warn"``.
         :param intents: where creates are recorded before they are sent, so that another try knows of them; ``None``
             records nothing.
@@ -397,8 +397,8 @@ class OpenCXHook(BaseHook):
         :param phone_number: the number to call, in E.164.
         :param contact_id: the contact to call, by its id in OpenCX. Of a number and a contact, the contact is called.
         :param body_style: how the keys of the body are written; ``None`` is as the connection says.
-        :param body: the whole JSON body, sent as it is.
-        :return: when the call was asked for, and the response as it is.
+        :param body: the whole JSON body, sent unchanged.
+        :return: when the call was asked for, and the response unchanged.
         :raises OpenCXCallsNotAllowedError: if the connection does not allow calls.
         :raises OpenCXUnknownCallOutcomeError: if the person may have been called, and may not.
         """
@@ -492,7 +492,7 @@ class OpenCXHook(BaseHook):
         known. One that changes while the list is read may come twice, or, where the service counts the items to begin a
         page, hide another one: :class:`.OpenCXToObjectStorageOperator` sees to that.
 
-        :param handed_off: those alone that were, or were not, handed off to a person.
+        :param handed_off: only those that were, or were not, handed off to a person.
         :param status: those of this status: ``open``, ``closed_resolved``, ``closed_unresolved``.
         :param channel_type: those of this channel, such as ``"phone_voice"`` for calls.
         :param created_after: those that were created after this time.

@@ -1,6 +1,6 @@
 """Describes a plan for training scenarios in words: first what needs attention, then each change.
 
-Pure. What is long is cut, and counted, and the plan begins with saying so; a plan as JSON has it whole.
+Pure. What is long is cut, and counted, and the plan begins with saying so; a plan as JSON contains it completely.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def document_of(plan: TrainingPlan) -> Document:
 
 
 def _urgency(step: TrainingStep) -> int:
-    """Return where a step stands: refusals first, then what becomes a draft, creates, updates."""
+    """Return the position of a step: refusals first, then what becomes a draft, creates, updates."""
     if isinstance(step.plan, Refuse):
         return 0
     if step.spec.is_removed:

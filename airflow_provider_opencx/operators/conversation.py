@@ -44,7 +44,7 @@ class OpenCXConversationReportOperator(BaseOpenCXOperator):
         zone, or such a text in ISO 8601. (templated)
     :param created_before: count those that were created before this time. Default ``None``: now. (templated)
     :param channel_type: count those of this channel, which the service selects. Default ``"phone_voice"``, which is
-        calls; calls in a browser are ``"web_voice"``. ``None`` is any channel. (templated)
+        calls; calls in a browser are ``"web_voice"``. ``None`` means any channel. (templated)
     :param contacts: the people of the campaign, whose conversations alone are counted: a list of numbers, or of
         mappings with ``phone_number`` or ``contact_id``; the path of a file of them, as
         :class:`.operators.call.OpenCXPlaceCallOperator` takes it; or what that operator returned, in which people count

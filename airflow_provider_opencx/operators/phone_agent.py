@@ -78,9 +78,9 @@ class PhoneAgentBaseOperator(BaseOpenCXOperator):
 
     :param name: display name; agents are found by it, so it should be unique in the organization. (templated)
     :param type: ``"outbound"`` or ``"inbound"``. Left out, it is ``"outbound"`` where an agent is created, and
-        left as it is where one exists. (templated)
+        left unchanged where one exists. (templated)
     :param language: code of a language, such as ``"en"`` or ``"pt-BR"``, or list of codes; en, es, fr, de, hi, ru, pt,
-        ja, it and nl may be combined, any other stands alone. (templated)
+        ja, it and nl may be combined, any other must be the only one. (templated)
     :param voice_id: a voice of ``OpenCXHook.list_voices()``. (templated)
     :param voice: the name of a voice, in place of its id, which is another one in each organization. (templated)
     :param first_message: what the agent says when the call begins. (templated)
@@ -166,14 +166,14 @@ class OpenCXCreatePhoneAgentOperator(PhoneAgentBaseOperator):
 
     Takes the fields of a declaration, see :class:`PhoneAgentBaseOperator`; ``name`` is required.
 
-    :param if_exists: what to do with an agent of that name: ``"adopt"`` (default) returns it as it is, ``"fail"``
+    :param if_exists: what to do with an agent of that name: ``"adopt"`` (default) returns it unchanged, ``"fail"``
         fails the task. A task that was killed between creating and finishing finds its own agent in the next
         try, so ``"fail"`` suits tasks without retries.
     :param allow_near_name: whether an agent may be created beside another whose name is near: differs only in letter
         case, blanks, invisible characters, dashes, quotes, or what a service may make of a name. Default ``False``:
         such a create is refused.
     :param max_active_tis_per_dag: Airflow's limit of tasks that run at once, all runs of the Dag together, backfills
-        included. Default 1, so that no two create the same agent; ``None`` is no limit.
+        included. Default 1, so that no two create the same agent; ``None`` means no limit.
     :return: the agent, as a dict with the API's field names. Its ``id``, ``name`` and ``phone_number`` are XComs of
         their own as well, where they are not null.
     :raises OpenCXError: see :mod:`airflow_provider_opencx.exceptions`.
@@ -285,7 +285,7 @@ class OpenCXUpsertPhoneAgentOperator(PhoneAgentBaseOperator):
         ``OpenCXPhoneNumberTimeoutError``. Default: ``[sensors] default_timeout``, a week.
     :param deferrable: wait in the triggerer. Default: ``[operators] default_deferrable``.
     :param max_active_tis_per_dag: Airflow's limit of tasks that run at once, all runs of the Dag together, backfills
-        included; ``None`` is no limit. Default 1, so that no two create the same agent; with
+        included; ``None`` means no limit. Default 1, so that no two create the same agent; with
         ``wait_for_phone_number=True`` it is ``None``, because a run that waits would hold up all others.
     :return: the agent, as a dict with the API's field names. Its ``id``, ``name`` and ``phone_number`` are XComs of
         their own as well, where they are not null; id and name are pushed before the wait begins.
@@ -405,7 +405,7 @@ class OpenCXUpsertPhoneAgentOperator(PhoneAgentBaseOperator):
 
     @contextmanager
     def _agent_named(self) -> Generator[None]:
-        """Name the agent in the error of a wait, which knows its id alone."""
+        """Name the agent in the error of a wait, which knows only its id."""
         try:
             yield
         except OpenCXPhoneNumberTimeoutError:
@@ -490,7 +490,7 @@ class OpenCXUpsertPhoneAgentOperator(PhoneAgentBaseOperator):
 class OpenCXUpdatePhoneAgentOperator(PhoneAgentBaseOperator):
     """Change an existing phone agent: ``PATCH /phone/{id}`` with the fields that differ, if any do.
 
-    Takes the fields of a declaration, see :class:`PhoneAgentBaseOperator`, but for ``name``; at least one field.
+    Takes the fields of a declaration, see :class:`PhoneAgentBaseOperator`, except ``name``; at least one field.
 
     :param agent_id: the agent, by its id, or as another task returned it: ``agent_id=agent.output``. (templated)
     :param agent_name: the agent, by its present name. Give one of the two. (templated)
@@ -688,8 +688,8 @@ class OpenCXPlanPhoneAgentsOperator(FleetBaseOperator):
     The plan is logged in words, and returned: for a person to approve, and for a sync to carry out.
 
     With ``fail_on_changes=True`` it is an alarm: it fails where an agent is not as declared, because somebody changed
-    it, or deleted it. A declared ``None`` for which the service chose a value of its own is no such case. It fails as
-    well where an agent that had a phone number has none, or another one: the numbers that a run sees are its XCom
+    it, or deleted it. A declared ``None`` for which the service chose a value of its own is not such a case. It fails
+    as well where an agent that had a phone number has none, or another one: the numbers that a run sees are its XCom
     ``phone_numbers``, with which the next run compares. A task that fails for a change, or because the plan is refused,
     leaves the plan as its XCom ``plan``.
 
@@ -744,7 +744,7 @@ class OpenCXSyncPhoneAgentsOperator(FleetBaseOperator):
     """Keep a whole fleet of phone agents as declared, in one task: one list, one plan, one write where one differs.
 
     The plan is logged in words, and pushed as the XCom ``plan`` before the first write. A name that is declared
-    twice, or that several existing agents have, and whatever else stands in the way of a declaration, is refused before
+    twice, or that several existing agents have, and any other obstacle to a declaration, is refused before
     the first write. Agents that exist and are not declared are reported, and never touched. To see the plan first, use
     :class:`OpenCXPlanPhoneAgentsOperator`.
 
@@ -775,7 +775,7 @@ class OpenCXSyncPhoneAgentsOperator(FleetBaseOperator):
     :param on_mismatch: what to do if the service accepts a write and stores another value than declared: ``"fail"``
         (default) or ``"warn"``.
     :param max_active_tis_per_dag: Airflow's limit of tasks that run at once, all runs of the Dag together, backfills
-        included. Default 1, so that no two create the same agents; ``None`` is no limit.
+        included. Default 1, so that no two create the same agents; ``None`` means no limit.
     :param opencx_conn_id: the connection. Default ``opencx_default``. (templated)
     :return: the agents in the order of their declarations, each as a dict with the API's field names.
     :raises OpenCXError: see :mod:`airflow_provider_opencx.exceptions`; ``OpenCXFleetError`` if some agents failed.

@@ -56,7 +56,7 @@ DEFAULT_BATCH_SIZE = 100
 _EVENT_KEYS = ("id", "custom_id", "name", "status")
 
 People = Sequence[str | Mapping[str, object]] | str
-"""People as they are written: a list of numbers and mappings, or the path of a file."""
+"""People as written: a list of numbers and mappings, or the path of a file."""
 
 
 class OpenCXCreateSequenceOperator(BaseCallingOperator):
@@ -71,36 +71,37 @@ class OpenCXCreateSequenceOperator(BaseCallingOperator):
     contact of the organization, once. Any other ``filter`` selects people in the service, where nothing can be checked:
     it needs ``unchecked=True``. A null or empty filter, which would select everybody, is never sent.
 
-    After a write, the sequence is read back and compared with what was declared: the service drops fields that it does
-    not know without a word. A difference is an error that is not retried. A sequence that the service has made a
+    After a write, the sequence is read back and compared with what was declared: the service silently
+    drops fields that it does not know. A difference is an error that is not retried. A sequence that the service has made a
     continuous one may call by itself, and is canceled at once.
 
     ``POST /sequences`` and ``GET /sequences/{id}`` are confirmed; the step that calls, the condition on numbers and the
     change of steps and filter are inferred. The connection must allow calls.
 
     :param name: the name of the sequence. (templated)
-    :param steps: what is done, step by step: ``[phone_step(agent.output)]``, or steps as the API has them. (templated)
+    :param steps: what is done, step by step: ``[phone_step(agent.output)]``, or steps in the form of the API.
+        (templated)
     :param contacts_from: the people to call: a list of numbers, or of mappings with ``phone_number`` or ``contact_id``;
         or the path of a file as for :class:`.operators.call.OpenCXPlaceCallOperator`. (templated)
-    :param filter: whom the service selects, as the API has it. Give one of the two. (templated)
+    :param filter: whom the service selects, in the form of the API. Give one of the two. (templated)
     :param custom_id: by what it is found again, 50 characters at most. Default ``None``: made from the Dag, the task,
         the run and the map index, so that each run has a sequence of its own. (templated)
     :param max_contacts: how many people ``contacts_from`` or the filter may list, each mapped task by itself. Default
-        100; ``None`` is any number.
+        100; ``None`` means any number.
     :param do_not_call: who is left out, as for :class:`.operators.call.OpenCXPlaceCallOperator`; with
         ``check_contacts``, a number also where the list has its contact by the id, and a contact by its number. A
         ``filter`` that lists one of them is refused, and so is one whose people the service selects. (templated)
     :param calling_hours: when it is to be started, as :class:`OpenCXStartSequenceOperator` takes it. Here, unless it is
-        ``None``, whoever has a number that tells no time zone is left out, and people who have no hour in common are
+        ``None``, people whose number shows no time zone are left out, and people who have no hour in common are
         refused. Default ``"09:00-20:00"``.
-    :param unknown_zone: the time zone of people whose numbers tell none, and of contacts without a number. Default
-        ``None``: people with such numbers are left out.
+    :param unknown_zone: the time zone of people whose numbers do not show one, and of contacts without a number.
+        Default ``None``: people with such numbers are left out.
     :param default_region: the country whose national numbers are read, such as ``"US"``: those of the lists, and those
         of contacts. Default ``None``.
     :param check_contacts: read the contacts of the organization, and compare the people with them. Default ``True``;
         ``False`` saves the requests where there are very many, and the scope ``contacts:read``. A contact on the
         do-not-call list is then not compared with numbers, which is logged as a warning.
-    :param missing_contacts: what to do about people who are no contacts, whom a sequence does not reach: ``"fail"``
+    :param missing_contacts: what to do about people who are not contacts, whom a sequence does not reach: ``"fail"``
         (default) or ``"leave_out"``.
     :param unchecked: take a filter whose people cannot be checked, and contacts without a number. Default ``False``.
     :param opencx_conn_id: the connection. Default ``opencx_default``. (templated)
@@ -209,7 +210,7 @@ class OpenCXCreateSequenceOperator(BaseCallingOperator):
         """Return the people who are listed, ``None`` if the service selects them.
 
         Also how their contacts have their numbers, where that is not E.164; and how many are left out, by the reason.
-        Nobody is left out without a word: the log names them.
+        Nobody is left out silently: the log names them.
         """
         self._check_one_selection()
         if self.contacts_from is None:
@@ -353,7 +354,7 @@ class OpenCXStartSequenceOperator(BaseCallingOperator):
     :param sequence_id: the sequence: what :class:`OpenCXCreateSequenceOperator` returned
         (``sequence_id=sequence.output``), or an id or custom id. Of an id alone, nothing is known to compare with: the
         guards hold for the people whom the stored filter lists. (templated)
-    :param max_contacts: where an id alone is given: how many people it may select. Default 100; ``None`` is any number.
+    :param max_contacts: if only an id is given: how many people it may select. Default 100; ``None`` means any number.
     :param do_not_call: who must not be called, as for :class:`.operators.call.OpenCXPlaceCallOperator`: read once more,
         because the create may have been days ago. Somebody on it who is among the people keeps it from being started.
         (templated)
@@ -362,9 +363,9 @@ class OpenCXStartSequenceOperator(BaseCallingOperator):
     :param outside_hours: what to do at another time: ``"fail"`` (default), which is retried, before Airflow 3.3 with a
         ``ledger_path`` alone; or ``"reschedule"``: leave the worker and come back when it is time (Airflow 3.3 and
         later).
-    :param unknown_zone: the time zone of people whose numbers tell none, of contacts without a number, and of people
-        whom the service selects. Default ``None``: with such numbers it is not started, and for the others no hours
-        hold.
+    :param unknown_zone: the time zone of people whose numbers do not show one, of contacts without a number, and of
+        people whom the service selects. Default ``None``: with such numbers it is not started, and for the others no
+        hours hold.
     :param default_region: the country of national numbers in ``do_not_call``. Default ``None``.
     :param unchecked: start a sequence whose people, or whose agent, cannot be checked. Default ``False``.
     :param ledger_path: where the start is recorded, as for :class:`.operators.call.OpenCXPlaceCallOperator`. Default
@@ -476,7 +477,7 @@ class OpenCXStartSequenceOperator(BaseCallingOperator):
 
 
 class OpenCXCancelSequenceOperator(BaseOpenCXOperator):
-    """Cancel a sequence, and wait until the service shows it. One that is over is left as it is.
+    """Cancel a sequence, and wait until the service shows it. One that is over is left unchanged.
 
     It needs no connection that allows calls. As a teardown task, it cancels what a failed run has left: ``create >>
     start >> ended >> cancel.as_teardown(setups=create)``, where ``ended`` is an
@@ -533,24 +534,25 @@ class OpenCXAddContactsToSequenceOperator(BaseCallingOperator):
     of whom it is not known is an error that is not retried, or what ``on_unknown`` says.
 
     The filter of the sequence is read first: whom it does not admit is named in the log and not added, because the
-    service skips such people without a word. A person who is no contact yet becomes one.
+    service skips such people silently. A person who is not a contact yet becomes one.
 
     ``POST /sequences/{id}/contacts`` is confirmed.
 
     :param sequence_id: the sequence, by its id or custom id, or as another task returned it. (templated)
     :param contacts: the people, as for :class:`.operators.call.OpenCXPlaceCallOperator`. (templated)
     :param batch_size: how many people one request adds at the most. Default 100.
-    :param max_contacts: the most people that may be added, all mapped tasks together. Default 100; ``None`` is any
+    :param max_contacts: the most people that may be added, all mapped tasks together. Default 100; ``None`` means any
         number.
     :param do_not_call: who must not be called. (templated)
     :param calling_hours: when people may be added, by the clocks of their numbers: the first step may call at once.
-        Default ``"09:00-20:00"``; ``None`` is any time. Later steps are timed by the service.
+        Default ``"09:00-20:00"``; ``None`` means any time. Later steps are timed by the service.
     :param outside_hours: what to do about a person at another time: ``"skip"`` (default), ``"fail"`` or
         ``"reschedule"`` (Airflow 3.3 and later).
-    :param unknown_zone: the time zone of people whose numbers tell none, and of contacts without a number. Default
-        ``None``: people with such numbers are not added.
+    :param unknown_zone: the time zone of people whose numbers do not show one, and of contacts without a number.
+        Default ``None``: people with such numbers are not added.
     :param default_region: the country whose national numbers are read. Default ``None``.
-    :param unchecked: add contacts without a number, or to a sequence whose agent cannot be told. Default ``False``.
+    :param unchecked: add contacts without a number, or to a sequence whose agent cannot be determined. Default
+        ``False``.
     :param on_unknown: what to do about people who may have been added by an earlier try: ``"fail"`` (default),
         ``"skip"`` or ``"repeat"``.
     :param once_per: how long a record counts: ``"run"`` (default), or ``"ever"`` with a ``ledger_path``: whoever was

@@ -209,7 +209,7 @@ class OpenCXSyncTrainingScenariosOperator(TrainingBaseOperator):
     :param on_draft: what to do where an update would overwrite an edit in the dashboard that is not published:
         ``"fail"`` (default) refuses before the first write, ``"overwrite"`` loses the edit.
     :param on_removed: what becomes of a scenario of the collection that is declared no more: ``"keep"`` (default)
-        leaves it as it is, ``"draft"`` makes it a draft, which no agent uses.
+        leaves it unchanged, ``"draft"`` makes it a draft, which no agent uses.
     :param approved_plan: what :class:`OpenCXPlanTrainingScenariosOperator` returned and somebody approved, handed over
         as the output of that task. Nothing else is then done. Left out, nobody has to approve. (templated)
     :param max_creates: the most scenarios that the plan may create. Default ``None``: any number. (templated)
@@ -220,7 +220,7 @@ class OpenCXSyncTrainingScenariosOperator(TrainingBaseOperator):
     :param on_mismatch: what to do if the service accepts a write and stores another value than declared: ``"fail"``
         (default) or ``"warn"``.
     :param max_active_tis_per_dag: Airflow's limit of tasks that run at once, all runs of the Dag together, backfills
-        included. Default 1, so that no two create the same scenarios; ``None`` is no limit.
+        included. Default 1, so that no two create the same scenarios; ``None`` means no limit.
     :param opencx_conn_id: the connection. Default ``opencx_default``. (templated)
     :return: the scenarios in the order of their declarations, each as a dict with the API's field names.
     :raises OpenCXError: see :mod:`airflow_provider_opencx.exceptions`; ``OpenCXFleetError`` if some scenarios failed.

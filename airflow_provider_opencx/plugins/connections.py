@@ -43,7 +43,7 @@ class StoredConnection:
 
 
 def stored_connections() -> Sequence[StoredConnection]:
-    """Return the connections of type ``opencx`` in Airflow's database, whoever may read them, by their ids."""
+    """Return the connections of type ``opencx`` in Airflow's database, for every user, by their ids."""
     with create_session() as session:
         query = (
             select(Connection.conn_id, Connection.description)

@@ -124,7 +124,7 @@ def masked(rows: Iterable[Row]) -> list[Row]:
 
 
 def masked_number(number: str | None) -> str | None:
-    """Return a phone number with its last two digits alone."""
+    """Return a phone number with only its last two digits."""
     return None if number is None else f"•••••••{re.sub(r'[^0-9]', '', number)[-2:]}"
 
 

@@ -31,7 +31,7 @@ class CircuitBreaker:
     """Stops the writes when failures affect every item, or every new one.
 
     :param error: the failure that stops every write; ``None`` while writes go on.
-    :param error_of_creates: the failure that stops the creates alone: what it stores is not found again.
+    :param error_of_creates: the failure that stops only the creates: what it stores is not found again.
     """
 
     error: OpenCXError | None = None

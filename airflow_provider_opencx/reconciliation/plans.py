@@ -159,7 +159,7 @@ class Unchanged(Generic[ItemT]):
 
 @dataclass(frozen=True)
 class Adopt(Generic[ItemT]):
-    """The item is taken as it is: send nothing.
+    """The item is taken unchanged: send nothing.
 
     :param item: the item.
     :param differences: where it is not as declared.

@@ -32,7 +32,7 @@ class Outcome(Generic[ItemT]):
 class Pending(ABC, Generic[ItemT, ItemsT]):
     """A write that the list must confirm.
 
-    :param item: the item as far as it is known; ``None`` if no response showed it.
+    :param item: the item if known; ``None`` if no response showed it.
     :param failure: why it is not known whether the service handled the write; ``None`` if it said that it did.
     """
 

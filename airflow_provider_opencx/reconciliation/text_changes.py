@@ -35,10 +35,10 @@ _WORDS = re.compile(r"\S+\s*|\s+")
 class TextChange:
     """One place in which two texts differ.
 
-    :param before: what stands before it in both, as far as it is shown.
-    :param removed: what stands there in the first text.
-    :param added: what stands there in the second one.
-    :param after: what stands after it in both, as far as it is shown.
+    :param before: the text before it in both, as far as it is shown.
+    :param removed: the text there in the first text.
+    :param added: the text there in the second one.
+    :param after: the text after it in both, as far as it is shown.
     """
 
     before: str

@@ -2,7 +2,7 @@
 
 Method, path and "a contact by id, or a number in E.164" are confirmed by the vendor's page. The keys of the body are
 inferred, in either of two spellings; the fields of the response, and whether a call has an id, are unknown. So the body
-can be written in either spelling, in both, or by hand, and the response is handed on as it is. No source knows a key
+can be written in either spelling, in both, or by hand, and the response is handed on unchanged. No source knows a key
 against repeated requests: the service calls once for each request that it handles.
 """
 
@@ -73,7 +73,7 @@ class Callee:
 
     @property
     def names(self) -> Sequence[str]:
-        """What the person is known by, to compare: the number, then the contact, whichever are known."""
+        """What the person is known by, to compare: the number, then the contact, as far as they are known."""
         number = without_mobile_mark(self.phone_number) if self.phone_number else None
         contact = f"contact:{self.contact_id}" if self.contact_id else None
         return [name for name in (number, contact) if name]
@@ -96,7 +96,7 @@ class PlacedCall:
     """A call that the service has accepted.
 
     :param called_at: when it was asked for, in ISO 8601.
-    :param response: what the service returned, as it is; its fields are in no page.
+    :param response: what the service returned, unchanged; its fields are in no page.
     """
 
     called_at: str

@@ -140,7 +140,7 @@ class HistoryItem(ResourceModel):
 
 
 def checked_channel_type(channel_type: object) -> str | None:
-    """Return the channel of conversations; ``None`` is any.
+    """Return the channel of conversations; ``None`` means any.
 
     :raises OpenCXArgumentError: if it cannot be one.
     """
@@ -161,7 +161,7 @@ def conversations_request(
 ) -> Request:
     """Return the request for the first page of a list of conversations: ``GET /chat/sessions``.
 
-    :param handed_off: those alone that were, or were not, handed off to a person.
+    :param handed_off: only those that were, or were not, handed off to a person.
     :param status: those of this status.
     :param channel_type: those of this channel, such as :data:`PHONE_VOICE`.
     :param created_after: those that were created after this time; whether at it as well is not known.

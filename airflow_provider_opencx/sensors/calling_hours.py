@@ -54,8 +54,8 @@ class OpenCXCallingHoursSensor(BaseOpenCXSensor):
         returns those of its people (``zones=sequence.output["zones"]``). An empty list, as it is where the service
         selects the people, waits for the hours of ``unknown_zone``, and without it for nothing. (templated)
     :param calling_hours: when people may be called, as for the operator. Default ``"09:00-20:00"``, every day.
-    :param unknown_zone: the time zone of people whose numbers tell none. Default ``None``: they are an error, because
-        there is no moment to wait for. With ``zones``, it counts where the list is empty.
+    :param unknown_zone: the time zone of people whose numbers do not show one. Default ``None``: they are an error,
+        because there is no moment to wait for. With ``zones``, it counts where the list is empty.
     :param default_region: the country whose national numbers are read, such as ``"US"``. Default ``None``.
     :param deferrable: wait in the triggerer. Default: ``[operators] default_deferrable``.
     :raises OpenCXCallRefusedError: if there is no moment in two weeks at which all may be called.

@@ -62,15 +62,15 @@ class OpenCXConversationSensor(WaitingSensor):
     than ten seconds after it deferred, because Airflow fails tasks that do.
 
     The list, its bounds by time, the fields of a conversation and the channel of calls are on the vendor's pages. When
-    the list shows the conversation of a call, while it goes on or after it, is on none.
+    the list shows the conversation of a call, during it or after it, is on none.
 
     :param phone_number: the number of the person who was called, in E.164, such as ``"+14155550100"``. It is compared
         as a number with the one of the conversation's contact. (templated)
     :param contact_id: the contact who was called, by its id. Give one of the two. (templated)
     :param since: when the call was made: a datetime with a time zone, or the same in ISO 8601, such as
         ``call.output["called_at"]``. (templated)
-    :param channel_type: the channel of the conversation. Default ``"phone_voice"``; ``None`` is any, also an e-mail of
-        this person. One whose channel the service does not show counts with ``None`` alone.
+    :param channel_type: the channel of the conversation. Default ``"phone_voice"``; ``None`` means any, also an e-mail
+        of this person. One whose channel the service does not show counts only with ``None``.
     :param until: what is waited for: ``"seen"`` (default), or ``"closed"``, since when its sentiment and how it ended
         are known.
     :param deferrable: wait in the triggerer. Default: ``[operators] default_deferrable``.

@@ -57,7 +57,7 @@ class OpenCXPhoneNumberSensor(WaitingSensor):
     - By id, an agent that is missing for five minutes, and in three polls in a row or more, is an error: a list may
       show a new agent late. By name, an agent that does not exist yet is waited for, and several of that name are an
       error.
-    - What the service writes for a number and is none, such as "pending", is logged once, and waited on.
+    - A value that the service writes in place of a number, such as "pending", is logged once, and the wait continues.
     - Up to five consecutive failed polls are tolerated. A rejected key fails at once. A 429 stretches the wait.
     - ``timeout`` fails the task, or skips it with ``soft_fail``; so does ``execution_timeout``, after which the task is
       retried, and which Airflow applies to each poll in mode reschedule. Errors are never skipped by ``soft_fail``: a

@@ -109,7 +109,7 @@ class Service:
         return held is not None and not {*scopes} <= {*held}
 
     def state(self, factory: Callable[[Service], _State]) -> _State:
-        """Return the state that a resource keeps in this service: made on first use, and anew after each ``reset()``.
+        """Return the state that a resource keeps in this service: made on first use, and again after each ``reset()``.
 
         Requests run in the server's thread and tests in theirs, so the state has to be safe for several threads.
 

@@ -58,7 +58,7 @@ class OpenCXToObjectStorageOperator(BaseOpenCXOperator):
     **Which rows.** Conversations and contacts: each whose ``updated_at`` is in the interval, at its start or later and
     before its end, once and as the list shows it last. The service is asked for a minute more on both sides, because
     whether its bounds are inclusive is not known; this task decides. One that is changed later is in a later interval
-    as well: whoever loads the files keeps the newest row of each ``id``. Phone agents and training scenarios: all.
+    as well: keep, when you load the files, the newest row of each ``id``. Phone agents and training scenarios: all.
 
     **Complete.** The order of the service's list is not documented, and it may move while it is read. After a list of
     several pages, the service is asked for what has changed meanwhile; where that matters, the list is read again,
@@ -68,7 +68,7 @@ class OpenCXToObjectStorageOperator(BaseOpenCXOperator):
     **The same bytes.** Rows are in the order of their times and ids, and keys in alphabetical order; a run that is
     repeated writes the same file, as long as nothing of the interval was changed. A file is written aside and then put
     in its place, so that nobody reads half of it; a task that fails leaves the earlier one. With ``include_history``, a
-    retry goes on where the try before it was killed.
+    retry continues where the previous try was killed.
 
     **Memory** is bounded by a page: rows are kept on the disk of the worker, in its temporary folder.
 
@@ -82,7 +82,7 @@ class OpenCXToObjectStorageOperator(BaseOpenCXOperator):
         the start of the run's data interval. (templated)
     :param updated_before: the end of the interval, in the same forms. Default: the end of the run's data interval.
         (templated)
-    :param channel_type: conversations of this channel alone, such as ``"phone_voice"`` for calls. Default ``None``:
+    :param channel_type: only conversations of this channel, such as ``"phone_voice"`` for calls. Default ``None``:
         every channel. (templated)
     :param include_history: give each conversation its ``history``, what was said and done in it. This costs a request
         or more for each conversation: at 100 requests a minute, 6,000 take an hour. Default ``False``.

@@ -92,7 +92,7 @@ class OpenCXConversationTrigger(WaitTrigger[ConversationWait]):
     :param since: when the call was made, in ISO 8601 with a time zone.
     :param phone_number: the number of the person who was called, in E.164.
     :param contact_id: the contact who was called, by its id. Give one of the two.
-    :param channel_type: the channel of the conversation. Default ``"phone_voice"``; ``None`` is any.
+    :param channel_type: the channel of the conversation. Default ``"phone_voice"``; ``None`` means any.
     :param until: what is waited for: ``"seen"`` (default) or ``"closed"``.
     :param poll_interval: seconds between two polls. Default 60.
     :param waiting_since: when the task began to wait, in seconds since the epoch; by default now.

@@ -57,7 +57,7 @@ class OpenCXPhoneNumberTrigger(WaitTrigger[Wait]):
 
     All triggers of one connection and interval in a triggerer share their polls: one ``GET /phone`` an interval,
     however many tasks wait. A result is always of a poll that began after the trigger was made, as it is where a
-    worker polls. It serves deferred tasks alone: Airflow refuses it in an ``AssetWatcher``, where it would fire again
+    worker polls. It serves only deferred tasks: Airflow refuses it in an ``AssetWatcher``, where it would fire again
     and again for a number that is there. The one for watchers is :class:`.OpenCXPhoneAgentEventTrigger`.
 
     The event is plain JSON: ``{"status": "success", "agent": {...}}``, or ``"agents": [...]`` where several were

@@ -30,7 +30,7 @@ STARTS = RENDERS or airflow_version.startswith("3.0.")
 def check_start(dag: DAG | None = None, /, **arguments: object) -> None:
     """Check that a task with these templated arguments can start in the triggerer of this Airflow.
 
-    :param dag: the task's Dag, as far as it is known.
+    :param dag: the task's Dag, if known.
     :raises OpenCXArgumentError: if it cannot; the message says why and what to do.
     """
     if not STARTS:
@@ -92,8 +92,8 @@ def template_problem(template: str, *, macros: Collection[str] = (), filters: Co
 def start_trigger_args(arguments: Mapping[str, Any], next_method: str, timeout: timedelta) -> StartTriggerArgs:
     """Return what Airflow starts a task in the triggerer with.
 
-    :param arguments: the arguments of the trigger, but for what they are when no worker starts it.
-    :param next_method: the name of the operator's method that goes on in a worker, where one has to.
+    :param arguments: the arguments of the trigger, except those that differ when no worker starts it.
+    :param next_method: the name of the operator's method that continues in a worker, if one has to.
     :param timeout: the time after which Airflow ends the wait.
     """
     plain = {name: list(value) if isinstance(value, tuple) else value for name, value in arguments.items()}

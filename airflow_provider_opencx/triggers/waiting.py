@@ -103,7 +103,7 @@ class WaitTrigger(BaseTrigger, Generic[WaitT]):
         """Follow the polls of something until one shows what is waited for, and return what it shows.
 
         :param what: what is polled.
-        :param evaluate: returns what a poll shows, ``None`` if the wait goes on.
+        :param evaluate: returns what a poll shows, ``None`` if the wait continues.
         :param waiting: how many are waited for, for the metrics.
         :raises TimeoutError: when the time is over.
         """

@@ -64,7 +64,7 @@ def make_sequence(
 ) -> OutboundSequence:
     """Make sure that there is a sequence as declared, and that it has not begun otherwise.
 
-    One that has begun is left as it is. One that has not is changed where it differs.
+    One that has begun is left unchanged. One that has not is changed where it differs.
 
     :param declared: what it should be.
     :param ledger: where the id of the sequence is recorded, for the next try.

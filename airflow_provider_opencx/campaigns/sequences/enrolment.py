@@ -109,7 +109,7 @@ def check_can_add(sequence: OutboundSequence) -> None:
 
 
 def not_admitted(sequence: OutboundSequence, people: Sequence[Callee]) -> frozenset[Callee]:
-    """Return the people whom the filter of a sequence does not admit; the service skips them without a word."""
+    """Return the people whom the filter of a sequence does not admit; the service skips them silently."""
     verdicts = [(callee, admits(sequence.filter, _as_named(callee))) for callee in people]
     refused = [callee.label for callee, verdict in verdicts if verdict is False]
     if refused:

@@ -72,7 +72,7 @@ def selects_everybody(stored: JsonValue) -> bool:
 
 
 def admits(stored: JsonValue, callee: Callee) -> bool | None:
-    """Return whether a filter selects a person; ``None`` if that cannot be told from the number and the contact."""
+    """Return whether a filter selects a person; ``None`` if the number and the contact do not show it."""
     verdicts = [_admits_all(conditions, callee) for conditions in _alternatives(stored) or [[]]]
     if True in verdicts:
         return True

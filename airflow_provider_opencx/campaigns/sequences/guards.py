@@ -47,7 +47,7 @@ log = logging.getLogger(__name__)
 class KnownContacts:
     """Which of some people a sequence can reach: it calls contacts of the organization, and each of them once.
 
-    :param missing: people who are no contacts.
+    :param missing: people who are not contacts.
     :param repeated: people whose number several of the contacts have that the filter selects: it would ring as often.
     :param names: of each of the people, what their contacts are known by as well: the id of one, the number of another.
     :param spellings: how the contacts of people have their numbers, where that is not E.164.
@@ -142,7 +142,7 @@ def check_selection(filter: Mapping[str, JsonValue], max_contacts: int | None, *
     """Check that a filter selects people who can be checked, or that something else is meant.
 
     :param filter: the filter of a new sequence.
-    :param max_contacts: how many people it may select; ``None`` is any number.
+    :param max_contacts: how many people it may select; ``None`` means any number.
     :param unchecked: whether people are meant who cannot be checked.
     :raises OpenCXSequenceRefusedError: if it is not so.
     """
@@ -167,7 +167,7 @@ def check_do_not_call(filter: Mapping[str, JsonValue], do_not_call: DoNotCall | 
     """Check that a filter of the author's own selects nobody who must not be called.
 
     :param filter: the filter of a new sequence.
-    :param do_not_call: who must not be called; ``None`` is no list.
+    :param do_not_call: who must not be called; ``None`` means no list.
     :raises OpenCXCallRefusedError: if it lists somebody of the do-not-call list.
     :raises OpenCXSequenceRefusedError: if the service selects its people, so that they cannot be compared with a list.
     """
@@ -202,7 +202,7 @@ def warn_of_contacts(do_not_call: DoNotCall | None, people: Iterable[Callee], wh
 def check_common_hours(hours: CallingHours | None, zones: Collection[str], now: datetime) -> None:
     """Check that there is a time at which all people of a sequence may be called: it is started for all at once.
 
-    :param hours: when people may be called; ``None`` is any time.
+    :param hours: when people may be called; ``None`` means any time.
     :param zones: their time zones.
     :raises OpenCXCallRefusedError: if there is none in the two weeks to come.
     """
@@ -220,7 +220,7 @@ class StartGuards:
 
     :param guards: whom, and when.
     :param asked: what was asked of the sequence; ``None`` where only its id is known.
-    :param max_contacts: where only its id is known: how many people it may select; ``None`` is any number.
+    :param max_contacts: where only its id is known: how many people it may select; ``None`` means any number.
     """
 
     guards: Guards
@@ -306,7 +306,7 @@ _NEVER: Mapping[Hindrance, str] = {
     "do_not_call": "must not be called (do-not-call list). Start a new Dag run, which makes a sequence without them.",
     "unknown_zone": "is in an unknown time zone, because the number does not show it. Set unknown_zone.",
 }
-"""Why nobody of a sequence is called, whatever the time is."""
+"""Reasons not to start a sequence that do not depend on the time."""
 
 
 def check_steps_known(sequence: OutboundSequence, *, unchecked: bool) -> None:
@@ -335,8 +335,8 @@ def check_agents(
 
     :param steps: the steps.
     :param agents: the agents of the organization.
-    :param unchecked: whether steps are meant whose agent cannot be told.
-    :raises OpenCXCallRefusedError: if one is not there, not outbound, or cannot be told.
+    :param unchecked: whether steps are meant whose agent cannot be determined.
+    :raises OpenCXCallRefusedError: if one is not there, not outbound, or cannot be determined.
     :raises OpenCXAgentNotReadyError: if one has no number.
     """
     by_id = {agent.id: agent for agent in agents}

@@ -33,7 +33,7 @@ class SequencePreview:
     :param sequence: the sequence, as the create operator returned it.
     :param asked: what was asked of it.
     :param agents: the agents that call, each with ``id``, ``name`` and ``phone_number``.
-    :param hours: when it may be started; ``None`` is any time.
+    :param hours: when it may be started; ``None`` means any time.
     """
 
     sequence: Mapping[str, JsonValue]

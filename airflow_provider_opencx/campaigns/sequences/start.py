@@ -188,7 +188,7 @@ def _send_when_possible(
 
 
 def cancel(client: OpenCXClient, sequence_id: str) -> OutboundSequence:
-    """Cancel a sequence, and return it when the service shows that it is canceled. One that is over is left as it is.
+    """Cancel a sequence, and return it when the service shows that it is canceled. One that is over is left unchanged.
 
     :param sequence_id: its id, or its custom id where the service finds by it.
     :raises OpenCXUnknownOutcomeError: if the service accepts it, and does not show it in two minutes.

@@ -73,7 +73,7 @@ def read_names_in_use(client: OpenCXClient, agents: PhoneAgents) -> NamesInUse:
 
 
 def _content(agents: PhoneAgents) -> tuple[dict[str, object], tuple[str, ...]]:
-    """Return what two lists of the same agents have in common, in whatever order."""
+    """Return what two lists of the same agents have in common, in any order."""
     return {agent.id: _fields(agent) for agent in agents}, tuple(sorted(agents.unreadable))
 
 

@@ -73,7 +73,7 @@ def read_document(
     :param variables: the variables that the caller gives.
     :param texts: reads the texts that the file names.
     :param budget: what may be read still.
-    :param first: how many agents of the fleet stand in files before this one.
+    :param first: how many agents of the fleet are in files before this one.
     :raises FleetLimitError: if it expands to too much.
     """
     reading = _Reading(path, document, texts, budget, first)
@@ -91,7 +91,7 @@ class _About:
 
     :param agent: the name of the agent, if it is known.
     :param entry: its position in the fleet, counted from 1.
-    :param section: what stands before the field, such as ``defaults``.
+    :param section: the part before the field, such as ``defaults``.
     """
 
     agent: str | None = None
@@ -143,7 +143,7 @@ class _Reading:
         return variables
 
     def read(self) -> None:
-        """Read all that is no variable."""
+        """Read everything that is not a variable."""
         if not isinstance(self._root, yaml.MappingNode):
             self._read_agents(self._root, {})
         elif self._is_one_agent():

@@ -56,7 +56,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _most_values(text: str) -> int:
-    """Return how many values a JSON text holds at most: each stands after one of these characters."""
+    """Return how many values a JSON text holds at most: each follows one of these characters."""
     without_strings = _STRING.sub("", text)
     return sum(without_strings.count(character) for character in "[{,")
 

@@ -95,7 +95,7 @@ class VoiceControls(Service):
 
         The first one is the default voice of new agents. Agents that exist keep theirs.
 
-        :param voices: voices as the API has them; only ``voice_id`` and ``name`` are required
+        :param voices: voices in the form of the API; only ``voice_id`` and ``name`` are required
         :param api_key: the organization's key; None is the first one
         """
         organization = self._organization(api_key)
