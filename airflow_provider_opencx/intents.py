@@ -45,7 +45,7 @@ class Intent:
 
 
 class IntentStore(Protocol):
-    """Where intents survive the process that has them. Each is about a name."""
+    """A store in which intents survive the process. Each intent is for one name."""
 
     def read(self, names: Collection[str]) -> Mapping[str, Intent]:
         """Return the intents of these names, as far as there are any."""

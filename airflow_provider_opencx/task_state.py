@@ -28,7 +28,8 @@ log = logging.getLogger(__name__)
 def intents_of(context: Context) -> tuple[IntentStore | None, bool]:
     """Return where a task records its creates, and whether an earlier try may have sent one that is not recorded there.
 
-    An Airflow before 3.3 has no such place, and neither has a context that no Airflow made: the first is ``None`` then.
+    Before Airflow 3.3, and with a context that Airflow did not make, there is no such place: the first value is
+    ``None``.
     """
     store = context.get("task_state_store")
     if store is None:

@@ -79,7 +79,7 @@ _polled: WeakValueDictionary[_Key, PolledConversations] = WeakValueDictionary()
 
 
 class OpenCXConversationTrigger(WaitTrigger[ConversationWait]):
-    """Fires once, when the conversation of a call is there as it is waited for, or when the wait must stop.
+    """Fires once, when the conversation of a call is seen or closed, or when the wait must stop.
 
     All triggers of one connection and interval in a triggerer share their polls: one list, ``GET /chat/sessions``, an
     interval, since the earliest time of all that wait. A result is always of a poll that began after the trigger was
