@@ -1,25 +1,25 @@
-# make demo    an outbound campaign on a real Airflow against the simulator: ends with a table of who was called
-# make test    every test, two at a time; ARGS="tests/system -n0" chooses among them
-# make ui      Airflow's UI with the simulator, a connection and the examples; prints the address
-# make check   format, lint, types, documentation
-# make docs    the documentation, in docs/_build/html; a warning is an error
-# make schema  the JSON schema of fleet files, made anew from the models
-# make matrix  the tests that depend on Airflow and Python, on every supported pair of them; ARGS="--list" names the pairs, ARGS="--tags oldest newest -- ci" is what CI runs of them
-# make screenshots   the pictures in docs/images, taken by the browser tests
-# make dist    the wheel and the sdist, checked
-# make faults  what becomes of agents when everything goes wrong: SEED=1 RUNS=300, or FIRST=17 RUNS=1 for run 17 again; COORDINATION=none without locks
-# make fuzz    responses that no service should send, against the client, the polls and the plans: SEED=1 SECONDS=600; REPRODUCE=file tries one again
-# make soak    polls without end, with odd responses among them: what grows? POLLS=20000 (some 15 minutes)
-# make events   a watcher on a real Airflow whose triggerer is killed, and ten minutes in which nothing may fire; QUIET=600 seconds
-# make audit   looks the pinned dependencies up among the known vulnerabilities (asks PyPI; not part of CI: an advisory should not break a build)
-# make bench   what waiting, fleets, imports and tasks cost, beside the HTTP provider; writes benchmarks/RESULTS.md (some 33 minutes; QUICK=1: 10, and writes nothing)
-# make bench-knowledge   what 500 training scenarios cost under the service's limit (some ten minutes)
-# make bench-calls   what calling 1,000 people of a file costs under the service's limit (some eleven minutes)
-# make bench-sequences   what waiting for 1,000 sequences costs in one event loop, and 1,000 tasks on one (some three minutes)
-# make bench-campaign   what a campaign for 1,000 people of a file costs under the service's limit (some two minutes)
-# make bench-extraction   what extracting 100,000 conversations to a file costs, beside the HTTP provider (some three minutes)
-# make bench-agents-page   what the page of agents costs: the time to its first byte, cold and warm (some two minutes)
-# make bench-import   what importing the operators and the sensor costs
+# make demo    run an outbound campaign on a real Airflow against the simulator; it ends with a table of who was called
+# make test    run all tests, two at a time; ARGS="tests/system -n0" selects some
+# make ui      start Airflow's UI with the simulator, a connection and the examples; it prints the address
+# make check   check format, lint, types and documentation
+# make docs    build the documentation in docs/_build/html; a warning is an error
+# make schema  regenerate the JSON schema of fleet files from the models
+# make matrix  run the tests that depend on Airflow and Python on every supported pair of versions; ARGS="--list" prints the pairs, ARGS="--tags oldest newest -- ci" runs the part that CI runs
+# make screenshots   take the pictures in docs/images with the browser tests
+# make dist    build and check the wheel and the sdist
+# make faults  run the fault campaign, which counts agents and calls while everything fails: SEED=1 RUNS=300, or FIRST=17 RUNS=1 to repeat run 17; COORDINATION=none runs without locks
+# make fuzz    test the client, the polls and the plans with responses that no service should send: SEED=1 SECONDS=600; REPRODUCE=file repeats one
+# make soak    poll for a long time with some odd responses, to see what grows: POLLS=20000 (about 15 minutes)
+# make events  run a watcher on a real Airflow whose triggerer is killed, then wait ten minutes in which nothing may fire; QUIET=600 seconds
+# make audit   check the pinned dependencies for known vulnerabilities (asks PyPI; not part of CI, because an advisory should not break a build)
+# make bench   measure waiting, fleets, imports and tasks, compared with the HTTP provider; writes benchmarks/RESULTS.md (about 33 minutes; with QUICK=1 about 10, and it writes nothing)
+# make bench-knowledge    measure 500 training scenarios under the service's rate limit (about ten minutes)
+# make bench-calls        measure calls to 1,000 people of a file under the service's rate limit (about eleven minutes)
+# make bench-sequences    measure waiting for 1,000 sequences in one event loop, and 1,000 tasks that wait for one (about three minutes)
+# make bench-campaign     measure a campaign for 1,000 people of a file under the service's rate limit (about two minutes)
+# make bench-extraction   measure the extraction of 100,000 conversations to a file, compared with the HTTP provider (about three minutes)
+# make bench-agents-page  measure the time to the first byte of the page of agents, with a cold and a warm cache (about two minutes)
+# make bench-import       measure the import of the operators and the sensor
 # PYTHON=python3.12 make ... uses another Python for a new .venv
 
 PYTHON ?= $(firstword $(foreach python,python3.11 python3.12 python3.13 python3,$(shell command -v $(python) 2>/dev/null)))
@@ -124,7 +124,7 @@ bench-import: $(INSTALLED)
 clean:
 	rm -rf .venv .nox .hypothesis .mypy_cache .pytest_cache .ruff_cache .schemathesis dist docs/_build
 
-# Bytecode is compiled once here: Airflow starts a process for every task.
+# Compile bytecode once here, because Airflow starts a process for every task.
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv

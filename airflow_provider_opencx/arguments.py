@@ -1,4 +1,4 @@
-"""What arguments have in common: which of them were written, and which values they may have."""
+"""Checks of arguments that operators and sensors share: which were given, and which values they may have."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def given(**arguments: object) -> list[str]:
 
 
 def check_still_given(task: object, arguments: Iterable[str]) -> None:
-    """Check that no argument that was given has become ``None``, which stands for the default.
+    """Check that no argument that was given has become ``None``, which means the default.
 
     :param task: the operator, whose templates are rendered.
     :param arguments: their names.
@@ -54,13 +54,13 @@ def check_still_given(task: object, arguments: Iterable[str]) -> None:
 
 
 def check_choice(argument: str, value: object, choices: tuple[object, ...]) -> None:
-    """Raise an ``OpenCXArgumentError`` if the value of an argument is none of its choices."""
+    """Raise an ``OpenCXArgumentError`` if the value of an argument is not one of its choices."""
     if value not in choices:
         raise OpenCXArgumentError(f"{argument}: must be {' or '.join(map(repr, choices))}")
 
 
 def check_boolean(argument: str, value: object) -> None:
-    """Raise an ``OpenCXArgumentError`` if the value of an argument is not a boolean: text is true, whatever it says."""
+    """Raise an ``OpenCXArgumentError`` if the value of an argument is not a boolean. Any text would count as true."""
     if not isinstance(value, bool):
         raise OpenCXArgumentError(f"{argument}: must be True or False")
 

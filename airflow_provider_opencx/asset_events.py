@@ -1,4 +1,4 @@
-"""What a task says of its work in the asset events of its ``outlets``, for the Dags that these events start."""
+"""Adds data about a task's work to the asset events of its ``outlets``, for the Dags that these events start."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def add_extra(
 
     :param task: the operator or the sensor.
     :param context: the context of its task instance; without one, as in a test, nothing is added.
-    :param extra: what the task did. Never a person's number: whoever may see assets sees it.
+    :param extra: what the task did. Never a person's number: everyone who may see assets sees it.
     :param agents: the agents of which it did that. The asset of one of them gets this agent in place of ``extra``.
     """
     if not task.outlets or "outlet_events" not in context:
@@ -64,6 +64,6 @@ def add_extra(
                 event = context["outlet_events"][outlet]
             except Exception as error:
                 # Airflow looks a reference up, and the work is done: a task that fails now would do it once more.
-                task.log.warning("The event of %s says nothing of this task (%s).", outlet, type(error).__name__)
+                task.log.warning("The event of %s has no data of this task (%s).", outlet, type(error).__name__)
             else:
                 event.extra.update(by_name.get(name, extra) if name else extra)

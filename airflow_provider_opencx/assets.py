@@ -1,4 +1,4 @@
-"""Assets for what OpenCX holds: their addresses, and the check of those that are written by hand.
+"""Assets for objects in OpenCX: creates their URIs, and checks URIs that are written by hand.
 
 An address is ``opencx://<connection>/...`` with each part percent-encoded. Airflow asks :func:`sanitize_uri` about each
 such address, through the ``asset-uris`` of the provider info, so a wrong one is an error where the Dag is parsed, and

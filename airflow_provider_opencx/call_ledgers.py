@@ -1,4 +1,4 @@
-"""Where a task keeps its ledger of calls: object storage of the author's, or Airflow's task state store.
+"""Chooses where a task keeps its ledger of calls: in object storage, or in Airflow's task state store.
 
 The task state store is there since Airflow 3.3. Its rows belong to a run, a task and a map index, and survive retries
 and clears, unless ``[state_store] clear_on_success`` deletes them: a worker may not see that setting of the API server.
@@ -137,7 +137,7 @@ class TaskStateLedger:
     def check_current(self) -> None:
         """Check that no other worker has taken the task over: Airflow lets only the last try write.
 
-        What an older try reads is nothing, whatever is there.
+        What an older try reads is nothing, even if something is there.
 
         :raises OpenCXLedgerError: if it cannot write.
         """

@@ -1,4 +1,4 @@
-"""Files of people: a path in object storage, or one beside the Dag."""
+"""Opens files of people: a path in object storage, or a file next to the Dag."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def readable(argument: str) -> Generator[None]:
     """Say of a file that cannot be read that nobody is called.
 
     :param argument: the argument that names it.
-    :raises OpenCXContactsUnreadableError: in place of whatever the storage raises.
+    :raises OpenCXContactsUnreadableError: in place of any error of the storage.
     """
     try:
         yield
@@ -68,7 +68,7 @@ def people_in(
     :param dag: the Dag of the task; ``None`` if it has none.
     :param argument: the argument, for messages.
     :param default_region: the country whose national numbers are read, such as ``"US"``; ``None`` reads none.
-    :param most: how many people there may be; one more ends the reading. ``None`` is no limit.
+    :param most: how many people there may be; one more ends the reading. ``None`` means no limit.
     :raises OpenCXContactsUnreadableError: if the file cannot be read.
     :raises OpenCXArgumentError: if somebody cannot be read.
     """

@@ -1,4 +1,4 @@
-"""How long a task stays in the triggerer, where Airflow knows one limit and not two."""
+"""Limits how long a task stays in the triggerer, because Airflow has one limit for it and not two."""
 
 from __future__ import annotations
 

@@ -2,13 +2,12 @@
 
 ``error.is_permanent`` says whether the task must not be retried, because another try would fail in the same way or do
 harm. Inside Airflow, permanent errors also derive from Airflow's ``AirflowFailException``, so that Airflow fails the
-task at once and uses none of its ``retries``, wherever the error is raised. All other errors are retried as the task's
-``retries`` say.
+task at once without using its ``retries``. All other errors are retried according to the task's ``retries``.
 
-Whether this is Airflow is decided when this module is imported: Airflow's processes have imported Airflow by then. A
-script that uses the package without Airflow does not load it, and gets the same errors without Airflow's base classes.
-Where a script imports this module first and one of this package's parts for Airflow later, such as the hook or an
-operator, that part calls :func:`derive_from_airflow`.
+The base classes are chosen when this module is imported: Airflow's processes have imported Airflow by then. A script
+that uses the package without Airflow does not load Airflow, and gets the same errors without Airflow's base classes. If
+a script imports this module first, and later a part of this package that needs Airflow (the hook or an operator), that
+part calls :func:`derive_from_airflow`.
 
 A message says what happened, to which agent, and what to do. It never holds the API key or a whole body.
 """
@@ -110,14 +109,14 @@ class OpenCXConfigError(OpenCXPermanentError):
 
 
 class OpenCXConnectionNotFoundError(OpenCXError):
-    """Airflow gave no connection of that id: there is none, or it could not be read.
+    """Airflow returned no connection with this id: there is none, or it could not be read.
 
-    Retried: where a secrets backend is away for a while, Airflow says the same as where there is no such connection.
+    Retried: Airflow says the same if a secrets backend is temporarily unavailable.
     """
 
 
 class OpenCXCoordinationError(OpenCXError):
-    """The tasks that create one agent could not take turns, so nothing was sent.
+    """The tasks that create the same agent could not be coordinated, so nothing was sent.
 
     Another task held the lock of the name for too long, the Redis that the connection names could not be used, or
     Airflow did not record what was about to be created.
@@ -125,7 +124,7 @@ class OpenCXCoordinationError(OpenCXError):
 
 
 class OpenCXArgumentError(OpenCXPermanentError, ValueError):
-    """An argument is wrong; the message names it, and the task where there is one."""
+    """An argument is wrong; the message names it, and the task if there is one."""
 
 
 class OpenCXWatcherArgumentError(OpenCXArgumentError, TypeError):
@@ -136,12 +135,12 @@ class OpenCXWatcherArgumentError(OpenCXArgumentError, TypeError):
 
 
 class OpenCXFleetFileError(OpenCXArgumentError):
-    """Files that declare a fleet hold what cannot be used; the message names each problem with its place.
+    """Files that declare a fleet have problems; the message names each problem with its place.
 
     :param message: the problems, each on a line of its own.
     :param problems: the same as data, at most 1,000: ``file``, ``line``, ``column``, ``agent`` (its name), ``entry``
-        (its position in the fleet), ``field``, ``message``, ``read`` (the value as it is written) and ``remedy``. What
-        is not known is null or empty.
+        (its position in the fleet), ``field``, ``message``, ``read`` (the value as written) and ``remedy``. Unknown
+        values are null or empty.
     """
 
     def __init__(self, message: str = "", *, problems: Sequence[Mapping[str, object]] = ()) -> None:
@@ -152,9 +151,9 @@ class OpenCXFleetFileError(OpenCXArgumentError):
 class OpenCXAPIError(OpenCXError):
     """The API returned an error response.
 
-    A refusal (301 to 404 and the other 4xx) is permanent only where the service itself says it: its body is a JSON
-    object whose ``statusCode`` is the status. It must say so three times, five seconds apart, about a read, and once
-    about a write. What a proxy says, or one single response, fails a try or a poll.
+    A refusal (301 to 404 and the other 4xx) is permanent only if it comes from the service itself: its body is a JSON
+    object whose ``statusCode`` is the status. A read must be refused three times, five seconds apart, and a write once.
+    A response of a proxy, or a single response to a read, fails only a try or a poll.
 
     :param message: what happened.
     :param status_code: HTTP status of the response.
@@ -226,9 +225,10 @@ class OpenCXRedirectPermanentError(OpenCXRedirectError, OpenCXPermanentError):
 
 
 class OpenCXRateLimitError(OpenCXAPIError):
-    """429: too many requests; ``retry_after`` holds the seconds the service asks to wait, where it said.
+    """429: too many requests; ``retry_after`` holds the seconds the service asks to wait, if it said so.
 
-    Also where a poll of the sensor gets no turn within its ``timeout``, because others use all requests of the minute.
+    Also raised if a poll of the sensor cannot be sent within its ``timeout``, because other tasks use up the rate
+    limit.
     """
 
 
@@ -239,8 +239,8 @@ class OpenCXServerError(OpenCXAPIError):
 class OpenCXResponseError(OpenCXAPIError):
     """A successful status with a body that cannot be read: not JSON, not the expected object, or far too large.
 
-    Also where one agent of a list cannot be read in full, and just this is asked for: a declared field of it; or
-    whether there is an agent of a name, while an item of the list may be this agent.
+    Also raised if an agent of a list cannot be read completely, and the missing part is needed: a declared field of the
+    agent, or its name when an agent of a name is searched.
     """
 
 
@@ -248,7 +248,7 @@ class OpenCXUnreachableError(OpenCXError):
     """No response at all: the connection failed, was dropped, or timed out.
 
     :param message: what happened.
-    :param request_sent: ``False`` only where the request provably never reached the service.
+    :param request_sent: ``False`` only if the request certainly never reached the service.
     """
 
     def __init__(self, message: str = "", *, request_sent: bool = True) -> None:
@@ -257,10 +257,10 @@ class OpenCXUnreachableError(OpenCXError):
 
 
 class OpenCXUnknownOutcomeError(OpenCXError):
-    """A request was sent, and whether the service has handled it is not known.
+    """A request was sent, and it is not known whether the service has handled it.
 
-    Nothing is sent again in this try. The next try of a create begins with a read, so it adopts what has appeared by
-    then.
+    Nothing is sent again in this try. The next try of a create begins with a read, so it adopts an agent that has
+    appeared by then.
 
     :param message: what happened.
     :param retry_after: seconds the service asked to wait, ``None`` if it did not ask for a long wait.
@@ -274,10 +274,10 @@ class OpenCXUnknownOutcomeError(OpenCXError):
 
 
 class OpenCXUnknownCallOutcomeError(OpenCXUnknownOutcomeError, OpenCXPermanentError):
-    """A call was sent, and whether somebody was called is not known.
+    """A call was sent, and it is not known whether somebody was called.
 
     Not retried: another request might call a person a second time. The message says who may have been called, when, and
-    how to go on.
+    what to do.
 
     :param message: what happened.
     :param contacts: who may have been called: phone numbers, or ids of contacts.
@@ -297,10 +297,10 @@ class OpenCXUnknownCallOutcomeError(OpenCXUnknownOutcomeError, OpenCXPermanentEr
 
 
 class OpenCXUnknownStartError(OpenCXUnknownOutcomeError, OpenCXPermanentError):
-    """The start of a sequence was sent, and whether the sequence has begun is not known.
+    """The start of a sequence was sent, and it is not known whether the sequence has begun.
 
-    Not retried, and never sent again: its people might be called a second time. A clear of the task reads whether the
-    sequence has begun, and succeeds where it has.
+    Not retried, and never sent again: its people might be called a second time. After a clear, the task reads whether
+    the sequence has begun, and succeeds if it has.
 
     :param message: what happened, and what to do.
     :param sequence_id: id of the sequence.
@@ -317,14 +317,14 @@ class OpenCXCallsNotAllowedError(OpenCXPermanentError):
 
 
 class OpenCXCallRefusedError(OpenCXPermanentError):
-    """A guard keeps from calling, such as ``max_contacts`` or a do-not-call list that cannot be used.
+    """A guard prevents calls, such as ``max_contacts`` or a do-not-call list that cannot be used.
 
-    Where several people are called, the message says how many were called before.
+    If several people are called, the message says how many were called before.
     """
 
 
 class OpenCXContactsChangedError(OpenCXCallRefusedError):
-    """An earlier try of the task called, or may have called, another person than is asked for now."""
+    """An earlier try of the task called, or may have called, a different person."""
 
 
 class OpenCXSequenceRefusedError(OpenCXCallRefusedError):
@@ -333,7 +333,7 @@ class OpenCXSequenceRefusedError(OpenCXCallRefusedError):
     It has begun, has ended or is canceled, selects people who cannot be checked, or is not the one that an earlier try
     started or added people to.
 
-    :param message: what keeps from it, and what to do.
+    :param message: the reason, and what to do.
     :param sequence_id: id of the sequence, ``None`` if there is none yet.
     """
 
@@ -343,7 +343,7 @@ class OpenCXSequenceRefusedError(OpenCXCallRefusedError):
 
 
 class OpenCXSequenceMismatchError(OpenCXSequenceRefusedError):
-    """The service has stored a sequence otherwise than it was declared. It is not started.
+    """The service has stored a sequence that differs from its declaration. It is not started.
 
     :param message: which fields differ, and how.
     :param sequence_id: id of the sequence.
@@ -356,18 +356,18 @@ class OpenCXSequenceMismatchError(OpenCXSequenceRefusedError):
 
 
 class OpenCXSequenceCanceledError(OpenCXSequenceRefusedError):
-    """The sequence is canceled, and something else was waited for or asked for."""
+    """The sequence is canceled, so it cannot be started, or never reaches the state that a task waits for."""
 
 
 class OpenCXContactsMissingError(OpenCXCallRefusedError):
-    """People of a list are no contacts of the organization, or several contacts have one number.
+    """People of a list are not contacts of the organization, or several contacts have one number.
 
-    A sequence reaches contacts alone, and calls a number once for each contact that has it.
+    A sequence reaches only contacts, and calls a number once for each contact that has it.
     """
 
 
 class OpenCXOutsideCallingHoursError(OpenCXError):
-    """It is outside the calling hours where a person is, and nobody is to be left out for it.
+    """It is outside the calling hours of a person, and the arguments do not allow to leave people out for that.
 
     Retried: a later try may be within them.
 
@@ -393,11 +393,11 @@ class OpenCXLedgerError(OpenCXError):
 
 
 class OpenCXStorageError(OpenCXError):
-    """Object storage could not be read or written, and what was there is as it was. Retried."""
+    """Object storage could not be read or written. Existing files are unchanged. Retried."""
 
 
 class OpenCXUnconfirmedError(OpenCXError):
-    """The service responded to a write as if it were done, and no list has shown it in the time given.
+    """The service accepted a write, but no list has shown the result within the time limit.
 
     The next try begins with the list, and finds the agent as soon as it is there.
 
@@ -427,14 +427,14 @@ class OpenCXMismatchError(OpenCXError):
 class OpenCXCreateMismatchError(OpenCXMismatchError, OpenCXPermanentError):
     """The API created the agent with other values than declared, and the create operator does not update.
 
-    Not retried: the next try of a create would find the agent, adopt it as it is, and report a success.
+    Not retried: the next try of a create would find the agent, adopt it unchanged, and report a success.
     """
 
 
 class OpenCXNotFoundAgainError(OpenCXMismatchError, OpenCXPermanentError):
-    """The API stored what was created without that by which it is found.
+    """The API stored a new item without the name or key by which it is found.
 
-    Not retried: what is not found again would be created once more by every try.
+    Not retried: each try would not find the item, and would create another one.
     """
 
 
@@ -478,11 +478,11 @@ class OpenCXDraftError(OpenCXPlanRefusedError):
 
 
 class OpenCXNearNameError(OpenCXPlanRefusedError):
-    """No agent has the declared name, and one has a near name; or a fleet declares two that are near each other.
+    """No agent has the declared name, but one has a similar name; or a fleet declares two similar names.
 
-    Names are near that differ only in letter case, blanks, invisible characters, dashes, quotes, the spelling of
-    characters, or in what a service may make of a name: escaped, trimmed, cut. Nothing is created, because as a rule it
-    would be a second agent for the same purpose. ``allow_near_name=True`` says that another one is meant.
+    Names are similar if they differ only in letter case, blanks, invisible characters, dashes, quotes, the spelling of
+    characters, or in what a service may make of a name: escaped, trimmed, cut. Nothing is created, because it would
+    probably be a second agent for the same purpose. Set ``allow_near_name=True`` if you want another agent.
     """
 
 
@@ -517,14 +517,14 @@ class OpenCXDriftError(OpenCXPermanentError):
 
 
 class OpenCXPhoneNumberTimeoutError(OpenCXError):
-    """An agent has got no phone number in the time that was given for it.
+    """An agent has got no phone number within the timeout.
 
     The next try of the task finds the agent and waits again.
 
-    :param message: which agent, and how long it was waited for.
+    :param message: which agent, and how long the wait was.
     :param agent_id: id of the agent, ``None`` if it is not known.
     :param agent_name: name of the agent.
-    :param timeout: seconds that it was waited for.
+    :param timeout: seconds of the wait.
     """
 
     def __init__(
@@ -542,20 +542,20 @@ class OpenCXPhoneNumberTimeoutError(OpenCXError):
 
 
 class OpenCXSequenceTimeoutError(OpenCXError):
-    """A sequence has not begun, or not ended, in the time that was given for it. The next try waits again."""
+    """A sequence has not begun, or not ended, within the timeout. The next try waits again."""
 
 
 class OpenCXConversationTimeoutError(OpenCXError):
-    """No conversation was seen, or none that is closed, in the time that was given for it. The next try waits again.
+    """No conversation, or no closed one, was seen within the timeout. The next try waits again.
 
-    It does not say that a call was missed: see the message.
+    This does not mean that a call was missed: see the message.
     """
 
 
 class OpenCXFleetError(OpenCXError):
-    """Some agents of a fleet could not be brought to their declaration; the others were.
+    """Some agents of a fleet could not be made to match their declarations; the others match.
 
-    The next try makes a new plan, and so does only what is left.
+    The next try makes a new plan, and does only what is left.
 
     :param message: which agents, and why.
     :param failures: the name of each agent in question, and what happened to it.
@@ -571,4 +571,4 @@ class OpenCXFleetError(OpenCXError):
 
 
 class OpenCXFleetPermanentError(OpenCXFleetError, OpenCXPermanentError):
-    """An ``OpenCXFleetError`` that is not retried: all of these agents would fail again, or one be created twice."""
+    """An ``OpenCXFleetError`` that is not retried: these agents would fail again, or one would be created twice."""

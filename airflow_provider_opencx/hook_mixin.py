@@ -1,4 +1,4 @@
-"""The hook of a task: one for its whole life, over the connection that the task names."""
+"""Gives a task its hook: one hook for the connection that the task names."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class OpenCXHookMixin:
     """The id of what the task was about, for its link; ``None`` before that is known, and for several."""
 
     _max_retries: ClassVar[int | None] = None
-    """Overrides the connection's extra ``max_retries``; ``None`` leaves it as it is."""
+    """Overrides the connection's extra ``max_retries``; ``None`` leaves it unchanged."""
 
     @cached_property
     def hook(self) -> OpenCXHook:

@@ -1,6 +1,6 @@
-"""Intents: what a process is about to send and must not send twice, recorded where it survives the process.
+"""Intents: records of requests that must not be sent twice, kept where they survive the process.
 
-An intent is recorded before the request. Whoever finds one knows that the request may have been handled.
+An intent is recorded before the request. A process that finds one knows that the request may have been handled.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Intent:
 
 
 class IntentStore(Protocol):
-    """Where intents survive the process that has them. Each is about a name."""
+    """A store in which intents survive the process. Each intent is for one name."""
 
     def read(self, names: Collection[str]) -> Mapping[str, Intent]:
         """Return the intents of these names, as far as there are any."""

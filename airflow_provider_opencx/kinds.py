@@ -1,4 +1,4 @@
-"""What an argument, or a field of a declaration, may hold."""
+"""The kinds of values that an argument, or a field of a declaration, may have."""
 
 from __future__ import annotations
 

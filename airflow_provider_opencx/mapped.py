@@ -1,6 +1,6 @@
 """Arguments of mapped tasks that are needed while the Dag is parsed.
 
-The ``__init__`` of a mapped operator runs in the worker alone: its defaults are not known before.
+The ``__init__`` of a mapped operator runs only in the worker: its defaults are not known before.
 """
 
 from __future__ import annotations

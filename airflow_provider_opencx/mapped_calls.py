@@ -1,4 +1,4 @@
-"""What the tasks that are mapped over one list of people tell one another: whom each has called, or is to call.
+"""Lets mapped tasks of one list tell each other whom they have called, or are about to call.
 
 The records of a task are its own, and its XComs are what other tasks can read of it.
 """
@@ -38,8 +38,8 @@ log = logging.getLogger(__name__)
 def tell_other_tasks(context: Context, ledger: Ledger, people: Sequence[Callee] = ()) -> None:
     """Tell the tasks that are mapped over one list whom this one has called, and is to call.
 
-    Airflow deletes what a task has told when the task begins again. So it is told again before anything else, which may
-    fail, and once more when it is known who is to be called.
+    Airflow deletes what a task has published when the task begins again. So it is published again before anything else,
+    which may fail, and once more when it is known who is to be called.
 
     :param context: the context of the task instance.
     :param ledger: its ledger; one that all tasks share makes this needless.
@@ -63,8 +63,8 @@ def check_other_tasks(context: Context, ledger: Ledger, people: Sequence[Callee]
 
     The state of a task is its own. When a run is cleared and its list has changed, a person may have moved from the
     task that called to another one, which has no record of it. So each task says in an XCom whom it has called, or is
-    to call; whoever finds a person there twice, calls neither. A task that has begun and has not said it yet is waited
-    for: it may be the one that called before the run was cleared.
+    to call; a task that finds a person there twice does not call. A task that has begun and has not said it yet is
+    waited for: it may be the one that called before the run was cleared.
 
     :param context: the context of the task instance.
     :param ledger: its ledger; one that all tasks share needs no check.
@@ -139,7 +139,7 @@ def _may_have_called(context: Context) -> list[int]:
     """Return the map indexes of the tasks that may have called somebody, and whose XComs may be gone.
 
     A task that waits for a worker has its XComs, if it ever had any. Where the run has never been cleared, its list is
-    the one that it began with, so a try that ended before it told anything is no reason to call nobody.
+    the one that it began with, so a try that ended before it published anything is no reason to call nobody.
     """
     instance = context["ti"]
     states = _BEGUN | _FAILED if is_cleared(context) else _BEGUN

@@ -13,7 +13,7 @@ except ImportError:  # Airflow 3.0
 
 
 def mask_secrets(secrets: Iterable[Secret]) -> None:
-    """Let Airflow mask secrets in its logs from now on. It tells the process that writes the log, and waits for that.
+    """Let Airflow mask secrets in its logs from now on. It informs the process that writes the log, and waits for that.
 
     :param secrets: what to mask.
     """

@@ -1,7 +1,7 @@
-"""Sends this provider's metrics to where Airflow's go; nothing where Airflow is not loaded.
+"""Sends this provider's metrics to Airflow's metrics backend. Without Airflow, it sends nothing.
 
 What a metric is about is in its tags. Airflow sends them to Datadog, to OpenTelemetry and, with ``[metrics]
-statsd_influxdb_enabled``, to StatsD; to any other StatsD it sends the name alone. Names and values are few: no agent,
+statsd_influxdb_enabled``, to StatsD; to any other StatsD it sends only the name. Names and values are few: no agent,
 person, key or address is in them.
 """
 
@@ -126,5 +126,5 @@ def _send(send: Callable[[type[Stats]], object]) -> None:
 
         send(Stats)
     except Exception:
-        # Whatever is wrong with the metrics, no task must fail for it.
+        # No task may fail because of a problem with metrics.
         log.debug("A metric could not be sent.", exc_info=True)

@@ -12,16 +12,16 @@ from itertools import groupby
 from typing import Literal
 
 LONGEST_NORMALIZED = 10_000
-"""Characters of a text that is normalized; a longer one stays as it is."""
+"""Characters of a text that is normalized; a longer one stays unchanged."""
 
 MOST_MARKS = 30
-"""Marks in a row that are sorted, as in Unicode's Stream-Safe Text Format; text with more in a row stays as it is."""
+"""Marks in a row that are sorted, as in Unicode's Stream-Safe Text Format; text with more in a row stays unchanged."""
 
 
 def normalized(text: str, form: Literal["NFC", "NFKC"] = "NFC") -> str:
     """Return a text in a normalization form of Unicode, or as it is where that may take long.
 
-    No two texts become the same that Unicode tells apart.
+    No two texts become the same that Unicode distinguishes.
 
     :param form: the form. Default NFC.
     """

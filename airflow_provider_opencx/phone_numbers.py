@@ -1,4 +1,4 @@
-"""Telephone numbers: without their spacing, to compare them, and in E.164, to send them.
+"""Telephone numbers: removes spacing to compare them, and reads them as E.164 to send them.
 
 A number that is sent is judged by Google's libphonenumber, which is loaded when the first one is judged. It must be
 possible in its country. It need not be in a range that is known to be in use: new ranges come every month.
@@ -90,7 +90,7 @@ def e164(phone_number: str) -> str:
     """
     compact = normalize_phone_number(phone_number)
     if not compact:
-        raise ValueError("must not be empty; None is no number")
+        raise ValueError("must not be empty; None means no number")
     problem = next((problem for is_wrong, problem in _PROBLEMS if is_wrong(compact)), None) or _impossible(compact)
     if problem is not None:
         raise ValueError(f"{whole_in_quotes(phone_number)} {problem}{_hint(compact)}")
@@ -111,7 +111,7 @@ def e164_in_region(phone_number: str, region: str) -> str:
         try:
             number = format_number(parse(compact, region), PhoneNumberFormat.E164)
         except NumberParseException:
-            problem = f"is no phone number of {region}"
+            problem = f"is not a phone number of {region}"
         else:
             problem = _impossible(number)
             if problem is None:
@@ -158,7 +158,7 @@ def _impossible(compact: str) -> str | None:
 
 
 def _hint(compact: str) -> str:
-    """Return the question for the number that was probably meant; nothing if none can be told."""
+    """Return the question for the number that was probably meant; nothing if there is no likely one."""
     from phonenumbers import NumberParseException, PhoneNumberFormat, format_number, parse
 
     plain = unicodedata.normalize("NFKC", without_invisible(compact[:_LONGEST]))

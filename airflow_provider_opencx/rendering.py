@@ -1,4 +1,4 @@
-"""Renders template fields, so that what people write arrives as they wrote it.
+"""Renders template fields without changing the text that people wrote.
 
 Airflow renders every text: it drops a trailing newline, and in a Dag with ``render_template_as_native_obj`` it reads a
 text such as ``"2026"`` as a Python value. Here, what holds no template is not rendered, a text that holds one stays
@@ -173,7 +173,7 @@ class Rendering:
             has_text_of_its_own = isinstance(value, int | float) or type(value).__str__ is not object.__str__
             if has_text_of_its_own:
                 return
-            raise self._wrong(where, f"the template is no text, but of the type {type(value).__name__}")
+            raise self._wrong(where, f"the template is not text, but of the type {type(value).__name__}")
         became = "a list" if is_list else "a mapping"
         if kind is Kind.TEXT:
             remedy = "give a text, or make a task for each with .expand(...)" if is_list else "take one part of it"
@@ -272,7 +272,7 @@ def _written_in_dag(task: Task, dag: DAG | None, context: Context) -> Collection
     """Return the ids of the arguments that a mapped task has from the Dag's file; ``None`` if it has all from there.
 
     The others are data: ``expand_kwargs`` was given what another task returned. Airflow would render that as well
-    (apache/airflow issue 38745), so that whoever writes the data could read the connection's key.
+    (apache/airflow issue 38745), so that a person who writes the data could read the connection's key.
     """
     mapped = None if dag is None else dag.task_dict.get(task.task_id)
     rows = getattr(getattr(mapped, "expand_input", None), "value", None)

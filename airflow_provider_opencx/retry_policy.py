@@ -1,6 +1,6 @@
-"""A retry policy for tasks that use OpenCX: comes back when the service asks to, and not before.
+"""A retry policy for tasks that use OpenCX: retries when the service asks to, and not before.
 
-Rests on the ``retry_policy`` that tasks take since Airflow 3.3 (``airflow.sdk.RetryPolicy``). On an
+It needs the ``retry_policy`` of tasks, which exists since Airflow 3.3 (``airflow.sdk.RetryPolicy``). On an
 older Airflow this module cannot be imported; permanent errors fail a task at once there as well.
 """
 
@@ -37,10 +37,10 @@ def opencx_retry_policy() -> RetryPolicy:
     """Return a retry policy for one task, or for a whole Dag by its ``default_args``.
 
     - A permanent error (a rejected key, a refused plan) fails the task at once, as it does without
-      a policy; with this one also where a task of your own raised another error from it.
-    - Where the service asked to wait longer than a minute (429, or 503, with Retry-After), the task leaves its worker
-      and comes back when that time is over, whatever its ``retry_delay``. From Airflow 3.4 on, that takes none of its
-      ``retries`` until a day after the first such wait; before, it takes one.
+      a policy. With this policy, this is also true if your own task raised another error from it.
+    - If the service asks to wait longer than a minute (429, or 503, with Retry-After), the task leaves its worker
+      and comes back when that time is over, regardless of its ``retry_delay``. From Airflow 3.4 on, that takes none of
+      its ``retries`` until a day after the first such wait; before, it takes one.
     - Anything else is left to the task's own ``retries`` and ``retry_delay``.
 
     Airflow itself does not ask a policy about ``AirflowFailException`` and ``AirflowSensorTimeout``.

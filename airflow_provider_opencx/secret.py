@@ -1,4 +1,4 @@
-"""Keeps secrets out of what is shown, also by error trackers, which send the locals of every frame of an error."""
+"""Hides secrets, also from error trackers, which send the local variables of every frame of an error."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Secret:
 
     @classmethod
     def of(cls, text: str | Secret) -> Secret:
-        """Return a text as a secret, and a secret as it is."""
+        """Return a text as a secret, and a secret unchanged."""
         return text if isinstance(text, Secret) else cls(text)
 
     def is_in(self, text: str) -> bool:

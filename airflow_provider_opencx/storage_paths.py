@@ -1,4 +1,4 @@
-"""Paths in Airflow's object storage, as arguments name them."""
+"""Checks paths in Airflow's object storage that are given as arguments."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ _ABSOLUTE = re.compile(r"/|(?!(?:file|local)://[^/])[A-Za-z][A-Za-z0-9+.-]*://."
 
 
 def with_path_as_text(path: _PathT | os.PathLike[str]) -> _PathT | str:
-    """Return a path as text, where it is an object; anything else as it is.
+    """Return a path as text, where it is an object; anything else unchanged.
 
-    Airflow's ``ObjectStoragePath`` is no ``os.PathLike``, and to import it takes long.
+    Airflow's ``ObjectStoragePath`` is not an ``os.PathLike``, and to import it takes long.
     """
     storage = sys.modules.get("airflow.sdk.io.path")
     if isinstance(path, os.PathLike) or (storage is not None and isinstance(path, storage.ObjectStoragePath)):
@@ -61,7 +61,7 @@ def storage_path(path: str, label: str) -> ObjectStoragePath:
 
     :param path: the path.
     :param label: what messages call it.
-    :raises OpenCXArgumentError: if Airflow knows no such storage. What the storage itself raises is raised as it is.
+    :raises OpenCXArgumentError: if Airflow knows no such storage. What the storage itself raises is raised unchanged.
     """
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 

@@ -1,4 +1,4 @@
-"""The intents of a task in Airflow's task state store, where they survive its tries. Airflow 3.3 and later has one."""
+"""Keeps the intents of a task in Airflow's task state store (Airflow 3.3 and later), so that retries find them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _KEY = "opencx_creates"
 
-# Longer than any task waits for its next try, whatever the default of this Airflow is.
+# Longer than any task waits for its next try, with any default of this Airflow.
 _RETENTION = timedelta(days=30)
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,8 @@ log = logging.getLogger(__name__)
 def intents_of(context: Context) -> tuple[IntentStore | None, bool]:
     """Return where a task records its creates, and whether an earlier try may have sent one that is not recorded there.
 
-    An Airflow before 3.3 has no such place, and neither has a context that no Airflow made: the first is ``None`` then.
+    Before Airflow 3.3, and with a context that Airflow did not make, there is no such place: the first value is
+    ``None``.
     """
     store = context.get("task_state_store")
     if store is None:

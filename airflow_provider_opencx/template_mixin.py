@@ -1,4 +1,4 @@
-"""The template fields of a task: checked while the Dag is parsed, and rendered as they were written."""
+"""The template fields of a task: checks them while the Dag is parsed, and renders them without changing text."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class OpenCXTemplateMixin:
         context: Context,
         seen_oids: set[int] | None,
     ) -> object:
-        """Return a template field with its templates rendered; what is no field, as Airflow renders it.
+        """Return a template field with its templates rendered; what is not a field, as Airflow renders it.
 
         :param airflow_renders: Airflow's own way to render a value.
         :param value: the field.
@@ -83,7 +83,7 @@ class OpenCXTemplateMixin:
 
 
 def with_templates_checked(partial: OperatorPartial, given: Mapping[str, object]) -> OperatorPartial:
-    """Return a mapped operator whose arguments, but for those it is mapped over, hold templates that can be parsed.
+    """Return a mapped operator whose arguments, except those it is mapped over, hold templates that can be parsed.
 
     :param partial: what Airflow's ``partial`` returned.
     :param given: what it was called with.

@@ -1,4 +1,4 @@
-"""What Airflow renders as a Jinja template, and what can be checked of it while a Dag is parsed."""
+"""Finds what Airflow renders as a Jinja template, and checks it while a Dag is parsed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MARKS = {"variable_start_string": "{{", "block_start_string": "{%", "comment_st
 _MARKS_OF_LINES = ("line_statement_prefix", "line_comment_prefix")
 
 WRITE_BRACES = (
-    "Airflow renders what stands in double braces. To send braces as they are, write {% raw %}{{ name }}{% endraw %},"
+    "Airflow renders text in double braces. To send the braces unchanged, write {% raw %}{{ name }}{% endraw %},"
     " or {{ '{{ name }}' }}, or airflow.sdk.literal('{{ name }}'); nothing in a fleet file is rendered."
 )
 """The ways to write braces that the service, and not Airflow, is to read."""

@@ -1,4 +1,4 @@
-"""Text that stands for a boolean, lists of texts, and characters that nobody sees or no database holds."""
+"""Helpers for text: booleans and lists in text, and characters that are invisible or cannot be stored."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ def listed(texts: Sequence[str], most: int = 10, *, separator: str = ", ", more:
 
     :param texts: the texts.
     :param most: how many are shown at most. Default 10.
-    :param separator: what stands between two.
-    :param more: what stands after the last, where some are not shown; ``{}`` is their number.
+    :param separator: the text between two.
+    :param more: the text after the last, where some are not shown; ``{}`` is their number.
     """
     shown = separator.join(texts[:most])
     return shown if len(texts) <= most else shown + more.format(len(texts) - most)

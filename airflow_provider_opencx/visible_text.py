@@ -1,11 +1,11 @@
-"""Text that others wrote, in a form of which a person sees every character: for plans, log lines and errors.
+"""Shows text from others so that a person sees every character, in plans, log lines and errors.
 
-A person decides by what they see, so no name, key, id or value may hide a part of itself, or of what stands beside it.
+A person decides by what they see, so no name, key, id or value may hide a part of itself, or of the text beside it.
 What is cut is counted. A secret must be taken out before: what masks it looks for its own characters. Which function:
 
 - :func:`in_quotes` for a name, and any text within a sentence;
 - :func:`identifier` for an id, a key, a field or a telephone number, which need no quotes as a rule;
-- :func:`visible` for what stands alone or is known by its place: a path, the value of a plan;
+- :func:`visible` for text that is alone or is known by its place: a path, the value of a plan;
 - :func:`visible_repr` for what has escapes already: a ``repr``, or the message of a library;
 - :func:`whole_in_quotes` for a value that may be a secret in the wrong field.
 """

@@ -1,4 +1,4 @@
-"""What waits have in common: failed polls, what is missing, and when the next poll is due. Pure, but for the log."""
+"""Shared by all waits: counts failed polls and missing items, and times the next poll. Pure, except for its log."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Poll(NamedTuple, Generic[ReadT]):
     """One poll, evaluated.
 
     :param response: what was read, or the error for which it could not be read.
-    :param result: what was waited for, as plain JSON; ``None`` while the wait goes on.
+    :param result: what was waited for, as plain JSON; ``None`` while the wait continues.
     """
 
     response: ReadT | OpenCXError
@@ -77,7 +77,7 @@ class Poll(NamedTuple, Generic[ReadT]):
 def log_poll(log: logging.Logger, wait: Evaluated, progress: str | None) -> None:
     """Log what a poll has shown.
 
-    :param log: the logger of whoever polls.
+    :param log: the logger of the caller.
     :param wait: the wait that has evaluated the poll.
     :param progress: how far it is; ``None`` if the wait is over.
     """
@@ -109,7 +109,7 @@ class FailedPolls:
             raise error.with_message(f"Stopped waiting for {goal} after {self.in_a_row} failed polls in a row. {error}")
 
     def end(self) -> None:
-        """Begin anew, after a poll that did not fail."""
+        """Begin again, after a poll that did not fail."""
         self.in_a_row = 0
 
 

@@ -1,4 +1,4 @@
-"""The XComs that a task pushes beside its result.
+"""The additional XComs that a task pushes next to its result.
 
 Those of one agent, its id, its name and its phone number, let a Dag hand on a part of it as Airflow hands on any XCom:
 ``agent.output["id"]``. So do those of one sequence, of one call and of its conversation, of a report and of a file, and
@@ -36,7 +36,7 @@ def xcoms_of(result: Mapping[str, object], keys: Sequence[str] = AGENT_KEYS) -> 
 
     A field that is null is left out, and so is a blank one: of a phone number, that is none yet.
 
-    :param result: the agent, or whatever it is, as the task returns it, by the API's field names.
+    :param result: the agent or other object, as the task returns it, by the API's field names.
     :param keys: the fields. Default: those of an agent.
     """
     fields = {key: result.get(key) for key in keys}
@@ -50,7 +50,7 @@ def push_xcoms(
 
     :param task: the operator or the sensor.
     :param context: the context of its task instance; without one, as in a test, nothing is pushed.
-    :param result: the agent, or whatever it is, as the task returns it.
+    :param result: the agent or other object, as the task returns it.
     :param keys: the fields that are pushed. Default: those of an agent.
     """
     _push(task, context, xcoms_of(result, keys))

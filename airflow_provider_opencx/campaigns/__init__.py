@@ -1,1 +1,1 @@
-"""What calls people: whom, when, and at most once."""
+"""Calls people and runs sequences: decides whom to call and when, and calls each person at most once."""

@@ -1,4 +1,4 @@
-"""The agent that calls: it must exist, be outbound and have a number to call from. Pure."""
+"""Checks the agent that calls: it must exist, be outbound and have a number to call from. Pure."""
 
 from __future__ import annotations
 

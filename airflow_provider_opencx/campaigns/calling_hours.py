@@ -1,4 +1,4 @@
-"""Calling hours: when a person may be called, by the clock where the person is. Pure.
+"""Calling hours: decides when a person may be called, in the time zone of the person. Pure.
 
 The country and the area code of a number say in which time zones it is used; Google's libphonenumber knows them. A
 mobile number may be far from home, and some numbers are used in many zones: all of those must allow the call.
@@ -106,7 +106,7 @@ def zones_of(phone_number: str | None, unknown_zone: str | None = None) -> Seque
     """Return the time zones in which a person may be; none if they are not known.
 
     :param phone_number: the number in E.164; ``None`` where a person has none.
-    :param unknown_zone: the time zone to assume where the number tells none; ``None`` (default) assumes none.
+    :param unknown_zone: the time zone to assume where the number does not show one; ``None`` (default) assumes none.
     """
     zones = _zones_of_number(phone_number) if phone_number else ()
     return zones or ((unknown_zone,) if unknown_zone else ())

@@ -1,4 +1,4 @@
-"""Calls people, each at most once: what is known of each, what keeps from a call, one request, and its outcome.
+"""Calls people, each at most once: reads the ledger, checks the guards, sends one request, records the outcome.
 
 The order matters. What the ledger knows comes first, so that a retry or a clear returns what was done and sends
 nothing. Then come the guards, all of them before the first request. Then, for each request in turn: the guards once
@@ -86,7 +86,7 @@ class CallResult:
     :param status: the outcome for the person.
     :param through: the id of the agent that called, or of the sequence; ``None`` if none did.
     :param called_at: when it was asked for; of one of unknown outcome, about when. ``None`` if it was not.
-    :param response: what the service returned, as it is.
+    :param response: what the service returned, unchanged.
     :param reason: why the person was not called; empty if so.
     """
 
@@ -117,7 +117,7 @@ class CallPolicy:
     :param guards: what is checked of each person.
     :param on_unknown: what to do about a person who may have been called.
     :param outside_hours: what to do about a person who must not be called at this time.
-    :param once_per: how long records count. Whoever was reached by something else is left out where they count for
+    :param once_per: how long records count. A person who was reached by something else is left out where they count for
         ever; within a run it is an error.
     :param by: which try of which task it is, for records and messages.
     """
@@ -218,7 +218,7 @@ class CallSender:
     ways_on: str = WAYS_ON
 
     def elsewhere(self, done: Done, through: str | None) -> str:
-        """Return that a person was added to a sequence; one who was called by whatever agent was called."""
+        """Return that a person was added to a sequence; one who was called by any agent was called."""
         return "" if done == self.done else f"{done} to a sequence ({identifier(through or '')})"
 
     def unsent(self, about: str) -> Request:
@@ -250,7 +250,7 @@ class CallBatch:
     :param client: sends the requests; it checks before each that calls are allowed.
     :param ledger: where records are kept.
     :param slots_of: returns the slots of the ledger for a person: one for the number, one for the contact. Each comes
-        with the digest that it is about. Whoever was called by one of them is not called by the other.
+        with the digest that it is about. A person who was called by one of them is not called by the other.
     :param policy: how the calls are made.
     :param sender: what is done to people.
     :param no_record_means_nothing_sent: whether a person without a record has not been called by an earlier try.
@@ -457,7 +457,7 @@ class CallBatch:
                 return
 
     def _send_when_possible(self, made: CallsMade, indexes: Sequence[int], through: str) -> Mapping[int, CallResult]:
-        """Send one request for some people, but for those whom a guard keeps from it by now; return their results."""
+        """Send one request for some people, except those whom a guard excludes by now; return their results."""
         attempt = 1
         while True:
             ready = [index for index in indexes if not self._is_hindered_now(made, index)]

@@ -1,7 +1,7 @@
-"""The people to call, from a list or a file: each once, or none at all where one of them cannot be read.
+"""Reads the people to call from a list or a file: each person once. If one cannot be read, it is an error.
 
 A file is CSV with a header, JSON (a list), or JSON lines. Two names mean something: ``phone_number`` and
-``contact_id``; whatever else a row holds is left to whoever wrote it.
+``contact_id``; all other values of a row are ignored.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def rows_of_file(source: Source, path: str) -> Iterator[Row]:
         with source.open() as file:
             yield from _bounded(read(file, source.name), source.name)
     except UnicodeDecodeError:
-        raise OpenCXArgumentError(f"{source.name}: is no text in UTF-8") from None
+        raise OpenCXArgumentError(f"{source.name}: is not text in UTF-8") from None
 
 
 def callees(rows: Iterable[Row], *, default_region: str | None, most: int | None = None) -> list[Callee]:
@@ -97,7 +97,7 @@ def callees(rows: Iterable[Row], *, default_region: str | None, most: int | None
     a contact, is known of the person then.
 
     :param default_region: the country whose national numbers are read, such as ``"US"``; ``None`` reads none.
-    :param most: how many people there may be; reading ends with the next one. ``None`` is no limit.
+    :param most: how many people there may be; reading ends with the next one. ``None`` means no limit.
     :raises OpenCXArgumentError: if a row names nobody, or a number cannot exist; it names the places of the first ten.
         Also if a contact has two numbers: which of them is to be checked is not known.
     """
@@ -173,7 +173,7 @@ def contact_id_of(written: object) -> str:
         raise ValueError(f"a contact_id must be text, and is {type(written).__name__}")
     contact_id = written.strip()
     if not contact_id or not contact_id.isprintable() or without_invisible(contact_id) != contact_id:
-        raise ValueError(f"{in_quotes(written)} is no contact_id: it is empty, or has invisible characters in it")
+        raise ValueError(f"{in_quotes(written)} is not a contact_id: it is empty, or has invisible characters in it")
     return contact_id
 
 
@@ -223,7 +223,7 @@ def _csv_rows(file: TextIO, name: str) -> Iterator[Row]:
             if any(cell.strip() for cell in cells):
                 yield place, dict(zip(columns, cells, strict=False))
     except csv.Error as error:
-        raise OpenCXArgumentError(f"{name}, line {reader.line_num + 1}: is no CSV: {error}") from None
+        raise OpenCXArgumentError(f"{name}, line {reader.line_num + 1}: is not CSV: {error}") from None
 
 
 def _json_line_rows(file: TextIO, name: str) -> Iterator[Row]:

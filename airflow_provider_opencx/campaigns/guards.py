@@ -1,4 +1,4 @@
-"""What keeps a person from being called: a do-not-call list, calling hours, and what cannot be checked. Pure."""
+"""Guards that keep a person from being called: the do-not-call list, calling hours, missing data. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Hindrance: TypeAlias = Literal["do_not_call", "not_admitted", "unknown_zone", "o
 that is not known; outside the hours."""
 
 NEVER: Sequence[Hindrance] = ("do_not_call", "unknown_zone")
-"""Why a person is not called whatever the time is."""
+"""Reasons not to call a person that do not depend on the time."""
 
 _MOST_NAMED = 5
 
@@ -72,7 +72,7 @@ class Verdict:
         if self.hindrance == "not_admitted":
             return "is not selected by the filter of the sequence"
         if self.hindrance == "unknown_zone":
-            return "is in a time zone that the number does not tell (unknown_zone says which one to assume)"
+            return "is in an unknown time zone, because the number does not show it (set unknown_zone)"
         if self.hindrance == "outside_hours":
             again = "" if self.opens_at is None else f", until {self.opens_at.isoformat(timespec='minutes')}"
             return f"is outside the calling hours in {listed(self.zones, _MOST_NAMED)}{again}"
@@ -83,10 +83,10 @@ class Verdict:
 class Guards:
     """What is checked of each person before a call.
 
-    :param do_not_call: who is not to be called; ``None`` is no list.
-    :param hours: when people may be called; ``None`` is any time.
-    :param unknown_zone: the time zone of a person whose number tells none, and of a contact without a number; ``None``:
-        a person with such a number is not called.
+    :param do_not_call: who is not to be called; ``None`` means no list.
+    :param hours: when people may be called; ``None`` means any time.
+    :param unknown_zone: the time zone of a person whose number does not show one, and of a contact without a number;
+        ``None``: a person with such a number is not called.
     :param unchecked: whether a contact without a number may be called: it is not compared with numbers, and no hours
         hold for it unless ``unknown_zone`` is given.
     :param not_admitted: whom the sequence does not admit to which people are added.
@@ -132,12 +132,12 @@ def check_count(people: int, max_contacts: int | None, source: str) -> None:
     """Check that no more people would be called than expected.
 
     :param people: how many; the reading of a list may have stopped at one more than allowed.
-    :param max_contacts: how many there may be; ``None`` is any number.
+    :param max_contacts: how many there may be; ``None`` means any number.
     :param source: where they come from, for the message.
     :raises OpenCXCallRefusedError: if there are more.
     """
     if max_contacts is not None and people > max_contacts:
         raise OpenCXCallRefusedError(
-            f"Nobody is called: {source} more than max_contacts={max_contacts} people. Where that many are meant, give"
-            " a larger max_contacts, or None."
+            f"Nobody is called: {source} more than max_contacts={max_contacts} people. If that is intended, give a"
+            " larger max_contacts, or None."
         )

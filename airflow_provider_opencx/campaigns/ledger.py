@@ -1,6 +1,6 @@
-"""The ledger of calls: what was about to be sent is recorded before the request, and its outcome after.
+"""The ledger of calls: records the intent before a request, and the outcome after it.
 
-Whoever finds a record decides by :func:`decide`, which is pure. A record without an outcome means that a worker was
+A task that finds a record decides by :func:`decide`, which is pure. A record without an outcome means that a worker was
 killed, or a response was lost, between the two: the person may have been called.
 
 Where records are kept is another matter: :class:`ObjectLedger` keeps them in object storage, for every Airflow and for
@@ -68,15 +68,15 @@ class Entry:
 
 
 def digests(callee: Callee) -> list[str]:
-    """Return what stands for a person in records: of the number, and of the contact, whichever are known.
+    """Return the digests that represent a person in records: of the number and of the contact, if known.
 
-    They hide a number from a glance, not from whoever tries them all.
+    They hide a number from a glance, not from somebody who tries all numbers.
     """
     return [digest(name) for name in callee.names]
 
 
 def digest(name: str) -> str:
-    """Return what stands for a name in records."""
+    """Return the digests that represent a name in records."""
     return hashlib.sha256(f"opencx:{name}".encode()).hexdigest()[:32]
 
 
@@ -287,7 +287,7 @@ def _probe(storage: FileSystem, folder: str, label: str) -> None:
     finally:
         storage.rm_file(path)
     raise OpenCXArgumentError(
-        f"{label}: cannot keep a record of calls, because its storage may create an object also where there is one. Use"
+        f"{label}: cannot keep a record of calls, because its storage may replace an object when it creates one. Use"
         " a local folder, or the newest release of the package of S3, GCS or Azure."
     )
 

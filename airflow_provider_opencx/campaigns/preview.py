@@ -1,4 +1,4 @@
-"""What a batch of calls would do, for a person who approves it: how many are called, by whom, when, and who is not.
+"""Previews a batch of calls for an approval: who is called, by whom and when, and who is left out.
 
 Pure: nothing is sent. The agent is given as another task returned it, such as the sensor for phone numbers.
 """
@@ -31,7 +31,7 @@ _MOST_ZONES = 10
 _DAY_NAMES = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _LEFT_OUT: Mapping[Hindrance, str] = {
     "do_not_call": "On the do-not-call list",
-    "unknown_zone": "With a number that tells no time zone",
+    "unknown_zone": "With a number that shows no time zone",
 }
 
 
@@ -43,7 +43,7 @@ class CallPreview:
     :param people: the people of the list, each once.
     :param verdicts: of each, whether the person may be called.
     :param repeated: how many rows name somebody whom a row before them names.
-    :param hours: when people may be called; ``None`` is any time.
+    :param hours: when people may be called; ``None`` means any time.
     """
 
     agent: PhoneAgent
@@ -59,7 +59,7 @@ class CallPreview:
 
     @property
     def left_out(self) -> dict[Hindrance, int]:
-        """How many people are not called whatever the time is, by the reason."""
+        """How many people are left out for a reason other than the time, by the reason."""
         found = Counter(verdict.hindrance for verdict in self.verdicts)
         return {hindrance: found[hindrance] for hindrance in _LEFT_OUT}
 
@@ -124,7 +124,7 @@ def preview_calls(
 
     :param agent: the agent that calls, as a task or the hook returned it.
     :param contacts: the people: numbers, or mappings with ``phone_number`` or ``contact_id``; no path of a file.
-    :param do_not_call: who must not be called, in the same form; ``None`` is no list.
+    :param do_not_call: who must not be called, in the same form; ``None`` means no list.
     :raises OpenCXCallRefusedError: if the agent is not outbound, or there are more people than ``max_contacts``.
     :raises OpenCXAgentNotReadyError: if the agent has no number.
     :raises OpenCXArgumentError: if somebody cannot be read, or an argument is not as it must be.
@@ -156,7 +156,7 @@ def _rows(people: Sequence[object], argument: str) -> Iterator[Row]:
 def described_hours(hours: CallingHours | None, zones: Iterable[str]) -> str:
     """Return calling hours in words, with the time zones of those who are called.
 
-    :param hours: the hours; ``None`` is any time.
+    :param hours: the hours; ``None`` means any time.
     :param zones: the time zones; none if they are not known.
     """
     if hours is None:

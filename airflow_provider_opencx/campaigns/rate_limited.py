@@ -1,4 +1,4 @@
-"""Waits where the service asks to, between two requests of which nobody was handled."""
+"""Waits as long as the service asks to, after a request that was certainly not handled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads a connection of Airflow in a process that is none of Airflow's tasks. Imports Airflow."""
+"""Reads a connection of Airflow in a process that runs no Airflow task. Imports Airflow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What commands that apply plans have in common: asking, applying with a progress bar, and their arguments."""
+"""Shared by the commands that apply plans: asking for approval, applying with a progress bar, arguments."""
 
 from __future__ import annotations
 
@@ -103,8 +103,8 @@ def _ask(changes: int) -> None:
 
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise OpenCXPlanRefusedError(
-            "Nothing was sent, because nobody can be asked: this is no terminal. Add --plan PLAN.json to apply a plan"
-            " that somebody has approved, or --yes to apply any."
+            "Nothing was sent, because nobody can be asked: this is not a terminal. Add --plan PLAN.json to apply a"
+            " plan that somebody has approved, or --yes to apply any."
         )
     what = "this change" if changes == 1 else f"these {changes} changes"
     print(f"Apply {what}? Type yes: ", end="", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""What a command of the command line is, for Airflow's parser and for our own."""
+"""Defines a command of the command line, for Airflow's parser and for ours."""
 
 from __future__ import annotations
 

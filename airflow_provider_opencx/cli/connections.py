@@ -1,4 +1,4 @@
-"""The connection of a command: one of Airflow, or an API key in the environment, which needs no Airflow."""
+"""Finds the connection of a command: one of Airflow, or an API key in the environment without Airflow."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class ConnectedClient:
 
     :param client: the client.
     :param connection: the id of the Airflow connection; of a key from the environment, the variable and a fingerprint
-        of the key, which tells two keys apart and does not show either.
+        of the key, which distinguishes two keys and shows neither.
     :param key_from: where the key comes from, in words.
     """
 
@@ -112,7 +112,7 @@ def _other_ways(conn_id: str) -> str:
     from airflow_provider_opencx.visible_text import identifier
 
     variable = f"AIRFLOW_CONN_{conn_id.upper()}"
-    unread = " (which is set, and is no connection as JSON or as a URI)" if variable in os.environ else ""
+    unread = " (which is set, but is not a connection as JSON or as a URI)" if variable in os.environ else ""
     empty = " (which is set, and empty)" if API_KEY_VARIABLE in os.environ and not _api_key_is_set() else ""
     return (
         f"There are four ways to give one: the environment variable {identifier(variable)}{unread}; a secrets backend"

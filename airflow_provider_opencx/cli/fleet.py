@@ -1,4 +1,4 @@
-"""The fleet files of a command, and the plan for them."""
+"""Reads the fleet files of a command, and makes the plan for them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The argument that chooses among agents by their names."""
+"""The argument that selects agents by name."""
 
 from __future__ import annotations
 

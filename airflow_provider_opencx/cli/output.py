@@ -46,7 +46,7 @@ def write_value(value: JsonValue, output: str) -> None:
     :param value: the value.
     :param output: ``"yaml"``; anything else is JSON.
     """
-    value = _without_secrets_in(value)  # before it is YAML, in which *** is no text
+    value = _without_secrets_in(value)  # before it is YAML, in which *** is not text
     write_text(_yaml(value) if output == "yaml" else _json(value))
 
 
@@ -61,7 +61,7 @@ def say(text: str) -> None:
 
 
 def is_plain(stream: TextIO) -> bool:
-    """Return whether a stream gets plain text: it is no terminal, or the user wants no colours."""
+    """Return whether a stream gets plain text: it is not a terminal, or the user wants no colours."""
     return not stream.isatty() or bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
 
 

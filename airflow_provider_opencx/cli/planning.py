@@ -1,4 +1,4 @@
-"""What commands that plan have in common: their arguments, and how a plan is shown, checked and written."""
+"""Shared by the commands that plan: arguments, and how a plan is shown, checked and written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The progress bar of ``apply``: how many writes are done, at which pace, and the limit of the pace."""
+"""The progress bar of ``apply``: completed writes, their rate, and the rate limit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The secrets of this process, which nothing that a command prints may hold."""
+"""Collects the secrets of this process, so that no command prints them."""
 
 from __future__ import annotations
 

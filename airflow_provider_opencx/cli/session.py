@@ -1,4 +1,4 @@
-"""Runs a command: its logs go to stderr, its errors become sentences and exit codes."""
+"""Runs a command: sends logs to stderr, and turns errors into sentences and exit codes."""
 
 from __future__ import annotations
 

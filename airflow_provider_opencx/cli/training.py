@@ -1,4 +1,4 @@
-"""The files of training scenarios of a command, and the plan for them."""
+"""Reads the training scenario files of a command, and makes the plan for them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ COLLECTION = Argument(
         "help": "the collection that the scenarios belong to: others are never touched. Default: default",
     },
 )
-"""The collection, which tells the scenarios of two repositories apart."""
+"""The collection, which separates the scenarios of two repositories."""
 
 TRAINING_ARGUMENTS = (
     COLLECTION,
@@ -52,7 +52,7 @@ TRAINING_ARGUMENTS = (
         {
             "choices": ("keep", "draft"),
             "default": "keep",
-            "help": "what becomes of a scenario whose file was removed. Default: keep",
+            "help": "what to do with a scenario whose file was removed. Default: keep",
         },
     ),
 )

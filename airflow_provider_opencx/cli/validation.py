@@ -1,4 +1,4 @@
-"""Checks files of declarations for a command, and shows what is wrong with them."""
+"""Checks declaration files for a command, and shows the problems."""
 
 from __future__ import annotations
 

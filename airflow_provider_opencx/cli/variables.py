@@ -1,4 +1,4 @@
-"""The variables of a command, which fill ``${NAME}`` in files."""
+"""Reads the variables of a command, which replace ``${NAME}`` in files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ VARIABLE_ARGUMENTS = (
             "metavar": "NAME=VALUE",
             "action": "append",
             "default": [],
-            "help": "a value for ${NAME} in the files, over that of --vars-file; repeat it for several",
+            "help": "a value for ${NAME} in the files; it overrides --vars-file; repeat it for several",
         },
     ),
     Argument(
@@ -31,7 +31,7 @@ VARIABLE_ARGUMENTS = (
             "action": "append",
             "default": [],
             "help": "values for many: a mapping in a .yaml, .yml or .json file, or NAME=VALUE lines in any other; later"
-            " files go over earlier ones",
+            " files override earlier ones",
         },
     ),
 )
@@ -73,7 +73,7 @@ def _typed_variable(typed: str) -> tuple[str, str]:
 
 
 def _variables_in(file: Path) -> dict[str, str]:
-    """Return the variables in a file; all values are text, as they are written."""
+    """Return the variables in a file; all values are text, as written."""
     from airflow_provider_opencx.exceptions import OpenCXArgumentError
     from airflow_provider_opencx.visible_text import in_quotes
 

@@ -1,4 +1,4 @@
-"""Reads the body of a response within a limit of size, whatever it is compressed from."""
+"""Reads the body of a response within a size limit, before and after decompression."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class _Decoder(Protocol):
     """Undoes the Content-Encoding of a body, piece by piece."""
 
     def decode(self, piece: bytes, most: int) -> bytes:
-        """Return what a piece stands for; where that is more than ``most`` bytes, only the first of them, but more."""
+        """Return what a piece decompresses to; if that is more than ``most`` bytes, a part that is longer than that."""
 
     def end(self) -> None:
         """Raise an ``OpenCXResponseError`` if there should have been more pieces."""

@@ -1,4 +1,4 @@
-"""A client of a Redis that ends in time, whatever the Redis sends: redis-py's own timeouts hold for each read alone.
+"""A Redis client with a total time limit. The timeouts of redis-py apply only to each single read.
 
 It is used within :func:`.redis_budget.redis_budget`.
 """

@@ -1,4 +1,4 @@
-"""The HTTP client.
+"""The HTTP client: sends requests to the OpenCX API, and returns responses or raises errors.
 
 The modules of this folder are the only ones that import httpx.
 """
@@ -62,7 +62,7 @@ log = logging.getLogger(__name__)
 _LONGEST_REASON = 300
 _CONNECT_TIMEOUT = 10.0
 
-# The request provably did not reach the service.
+# The request certainly did not reach the service.
 _NOT_SENT = (
     httpx.ConnectError,
     httpx.ConnectTimeout,
@@ -128,7 +128,7 @@ class OpenCXClient:
         :param json: the JSON body; ``None`` sends none.
         :return: the response; ``response.json()`` is its decoded body.
         :raises OpenCXArgumentError: if it is not such a method or path, or cannot be sent as JSON.
-        :raises OpenCXCallsNotAllowedError: if it is no GET, and the connection does not allow calls.
+        :raises OpenCXCallsNotAllowedError: if it is not a GET, and the connection does not allow calls.
         :raises OpenCXAPIError: if the status is not a 2xx.
         """
         return self.send(other_request(method, path, params, json))
@@ -155,7 +155,7 @@ class OpenCXClient:
 
     @forgets_locals  # of httpx and all below it, which hold the header with the key
     def send_unchecked(self, request: Request, before_sending: Callable[[], None] = lambda: None) -> Response:
-        """Send a request and return its response, whatever its status.
+        """Send a request and return its response, with any status.
 
         :param before_sending: called when the request is about to be sent, after the wait for the rate limit; an error
             that it raises keeps it from being sent.
@@ -277,8 +277,8 @@ def _typed_errors(request: Request, settings: ClientSettings) -> Generator[None]
         raise error.with_message(f"{sent}: {error}") from None
     except NoTurnError:
         raise OpenCXRateLimitError(
-            f"{sent}: not sent, because others have used the {settings.requests_per_minute} requests a minute, and the"
-            " time is over before the next one."
+            f"{sent}: not sent, because the {settings.requests_per_minute} requests a minute are used up, and the time"
+            " limit ends before the next one is allowed."
         ) from None
     except httpx.InvalidURL:
         raise OpenCXArgumentError(f"{sent}: the path cannot be part of a URL.") from None

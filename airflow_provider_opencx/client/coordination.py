@@ -1,4 +1,4 @@
-"""What processes share that keep to one rate limit and take turns: a directory of this machine, or a Redis."""
+"""The place through which processes share a rate limit and locks: a local directory, or a Redis."""
 
 from __future__ import annotations
 

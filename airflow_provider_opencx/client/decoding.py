@@ -1,4 +1,4 @@
-"""Decodes JSON into values that every part on their way to the next task can store, in bounded time and memory."""
+"""Decodes JSON in limited time and memory into values that Airflow and databases can store."""
 
 from __future__ import annotations
 

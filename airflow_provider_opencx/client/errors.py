@@ -1,6 +1,6 @@
-"""Turns error responses into this package's errors, with the scope and the noun of the operation in the message.
+"""Turns error responses into this package's errors, with the scope and noun of the operation in the message.
 
-A refusal is a status that another try of the same request should meet again: 3xx, and 4xx but for 408 and 429. Whether
+A refusal is a status that another try of the same request should meet again: 3xx, and 4xx except 408 and 429. Whether
 it is believed depends on who says it: a proxy, or a gateway in front of the service, responds with the same statuses.
 """
 
@@ -34,7 +34,7 @@ from airflow_provider_opencx.exceptions import (
 from airflow_provider_opencx.visible_text import in_quotes
 
 TRY_AGAIN = " Check the network and the Base URL; another try may succeed."
-"""What to do where there is no response, unless the request must not be sent again."""
+"""What to do if there is no response, unless the request must not be sent again."""
 
 _MAX_QUOTED = 300
 
@@ -46,7 +46,7 @@ _MOST_VALUES = 10_000
 
 
 def error_of(request: Request, response: Response) -> OpenCXAPIError:
-    """Return the error that an unsuccessful response stands for.
+    """Return the error for an unsuccessful response.
 
     The refusal of a write is permanent where the service itself says it. That of a read is not, however it is said: one
     response may be wrong, and a read can be sent again.
@@ -58,7 +58,7 @@ def error_of(request: Request, response: Response) -> OpenCXAPIError:
 
 
 def checked(request: Request, response: Response) -> Response:
-    """Return a successful response; raises the error that another one stands for."""
+    """Return a successful response; raises the error for an unsuccessful one."""
     if not response.is_success:
         raise error_of(request, response)
     return response
@@ -164,7 +164,7 @@ def _for_operation(advice: str, operation: Operation) -> str:
 
 
 class _Kind(NamedTuple):
-    """What a status stands for.
+    """The meaning of a status.
 
     :param error_class: the class of its error.
     :param advice: what it means, and what to do.

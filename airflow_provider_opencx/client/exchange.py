@@ -1,8 +1,8 @@
-"""One exchange, a request and its response: one deadline and one limit of bytes for all that arrives.
+"""Limits one request and its response: one deadline and one limit of bytes for everything that arrives.
 
-httpx limits the wait for each piece alone. A service, or a proxy, that sends a byte now and then (in a header, between
+httpx limits only the wait for each piece. A service, or a proxy, that sends a byte now and then (in a header, between
 the chunks of a body, or one 103 after the other) would hold its reader for ever. So the sockets themselves give each
-read and write what is left of the exchange, whatever arrives.
+read and write what is left of the exchange, no matter what arrives.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Dates in headers."""
+"""Reads dates in HTTP headers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rate limit of this process: whoever sends with one key, at one rate, keeps to one limiter."""
+"""The rate limit of this process: requests with the same key and rate share one limiter."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ProcessLimiter(Limiter):
         super().__init__(SingleBucketFactory(self._counted, schedule_leak=False))
 
     def before_fork(self) -> None:
-        """Prepare for a fork, after which this process goes on with :meth:`after_fork`, and the other begins anew."""
+        """Prepare for a fork. This process then continues with :meth:`after_fork`, and the other begins again."""
 
     def after_fork(self) -> None:
         """Go on after a fork."""
@@ -43,7 +43,7 @@ class ProcessLimiter(Limiter):
 def limiter_of(settings: ClientSettings) -> Limiter:
     """Return the limiter of this process for some settings, however many clients have them.
 
-    It stays usable in a fork, which begins anew: also for a client that was made before.
+    It stays usable in a fork, which begins again: also for a client that was made before.
     """
     requests_per_minute, coordination = settings.requests_per_minute, settings.coordination
     shared_in = coordination if isinstance(coordination, str) else coordination.reveal()

@@ -1,4 +1,4 @@
-"""Locks of names, so that one process at a time creates what has a name; and what it records under them.
+"""Locks of names, so that only one process at a time creates an agent of a name; and the intents under them.
 
 A lock is one of the operating system on a machine, which a process that dies releases, or one in a Redis, which expires
 unless its holder lives, which redis-py has.
@@ -107,7 +107,7 @@ class NameLocks(ABC):
 def hold(settings: ClientSettings, names: Collection[str]) -> Generator[NameLocks]:
     """Hold the locks of some names.
 
-    A lock is that of a name at a Base URL, whatever the key: two keys of one organization must take turns. So do two
+    A lock is that of a name at a Base URL, with any key: two keys of one organization must take turns. So do two
     organizations that have a name in common, which costs a moment.
 
     :param settings: the settings of the client, which say who takes turns.
@@ -210,7 +210,7 @@ def forget_intents() -> None:
 
 
 class _FileLocks(_LocalLocks):
-    """Locks of files in a directory of this user alone."""
+    """Locks of files in a directory that belongs only to this user."""
 
     def __init__(self, keys: Mapping[str, str], directory: Path) -> None:
         super().__init__(keys)
@@ -256,7 +256,7 @@ class _FileLocks(_LocalLocks):
 
 
 def _lock(path: Path) -> int:
-    """Lock a file and return its descriptor. Whatever closes that frees the lock, so that no dead process holds one.
+    """Lock a file and return its descriptor. Closing it frees the lock, so that no dead process holds one.
 
     :raises BlockingIOError: if somebody else holds it.
     :raises OSError: if the file cannot be opened, or its file system has no locks.

@@ -1,4 +1,4 @@
-"""How the service is reached: the TLS context and the proxy, as the environment sets them."""
+"""Finds the TLS context and the proxy, as the environment sets them."""
 
 from __future__ import annotations
 

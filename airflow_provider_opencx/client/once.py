@@ -1,4 +1,4 @@
-"""Sends a request once, and says what its response proves: for what must not be done twice.
+"""Sends a request once, and says what its response proves. For requests that must not be repeated.
 
 No source knows a key by which the service recognizes a request that it has handled already.
 """
@@ -89,7 +89,7 @@ def send_once(
     except OpenCXError as error:
         raise OpenCXUnknownOutcomeError(str(error), sent_at=sent_at) from None
     if isinstance(body, dict) and body.get("success") is False:
-        reason = f"{response.label}: {response.status_code}{said}, of which the body says that it is no success."
+        reason = f"{response.label}: {response.status_code}{said}, but the body reports a failure."
         raise OpenCXUnknownOutcomeError(reason, sent_at=sent_at)
     return Handled(sent_at, body)
 

@@ -1,4 +1,4 @@
-"""What is sent and what comes back: an operation of the API, a request for it, and the response."""
+"""Models of HTTP: an operation of the API, a request for it, and the response."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Operation:
         writes that come to the same when they are done twice. An operation that may start a call must not be.
     :param confidence: whether the operation is ``"confirmed"`` by a page of the vendor, or ``"inferred"``.
     :param places_calls: whether people may be called because of it. Such a request is sent only where the connection
-        allows calls, and never sent again by the client, whatever becomes of it.
+        allows calls, and never sent again by the client, no matter how it ends.
     """
 
     id: str
@@ -207,7 +207,7 @@ def other_request(method: str, path: str, params: Mapping[str, str] | None, json
     :param path: the path below the connection's base URL, beginning with a slash.
     :param params: the parameters of the query.
     :param json: the JSON body; ``None`` sends none.
-    :raises OpenCXArgumentError: if one of them cannot be sent as it is.
+    :raises OpenCXArgumentError: if one of them cannot be sent unchanged.
     """
     if method not in get_args(Method):
         raise OpenCXArgumentError(f"method: must be one of {', '.join(get_args(Method))}, in capital letters")

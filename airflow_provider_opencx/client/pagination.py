@@ -1,4 +1,4 @@
-"""Reads lists: a plain array, or pages with a cursor or an offset, followed to their end within limits.
+"""Reads lists within limits: a plain array, or pages with a cursor or an offset.
 
 An item that cannot be read does not hold up the others.
 """
@@ -178,7 +178,7 @@ def _pages(client: OpenCXClient, request: Request, most_pages: int) -> Generator
 
 
 def first_page(client: OpenCXClient, request: Request) -> list[JsonValue]:
-    """Return the items of the first page of a list, asked for once: a refusal is raised as it is, and not read again.
+    """Return the items of the first page of a list, asked for once: a refusal is raised unchanged, and not read again.
 
     :raises OpenCXAPIError: if the status is not a 2xx.
     :raises OpenCXResponseError: if the page cannot be read.

@@ -1,4 +1,4 @@
-"""A rate limit that processes share, in a file of this machine or in a Redis.
+"""A rate limit that processes share, in a local file or in a Redis.
 
 The limiter and its buckets are pyrate-limiter's. A shared bucket that cannot be used does not stop requests: until it
 can be used again, each process keeps to the limit by itself.
@@ -138,7 +138,7 @@ class _SharedLimiter(ProcessLimiter):
                 with redis_budget(RESPONSE_TIMEOUT):
                     self._bucket = self._bucket or self._open_bucket()
                     seconds = _ask(self._bucket)
-            except Exception as error:  # whatever is wrong with the bucket, no request must fail for it
+            except Exception as error:  # if anything is wrong with the bucket, no request must fail for it
                 if not self._fallback_until:
                     log.warning(
                         _FALLING_BACK,
@@ -173,7 +173,7 @@ def _ask(bucket: AbstractBucket) -> float:
 
 
 class _FileBucket(SQLiteBucket):
-    """A bucket in a file, closed by whoever drops it: the garbage collector might do that while a fork begins."""
+    """A bucket in a file, closed by the code that drops it: the garbage collector might do that while a fork begins."""
 
     @classmethod
     def at(cls, name: str, rate: Rate) -> Self:

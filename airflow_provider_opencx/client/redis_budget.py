@@ -1,4 +1,4 @@
-"""What the rate limit and the locks give a Redis at a time: one deadline, and one limit of what is read."""
+"""Limits one use of a Redis by the rate limit or the locks: one deadline, and one limit of bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long the service asks to wait: the header Retry-After, and what the client does about it."""
+"""Reads the header Retry-After, and decides how long the client waits."""
 
 from __future__ import annotations
 

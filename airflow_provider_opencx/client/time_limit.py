@@ -1,4 +1,4 @@
-"""Calls of the operating system that nothing else ends in time, such as the search for the addresses of a host."""
+"""Limits the time of system calls that have no time limit, such as the lookup of a host name."""
 
 from __future__ import annotations
 

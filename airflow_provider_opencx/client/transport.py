@@ -1,8 +1,8 @@
-"""Sends one request in as many attempts as it takes: retries, the rate limit, and a report of each attempt.
+"""Sends one request in several attempts: retries, the rate limit, and a report of each attempt.
 
 Built by composing transports: httpx-retries around one that waits for the rate limit, around one that limits and
 reports each attempt, around httpx's own. So a request that is sent again is paced again, and the wait for the rate
-limit is no part of an attempt.
+limit is not part of an attempt.
 """
 
 from __future__ import annotations
@@ -133,9 +133,9 @@ class RequestContext:
     def use_new_connection(self, error: httpx.TransportError) -> bool:
         """Return whether the request is sent once more at once, which will be on a new connection.
 
-        It is where a kept connection failed before a byte of the response arrived: the service, or what stands before
-        it, may have forgotten it, and that says nothing about the service. Or where what arrived is no response: it may
-        be the rest of an earlier one.
+        It is where a kept connection failed before a byte of the response arrived: the service, or a proxy in front of
+        it, may have forgotten it, and that says nothing about the service. Or where what arrived is not a response: it
+        may be the rest of an earlier one.
 
         :param error: how the connection failed.
         """
@@ -206,7 +206,7 @@ class NoTurnError(Exception):
 
 
 class _RetryPolicy(Retry):
-    """The library's policy, but for a Retry-After that is too long for the request, which goes to the caller."""
+    """The library's policy, except for a Retry-After that is too long for the request, which goes to the caller."""
 
     def parse_retry_after(self, retry_after: str) -> float:
         asked = RetryAfter.parse(retry_after)

@@ -23,9 +23,9 @@ _PORT = TypeAdapter[int | None](Annotated[int, Field(strict=True, ge=1, le=65535
 
 
 def base_url(host: str, *, schema: str, port: int | None, allow_insecure_http: bool) -> str:
-    """Return the base URL that a connection's fields stand for, without a slash at its end.
+    """Return the base URL of a connection's fields, without a slash at its end.
 
-    Airflow reads the path of a connection URI as its schema. So one that is no scheme is refused, never left out:
+    Airflow reads the path of a connection URI as its schema. So one that is not a scheme is refused, never left out:
     without its path, the key would go to another application of that host.
 
     :param host: a URL, a host, or empty for the API's own address. A path is part of it.

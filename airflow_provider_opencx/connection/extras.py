@@ -1,4 +1,4 @@
-"""The extras of a connection as one model. A test checks that :mod:`.form` declares the same ones.
+"""The extras of a connection as one model. A test checks that :mod:`.form` declares the same extras.
 
 In a connection that was written as a URI every extra is text, so ``"30"`` and ``"true"`` are read as well.
 """

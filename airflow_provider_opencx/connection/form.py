@@ -63,8 +63,8 @@ MAX_RETRIES = ExtraField(
     name="max_retries",
     label="Retries of a request",
     description=(
-        "How often one request is sent again after an error that may pass. A create is sent again only where"
-        " the first one provably was not handled. Waiting for a number does not use it: the next poll is the retry."
+        "How often one request is sent again after a temporary error. A create is sent again only if the first one"
+        " certainly was not handled. Waiting for a number does not use these retries: the next poll is the retry."
     ),
     type="integer",
     default=4,
@@ -75,8 +75,8 @@ REQUESTS_PER_MINUTE = ExtraField(
     name="requests_per_minute",
     label="Requests a minute",
     description=(
-        "The most that all who share the coordination send over this connection. The service allows an organization 100"
-        " in all."
+        "The most requests that all processes that share the coordination send over this connection. The service allows"
+        " 100 for an organization in all."
     ),
     type="integer",
     default=90,
@@ -87,9 +87,9 @@ COORDINATION = ExtraField(
     name="coordination",
     label="Coordination",
     description=(
-        "Who shares the requests a minute, and takes turns in creating an agent: machine (all processes of this machine"
-        " and user), process (each process for itself), or the address of a Redis, redis://host:6379/0 (all machines;"
-        " for Celery and Kubernetes)."
+        "Which processes share the requests a minute, and take turns in creating an agent: machine (all processes of"
+        " this machine and user), process (each process for itself), or the address of a Redis, redis://host:6379/0"
+        " (all machines; for Celery and Kubernetes)."
     ),
     type="string",
     default="machine",
@@ -99,8 +99,8 @@ ALLOW_CALLS = ExtraField(
     name="allow_calls",
     label="Allow calls",
     description=(
-        "Lets tasks call people over this connection. Off, nobody is called, and other requests of your own that write"
-        " are not sent. Read again before each call: switch it off to stop a batch."
+        "Lets tasks call people over this connection. If it is off, nobody is called, and write requests of your own"
+        " code (client.request) are not sent. It is read again before each call: switch it off to stop a batch."
     ),
     type="boolean",
     default=False,
@@ -109,8 +109,8 @@ CALL_BODY_STYLE = ExtraField(
     name="call_body_style",
     label="Keys of a call's body",
     description=(
-        "How a call names the agent and the person, because no page of the service says it: camel (phoneAgentId), snake"
-        " (phone_agent_id) or both. Change it where the service refuses calls."
+        "How the keys of a call are written, because the documentation of the service does not say it: camel"
+        " (phoneAgentId), snake (phone_agent_id) or both. Change it if the service refuses calls."
     ),
     type="string",
     default="camel",
@@ -121,7 +121,7 @@ DASHBOARD_URL = ExtraField(
     label="Dashboard",
     description=(
         "The address of an agent in the OpenCX dashboard, as your browser shows it, with {id} in place of the agent's"
-        " id. The links of tasks lead there where Airflow has no page of agents."
+        " id. The links of tasks lead there if Airflow has no page of agents."
     ),
     type="string",
     default="",

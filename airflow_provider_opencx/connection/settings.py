@@ -1,6 +1,6 @@
 """Reads an Airflow connection of type ``opencx``. Pure: it asks neither Airflow nor the service.
 
-Without Airflow, the key and the base URL may stand in the environment.
+Without Airflow, the key and the base URL may be in the environment.
 
 Password: the API key. Host: the base URL, empty for the service's own. Extras: see :mod:`.extras`.
 An error names the wrong field before any request is sent; the key is never part of a message.
@@ -94,7 +94,7 @@ def _settings(address: str, api_key: Secret, extras: Extras, user_agent: str, na
 
 
 def _check_type(conn_type: str, password: object) -> None:
-    """Refuse a connection of another service, whose password is no key of OpenCX and must not be sent there."""
+    """Refuse a connection of another service, whose password is not a key of OpenCX and must not be sent there."""
     if conn_type not in _TYPES:
         raise ValueError(
             f"it is of type {in_quotes(_without(password, conn_type))}, and its password may be that of another"

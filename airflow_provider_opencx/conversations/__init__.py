@@ -1,1 +1,1 @@
-"""Conversations: what calls leave behind, waited for and counted."""
+"""Conversations that calls create: waits for them, and counts them."""

@@ -1,4 +1,4 @@
-"""Whose conversation it is."""
+"""The names by which the person of a conversation is known: the number and the contact."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Polls for conversations: one list for all that are looked for, and what a worker makes of it."""
+"""Polls for conversations with one list request for all of them, and interprets it in a worker."""
 
 from __future__ import annotations
 

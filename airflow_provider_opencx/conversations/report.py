@@ -1,4 +1,4 @@
-"""Counts conversations by what they say of themselves, for a person and for a next task.
+"""Counts conversations by their fields, for a person and for the next task.
 
 Pure: nothing is sent. Of each conversation no more is kept than its id and the values that are counted.
 """
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
 NOT_SAID = "not said"
-"""What a value is called that a conversation does not have, or that is no text."""
+"""What a value is called that a conversation does not have, or that is not text."""
 
 OTHERS = "others"
 """What the values together are called that are too many to be shown."""
@@ -55,7 +55,7 @@ class Scope:
     :param after: those that were created at this time or later.
     :param before: those that were created before this time.
     :param zone: the IANA name of the time zone by whose clock days begin.
-    :param channel_type: those of this channel alone, which the service decides; ``None`` is any.
+    :param channel_type: only those of this channel, which the service decides; ``None`` means any.
     :raises OpenCXArgumentError: if no time is between the two.
     """
 

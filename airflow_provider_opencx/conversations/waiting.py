@@ -1,4 +1,4 @@
-"""Decides what a poll means for a task that waits for a conversation: pure, so every mode of the sensor shares it."""
+"""Decides what a poll means for a task that waits for a conversation. Pure, so every sensor mode shares it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ConversationWait:
     :param phone_number: the number of the person, in E.164, or ``None``.
     :param contact_id: the id of the contact, or ``None``. Give one of the two.
     :param since: when the call was made: a datetime with a time zone, or the same in ISO 8601.
-    :param channel_type: its channel; ``None`` is any.
+    :param channel_type: its channel; ``None`` means any.
     :param until: what is waited for.
     :raises OpenCXArgumentError: if an argument is wrong.
 
@@ -84,7 +84,7 @@ class ConversationWait:
         return f"No {self.wanted} was seen since {since}; {_NOT_A_MISSED_CALL}."
 
     def evaluate(self, poll: Found | OpenCXError) -> Conversation | None:
-        """Return the conversation, if it is there as it is waited for; ``None`` if the wait goes on.
+        """Return the conversation, if it is there as it is waited for; ``None`` if the wait continues.
 
         :param poll: the conversations that were looked for, or the error for which they could not be read. One that did
             not look for this conversation says nothing.
@@ -135,7 +135,7 @@ def success(result: JsonValue, until: Until) -> str:
 
 
 def checked_until(until: object) -> Until:
-    """Return what is waited for; raises ``OpenCXArgumentError`` if it is none of the choices."""
+    """Return what is waited for; raises ``OpenCXArgumentError`` if it is not one of the choices."""
     check_choice("until", until, ("seen", "closed"))
     return "closed" if until == "closed" else "seen"
 

@@ -1,4 +1,4 @@
-"""Which conversation is the one that a call leaves behind: by its person, its channel and its time. Pure.
+"""Finds the conversation of a call by its person, its channel and its time. Pure.
 
 A conversation does not say which call it is of. That it is the one with this person that was created after the call is
 all that ties it to the call.
@@ -21,7 +21,7 @@ from airflow_provider_opencx.resources.conversations import Conversation, checke
 from airflow_provider_opencx.visible_text import identifier
 
 CLOCK_TOLERANCE = timedelta(seconds=60)
-"""By how much the clock of the service may be behind the one of whoever called."""
+"""By how much the clock of the service may be behind the one of the caller."""
 
 ASKED_BEFORE = CLOCK_TOLERANCE + timedelta(seconds=1)
 """How long before a time a list is asked for: whether its bounds are inclusive is not known."""
@@ -31,11 +31,11 @@ _WHEN_NONE = "where the task that should have returned it was skipped, or pushes
 
 @dataclass(frozen=True)
 class WantedConversation:
-    """The conversation of a call, as far as it is known before it is seen.
+    """The known facts about the conversation of a call before it appears.
 
     :param callee: the person: a number, or a contact.
     :param since: when the call was made, in UTC and in whole seconds.
-    :param channel_type: its channel; ``None`` is any.
+    :param channel_type: its channel; ``None`` means any.
     """
 
     callee: Callee
@@ -98,7 +98,7 @@ def checked_wanted(phone_number: object, contact_id: object, since: object, chan
     :param phone_number: the number of the person, in E.164, or ``None``.
     :param contact_id: the id of the contact, or ``None``.
     :param since: when the call was made: a datetime with a time zone, or the same in ISO 8601.
-    :param channel_type: its channel; ``None`` is any.
+    :param channel_type: its channel; ``None`` means any.
     :raises OpenCXArgumentError: if an argument is wrong.
     """
     return WantedConversation(

@@ -1,4 +1,4 @@
-"""Finds the files of a fleet beside the Dag that names them, and the folder that they never leave."""
+"""Finds fleet files by a path relative to their Dag, and keeps them inside one folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks declarations, and says what is wrong with them: with its line, where they come from files.
+"""Checks declarations and describes the problems, with the line if the declaration comes from a file.
 
 Pure; sends nothing. What is declared, a :class:`Kind` says.
 """

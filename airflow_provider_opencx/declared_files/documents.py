@@ -1,4 +1,4 @@
-"""What YAML and JSON files of a fleet are read as: one tree of nodes, each of which knows where it stands."""
+"""The tree of nodes into which YAML and JSON files are parsed. Each node knows its place in the file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finds and reads files of declarations, in folders and in zip files, within bounds."""
+"""Finds and reads declaration files, in folders and in zip files, within limits."""
 
 from __future__ import annotations
 
@@ -219,7 +219,7 @@ def is_inside(file: Path, root: Path) -> bool:
 def text_file(named: str, file: Path, root: Path) -> Path:
     """Return the path of a text file.
 
-    :param named: the path as it is written; it begins at the fleet file.
+    :param named: the path as written; it begins at the fleet file.
     :param file: the fleet file that names it.
     :param root: the folder that it never leaves; for a file in a zip file, that is the zip file.
     :raises UnusableFileError: if it leaves the folder.

@@ -1,4 +1,4 @@
-"""What the files of a fleet may take of memory and time, however they are written."""
+"""Limits the memory and time that fleet files may take."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The declarations of a fleet that stand in files, and where each of their values stands."""
+"""The declarations of a fleet from files, with the place in the file of each value."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from airflow_provider_opencx.declared_files.problems import FileProblem
 
 @dataclass(frozen=True)
 class Place:
-    """Where a value stands in a file, and how it is written there.
+    """The place of a value in a file, and how the value is written there.
 
     :param file: the path of the file.
     :param line: counted from 1.
     :param column: counted from 1.
-    :param text: the value as it is written, in a form that can be shown; empty if nothing is written.
+    :param text: the value as written, in a form that can be shown; empty if nothing is written.
     :param remedy: what to change in the file so that the value is read as meant; empty if nothing is known.
     """
 
@@ -33,9 +33,9 @@ PlaceOf = Callable[[Sequence[str | int], bool], Place]
 
 @dataclass(frozen=True)
 class PlacedEntry:
-    """What is declared for one agent, or the defaults of a file, and where it stands.
+    """What is declared for one agent, or the defaults of a file, and its place.
 
-    :param declaration: the declaration: a mapping of fields, or what stands in its place.
+    :param declaration: the declaration: a mapping of fields, or another value in its place.
     :param place_of: returns the place of a value in it; the path ``()`` is the whole.
     :param defaults: the fields that it has from the defaults of its file.
     :param unreadable: the fields of which a problem was found already, and the value is not known.
@@ -48,7 +48,7 @@ class PlacedEntry:
 
 
 class FileDeclarations(list[object]):
-    """The declarations of a fleet from its files: plain mappings, which know where they stand.
+    """The declarations of a fleet from its files: plain mappings, which know their places in the files.
 
     :param entries: the declarations, with their places.
     :param defaults: the defaults of each file that has some.

@@ -1,4 +1,4 @@
-"""What is wrong with the files of a fleet: one problem as data and as a sentence, and the error of all of them."""
+"""Describes problems of fleet files: one problem as data and as a sentence, and an error for all of them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LONGEST_PATH = 1000
 
 @dataclass(frozen=True)
 class FileProblem:
-    """One problem in the files of a fleet. All texts can be shown as they are, but for ``file`` and ``agent``.
+    """One problem in the files of a fleet. All texts can be shown unchanged, except ``file`` and ``agent``.
 
     A message of two parts, ``what is wrong; what to do``, is taken apart where nothing was read and no remedy is given.
 
@@ -34,7 +34,7 @@ class FileProblem:
     :param agent: the name of the agent, ``None`` where it has none, or where it is not about an agent.
     :param field: the field, such as ``instructions.0``; empty where it is not about a field.
     :param message: what is wrong.
-    :param read: the value as it is written in the file; ``None`` where it says nothing about the problem.
+    :param read: the value as written in the file; ``None`` where it says nothing about the problem.
     :param remedy: what to change in the file; empty if nothing is known.
     :param entry: the position of the agent in the fleet, counted from 1; ``None`` where it is not about an agent.
     """

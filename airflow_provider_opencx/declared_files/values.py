@@ -1,4 +1,4 @@
-"""Reads the values of one file: the field decides what a value is, variables are filled, and each knows its place."""
+"""Reads the values of one file according to their fields, fills variables, and keeps the place of each value."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ class Read:
 class ReadField:
     """A field that was read.
 
-    :param key: where its key stands.
-    :param node: where its value stands.
+    :param key: the place of its key.
+    :param node: the place of its value.
     :param value: the value.
     :param kind: what it may hold.
     :param is_readable: whether the value is known.
@@ -117,7 +117,7 @@ class Values:
     def read(self, node: yaml.Node, kind: Kind) -> Read:
         """Return the value of a node.
 
-        :param kind: what it may hold. A value that it cannot hold is returned as well, and is no issue.
+        :param kind: what it may hold. A value that it cannot hold is returned as well, and is not an issue.
         """
         self._issues, self._warnings = [], []
         return Read(self._value(node, kind), self._issues, self._warnings)
@@ -127,7 +127,7 @@ class Values:
         return self._known_fields(mapping)
 
     def place(self, node: yaml.Node, kind: Kind | None = None) -> Place:
-        """Return where a node stands.
+        """Return the place of a node.
 
         :param kind: what it may hold, which decides how it could be meant.
         """
@@ -141,7 +141,7 @@ class Values:
         return Place(self._file, mark.line + 1, mark.column + 1, self._shown(node), remedy)
 
     def place_within(self, node: yaml.Node, path: Sequence[str | int], kind: Kind) -> Place:
-        """Return where a part of a value stands, or the innermost mapping or list around it that is found.
+        """Return the place of a part of a value, or the innermost mapping or list around it that is found.
 
         :param node: the value.
         :param path: keys, and positions in lists.
@@ -233,7 +233,7 @@ class Values:
         return filled.text
 
     def _issue_of_variable(self, node: yaml.ScalarNode, problem: VariableProblem) -> Issue:
-        """Return the issue of a variable, where it stands: at the scalar, if its escapes hide the place."""
+        """Return the issue of a variable, at its place: at the scalar, if its escapes hide the place."""
         start = node.start_mark.index
         marks = list(places_of_marks(self._text[start : node.end_mark.index]))
         if len(marks) != node.value.count(MARK):
@@ -266,7 +266,7 @@ class Values:
                 first = own[key.value][0].start_mark
                 self._refuse(
                     key,
-                    f"duplicate key {in_quotes(key.value)}: it stands in line {first.line + 1}, column"
+                    f"duplicate key {in_quotes(key.value)}: the first one is in line {first.line + 1}, column"
                     f" {first.column + 1} already",
                 )
             else:
@@ -303,7 +303,7 @@ class Values:
 
 
 def issue_at(text: str, position: int, message: str) -> Issue:
-    """Return an issue about what stands at a position of a text, counted from 0."""
+    """Return an issue about a position of a text, counted from 0."""
     line = text.count("\n", 0, position) + 1
     return Issue(message, line, position - text.rfind("\n", 0, position))
 

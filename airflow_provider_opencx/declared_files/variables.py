@@ -1,4 +1,4 @@
-"""Fills the variables of a fleet, written ``${NAME}``, in a text."""
+"""Replaces the variables of a fleet, written ``${NAME}``, in a text."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class VariableProblem:
     """A variable that cannot be filled.
 
     :param position: where it begins in the text, counted from 0.
-    :param number: how many ``${`` stand before it.
+    :param number: how many ``${`` are before it.
     :param message: what is wrong.
     """
 
@@ -48,7 +48,7 @@ class VariableProblem:
 class Filled:
     """A text whose variables are filled.
 
-    :param text: the text; a variable that cannot be filled stays as it is written.
+    :param text: the text; a variable that cannot be filled stays as written.
     :param names: the names of the variables that it holds.
     :param problems: what cannot be filled; the first of it, where it is much.
     """
@@ -68,7 +68,7 @@ def fill(
 ) -> Filled:
     """Return a text with its variables filled. What is filled in is not looked at again.
 
-    ``$${`` becomes ``${``. Every other ``$`` stays as it is.
+    ``$${`` becomes ``${``. Every other ``$`` stays unchanged.
 
     :param text: the text.
     :param variables: the values by their names.
@@ -126,7 +126,9 @@ def checked_variables(variables: Mapping[str, str] | None) -> Mapping[str, str]:
         raise OpenCXArgumentError("variables: must be a mapping of names to texts")
     for name, value in variables.items():
         if not isinstance(name, str) or problem_of_name(name):
-            raise OpenCXArgumentError(f"variables: {in_quotes(str(name))} {problem_of_name(str(name)) or 'is no text'}")
+            raise OpenCXArgumentError(
+                f"variables: {in_quotes(str(name))} {problem_of_name(str(name)) or 'is not text'}"
+            )
         if not isinstance(value, str):
             raise OpenCXArgumentError(f"variables: {identifier(name)}: must be text, as what is written in a file is")
     return dict(variables)

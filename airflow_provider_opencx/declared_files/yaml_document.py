@@ -1,4 +1,4 @@
-"""Reads YAML as nodes, without YAML's guesses of what a scalar is, and within bounds.
+"""Reads YAML as nodes within limits, without YAML's guesses about the type of a scalar.
 
 YAML 1.1 guesses the type of what is written without quotes: ``no`` is false, ``05551234567`` is an octal number,
 ``2026-03-01`` is a date. Here such a scalar is marked as plain, and its field decides.
@@ -66,7 +66,7 @@ def _check_characters(text: str) -> None:
     if found:
         before = text[: found.start()]
         message = (
-            f"the character U+{ord(found[0]):04X} cannot stand in YAML; in a text in double quotes, write it as"
+            f"the character U+{ord(found[0]):04X} is not allowed in YAML; in a text in double quotes, write it as"
             ' "\\x.." or "\\u...."'
         )
         raise DocumentError([Issue(message, before.count("\n") + 1, found.start() - before.rfind("\n"))])

@@ -1,4 +1,4 @@
-"""Checks of the agents and the voices: their fields, and what stands out among them. Counts alone. Pure."""
+"""Checks the fields of agents and voices, and counts unusual ones. Reports only counts. Pure."""
 
 from __future__ import annotations
 
@@ -144,9 +144,9 @@ def _counts(findings: Findings) -> tuple[dict[str, JsonValue], Status, list[str]
         problem
         for is_so, problem in (
             (strange, "some cannot be read, so nothing is created beside them: look into the dashboard"),
-            (ids, "ids stand twice: please report this"),
+            (ids, "there are duplicate ids: please report this"),
             (names, "names stand twice, and such agents are not found by their name: rename them, or declare an id"),
-            (placeholders, "some have a phone_number that is no telephone number, and count as without one"),
+            (placeholders, "some have a phone_number that is not a telephone number, and count as without a number"),
             (partly, "some have fields that cannot be read"),
             (oldest > LONG_WITHOUT_NUMBER, f"the oldest without a number waits for {_age(oldest)}: ask OpenCX"),
         )
@@ -188,7 +188,7 @@ def _oldest(waiting: list[PhoneAgent], now: datetime) -> timedelta:
 
 
 def _created_at(agent: PhoneAgent, now: datetime) -> datetime | None:
-    """Return when an agent was created, ``None`` if that is no time, or lies in the future."""
+    """Return when an agent was created, ``None`` if that is not a time, or lies in the future."""
     if not isinstance(agent.created_at, str) or len(agent.created_at) > 100:
         return None
     try:

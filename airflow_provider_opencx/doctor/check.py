@@ -1,4 +1,4 @@
-"""One check of the report: what was found, and what to do."""
+"""The result of one check in the report: what was found, and what to do."""
 
 from __future__ import annotations
 

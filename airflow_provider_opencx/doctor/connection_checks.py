@@ -1,4 +1,4 @@
-"""Checks of the way to the service: the connection, the key, the clock and the rate limit. Pure."""
+"""Checks the connection, the key, the clock and the rate limit. Pure."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ _MOST_HEADERS = 20
 _ADVICE = {
     FailureKind.UNREACHABLE: "Check the Base URL, the network and the proxy.",
     FailureKind.UNTRUSTED: "",  # the reason says what to do
-    FailureKind.TIMEOUT: "Check the Base URL, and what stands between; a firewall may drop the packets.",
-    FailureKind.BROKEN: "Check the Base URL and its scheme: this may be no HTTP server, or one of http and not https.",
+    FailureKind.TIMEOUT: "Check the Base URL, and the network up to the service; a firewall may drop the packets.",
+    FailureKind.BROKEN: "Check the Base URL and its scheme: this may not be an HTTP server, or it may speak http and"
+    " not https.",
     FailureKind.UNREADABLE: "Check the Base URL, and what a proxy on the way does to responses.",
     FailureKind.NOT_SENT: "Run it again later.",
 }
@@ -67,9 +68,9 @@ def _nothing_of_the_service(findings: Findings) -> tuple[Status, str]:
     ]
     said = ", ".join([*dict.fromkeys(f"{outcome.value} (status {status})" for outcome, status in responses)][:4])
     if any(outcome is Outcome.LIMITED for outcome, _ in responses):
-        return Status.WARNING, "The service, or what stands before it, asks to wait (429). Run it again in a minute."
+        return Status.WARNING, "The service, or a proxy in front of it, asks to wait (429). Run it again in a minute."
     if all(status >= 500 for _, status in responses):
-        return Status.PROBLEM, f"There are error responses alone: {said}. Run it again later, and check the Base URL."
+        return Status.PROBLEM, f"There are only error responses: {said}. Run it again later, and check the Base URL."
     return Status.PROBLEM, f"What responds is not the API: {said}. Set the Base URL to the API itself."
 
 

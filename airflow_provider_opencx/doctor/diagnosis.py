@@ -1,4 +1,4 @@
-"""Runs all checks on what was read. Pure: a check that fails by itself leaves the others running."""
+"""Runs all checks on the responses. If one check fails unexpectedly, the others still run. Pure."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class SentRequest:
     """One request of the report.
 
     :param request: its method and path.
-    :param scope: the scope that it needs, as far as it is known.
+    :param scope: the scope that it needs, if known.
     :param says: the status, and what it says of the operation.
     :param milliseconds: how long it took, ``None`` if nothing was sent.
     """

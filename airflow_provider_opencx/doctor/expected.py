@@ -1,4 +1,4 @@
-"""The fields that the documentation of each generation gives an agent and a voice, and their types."""
+"""The documented fields of an agent and a voice in each generation, with their types."""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ NEW_FIELDS: Mapping[Generation, Mapping[str, frozenset[str] | None]] = {
     "2025": _SINCE_2025,
     "2026": _SINCE_2026,
 }
-"""The fields of an agent that a generation was the first to have, each with its types; ``None`` is any."""
+"""The fields of an agent that a generation was the first to have, each with its types; ``None`` means any."""
 
 AGENT_FIELDS: Mapping[str, frozenset[str] | None] = {
     name: types for fields in NEW_FIELDS.values() for name, types in fields.items()
 }
-"""The fields of an agent in any generation, each with its types; ``None`` is any."""
+"""The fields of an agent in any generation, each with its types; ``None`` means any."""
 
 VOICE_FIELDS: Mapping[str, frozenset[str] | None] = {
     "voice_id": _TEXT,

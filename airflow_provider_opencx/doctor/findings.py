@@ -1,4 +1,4 @@
-"""What the checks conclude from: what was read, and where it was read from. Pure."""
+"""The input of the checks: the responses, and where they were read from. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Concludes which generation of the API the responses are of. Pure."""
+"""Concludes which generation of the API sent the responses. Pure."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def generation_check(findings: Findings) -> Check:
             details,
         )
     if len(possible) > 1:
-        why = "there are no agents to see more of" if not findings.agents else "nothing tells them apart"
+        why = "there are no agents to see more of" if not findings.agents else "nothing distinguishes them"
         return Check("generation", Status.UNKNOWN, f"{' or '.join(possible)}: {why}.", details)
     return Check("generation", Status.OK, f"The responses are those of {possible[0]}.", details)
 

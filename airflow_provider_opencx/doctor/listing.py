@@ -1,4 +1,4 @@
-"""A list as the service writes it: its form and its items, none of which is believed to be what it should be."""
+"""Reads a list as the service sent it, without assuming that its form and items are correct."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the service's documentation leaves open (``docs/reference/service.md``), and what this run settles. Pure."""
+"""The open points of ``docs/reference/service.md``, and which of them this run settles. Pure."""
 
 from __future__ import annotations
 

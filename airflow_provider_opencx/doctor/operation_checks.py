@@ -10,7 +10,7 @@ from airflow_provider_opencx.doctor.readings import Reading
 
 
 def operations_check(findings: Findings) -> Check:
-    """Say how many operations exist and are missing; what was said of each stands with the requests of the report."""
+    """Say how many operations exist and are missing; the report shows the details of each with its request."""
     existing, missing = findings.count(EXISTING), findings.count(ABSENT)
     others = len(findings.outcomes) - existing - missing - findings.count({Outcome.FORBIDDEN, Outcome.NOT_SENT})
     status, summary = _judged(findings, existing, missing, others)

@@ -1,4 +1,4 @@
-"""What one response says about its operation, the key, and who responded. Pure."""
+"""Interprets one response: what it says about the operation, about the key, and who responded. Pure."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ ABSENT = frozenset({Outcome.MISSING, Outcome.WRONG_METHOD, Outcome.NOT_IMPLEMENT
 """The operation is not there."""
 
 OWN = EXISTING | {Outcome.FORBIDDEN, Outcome.REJECTED, Outcome.MISSING}
-"""The service itself says it, and not what stands before it."""
+"""The service itself says it, and not a proxy in front of it."""
 
 _REFUSALS = {
     401: Outcome.REJECTED,

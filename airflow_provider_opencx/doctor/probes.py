@@ -1,4 +1,4 @@
-"""What ``doctor`` reads: each GET operation of the API that is known from its documentation.
+"""The requests of ``doctor``: each documented GET operation of the API.
 
 Each request is harmless. One that needs the id of an object has an id that no object has: the service's 404 then says
 whether the object or the operation is missing. A list that may hold people's data is asked for what was created in the

@@ -1,4 +1,4 @@
-"""Reads the service, once for each probe: the only module of ``doctor`` that sends anything, and it sends only GET."""
+"""Sends each request of ``doctor`` once. It is the only module of ``doctor`` that sends, and it sends only GET."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def read_service(
 ) -> Readings:
     """Send each probe once, then read the list of agents to its end; keep to the rate limit.
 
-    Nothing is sent again, and no failure of one request keeps another one from being sent, but for two: a service that
+    Nothing is sent again, and no failure of one request prevents another one, with two exceptions: a service that
     asks to wait (429) is asked nothing more, and neither is one that does not respond at all.
 
     :param settings: the connection's; its retries and its timeout are shortened.
@@ -86,7 +86,7 @@ def _read(client: OpenCXClient, probe: Probe, reason_to_stop: str, attempts: lis
 
 
 def _sent(client: OpenCXClient, probe: Probe, request: Request, attempts: list[Attempt]) -> Reading:
-    """Send one request; whatever goes wrong with it is its reading."""
+    """Send one request; every failure becomes its reading."""
     attempts.clear()
     try:
         response = client.send_unchecked(request)
@@ -116,7 +116,7 @@ def _failure(error: OpenCXError, attempts: list[Attempt]) -> Failure:
 
 
 def _unreachable(error: OpenCXUnreachableError, message: str, outcome: str) -> Failure:
-    """Return why there is no response: the message of the error where nothing was received that it could quote."""
+    """Return why there is no response: the error's message, if it cannot contain received text."""
     if proxy := _PROXY_REFUSAL.search(message):
         return Failure(FailureKind.UNREACHABLE, f"the proxy does not connect{f' ({proxy[1]})' if proxy[1] else ''}")
     if _UNTRUSTED in message:
@@ -128,7 +128,7 @@ def _unreachable(error: OpenCXUnreachableError, message: str, outcome: str) -> F
         return Failure(FailureKind.UNREACHABLE, reason or message)
     if outcome == "broken_response":
         return Failure(FailureKind.BROKEN, "the response ended too soon")
-    return Failure(FailureKind.BROKEN, "the connection was closed, or what came was no HTTP")
+    return Failure(FailureKind.BROKEN, "the connection was closed, or the response was not HTTP")
 
 
 def _pages(client: OpenCXClient, reading: Reading, attempts: list[Attempt], most: int) -> tuple[list[ListPage], str]:

@@ -1,4 +1,4 @@
-"""What was read: each request with its response, or why there is none. Pure data, from which the checks conclude."""
+"""The results of the requests: each response, or why there is no response. Pure data for the checks."""
 
 from __future__ import annotations
 

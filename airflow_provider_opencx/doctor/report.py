@@ -1,4 +1,4 @@
-"""Writes the report: as lines of text, or as one JSON value. Nothing in it is a secret, or a text of an agent."""
+"""Writes the report as text or as one JSON value. It contains no secret, and no text of an agent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which fields the items of a list have, and of which types: names, types and counts, never values. Pure."""
+"""Finds which fields and types the items of a list have: names, types and counts, never values. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names that the service wrote, as the report shows them: without the key, bounded, and none that is data itself."""
+"""Shows names from the service in the report: shortened, without the key, and without data in place of a name."""
 
 from __future__ import annotations
 

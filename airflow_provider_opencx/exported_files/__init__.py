@@ -1,1 +1,1 @@
-"""Writes declarations as files that read back as they are: names of files, YAML, and a folder of them."""
+"""Writes declarations as files that read back as the same declarations: file names, YAML, and a folder of files."""

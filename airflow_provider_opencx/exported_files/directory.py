@@ -1,4 +1,4 @@
-"""Writes the files of an export into a folder: all of them or none, and never outside of it."""
+"""Writes the files of an export into a folder: all of them or none, and never outside the folder."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def write_files(
     A file appears as a whole. Where a link has its name, the link is replaced, and not followed.
 
     :param files: the texts of the files by their names.
-    :param kind: which files whoever reads the folder reads as well. Default: those of a fleet.
+    :param kind: which other files a reader of the folder reads as well. Default: those of a fleet.
     :param option: the option that names the folder, for messages. Default ``--split``.
     :param overwrite: whether files that exist are replaced. Default no.
-    :return: the names of other such files in the folder: whoever reads the folder reads them as well.
+    :return: the names of other such files in the folder: a reader of the folder reads them as well.
     :raises OpenCXArgumentError: if the folder cannot be written, or if files exist; then none is written.
     """
     try:
@@ -47,7 +47,7 @@ def write_files(
 
 @contextmanager
 def _opened(folder: Path) -> Iterator[int]:
-    """Open a folder: what is written to it stays in it, whatever happens to its path meanwhile."""
+    """Open a folder: what is written to it stays in it, no matter what happens to its path meanwhile."""
     directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         yield directory

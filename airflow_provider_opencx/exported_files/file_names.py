@@ -1,4 +1,4 @@
-"""Makes names of files from names and titles: one for each, on every file system, and in one folder. Pure."""
+"""Makes file names from names and titles: unique in a folder, and valid on every file system. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from airflow_provider_opencx.text import without_invisible
 
 _MOST_BYTES = 100
-"""Bytes of a name in UTF-8, of the 255 that file systems allow: what tells files of one name apart comes after it."""
+"""Bytes of a name in UTF-8. File systems allow 255; the rest is for the part that distinguishes files of one name."""
 
 _MOST_CHARACTERS = 200
 """Characters of a name from which that of a file is made."""
@@ -24,7 +24,7 @@ _DEVICES = frozenset(
         *(f"{port}{number}" for port in ("com", "lpt") for number in range(10)),
     }
 )
-"""Names that Windows gives to devices, whatever their suffix is."""
+"""Names that Windows gives to devices, with any suffix."""
 
 
 def unique_slugs(names: Iterable[str], prefix: str = "agent", taken: Iterable[str] = ()) -> list[str]:

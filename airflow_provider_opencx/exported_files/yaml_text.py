@@ -1,4 +1,4 @@
-"""Writes values as YAML that every reader reads alike: of YAML 1.1 and 1.2, and the reader of fleet files. Pure.
+"""Writes values as YAML that YAML 1.1, YAML 1.2 and the reader of fleet files read alike. Pure.
 
 PyYAML can write YAML as well, but it knows neither comments nor which texts a person wants to edit as a block, and what
 it leaves without quotes is text to YAML 1.1 alone.
@@ -125,7 +125,7 @@ def _flow_list(items: Sequence[JsonValue]) -> str | None:
 
 
 def _literal(value: JsonValue) -> str:
-    """Return what is no text and holds nothing else: null, a boolean, a number, an empty list or mapping."""
+    """Return what is not text and holds nothing else: null, a boolean, a number, an empty list or mapping."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -143,7 +143,7 @@ def _float(value: float) -> str:
 
 
 def _text_lines(text: str, indent: int) -> list[str]:
-    """Return a text as lines, of which the first one stands behind its key or dash.
+    """Return a text as lines, of which the first one follows its key or dash.
 
     :param indent: blanks before the other lines.
     """

@@ -1,1 +1,1 @@
-"""Extraction: reads what the service has into files of JSON lines that can be written again, byte by byte the same."""
+"""Extraction: writes lists of the service as files of JSON lines. A repeated run writes the same bytes."""

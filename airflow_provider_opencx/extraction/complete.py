@@ -1,4 +1,4 @@
-"""Conversations of a list that was read until nothing of it can be missing, with a page in memory at a time."""
+"""Yields the conversations of a completely read list, with one page in memory at a time."""
 
 from __future__ import annotations
 

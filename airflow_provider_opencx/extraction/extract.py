@@ -1,4 +1,4 @@
-"""Extracts a list into object storage: reads it, and its histories, and writes the file."""
+"""Extracts a list into object storage: reads the list and the histories, and writes the file."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Extraction:
 
     :param resource: which list.
     :param interval: the interval in which items were changed; ``None`` is all items.
-    :param channel_type: those of this channel alone; ``None`` is every channel.
+    :param channel_type: only those of this channel; ``None`` means every channel.
     :param include_history: whether the history of each item is read as well.
     :param is_gzip: whether the files are compressed.
     :param part_size: the most rows of a part, where the target is a folder.

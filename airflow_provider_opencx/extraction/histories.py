@@ -1,4 +1,4 @@
-"""Reads the history of each conversation, a request or more for each; what one try has read, the next one keeps."""
+"""Reads the history of each conversation. A retry keeps the histories that an earlier try has read."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _history(client: OpenCXClient, conversation_id: str) -> JsonValue:
     try:
         return [*list_items(client, history_request(conversation_id), lambda item: item)]
     except OpenCXNotFoundPermanentError:
-        log.warning("There is no history of conversation %s any more: it is null.", identifier(conversation_id))
+        log.warning("Conversation %s has no history any more: the history is null.", identifier(conversation_id))
         return None
 
 

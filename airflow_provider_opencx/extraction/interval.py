@@ -1,4 +1,4 @@
-"""The interval of time that a file is for: pure."""
+"""The interval of time that a file covers. Pure."""
 
 from __future__ import annotations
 

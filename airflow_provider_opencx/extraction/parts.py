@@ -1,4 +1,4 @@
-"""A folder of parts, with a manifest that lists them: what a reader follows is always whole."""
+"""Writes a folder of parts with a manifest that lists them, so that a reader always sees a complete set."""
 
 from __future__ import annotations
 
@@ -111,8 +111,8 @@ def _parts_before(target: Target, folder: Path, about: Mapping[str, JsonValue]) 
     manifest = _read_manifest(target.existing(MANIFEST, folder))
     if manifest and any(manifest.get(name) != value for name, value in about.items()):
         log.warning(
-            "%s holds an extraction of %s from %s to %s, which is replaced. Give each interval a folder of its own"
-            " where that is not meant.",
+            "%s holds an extraction of %s from %s to %s, which is replaced. If that is not intended, give each"
+            " interval a folder of its own.",
             in_quotes(target.label),
             *(manifest.get(name) for name in about),
         )

@@ -1,4 +1,4 @@
-"""What a long extraction says of itself: a line a minute, with what is left and when it will be done."""
+"""Logs the progress of a long extraction: a line a minute, with the remaining work and time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads a list until it is known to be complete: it may move while it is read, and nothing says so.
+"""Reads a list until it is certainly complete, because the list may move while it is read.
 
 The service does not document the order of its lists. Where a page begins by a position, an item that is changed while
 the list is read moves away, and another one takes its place on a page that was read already: it is not shown at all.

@@ -1,4 +1,4 @@
-"""The lists that can be extracted, and how an item of each becomes a row."""
+"""The lists that can be extracted, and how an item of each list becomes a row."""
 
 from __future__ import annotations
 

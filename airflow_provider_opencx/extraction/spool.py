@@ -119,7 +119,7 @@ class Spool:
     def add_history(self, item_id: str, time: str, text: str) -> None:
         """Add the history of an item, as JSON.
 
-        :param time: when the item was changed, as its row says: a row that is newer needs its history anew.
+        :param time: when the item was changed, as its row says: a row that is newer needs its history again.
         """
         self._database.execute("INSERT OR REPLACE INTO histories VALUES (?, ?, ?)", (item_id, time, text))
 

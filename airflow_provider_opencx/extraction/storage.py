@@ -1,4 +1,4 @@
-"""Files in object storage that are there as a whole, or not at all.
+"""Writes files to object storage, so that a reader sees the whole file or no file.
 
 A file is written under another name in a folder beside its target, and then put in its place. That folder is also where
 a try leaves what it has read for the next one.

@@ -73,13 +73,13 @@ derive_from_airflow()
 class OpenCXHook(BaseHook):
     """Authenticated access to the OpenCX phone API.
 
-    Every method waits for the service, and may send several requests: the API has no way to read one agent, so an agent
-    is read by listing all. Code in an event loop calls a method in a thread:
-    ``await asyncio.to_thread(hook.list_phone_agents)``. ``get_conn().request("GET", "/anything")`` reaches what this
-    package does not know.
+    Every method blocks until the service responds, and may send several requests: the API cannot read one agent, so the
+    hook lists all agents to read one. Code in an event loop calls a method in a thread:
+    ``await asyncio.to_thread(hook.list_phone_agents)``. For requests that have no method, use
+    ``get_conn().request("GET", "/anything")``.
 
     :param opencx_conn_id: id of a connection of type ``opencx``.
-    :param max_retries: overrides the connection's extra of that name, for a caller that tries again itself.
+    :param max_retries: overrides the connection's extra of that name, for a caller that retries by itself.
     """
 
     conn_name_attr = "opencx_conn_id"
@@ -101,7 +101,7 @@ class OpenCXHook(BaseHook):
         return self._client
 
     def __getstate__(self) -> dict[str, object]:
-        """Return what a copy or a pickle of this hook is made from: all but the client, which holds the key."""
+        """Return the state for a copy or a pickle of this hook: everything except the client, which holds the key."""
         return {name: value for name, value in vars(self).items() if name != "_client"}
 
     @cached_property
@@ -123,7 +123,7 @@ class OpenCXHook(BaseHook):
         return settings
 
     def dashboard_url(self, agent_id: str) -> str | None:
-        """Return the address of an agent in the dashboard; ``None`` where the connection has no ``dashboard_url``.
+        """Return the address of an agent in the dashboard; ``None`` if the connection has no ``dashboard_url``.
 
         :param agent_id: the agent's id.
         """
@@ -142,7 +142,7 @@ class OpenCXHook(BaseHook):
         """Return the agent of a name, ``None`` if there is none.
 
         :raises OpenCXAmbiguousNameError: if several have the name.
-        :raises OpenCXResponseError: if none has it, and what cannot be read in the list may have it.
+        :raises OpenCXResponseError: if no agent has it, but an unreadable item of the list may be this agent.
         """
         return find_agent(PhoneAgents(self.list_phone_agents()), agent_name=name)
 
@@ -159,8 +159,8 @@ class OpenCXHook(BaseHook):
     ) -> PhoneAgent:
         """Make sure that exactly one agent has the declared name, and return it.
 
-        :param spec: the declaration; ``type``, left out, is ``"outbound"``.
-        :param if_exists: ``"adopt"`` returns an agent of that name as it is, ``"fail"`` raises.
+        :param spec: the declaration. Without ``type``, the agent is ``"outbound"``.
+        :param if_exists: ``"adopt"`` returns an agent of that name unchanged, ``"fail"`` raises.
         :param on_mismatch: what to do if the service stores another value than declared: ``"fail"`` or ``"warn"``.
         :param allow_near_name: whether an agent may be created beside another whose name differs only in letter case,
             blanks, invisible characters, dashes, quotes, or what a service may make of it. Default ``False``.
@@ -169,10 +169,10 @@ class OpenCXHook(BaseHook):
         :param intents: where the create is recorded before it is sent, so that another try knows of it; ``None``
             records nothing.
         :raises OpenCXUnknownOutcomeError: if the create had no response and no agent has appeared.
-        :raises OpenCXCreateMismatchError: if the new agent is not as declared. The next try would adopt it as it is;
+        :raises OpenCXCreateMismatchError: if the new agent is not as declared. The next try would adopt it unchanged;
             :meth:`upsert_phone_agent` changes it.
-        :raises OpenCXPlanRefusedError: if several agents have the name, the one that has it is inbound, or none has it
-            and one has a near name.
+        :raises OpenCXPlanRefusedError: if several agents have the name, if it is an inbound agent, or if no agent has
+            it but one has a similar name.
         """
         return reconcile.create(
             self.get_conn(),
@@ -193,7 +193,7 @@ class OpenCXHook(BaseHook):
         changes: PhoneAgentChanges,
         on_mismatch: OnMismatch = "fail",
     ) -> PhoneAgent:
-        """Bring an existing agent to the declared fields, sending only those that differ, and return it.
+        """Update the fields of an existing agent that differ from the declared ones, and return the agent.
 
         :param agent_id: the agent, by its id.
         :param agent_name: the agent, by its name. Give one of the two.
@@ -218,7 +218,7 @@ class OpenCXHook(BaseHook):
     ) -> PhoneAgent:
         """Make sure that exactly one agent has the declared name and is as declared, and return it.
 
-        :param spec: the declaration; ``type``, left out, is ``"outbound"`` for a new agent.
+        :param spec: the declaration. Without ``type``, a new agent is ``"outbound"``.
         :param on_mismatch: what to do if the service stores another value than declared: ``"fail"`` or ``"warn"``.
         :param allow_near_name: whether an agent may be created beside another whose name differs only in letter case,
             blanks, invisible characters, dashes, quotes, or what a service may make of it. Default ``False``.
@@ -228,7 +228,7 @@ class OpenCXHook(BaseHook):
             records nothing.
         :raises OpenCXUnknownOutcomeError: if a create had no response and no agent has appeared.
         :raises OpenCXPlanRefusedError: if several agents have the name, ``model`` would change, an inbound agent has
-            the name and no ``type`` is written, or none has the name and one has a near name.
+            the name and no ``type`` is declared, or no agent has the name but one has a similar name.
         """
         return reconcile.upsert(
             self.get_conn(),
@@ -278,20 +278,20 @@ class OpenCXHook(BaseHook):
     ) -> list[PhoneAgent]:
         """Apply the plan of a fleet, one write for each agent that differs, and return the agents as declared.
 
-        An agent that fails does not hold up the others. Where its error says that theirs would fail as well (a key that
-        is rejected, a service that asks to wait, five failures in a row, also refusals for the same reason), nothing
-        more is sent.
+        If one agent fails, the others are still written. If a failure shows that the others would fail, too, nothing
+        more is sent: a rejected key, a service that asks to wait, or five failures in a row (also refusals for the same
+        reason).
 
-        :param plan: what :meth:`plan_phone_agents` returned. Where that was a while ago, the list is read again and the
-            plan made anew from it. Before each create it is read again in any case.
-        :param approved: a plan that somebody has approved, as JSON: nothing else is done.
-        :param guards: what the plan may do at most, and for which organization; ``None`` is no guard.
+        :param plan: what :meth:`plan_phone_agents` returned. If that was some time ago, the list is read again, and
+            the plan is made again from it. Before each create, the list is always read again.
+        :param approved: a plan that somebody has approved, as JSON: only this plan is applied.
+        :param guards: what the plan may do at most, and for which organization; ``None`` means no guard.
         :param on_mismatch: what to do if the service stores another value than declared: ``"fail"`` or ``"warn"``.
         :param intents: where creates are recorded before they are sent, so that another try knows of them; ``None``
             records nothing.
         :param on_result: called after each write, with the number of writes that are done, and of all.
-        :raises OpenCXPlanRefusedError: before the first write, if an agent cannot be brought to its declaration, or the
-            plan is not the approved one, is for another organization, or does more than a guard allows.
+        :raises OpenCXPlanRefusedError: before the first write, if an agent cannot be made to match its declaration, or
+            the plan is not the approved one, is for another organization, or does more than a guard allows.
         :raises OpenCXFleetError: naming each agent that failed, after the others were written.
         """
         return reconcile.apply_fleet(
@@ -346,18 +346,18 @@ class OpenCXHook(BaseHook):
     ) -> list[TrainingScenario]:
         """Apply the plan of training scenarios, one update or create for each that differs, and return them.
 
-        A scenario that fails does not hold up the others, as in :meth:`apply_plan`. Before an update, the scenario is
+        If one scenario fails, the others are still written, as in :meth:`apply_plan`. Before an update, the scenario is
         read once more.
 
         :param plan: what :meth:`plan_training_scenarios` returned.
-        :param approved: a plan that somebody has approved, as JSON: nothing else is done.
-        :param guards: what the plan may do at most, and for which organization; ``None`` is no guard.
+        :param approved: a plan that somebody has approved, as JSON: only this plan is applied.
+        :param guards: what the plan may do at most, and for which organization; ``None`` means no guard.
         :param on_mismatch: what to do if the service stores another value than declared: ``"fail"`` or ``"warn"``.
         :param intents: where creates are recorded before they are sent, so that another try knows of them; ``None``
             records nothing.
         :param on_result: called after each write, with the number of writes that are done, and of all.
-        :raises OpenCXPlanRefusedError: before the first write, if a scenario cannot be brought to its declaration, or
-            the plan is not the approved one, is for another organization, or does more than a guard allows.
+        :raises OpenCXPlanRefusedError: before the first write, if a scenario cannot be made to match its declaration,
+            or the plan is not the approved one, is for another organization, or does more than a guard allows.
         :raises OpenCXFleetError: naming each scenario that failed, after the others were written.
         """
         return knowledge.apply_training(
@@ -390,17 +390,17 @@ class OpenCXHook(BaseHook):
     ) -> PlacedCall:
         """Let an agent call a person: one request, which is never repeated.
 
-        There is no record of it, and no guard: a task that is retried calls again. For tasks there is
+        It keeps no record and has no guards: a task that is retried calls again. In tasks, use
         :class:`.operators.call.OpenCXPlaceCallOperator`, which keeps a record, and checks whom and when it may call.
 
         :param agent_id: the id of the agent that calls.
         :param phone_number: the number to call, in E.164.
-        :param contact_id: the contact to call, by its id in OpenCX. Of a number and a contact, the contact is called.
-        :param body_style: how the keys of the body are written; ``None`` is as the connection says.
-        :param body: the whole JSON body, sent as it is.
-        :return: when the call was asked for, and the response as it is.
+        :param contact_id: the contact to call, by its id in OpenCX. If both are given, the contact is called.
+        :param body_style: how the keys of the body are written; ``None`` uses the setting of the connection.
+        :param body: the whole JSON body, sent unchanged.
+        :return: when the call was asked for, and the response unchanged.
         :raises OpenCXCallsNotAllowedError: if the connection does not allow calls.
-        :raises OpenCXUnknownCallOutcomeError: if the person may have been called, and may not.
+        :raises OpenCXUnknownCallOutcomeError: if it is not known whether the person was called.
         """
         client = self.get_conn()
         callee = Callee(phone_number, contact_id)
@@ -409,7 +409,7 @@ class OpenCXHook(BaseHook):
         return place_call(client, call_request(agent_id, callee, sent), callee)
 
     def get_sequence(self, sequence_id: str) -> OutboundSequence:
-        """Return a sequence, by its id, or by its custom id where the service finds by it.
+        """Return a sequence, by its id, or by its custom id if the service supports that.
 
         :raises OpenCXNotFoundError: if there is none.
         """
@@ -446,11 +446,11 @@ class OpenCXHook(BaseHook):
     ) -> str:
         """Create a contact with a number or an e-mail address, and return its id.
 
-        The request is not sent again where it may have been handled.
+        The request is not sent again if it may have been handled.
 
-        Whether the service merges it with a contact of that number is not known: it may leave two.
+        It is not known whether the service merges it with a contact of the same number: there may be two afterwards.
 
-        :raises OpenCXUnknownOutcomeError: if there may be a new contact, and may not.
+        :raises OpenCXUnknownOutcomeError: if it is not known whether the contact was created.
         """
         return create_contact(
             self.get_conn(), phone_number=phone_number, email=email, name=name, custom_data=custom_data
@@ -465,7 +465,7 @@ class OpenCXHook(BaseHook):
         name: str | None = None,
         custom_data: Mapping[str, JsonValue] | None = None,
     ) -> None:
-        """Change fields of a contact; what is left out stays."""
+        """Change the given fields of a contact. Other fields stay unchanged."""
         update_contact(
             self.get_conn(),
             contact_id,
@@ -488,11 +488,11 @@ class OpenCXHook(BaseHook):
     ) -> Generator[Conversation]:
         """Yield conversations of the organization, with one page of them in memory.
 
-        What is left out does not filter; each time needs a time zone. Whether a time itself is within the bounds is not
-        known. One that changes while the list is read may come twice, or, where the service counts the items to begin a
-        page, hide another one: :class:`.OpenCXToObjectStorageOperator` sees to that.
+        Each time needs a time zone. It is not known whether the bounds are inclusive. A conversation that changes
+        during the read may appear twice, or, if the service pages by position, hide another one.
+        :class:`.OpenCXToObjectStorageOperator` corrects that.
 
-        :param handed_off: those alone that were, or were not, handed off to a person.
+        :param handed_off: only those that were, or were not, handed off to a person.
         :param status: those of this status: ``open``, ``closed_resolved``, ``closed_unresolved``.
         :param channel_type: those of this channel, such as ``"phone_voice"`` for calls.
         :param created_after: those that were created after this time.

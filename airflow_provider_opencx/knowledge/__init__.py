@@ -1,1 +1,1 @@
-"""Training scenarios as code: files of Markdown, a plan, and its application, as for phone agents."""
+"""Training scenarios as code: Markdown files, a plan, and applying it, as for phone agents."""

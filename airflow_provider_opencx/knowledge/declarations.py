@@ -1,4 +1,4 @@
-"""Checks the declarations of training scenarios. A declaration from a file is named by its line.
+"""Checks the declarations of training scenarios, and names the line if a declaration comes from a file.
 
 Pure; sends nothing.
 """
@@ -43,7 +43,7 @@ def problems_of_scenarios(declarations: FileDeclarations) -> list[FileProblem]:
 def check_literal_scenarios(declarations: Sequence[object], is_literal: Callable[[object], bool]) -> None:
     """Check what can be checked of declarations while a Dag is parsed: every value without a template.
 
-    :param declarations: the declarations, as they are written.
+    :param declarations: the declarations, as written.
     :param is_literal: whether a value holds no template.
     :raises OpenCXArgumentError: as :func:`parse_scenarios` does.
     """

@@ -1,4 +1,4 @@
-"""A declared training scenario, as the engine creates it and keeps it as declared."""
+"""A declared training scenario, in the form that the reconciliation engine needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writes training scenarios that exist as Markdown files, of which a plan changes nothing. Sends nothing."""
+"""Writes existing training scenarios as Markdown files. A plan of them changes nothing. Sends nothing."""
 
 from __future__ import annotations
 

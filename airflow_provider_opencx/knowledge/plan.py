@@ -47,7 +47,7 @@ class Rules:
     :param on_draft: what to do about an edit that is not published: ``"fail"`` (default) refuses to update that
         scenario, ``"overwrite"`` loses the edit.
     :param on_removed: what becomes of a scenario of the collection that is declared no more: ``"keep"`` (default)
-        leaves it as it is, ``"draft"`` makes it a draft, which no agent uses.
+        leaves it unchanged, ``"draft"`` makes it a draft, which no agent uses.
     :raises OpenCXArgumentError: if one of them is something else.
     """
 

@@ -1,6 +1,6 @@
-"""A plan for training scenarios in plain words: what needs attention first, then what happens to which scenario.
+"""Describes a plan for training scenarios in words: first what needs attention, then each change.
 
-Pure. What is long is cut, and counted, and the plan begins with saying so; a plan as JSON has it whole.
+Pure. What is long is cut, and counted, and the plan begins with saying so; a plan as JSON contains it completely.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def document_of(plan: TrainingPlan) -> Document:
 
 
 def _urgency(step: TrainingStep) -> int:
-    """Return where a step stands: refusals first, then what becomes a draft, creates, updates."""
+    """Return the position of a step: refusals first, then what becomes a draft, creates, updates."""
     if isinstance(step.plan, Refuse):
         return 0
     if step.spec.is_removed:
@@ -76,7 +76,7 @@ def _heading(step: TrainingStep) -> Words:
     if isinstance(step.plan, Refuse):
         return title, " cannot be created or changed"
     if step.spec.is_removed:
-        return title, " is declared no more, and will be a draft"
+        return title, " is no longer declared, and will be a draft"
     if isinstance(step.plan, Create):
         return title, " will be created"
     adopted = isinstance(step.plan, Update) and step.plan.item.key is None

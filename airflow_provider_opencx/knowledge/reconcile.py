@@ -1,4 +1,4 @@
-"""Brings training scenarios to their declarations: list, plan, apply, and check the result.
+"""Makes training scenarios match their declarations: list, plan, apply, and check the result.
 
 The hook and every other caller use these functions.
 """

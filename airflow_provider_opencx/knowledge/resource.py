@@ -1,4 +1,4 @@
-"""How training scenarios are listed and written, for the engine that creates them once and keeps them as declared."""
+"""Lists and writes training scenarios for the reconciliation engine."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ _BEGINS = re.compile(r"---[ \t]*\n")
 _ENDS = re.compile(r"^---[ \t]*$", re.MULTILINE)
 
 NOT_A_SCENARIO = "readme"
-"""The name, without its suffix and in small letters, of a file that is no scenario in a folder of them."""
+"""The name, without its suffix and in small letters, of a file that is not a scenario in a folder of them."""
 
 
 @forgets_locals
@@ -72,7 +72,7 @@ def read_scenarios(
     :param variables: values of variables, which are written ``${NAME}`` in the files.
     :param root: the folder that files found in a folder never leave. By default the current directory; for a file
         outside of it, the folder of this file.
-    :return: the declarations, which know where they stand.
+    :return: the declarations, which know their places in the files.
     :raises OpenCXFleetFileError: naming all that is wrong with the files and what they declare.
     :raises OpenCXArgumentError: if an argument is wrong.
     """
@@ -147,7 +147,7 @@ class _Reading:
             self._refuse(path, "holds no scenario beside its README.md; put the scenarios there")
 
     def read(self) -> None:
-        """Read the files that were found, all of them whatever is wrong with one."""
+        """Read the files that were found, all of them even if one is wrong."""
         for path, key in self._found.items():
             try:
                 self._read_file(path, key)

@@ -60,7 +60,7 @@ class TrainingPlan(SyncPlan[DeclaredScenario, TrainingScenario, DeclaredScenario
 
     :param steps: one for each declared scenario, in the declared order, then one for each that becomes a draft because
         it is declared no more.
-    :param undeclared: scenarios of the collection that are not declared, and are left as they are.
+    :param undeclared: scenarios of the collection that are not declared, and are left unchanged.
     :param organization: the organization for which it was made.
     :param collection: the collection.
     :param rules: what may be done beside what is declared.

@@ -1,4 +1,4 @@
-"""Links from a task to its agent or its sequence: on Airflow's page of them, or in the dashboard of OpenCX.
+"""Links from a task to its agent or sequence: to Airflow's page of agents, or to the OpenCX dashboard.
 
 Airflow asks for a link in the worker, after the task has ended, and keeps it as an XCom. A task that ends in the
 triggerer has none.

@@ -1,4 +1,4 @@
-"""What all operators of this package have in common."""
+"""The base class of all operators of this package."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The operator by which an agent calls people: each at most once, and only whom and when it may."""
+"""The operator that lets an agent call people: each at most once, and only if and when it may."""
 
 from __future__ import annotations
 
@@ -45,20 +45,21 @@ class OpenCXPlaceCallOperator(BaseCallingOperator):
     Calls are placed only over a connection whose extra ``allow_calls`` is on. It is read again before each call.
 
     **At most once.** The intent is recorded before the request, and the outcome after it. A retry, a clear, or a task
-    that another worker takes over, finds the record: a person who was called is not called again, and the result is the
-    one of the first time. A person who may have been called, because a response was lost or a worker killed, is an
-    error that is not retried, or what ``on_unknown`` says. A new Dag run calls anew. Records are kept in Airflow's task
-    state store (3.3 and later) or under ``ledger_path`` (every Airflow); with neither, a second try refuses.
+    that another worker takes over, finds the record: a person who was called is not called again, and the result is
+    that of the first call. If a person may have been called, because a response was lost or a worker was killed, that
+    is an error that is not retried, or what ``on_unknown`` says. A new Dag run calls again. Records are kept in
+    Airflow's task state store (3.3 and later) or under ``ledger_path`` (every Airflow); with neither, a second try is
+    refused.
 
-    **Whom and when.** No more than ``max_contacts`` people, nobody of the do-not-call list, nobody outside the calling
-    hours by the person's own clock. These guards are checked before the first request, and once more before each.
-    A backfill calls nobody. Consent, and the law where the people are, remain the duty of whoever calls.
+    **Whom and when.** At most ``max_contacts`` people are called, nobody on the do-not-call list, and nobody outside
+    the calling hours in the person's time zone. These guards are checked before the first request, and once more before
+    each. A backfill calls nobody. Consent, and the law where the people are, remain your duty.
 
     ``POST /phone/outbound-call`` is confirmed; the keys of its body are inferred, see ``body_style``.
 
     Give ``phone_number`` or ``contact_id`` to call one person, or ``contacts`` to call several in one task. Mapped over
-    ``phone_number``, each person is a task of its own. A person who is not called, because of a guard, is a skipped
-    task there, and a result with its reason in a list.
+    ``phone_number``, each person has a separate task. If a guard keeps a person from being called, the mapped task is
+    skipped; in a list, the result of the person has the reason.
 
     :param agent_id: the agent that calls, by its id, or as another task returned it: ``agent_id=agent.output``. It must
         be outbound and have a phone number. (templated)
@@ -68,25 +69,25 @@ class OpenCXPlaceCallOperator(BaseCallingOperator):
         that number, and the contact is called; without one nothing can be checked, see ``unchecked``. (templated)
     :param contacts: the people to call: a list of numbers, or of mappings with ``phone_number`` or ``contact_id``; or
         the path of a CSV file with these columns, of a JSON list or of JSON lines, local or in Airflow's object
-        storage. Whoever is in it twice is called once. (templated)
-    :param max_contacts: the most people that may be called, all mapped tasks together. Default 100; ``None`` is any
+        storage. A person who is in it twice is called once. (templated)
+    :param max_contacts: the most people that may be called, all mapped tasks together. Default 100; ``None`` means any
         number.
     :param do_not_call: who must not be called: a list of numbers, the path of a file as for ``contacts``, or a text of
-        numbers such as ``"{{ var.value.do_not_call }}"``. Compared as numbers. Where it cannot be read, nobody is
-        called. Left out, there is no list. (templated)
+        numbers such as ``"{{ var.value.do_not_call }}"``. They are compared as numbers. If the list cannot be read,
+        nobody is called. Without this argument, there is no list. (templated)
     :param calling_hours: when people may be called, by the clock in the time zones of their numbers:
         ``"09:00-20:00"`` (default) for every day, a mapping such as ``{"mon-fri": "09:00-20:00"}``, or ``None`` for any
-        time. Where a number is used in several zones, all must allow it.
+        time. If a number is used in several zones, all must allow it.
     :param outside_hours: what to do about a person at another time: ``"skip"`` (default), ``"fail"``, which is retried,
         or ``"reschedule"``: leave the worker and come back when it is time (Airflow 3.3 and later).
-    :param unknown_zone: the time zone of people whose numbers tell none, and of contacts without a number. Default
-        ``None``: people with such numbers are not called.
+    :param unknown_zone: the time zone of people whose numbers do not show one, and of contacts without a number.
+        Default ``None``: people with such numbers are not called.
     :param default_region: the country whose national numbers are read, such as ``"US"``. Default ``None``: a number
         begins with ``+``.
-    :param unchecked: call contacts without a number, which cannot be compared with the numbers of the list, and tell no
+    :param unchecked: call contacts without a number, which cannot be compared with the numbers of the list, and show no
         time zone. Default ``False``.
     :param on_unknown: what to do about a person who may have been called by an earlier try: ``"fail"`` (default), which
-        calls the others first, ``"skip"``, or ``"repeat"``, which calls where that is ten minutes ago at least.
+        calls the others first, ``"skip"``, or ``"repeat"``, which calls if that was at least ten minutes ago.
     :param once_per: how long a record counts: ``"run"`` (default), or ``"ever"``, for every run and every task with the
         same ``ledger_path``.
     :param ledger_path: a folder in Airflow's object storage, or the absolute path of a local one that all workers
@@ -94,15 +95,15 @@ class OpenCXPlaceCallOperator(BaseCallingOperator):
     :param allow_backfill: call in backfill runs as well. Default ``False``.
     :param body_style: how the keys of the body are written: ``"camel"``, ``"snake"`` or ``"both"``. Default ``None``:
         as the connection's extra ``call_body_style`` says, which is ``"camel"``.
-    :param body: the whole JSON body, sent as it is; for one person alone. It must name the agent and the person.
+    :param body: the whole JSON body, sent unchanged; for one person only. It must name the agent and the person.
         (templated)
     :param opencx_conn_id: the connection. Default ``opencx_default``. (templated)
     :return: of one person a dict, of ``contacts`` a list of such dicts: ``phone_number``, ``contact_id``, ``status``
         (``called``, ``unknown``, ``do_not_call``, ``unknown_zone`` or ``outside_hours``), ``agent_id``, ``called_at``,
         ``response`` (as the service returned it; whether it holds an id of the call is not known) and ``reason``. The
-        XCom ``calls`` has this list also where the task fails. The ``phone_number``, the ``contact_id`` and the
+        XCom ``calls`` has this list even if the task fails. The ``phone_number``, the ``contact_id`` and the
         ``called_at`` of one person are XComs of their own as well.
-    :raises OpenCXUnknownCallOutcomeError: if somebody may have been called, and may not.
+    :raises OpenCXUnknownCallOutcomeError: if it is not known whether somebody was called.
     :raises OpenCXError: see :mod:`airflow_provider_opencx.exceptions`.
     """
 
@@ -235,7 +236,7 @@ class OpenCXPlaceCallOperator(BaseCallingOperator):
     def _slots(self, callee: Callee) -> Mapping[str, str]:
         """Return where the ledger has a person: each has slots of their own, by which a list finds them as well.
 
-        A task for one person has a slot for whoever it is, so that it shows when another one takes the place.
+        A task for one person has one slot, so that a later try notices when the person has changed.
         """
         from airflow_provider_opencx.campaigns.ledger import digests, slots_by_name
 

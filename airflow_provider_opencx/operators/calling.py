@@ -1,4 +1,4 @@
-"""What the operators have in common by which people are called: whom, when, in which runs, and what they record."""
+"""The base class of operators that call people: guards, time, backfills, and records."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class BaseCallingOperator(BaseOpenCXOperator):
 
     Each operator writes its arguments out, and hands the values of these on:
 
-    :param do_not_call: who must not be called; ``LEFT_OUT`` is no list.
-    :param calling_hours: when people may be called; ``None`` is any time.
-    :param unknown_zone: the time zone of people whose numbers tell none.
+    :param do_not_call: who must not be called; ``LEFT_OUT`` means no list.
+    :param calling_hours: when people may be called; ``None`` means any time.
+    :param unknown_zone: the time zone of people whose numbers do not show one.
     :param default_region: the country whose national numbers are read.
-    :param unchecked: whether people may be called of whom nothing can be checked.
+    :param unchecked: whether people may be called about whom nothing can be checked.
     :param ledger_path: where records are kept; ``None`` is Airflow's task state store.
     :param allow_backfill: whether backfill runs call as well.
     """
@@ -132,7 +132,7 @@ class BaseCallingOperator(BaseOpenCXOperator):
         if written is None or written == "":
             raise OpenCXArgumentError(
                 "do_not_call: is missing, so nobody is called: the task or the Variable that should hold the list has"
-                " none. Leave the argument out where there is no list."
+                " none. If there is no list, leave the argument out."
             )
         with readable("do_not_call"):
             rows = rows_of(written, lambda path: source_of(path, self.get_dag()), "do_not_call")

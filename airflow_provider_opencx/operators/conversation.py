@@ -1,4 +1,4 @@
-"""The operator that reports what conversations say of themselves, such as those that the calls of a campaign left."""
+"""The operator that reports on conversations, such as those of the calls of a campaign."""
 
 from __future__ import annotations
 
@@ -33,31 +33,31 @@ derive_from_airflow()
 class OpenCXConversationReportOperator(BaseOpenCXOperator):
     """Count conversations by status, closure, sentiment, language and day: as JSON, and as a table in Markdown.
 
-    A conversation is what a call leaves behind (``GET /chat/sessions``, confirmed). It says neither whether the call
-    was taken nor which agent or sequence called: the time, the channel and the contact are all that ties it to a
-    campaign. The report is of the moment at which the task runs; an open conversation may be closed later.
+    A call creates a conversation (``GET /chat/sessions``, confirmed). The conversation says neither whether the call
+    was answered nor which agent or sequence called: only the time, the channel and the contact connect it to a
+    campaign. The report shows the state when the task runs; an open conversation may be closed later.
 
-    Nothing is written in OpenCX. The list is read until nothing of it can be missing, also where it moves meanwhile.
-    No more of a conversation is kept in memory than its id and what is counted.
+    The operator writes nothing in OpenCX. It reads the list until nothing can be missing, even if the list moves
+    meanwhile. Of each conversation, it keeps only the id and the counted values in memory.
 
     :param created_after: count the conversations that were created at this time or later: a ``datetime`` with a time
         zone, or such a text in ISO 8601. (templated)
     :param created_before: count those that were created before this time. Default ``None``: now. (templated)
     :param channel_type: count those of this channel, which the service selects. Default ``"phone_voice"``, which is
-        calls; calls in a browser are ``"web_voice"``. ``None`` is any channel. (templated)
-    :param contacts: the people of the campaign, whose conversations alone are counted: a list of numbers, or of
+        calls; calls in a browser are ``"web_voice"``. ``None`` means any channel. (templated)
+    :param contacts: the people of the campaign; only their conversations are counted: a list of numbers, or of
         mappings with ``phone_number`` or ``contact_id``; the path of a file of them, as
-        :class:`.operators.call.OpenCXPlaceCallOperator` takes it; or what that operator returned, in which people count
-        who were not called as well. Default ``None``: anybody. (templated)
+        :class:`.operators.call.OpenCXPlaceCallOperator` takes it; or what that operator returned, including people
+        who were not called. Default ``None``: anybody. (templated)
     :param default_region: the country whose national numbers are read, such as ``"US"``. Default ``None``: a number
         begins with ``+``.
-    :param timezone: the IANA name of the time zone by whose clock a day begins. Default ``"UTC"``.
+    :param timezone: the IANA name of the time zone in which a day begins. Default ``"UTC"``.
     :param opencx_conn_id: the connection. Default ``opencx_default``. (templated)
     :return: a dict of ``conversations`` (how many), ``created_after``, ``created_before``, ``timezone``,
-        ``channel_type``, ``without_created_at`` (how many are not counted, because when they were created cannot be
-        read), ``people`` (``people``, ``with_conversation`` and ``without_conversation``; null without ``contacts``),
-        ``by_status``, ``by_closure``, ``by_sentiment``, ``by_language`` and ``by_day`` (each a mapping of values to
-        numbers), and ``markdown``. The XComs ``markdown`` and ``conversations`` have these alone:
+        ``channel_type``, ``without_created_at`` (how many are not counted, because their time of creation cannot
+        be read), ``people`` (``people``, ``with_conversation`` and ``without_conversation``; null without
+        ``contacts``), ``by_status``, ``by_closure``, ``by_sentiment``, ``by_language`` and ``by_day`` (each a mapping
+        of values to numbers), and ``markdown``. The XComs ``markdown`` and ``conversations`` have only these:
         ``report.output["markdown"]``.
     :raises OpenCXArgumentError: if a time has no zone, the times are in the wrong order, or somebody cannot be read.
     :raises OpenCXError: see :mod:`airflow_provider_opencx.exceptions`.

@@ -71,24 +71,24 @@ derive_from_airflow()
 
 
 class PhoneAgentBaseOperator(BaseOpenCXOperator):
-    """Base of the operators that are given a declaration of one agent, whose fields are these arguments.
+    """Base of the operators that take the declaration of one agent. Its fields are these arguments.
 
     Omitted, ``None`` and empty differ: omitted fields are not sent or compared, ``None`` is sent as null. Jinja and
     XComArgs work in every field. A value without a template is checked while the Dag is parsed.
 
     :param name: display name; agents are found by it, so it should be unique in the organization. (templated)
-    :param type: ``"outbound"`` or ``"inbound"``. Left out, it is ``"outbound"`` where an agent is created, and
-        left as it is where one exists. (templated)
+    :param type: ``"outbound"`` or ``"inbound"``. Without it, a new agent is ``"outbound"``, and the type of an
+        existing agent is not changed. (templated)
     :param language: code of a language, such as ``"en"`` or ``"pt-BR"``, or list of codes; en, es, fr, de, hi, ru, pt,
-        ja, it and nl may be combined, any other stands alone. (templated)
+        ja, it and nl may be combined, any other must be the only one. (templated)
     :param voice_id: a voice of ``OpenCXHook.list_voices()``. (templated)
-    :param voice: the name of a voice, in place of its id, which is another one in each organization. (templated)
+    :param voice: the name of a voice, instead of its id, which differs in each organization. (templated)
     :param first_message: what the agent says when the call begins. (templated)
     :param instructions: ids of training scenarios; texts for a service of 2024 or 2025. (templated)
-    :param training_scenarios: the titles of training scenarios, in place of their ids. Names are looked up once a run;
-        a missing one, or one that several have, is refused before the first write. (templated)
-    :param handoff_phone_number: E.164 number of the person to hand calls to, such as ``"+14155550100"``. One that
-        cannot exist is refused. (templated)
+    :param training_scenarios: the titles of training scenarios, instead of their ids. Names are looked up once a run; a
+        missing or ambiguous name is refused before the first write. (templated)
+    :param handoff_phone_number: E.164 number of the person to hand calls to, such as ``"+14155550100"``. A
+        number that cannot exist is refused. (templated)
     :param use_org_knowledgebase: whether the agent may search the organization's knowledge base. (templated)
     :param action_ids: ids of the actions the agent may call; ``None`` means all, ``[]`` none. (templated)
     :param actions: the names of the actions, in place of their ids. (templated)
@@ -161,19 +161,19 @@ class PhoneAgentBaseOperator(BaseOpenCXOperator):
 class OpenCXCreatePhoneAgentOperator(PhoneAgentBaseOperator):
     """Create a phone agent, unless one of that name exists: ``POST /phone``.
 
-    However often the task is tried, there is one agent: each try begins with the list, and after a create without a
-    response the list is read again, and the create is not sent again.
+    No matter how often the task is tried, there is one agent: each try begins with the list. After a create without a
+    response, the list is read again, and the create is not sent again.
 
     Takes the fields of a declaration, see :class:`PhoneAgentBaseOperator`; ``name`` is required.
 
-    :param if_exists: what to do with an agent of that name: ``"adopt"`` (default) returns it as it is, ``"fail"``
+    :param if_exists: what to do with an agent of that name: ``"adopt"`` (default) returns it unchanged, ``"fail"``
         fails the task. A task that was killed between creating and finishing finds its own agent in the next
         try, so ``"fail"`` suits tasks without retries.
     :param allow_near_name: whether an agent may be created beside another whose name is near: differs only in letter
         case, blanks, invisible characters, dashes, quotes, or what a service may make of a name. Default ``False``:
         such a create is refused.
     :param max_active_tis_per_dag: Airflow's limit of tasks that run at once, all runs of the Dag together, backfills
-        included. Default 1, so that no two create the same agent; ``None`` is no limit.
+        included. Default 1, so that no two create the same agent; ``None`` means no limit.
     :return: the agent, as a dict with the API's field names. Its ``id``, ``name`` and ``phone_number`` are XComs of
         their own as well, where they are not null.
     :raises OpenCXError: see :mod:`airflow_provider_opencx.exceptions`.
@@ -267,14 +267,15 @@ class OpenCXCreatePhoneAgentOperator(PhoneAgentBaseOperator):
 class OpenCXUpsertPhoneAgentOperator(PhoneAgentBaseOperator):
     """Keep a phone agent as declared: create it, update what differs, or do nothing. Recommended for most uses.
 
-    No agent of that name: create it. One: ``PATCH /phone/{id}`` with the fields that differ, or nothing. Several:
-    refuse, naming their ids. An agent is never deleted or replaced, because its number would be lost.
+    If no agent has the name, it is created. If one has it, the fields that differ are sent with ``PATCH /phone/{id}``,
+    if any differ. If several have it, the task fails and names their ids. An agent is never deleted or replaced,
+    because its number would be lost.
 
     Takes the fields of a declaration, see :class:`PhoneAgentBaseOperator`; ``name`` is required.
 
     With ``wait_for_phone_number=True`` the task then waits until the agent has its phone number, as
-    ``OpenCXPhoneNumberSensor`` does: with the same tolerance of failed polls, in a worker or in the triggerer. A wait
-    that fails is tried again as the task's ``retries`` say: the next try finds the agent, and waits again.
+    ``OpenCXPhoneNumberSensor`` does: with the same tolerance of failed polls, in a worker or in the triggerer. A
+    failed wait is retried according to the task's ``retries``: the next try finds the agent, and waits again.
 
     :param allow_near_name: whether an agent may be created beside another whose name is near: differs only in letter
         case, blanks, invisible characters, dashes, quotes, or what a service may make of a name. Default ``False``:
@@ -285,7 +286,7 @@ class OpenCXUpsertPhoneAgentOperator(PhoneAgentBaseOperator):
         ``OpenCXPhoneNumberTimeoutError``. Default: ``[sensors] default_timeout``, a week.
     :param deferrable: wait in the triggerer. Default: ``[operators] default_deferrable``.
     :param max_active_tis_per_dag: Airflow's limit of tasks that run at once, all runs of the Dag together, backfills
-        included; ``None`` is no limit. Default 1, so that no two create the same agent; with
+        included; ``None`` means no limit. Default 1, so that no two create the same agent; with
         ``wait_for_phone_number=True`` it is ``None``, because a run that waits would hold up all others.
     :return: the agent, as a dict with the API's field names. Its ``id``, ``name`` and ``phone_number`` are XComs of
         their own as well, where they are not null; id and name are pushed before the wait begins.
@@ -405,7 +406,7 @@ class OpenCXUpsertPhoneAgentOperator(PhoneAgentBaseOperator):
 
     @contextmanager
     def _agent_named(self) -> Generator[None]:
-        """Name the agent in the error of a wait, which knows its id alone."""
+        """Name the agent in the error of a wait, which knows only its id."""
         try:
             yield
         except OpenCXPhoneNumberTimeoutError:
@@ -490,7 +491,7 @@ class OpenCXUpsertPhoneAgentOperator(PhoneAgentBaseOperator):
 class OpenCXUpdatePhoneAgentOperator(PhoneAgentBaseOperator):
     """Change an existing phone agent: ``PATCH /phone/{id}`` with the fields that differ, if any do.
 
-    Takes the fields of a declaration, see :class:`PhoneAgentBaseOperator`, but for ``name``; at least one field.
+    Takes the fields of a declaration, see :class:`PhoneAgentBaseOperator`, except ``name``; at least one field.
 
     :param agent_id: the agent, by its id, or as another task returned it: ``agent_id=agent.output``. (templated)
     :param agent_name: the agent, by its present name. Give one of the two. (templated)
@@ -685,13 +686,12 @@ class FleetBaseOperator(SyncBaseOperator):
 class OpenCXPlanPhoneAgentsOperator(FleetBaseOperator):
     """Show what :class:`OpenCXSyncPhoneAgentsOperator` would do for a fleet, and write nothing: one read.
 
-    The plan is logged in words, and returned: for a person to approve, and for a sync to carry out.
+    The plan is logged in words, and returned, so that a person can approve it and a sync can apply it.
 
-    With ``fail_on_changes=True`` it is an alarm: it fails where an agent is not as declared, because somebody changed
-    it, or deleted it. A declared ``None`` for which the service chose a value of its own is no such case. It fails as
-    well where an agent that had a phone number has none, or another one: the numbers that a run sees are its XCom
-    ``phone_numbers``, with which the next run compares. A task that fails for a change, or because the plan is refused,
-    leaves the plan as its XCom ``plan``.
+    With ``fail_on_changes=True`` it is an alarm: it fails if an agent is not as declared, because somebody changed or
+    deleted it. It ignores a declared ``None`` for which the service stored a default. It also fails if an agent has
+    lost its phone number, or has another one: the XCom ``phone_numbers`` has the numbers that a run sees, and the next
+    run compares with it. If the task fails because of a change or a refused plan, the XCom ``plan`` has the plan.
 
     :param agents: the declarations, as in :class:`OpenCXSyncPhoneAgentsOperator`. (templated)
     :param variables: as in :class:`OpenCXSyncPhoneAgentsOperator`. (templated)
@@ -743,39 +743,41 @@ class OpenCXPlanPhoneAgentsOperator(FleetBaseOperator):
 class OpenCXSyncPhoneAgentsOperator(FleetBaseOperator):
     """Keep a whole fleet of phone agents as declared, in one task: one list, one plan, one write where one differs.
 
-    The plan is logged in words, and pushed as the XCom ``plan`` before the first write. A name that is declared
-    twice, or that several existing agents have, and whatever else stands in the way of a declaration, is refused before
-    the first write. Agents that exist and are not declared are reported, and never touched. To see the plan first, use
+    The plan is logged in words, and pushed as the XCom ``plan`` before the first write. If a name is
+    declared twice, or if several existing agents have it, the plan is refused before the first write. The same is true
+    of any other declaration that cannot be applied. Existing agents that are not declared are reported, and never
+    touched. To see the plan first, use
     :class:`OpenCXPlanPhoneAgentsOperator`.
 
-    An agent that fails does not hold up the others: they are written, then the task fails, naming each that did. The
-    next try makes a new plan, and so does only what is left. Where a failure says that the others would fail as well (a
-    rejected key, a service that asks to wait, five failures in a row, also refusals for the same reason), nothing more
-    is sent in this try.
+    If one agent fails, the others are still written. Then the task fails, and names each failed agent. The next try
+    makes a new plan, and does only what is left. If a failure shows that the others would fail, too, nothing more is
+    sent in this try: a rejected key, a service that asks to wait, or five failures in a row (also refusals for the same
+    reason).
 
     :param agents: the declarations, each a mapping of the fields that :class:`PhoneAgentBaseOperator` takes, ``name``
         among them, and of ``id`` and ``previous_name``; or files that hold them: the path of a YAML or JSON
         file, of a folder of such files, a glob, or a list of these. A relative path begins at the folder of the Dag
         file. Files are read when the task runs; no template in them is rendered. (templated)
-    :param variables: what fills ``${NAME}`` in the files: names to texts, over those that the files give themselves.
+    :param variables: the values for ``${NAME}`` in the files: names to texts. They override the values in the files.
         (templated)
     :param ignore: names, or globs such as ``"Test *"``, of agents that are not declared and need not be reported.
         (templated)
-    :param approved_plan: what :class:`OpenCXPlanPhoneAgentsOperator` returned and somebody approved, handed over as the
-        output of that task. Nothing else is then done: if the agents or their declarations have changed since, or if
-        there is no such output (``None``), the task refuses. Left out, nobody has to approve. (templated)
-    :param max_creates: the most agents that the plan may create; one that would create more is refused. Default
+    :param approved_plan: what :class:`OpenCXPlanPhoneAgentsOperator` returned and somebody approved, passed as the
+        output of that task. Then only this plan is applied: if the agents or their declarations have changed since, or
+        if there is no such output (``None``), the task fails. Without this argument, no approval is needed.
+        (templated)
+    :param max_creates: the most agents that the plan may create; a plan that would create more is refused. Default
         ``None``: any number. (templated)
     :param max_updates: the most agents that the plan may update. Default ``None``: any number. (templated)
-    :param expected_org_id: the id of the organization, as its agents show it in ``org_id``: for another one, or one
-        without agents, the plan is refused. Default ``None``: any organization. (templated)
+    :param expected_org_id: the id of the organization, as its agents show it in ``org_id``. For another
+        organization, or one without agents, the plan is refused. Default ``None``: any organization. (templated)
     :param allow_near_name: whether an agent may be created beside another, of the fleet or not, whose name is near:
         differs only in letter case, blanks, invisible characters, dashes, quotes, or what a service may make of a name.
         Default ``False``: the fleet is then refused.
     :param on_mismatch: what to do if the service accepts a write and stores another value than declared: ``"fail"``
         (default) or ``"warn"``.
     :param max_active_tis_per_dag: Airflow's limit of tasks that run at once, all runs of the Dag together, backfills
-        included. Default 1, so that no two create the same agents; ``None`` is no limit.
+        included. Default 1, so that no two create the same agents; ``None`` means no limit.
     :param opencx_conn_id: the connection. Default ``opencx_default``. (templated)
     :return: the agents in the order of their declarations, each as a dict with the API's field names.
     :raises OpenCXError: see :mod:`airflow_provider_opencx.exceptions`; ``OpenCXFleetError`` if some agents failed.

@@ -56,53 +56,54 @@ DEFAULT_BATCH_SIZE = 100
 _EVENT_KEYS = ("id", "custom_id", "name", "status")
 
 People = Sequence[str | Mapping[str, object]] | str
-"""People as they are written: a list of numbers and mappings, or the path of a file."""
+"""People as written: a list of numbers and mappings, or the path of a file."""
 
 
 class OpenCXCreateSequenceOperator(BaseCallingOperator):
-    """Make sure that there is a one-off sequence as declared. It calls nobody before it is started.
+    """Create a one-off sequence as declared, unless it exists. It calls nobody before it is started.
 
-    It is found again by its ``custom_id``, so that a lost response or a second try makes no second one. Where the
-    service does not find a sequence by it, that is logged after the first create, and what is left over was never
-    started. A sequence that has not begun is changed where its people or steps differ; one that has begun is not
-    changed.
+    The sequence is found again by its ``custom_id``, so a lost response or a second try creates no second sequence. If
+    the service does not find sequences by ``custom_id``, this is logged after the first create. A sequence that is left
+    over was never started. If a sequence has not begun, it is changed where its people or steps differ. If it has
+    begun, it is not changed.
 
-    **Whom it calls.** ``contacts_from`` lists people: the do-not-call list holds for them, and each of them must be a
-    contact of the organization, once. Any other ``filter`` selects people in the service, where nothing can be checked:
-    it needs ``unchecked=True``. A null or empty filter, which would select everybody, is never sent.
+    **Whom it calls.** ``contacts_from`` lists people. They are compared with the do-not-call list, and each must be
+    exactly one contact of the organization. With any other ``filter``, the service selects the people, so they cannot
+    be checked: it needs ``unchecked=True``. A null or empty filter would select everybody, and is never sent.
 
-    After a write, the sequence is read back and compared with what was declared: the service drops fields that it does
-    not know without a word. A difference is an error that is not retried. A sequence that the service has made a
-    continuous one may call by itself, and is canceled at once.
+    After a write, the sequence is read back and compared with the declaration, because the service silently drops
+    fields that it does not know. A difference is an error that is not retried. If the service has made the sequence
+    continuous, it may call by itself, and is canceled at once.
 
     ``POST /sequences`` and ``GET /sequences/{id}`` are confirmed; the step that calls, the condition on numbers and the
     change of steps and filter are inferred. The connection must allow calls.
 
     :param name: the name of the sequence. (templated)
-    :param steps: what is done, step by step: ``[phone_step(agent.output)]``, or steps as the API has them. (templated)
+    :param steps: the steps: ``[phone_step(agent.output)]``, or steps in the form of the API.
+        (templated)
     :param contacts_from: the people to call: a list of numbers, or of mappings with ``phone_number`` or ``contact_id``;
         or the path of a file as for :class:`.operators.call.OpenCXPlaceCallOperator`. (templated)
-    :param filter: whom the service selects, as the API has it. Give one of the two. (templated)
-    :param custom_id: by what it is found again, 50 characters at most. Default ``None``: made from the Dag, the task,
-        the run and the map index, so that each run has a sequence of its own. (templated)
-    :param max_contacts: how many people ``contacts_from`` or the filter may list, each mapped task by itself. Default
-        100; ``None`` is any number.
-    :param do_not_call: who is left out, as for :class:`.operators.call.OpenCXPlaceCallOperator`; with
-        ``check_contacts``, a number also where the list has its contact by the id, and a contact by its number. A
-        ``filter`` that lists one of them is refused, and so is one whose people the service selects. (templated)
+    :param filter: whom the service selects, in the form of the API. Give one of the two. (templated)
+    :param custom_id: the text by which the sequence is found again, 50 characters at most. Default ``None``: made from
+        the Dag, the task, the run and the map index, so that each run has a sequence of its own. (templated)
+    :param max_contacts: how many people ``contacts_from`` or the filter may list. It counts for each mapped task.
+        Default 100; ``None`` means any number.
+    :param do_not_call: who is left out, as for :class:`.operators.call.OpenCXPlaceCallOperator`. With
+        ``check_contacts``, numbers and ids of contacts are compared with each other. A ``filter`` that lists a person
+        on this list is refused, and so is a filter whose people the service selects. (templated)
     :param calling_hours: when it is to be started, as :class:`OpenCXStartSequenceOperator` takes it. Here, unless it is
-        ``None``, whoever has a number that tells no time zone is left out, and people who have no hour in common are
+        ``None``, people whose number shows no time zone are left out, and people who have no hour in common are
         refused. Default ``"09:00-20:00"``.
-    :param unknown_zone: the time zone of people whose numbers tell none, and of contacts without a number. Default
-        ``None``: people with such numbers are left out.
+    :param unknown_zone: the time zone of people whose numbers do not show one, and of contacts without a number.
+        Default ``None``: people with such numbers are left out.
     :param default_region: the country whose national numbers are read, such as ``"US"``: those of the lists, and those
         of contacts. Default ``None``.
     :param check_contacts: read the contacts of the organization, and compare the people with them. Default ``True``;
         ``False`` saves the requests where there are very many, and the scope ``contacts:read``. A contact on the
         do-not-call list is then not compared with numbers, which is logged as a warning.
-    :param missing_contacts: what to do about people who are no contacts, whom a sequence does not reach: ``"fail"``
+    :param missing_contacts: what to do about people who are not contacts, whom a sequence does not reach: ``"fail"``
         (default) or ``"leave_out"``.
-    :param unchecked: take a filter whose people cannot be checked, and contacts without a number. Default ``False``.
+    :param unchecked: accept a filter whose people cannot be checked, and contacts without a number. Default ``False``.
     :param opencx_conn_id: the connection. Default ``opencx_default``. (templated)
     :return: a dict: ``id``, ``custom_id``, ``name``, ``status`` and ``started_at`` as the service has them; ``people``
         (how many are listed, null if the service selects them), ``left_out`` (how many, by the reason), ``zones`` (the
@@ -111,7 +112,7 @@ class OpenCXCreateSequenceOperator(BaseCallingOperator):
         ``zones`` are XComs of their own as well.
     :raises OpenCXSequenceRefusedError: if the sequence has begun and differs, is canceled, or selects people who cannot
         be checked.
-    :raises OpenCXSequenceMismatchError: if the service stores it otherwise.
+    :raises OpenCXSequenceMismatchError: if the service stores it differently.
     :raises OpenCXError: see :mod:`airflow_provider_opencx.exceptions`.
     """
 
@@ -209,7 +210,7 @@ class OpenCXCreateSequenceOperator(BaseCallingOperator):
         """Return the people who are listed, ``None`` if the service selects them.
 
         Also how their contacts have their numbers, where that is not E.164; and how many are left out, by the reason.
-        Nobody is left out without a word: the log names them.
+        Nobody is left out silently: the log names them.
         """
         self._check_one_selection()
         if self.contacts_from is None:
@@ -242,7 +243,9 @@ class OpenCXCreateSequenceOperator(BaseCallingOperator):
         from airflow_provider_opencx.campaigns.sequences.guards import KnownContacts, warn_of_contacts
 
         if not self.check_contacts:
-            warn_of_contacts(do_not_call, people, "whoever of them is listed by the number is called (check_contacts)")
+            warn_of_contacts(
+                do_not_call, people, "such a person is called if the filter lists the number (check_contacts)"
+            )
             return people, {}
         if not people:
             return people, {}
@@ -335,13 +338,13 @@ class OpenCXCreateSequenceOperator(BaseCallingOperator):
 class OpenCXStartSequenceOperator(BaseCallingOperator):
     """Start a one-off sequence, at most once: from then on the service calls its people, step by step.
 
-    **Before it.** The stored filter and steps are read back and compared with what was asked; the agents of the steps
-    must be outbound and have numbers; nobody on the do-not-call list, and nobody at a time outside the calling hours,
-    may be among the people. A difference is an error that is not retried, and nothing is started.
+    **Checks before the start.** The stored filter and steps are read back and compared with the declaration. The agents
+    of the steps must be outbound and have numbers. Nobody among the people may be on the do-not-call list, or outside
+    the calling hours. A difference is an error that is not retried, and nothing is started.
 
-    **At most once.** The start is recorded before it is sent. Where its outcome is not known, because a response was
-    lost or a worker killed, the sequence is read for two minutes, and the start is never sent again. A clear never
-    starts a sequence again; a backfill starts none.
+    **At most once.** The start is recorded before it is sent. If its outcome is not known, because a response was lost
+    or a worker was killed, the sequence is read for two minutes, and the start is never sent again. A clear never
+    starts a sequence again, and a backfill never starts one.
 
     **The hours hold at the start.** The service times the steps that follow: a step with a delay may call at another
     hour. Choose delays that keep to the hours, and see the docs.
@@ -349,20 +352,20 @@ class OpenCXStartSequenceOperator(BaseCallingOperator):
     ``PUT /sequences/{id}/start`` is on the pages of 2024, and in the navigation of 2025.
 
     :param sequence_id: the sequence: what :class:`OpenCXCreateSequenceOperator` returned
-        (``sequence_id=sequence.output``), or an id or custom id. Of an id alone, nothing is known to compare with: the
-        guards hold for the people whom the stored filter lists. (templated)
-    :param max_contacts: where an id alone is given: how many people it may select. Default 100; ``None`` is any number.
+        (``sequence_id=sequence.output``), or an id or custom id. With only an id, there is no declaration to compare
+        with: the guards apply to the people whom the stored filter lists. (templated)
+    :param max_contacts: if only an id is given: how many people it may select. Default 100; ``None`` means any number.
     :param do_not_call: who must not be called, as for :class:`.operators.call.OpenCXPlaceCallOperator`: read once more,
-        because the create may have been days ago. Somebody on it who is among the people keeps it from being started.
+        because the create may have been days ago. If somebody on it is among the people, the sequence is not started.
         (templated)
     :param calling_hours: when it may be started, by the clocks of all its people: ``"09:00-20:00"`` (default) for every
         day, a mapping such as ``{"mon-fri": "09:00-20:00"}``, or ``None`` for any time.
-    :param outside_hours: what to do at another time: ``"fail"`` (default), which is retried, before Airflow 3.3 with a
-        ``ledger_path`` alone; or ``"reschedule"``: leave the worker and come back when it is time (Airflow 3.3 and
+    :param outside_hours: what to do at another time: ``"fail"`` (default), which is retried (before Airflow 3.3 only
+        with a ``ledger_path``); or ``"reschedule"``: leave the worker and come back when it is time (Airflow 3.3 and
         later).
-    :param unknown_zone: the time zone of people whose numbers tell none, of contacts without a number, and of people
-        whom the service selects. Default ``None``: with such numbers it is not started, and for the others no hours
-        hold.
+    :param unknown_zone: the time zone of people whose numbers do not show one, of contacts without a number, and of
+        people whom the service selects. Default ``None``: with such numbers the sequence is not started; for people
+        whom the service selects, the hours are not checked.
     :param default_region: the country of national numbers in ``do_not_call``. Default ``None``.
     :param unchecked: start a sequence whose people, or whose agent, cannot be checked. Default ``False``.
     :param ledger_path: where the start is recorded, as for :class:`.operators.call.OpenCXPlaceCallOperator`. Default
@@ -371,7 +374,7 @@ class OpenCXStartSequenceOperator(BaseCallingOperator):
     :param opencx_conn_id: the connection. Default ``opencx_default``. (templated)
     :return: the sequence as the service shows it after the start, without its filter. The ``id`` and the ``custom_id``
         are XComs of their own as well.
-    :raises OpenCXUnknownStartError: if it may have begun, and may not.
+    :raises OpenCXUnknownStartError: if it is not known whether the sequence has begun.
     :raises OpenCXError: see :mod:`airflow_provider_opencx.exceptions`.
     """
 
@@ -474,17 +477,17 @@ class OpenCXStartSequenceOperator(BaseCallingOperator):
 
 
 class OpenCXCancelSequenceOperator(BaseOpenCXOperator):
-    """Cancel a sequence, and wait until the service shows it. One that is over is left as it is.
+    """Cancel a sequence, and wait until the service shows it. A sequence that is over is left unchanged.
 
-    It needs no connection that allows calls. As a teardown task, it cancels what a failed run has left: ``create >>
+    It needs no connection that allows calls. As a teardown task, it cancels the sequence of a failed run: ``create >>
     start >> ended >> cancel.as_teardown(setups=create)``, where ``ended`` is an
     :class:`.sensors.sequence.OpenCXSequenceSensor`. Without the sensor, the campaign is canceled as soon as it has
-    begun, also where nothing has failed.
+    begun, even if nothing has failed.
 
     ``PUT /sequences/{id}/cancel`` is on the pages of 2024, and in the navigation of 2025.
 
-    :param sequence_id: the sequence, as another operator returned it, or an id or custom id. Where the task that should
-        have returned it has not, the task is skipped. (templated)
+    :param sequence_id: the sequence, as another operator returned it, or an id or custom id. If the task that should
+        have returned it has not, this task is skipped. (templated)
     :param opencx_conn_id: the connection. Default ``opencx_default``. (templated)
     :return: the sequence as the service shows it then, without its filter.
     :raises OpenCXUnknownOutcomeError: if the service accepts it, and does not show that it is canceled. Retried.
@@ -527,42 +530,43 @@ class OpenCXAddContactsToSequenceOperator(BaseCallingOperator):
     """Add people to a continuous sequence, each at most once: the service calls them, step by step, from then on.
 
     The people are added in slices, and each is recorded before its slice is sent, as
-    :class:`.operators.call.OpenCXPlaceCallOperator` records calls. A retry or a clear adds those who are left; somebody
-    of whom it is not known is an error that is not retried, or what ``on_unknown`` says.
+    :class:`.operators.call.OpenCXPlaceCallOperator` records calls. A retry or a clear adds the remaining people. If it
+    is not known whether a person was added, that is an error that is not retried, or what ``on_unknown`` says.
 
-    The filter of the sequence is read first: whom it does not admit is named in the log and not added, because the
-    service skips such people without a word. A person who is no contact yet becomes one.
+    The filter of the sequence is read first. People whom it does not admit are named in the log and not added, because
+    the service would skip them silently. A person who is not a contact yet becomes one.
 
     ``POST /sequences/{id}/contacts`` is confirmed.
 
     :param sequence_id: the sequence, by its id or custom id, or as another task returned it. (templated)
     :param contacts: the people, as for :class:`.operators.call.OpenCXPlaceCallOperator`. (templated)
     :param batch_size: how many people one request adds at the most. Default 100.
-    :param max_contacts: the most people that may be added, all mapped tasks together. Default 100; ``None`` is any
+    :param max_contacts: the most people that may be added, all mapped tasks together. Default 100; ``None`` means any
         number.
     :param do_not_call: who must not be called. (templated)
     :param calling_hours: when people may be added, by the clocks of their numbers: the first step may call at once.
-        Default ``"09:00-20:00"``; ``None`` is any time. Later steps are timed by the service.
+        Default ``"09:00-20:00"``; ``None`` means any time. Later steps are timed by the service.
     :param outside_hours: what to do about a person at another time: ``"skip"`` (default), ``"fail"`` or
         ``"reschedule"`` (Airflow 3.3 and later).
-    :param unknown_zone: the time zone of people whose numbers tell none, and of contacts without a number. Default
-        ``None``: people with such numbers are not added.
+    :param unknown_zone: the time zone of people whose numbers do not show one, and of contacts without a number.
+        Default ``None``: people with such numbers are not added.
     :param default_region: the country whose national numbers are read. Default ``None``.
-    :param unchecked: add contacts without a number, or to a sequence whose agent cannot be told. Default ``False``.
+    :param unchecked: add contacts without a number, or to a sequence whose agent cannot be determined. Default
+        ``False``.
     :param on_unknown: what to do about people who may have been added by an earlier try: ``"fail"`` (default),
         ``"skip"`` or ``"repeat"``.
-    :param once_per: how long a record counts: ``"run"`` (default), or ``"ever"`` with a ``ledger_path``: whoever was
-        called, or added to another sequence, with the same path is left out.
+    :param once_per: how long a record counts: ``"run"`` (default), or ``"ever"`` with a ``ledger_path``: people
+        who were called, or added to another sequence, with the same path are left out.
     :param ledger_path: where records are kept. Default ``None``: Airflow's task state store. (templated)
     :param allow_backfill: add people in backfill runs as well. Default ``False``.
     :param opencx_conn_id: the connection. Default ``opencx_default``. (templated)
     :return: a dict: ``sequence_id``, ``run_ids`` (one a slice), ``added`` and ``not_admitted`` (how many people), and
         ``contacts``, a list of the people with ``phone_number``, ``contact_id``, ``status`` (``added``,
         ``not_admitted``, ``reached_elsewhere``, ``unknown``, ``do_not_call``, ``unknown_zone`` or ``outside_hours``),
-        ``sequence_id``, ``run_id``, ``added_at`` and ``reason``. The XCom ``added`` has it also where the task fails.
+        ``sequence_id``, ``run_id``, ``added_at`` and ``reason``. The XCom ``added`` has it even if the task fails.
     :raises OpenCXSequenceRefusedError: if the sequence is not one to add people to, or an earlier try of the task has
         added people to another one.
-    :raises OpenCXUnknownCallOutcomeError: if people may have been added, and may not.
+    :raises OpenCXUnknownCallOutcomeError: if it is not known whether people were added.
     :raises OpenCXError: see :mod:`airflow_provider_opencx.exceptions`.
     """
 

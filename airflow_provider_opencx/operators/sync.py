@@ -1,4 +1,4 @@
-"""What the operators have in common that plan for many declarations, and apply such plans."""
+"""The base classes of operators that plan many declarations, and apply such plans."""
 
 from __future__ import annotations
 
@@ -66,11 +66,11 @@ class SyncBaseOperator(BaseOpenCXOperator):
             self._check_guards()
 
     def _check_arguments(self) -> None:
-        """Check the arguments that say what is declared, as far as they are known."""
+        """Check the arguments that say what is declared, if known."""
         raise NotImplementedError
 
     def _check_variables(self) -> None:
-        """Check the variables while the Dag is parsed, as far as they are known."""
+        """Check the variables while the Dag is parsed, if known."""
         if self._has_no_template(self.variables):
             texts_by_name("variables", self.variables)
         written = getattr(self, self.declarations_argument)
@@ -107,7 +107,7 @@ class SyncBaseOperator(BaseOpenCXOperator):
     ) -> dict[str, JsonValue]:
         """Return a plan as the task's result, unless it is refused, or changes something and must not.
 
-        A task that fails returns nothing: it leaves the plan as an XCom of its own, for whoever wants to see why.
+        A task that fails returns nothing: it leaves the plan as an XCom of its own, to show why.
         """
         try:
             plan.check()
@@ -131,7 +131,7 @@ class SyncBaseOperator(BaseOpenCXOperator):
         return fails_on_changes
 
     def _check_guards(self) -> None:
-        """Check the guards while the Dag is parsed, as far as they are known."""
+        """Check the guards while the Dag is parsed, if known."""
         if all(map(self._has_no_template, (self.max_creates, self.max_updates, self.expected_org_id))):
             self._guards()
 

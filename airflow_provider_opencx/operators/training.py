@@ -1,7 +1,7 @@
-"""Operators that keep training scenarios as declared: what the agents know.
+"""Operators that keep training scenarios, the knowledge of the agents, as declared.
 
-The one that syncs returns the scenarios, each as a plain dict with the API's field names; the one that plans returns
-the plan.
+The sync operator returns the scenarios, each as a plain dict with the API's field names. The plan operator returns the
+plan.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ derive_from_airflow()
 
 
 class TrainingBaseOperator(SyncBaseOperator):
-    """Base of the operators that are given the declarations of training scenarios."""
+    """Base of the operators that take the declarations of training scenarios."""
 
     declarations_argument: ClassVar[str] = "scenarios"
     template_fields_renderers: ClassVar[dict[str, str]] = {
@@ -130,8 +130,8 @@ class TrainingBaseOperator(SyncBaseOperator):
 class OpenCXPlanTrainingScenariosOperator(TrainingBaseOperator):
     """Show what :class:`OpenCXSyncTrainingScenariosOperator` would do, and write nothing.
 
-    The plan is logged in words, and returned: for a person to approve, and for a sync to carry out. With
-    ``fail_on_changes=True`` it is an alarm: it fails where a scenario is not as declared.
+    The plan is logged in words, and returned, so that a person can approve it and a sync can apply it. With
+    ``fail_on_changes=True`` it is an alarm: it fails if a scenario is not as declared.
 
     :param scenarios: the declarations, as in :class:`OpenCXSyncTrainingScenariosOperator`. (templated)
     :param variables: as in :class:`OpenCXSyncTrainingScenariosOperator`. (templated)
@@ -143,7 +143,7 @@ class OpenCXPlanTrainingScenariosOperator(TrainingBaseOperator):
     :param opencx_conn_id: the connection. Default ``opencx_default``. (templated)
     :return: the plan: a dict of ``org_id`` (null), ``connection`` (its id), ``base_url``, ``collection``,
         ``training_scenarios`` (each with ``key``, ``title``, ``id``, ``action``, ``changes``, which have ``field``,
-        ``actual`` and ``wanted``, ``removed``, whether it becomes a draft because it is declared no more, and
+        ``actual`` and ``wanted``, ``removed``, whether it becomes a draft because it is no longer declared, and
         ``declaration``, a digest), ``undeclared`` (each with ``id``, ``key`` and ``title``), ``unpublished_edits``
         (each with ``id`` and ``title``), ``changes`` (the number of scenarios to write), ``summary`` (a sentence) and
         ``markdown`` (what a person reads).
@@ -188,28 +188,28 @@ class OpenCXPlanTrainingScenariosOperator(TrainingBaseOperator):
 class OpenCXSyncTrainingScenariosOperator(TrainingBaseOperator):
     """Keep training scenarios as declared, in one task: one plan, one write where one differs, and nothing twice.
 
-    A scenario is found by a key that this provider keeps in its ``metadata``, by which the list filters (confirmed): a
-    lost response, a killed worker, a retry or another title never makes a second one. Scenarios without such a key, or
-    of another collection, are never touched, and none is deleted.
+    This provider stores a key in the ``metadata`` of each scenario, and finds it by that key (confirmed: the list
+    filters by metadata). So a lost response, a killed worker, a retry or another title never creates a second one.
+    Scenarios without such a key, or of another collection, are never changed. No scenario is deleted.
 
     The plan is logged in words, and pushed as the XCom ``plan`` before the first write. An update reads the scenario
-    once more, and sends all of its fields (``PUT /training/{id}``): whether the service keeps what is left out is not
-    documented. A scenario that fails does not hold up the others; then the task fails, naming each that did.
+    again, and sends all of its fields (``PUT /training/{id}``), because it is not documented whether the service keeps
+    omitted fields. If one scenario fails, the others are still written; then the task fails, and names each failed one.
 
     :param scenarios: the declarations, each a mapping of ``key``, ``title``, ``content``, ``type``, ``channels``,
         ``segments``, ``draft``, ``directory_id``, ``start_time``, ``end_time`` and ``metadata``; or files that hold
         them: the path of a folder of Markdown files, of one such file, a glob, or a list of these. A relative path
         begins at the folder of the Dag file. Files are read when the task runs; no template in them is rendered.
         (templated)
-    :param variables: what fills ``${NAME}`` in the files: names to texts. (templated)
+    :param variables: the values for ``${NAME}`` in the files: names to texts. (templated)
     :param collection: the collection that the scenarios belong to: two repositories that declare scenarios of one
         organization need one each. Default ``"default"``. (templated)
     :param adopt: what to do about a scenario of a declared title that has no key: ``None`` (default) refuses,
         ``"by_title"`` takes it and gives it the key, ``"never"`` creates another beside it.
-    :param on_draft: what to do where an update would overwrite an edit in the dashboard that is not published:
+    :param on_draft: what to do if an update would overwrite an unpublished edit in the dashboard:
         ``"fail"`` (default) refuses before the first write, ``"overwrite"`` loses the edit.
-    :param on_removed: what becomes of a scenario of the collection that is declared no more: ``"keep"`` (default)
-        leaves it as it is, ``"draft"`` makes it a draft, which no agent uses.
+    :param on_removed: what to do with a scenario of the collection that is no longer declared: ``"keep"`` (default)
+        leaves it unchanged, ``"draft"`` makes it a draft, which no agent uses.
     :param approved_plan: what :class:`OpenCXPlanTrainingScenariosOperator` returned and somebody approved, handed over
         as the output of that task. Nothing else is then done. Left out, nobody has to approve. (templated)
     :param max_creates: the most scenarios that the plan may create. Default ``None``: any number. (templated)
@@ -220,7 +220,7 @@ class OpenCXSyncTrainingScenariosOperator(TrainingBaseOperator):
     :param on_mismatch: what to do if the service accepts a write and stores another value than declared: ``"fail"``
         (default) or ``"warn"``.
     :param max_active_tis_per_dag: Airflow's limit of tasks that run at once, all runs of the Dag together, backfills
-        included. Default 1, so that no two create the same scenarios; ``None`` is no limit.
+        included. Default 1, so that no two create the same scenarios; ``None`` means no limit.
     :param opencx_conn_id: the connection. Default ``opencx_default``. (templated)
     :return: the scenarios in the order of their declarations, each as a dict with the API's field names.
     :raises OpenCXError: see :mod:`airflow_provider_opencx.exceptions`; ``OpenCXFleetError`` if some scenarios failed.

@@ -1,1 +1,1 @@
-"""Agents as code: a declaration and what exists make a plan, and a plan is applied."""
+"""Agents as code: compares declarations with existing agents, makes a plan, and applies it."""

@@ -1,4 +1,4 @@
-"""Which changes of phone agents a list shows, against what was recorded of an earlier list. Pure.
+"""Finds the changes of phone agents between a record and a list. Pure.
 
 The record is plain JSON, and small: of each agent its name, its number, and a short digest of each field that is not
 null. So it says which fields have changed, and holds none of their values.
@@ -195,7 +195,7 @@ class Change:
 
         :param record: what the change was found against.
         :param conn_id: the connection.
-        :param org_id: the organization, as far as it is known.
+        :param org_id: the organization, if known.
         :param seen_at: when it was seen, in ISO 8601.
         """
         agent = self.after or self.before
@@ -279,7 +279,7 @@ def find_changes(
 
     :param record: what was recorded.
     :param agents: the list.
-    :param gone: the ids of the agents that were missing for so long that they are removed.
+    :param gone: the ids of the agents that were missing long enough that they are removed.
     :param watched: which changes are events.
     :param seen_at: when the list was read, in ISO 8601.
     """

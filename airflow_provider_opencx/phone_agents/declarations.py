@@ -1,4 +1,4 @@
-"""Checks the declarations of a fleet and returns them as entries. A declaration from a file is named by its line.
+"""Checks the declarations of a fleet and returns entries. It names the line if a declaration comes from a file.
 
 Pure; sends nothing.
 """
@@ -46,7 +46,7 @@ def problems_of_fleet(declarations: FileDeclarations) -> list[FileProblem]:
 def check_literal_declarations(declarations: Sequence[object], is_literal: Callable[[object], bool]) -> None:
     """Check what can be checked of declarations while a Dag is parsed: every value without a template.
 
-    :param declarations: the declarations, as they are written.
+    :param declarations: the declarations, as written.
     :param is_literal: whether a value holds no template.
     :raises OpenCXArgumentError: as :func:`parse_fleet` does.
     """
@@ -65,7 +65,7 @@ _A_TEMPLATE: Mapping[str, object] = {"name": TEMPLATE}
 
 
 def _explained(problem: Problem) -> Problem:
-    """Return a problem that says more where a key of fleet files stands in a Dag."""
+    """Return a problem that says more where a key of fleet files is used in a Dag."""
     field = TEXT_FILES.get(str(problem.field[0])) if problem.is_of_name else None
     if field is None:
         return problem

@@ -1,4 +1,4 @@
-"""An entry of a fleet: the declaration of an agent, and what says which agent it is where its name does not."""
+"""An entry of a fleet: the declaration of an agent, and its id or previous name if it has one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from airflow_provider_opencx.text import UNSTORABLE
 class FleetEntry(PhoneAgentSpec):
     """The declaration of an agent in a fleet.
 
-    :param id: this agent, whatever its name is; where it has another name, it is renamed.
+    :param id: the id of the agent. If the agent has another name than declared, it is renamed.
     :param previous_name: the name that the agent had: where no agent has ``name`` and one has this, it is renamed.
     """
 

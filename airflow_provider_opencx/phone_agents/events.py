@@ -1,4 +1,4 @@
-"""What can happen to phone agents, by name. Light: the Dag file that watches for it imports this."""
+"""The names of the events of phone agents. It imports quickly, because Dag files import it."""
 
 from __future__ import annotations
 

@@ -181,7 +181,7 @@ class FleetPlan(SyncPlan[PhoneAgentSpec, PhoneAgent, PhoneAgentChanges, PhoneAge
         gone = listed([*map(str, lost)], MOST_NAMED, separator="; ", more="; and {} more")
         return [
             f"{len(lost)} of {len(self.steps)} agents have lost their phone numbers: {gone}. No declaration brings"
-            " a number back: ask the support of OpenCX, and tell whoever calls it."
+            " a number back: ask the support of OpenCX, and inform the people who call it."
         ]
 
     def _drift_error(self, message: str, changes: Mapping[str, Sequence[str]]) -> OpenCXDriftError:

@@ -1,4 +1,4 @@
-"""Finds the ids of what declarations name: training scenarios, actions, voices. Pure.
+"""Finds the ids of training scenarios, actions and voices that declarations name. Pure.
 
 An id is another one in each organization, so that a declaration by name alone serves two.
 """
@@ -53,7 +53,7 @@ def named_scenario(scenario: TrainingScenario) -> Named:
 
 
 def named_action(action: Action) -> Named:
-    """Return an action by its name: a new one is enabled on the web alone, until somebody changes that."""
+    """Return an action by its name: a new one is enabled only on the web, until somebody changes that."""
     channels = action.channels
     is_enabled = channels is None or PHONE_CHANNEL in channels
     return Named(action.name, action.id, "" if is_enabled else "is not enabled on the channel of calls, phone_voice")

@@ -1,4 +1,4 @@
-"""Names that are near one another: read as one, though they differ. Pure.
+"""Finds names that are nearly the same, so that a person would read them as one. Pure.
 
 Two questions are asked of names. What may a service have made of one when it stored it? The API's pages do not say
 whether names are stored as they are sent, and an agent that is stored otherwise is not found by its declared name. And

@@ -1,4 +1,4 @@
-"""Which agents have lost the phone number that they had. Pure.
+"""Finds agents that have lost their phone number. Pure.
 
 The service never says that a number is gone: its field is null again, as if it were still to come. So the numbers that
 were seen are kept by the caller, such as a task in its XCom, and compared with the next list.

@@ -133,7 +133,7 @@ Plan: TypeAlias = plans.Plan[PhoneAgentSpec, PhoneAgent, PhoneAgentChanges]
 def plan_create(
     spec: PhoneAgentSpec, agents: PhoneAgents, if_exists: IfExists, *, allow_near_name: bool = False
 ) -> Create[PhoneAgentSpec, PhoneAgent] | Adopt[PhoneAgent] | Refuse:
-    """Plan for exactly one agent of the declared name, left as it is if it exists.
+    """Plan for exactly one agent of the declared name, left unchanged if it exists.
 
     :param allow_near_name: whether one may be created beside another whose name is near.
     """
@@ -251,7 +251,7 @@ def not_found(
     """Return the error that an agent is not there.
 
     :param described: the agent, or several of them.
-    :param agent_ids: their ids, as far as they are known.
+    :param agent_ids: their ids, if known.
     :param observed: how that was observed, for the message.
     :param hint: which one may be meant, as a sentence after a blank.
     """
@@ -300,7 +300,7 @@ def _checked_text(argument: str, value: object) -> str:
 
 
 def id_of(agent: object) -> object:
-    """Return the id of an agent that a task has returned, and any other value as it is.
+    """Return the id of an agent that a task has returned, and any other value unchanged.
 
     :raises OpenCXArgumentError: if it is a mapping without the id of an agent.
     """
@@ -341,7 +341,7 @@ def is_comparable(difference: Difference) -> bool:
 def find_mismatches(declared: PhoneAgentChanges, stored: PhoneAgent) -> tuple[Difference, ...]:
     """Return the fields in which a write stored other values than declared.
 
-    A declared ``None`` for which the service chose a value of its own is no mismatch.
+    A declared ``None`` for which the service chose a value of its own is not a mismatch.
     """
     return tuple(
         difference for difference in find_differences(declared, stored) if not difference.is_left_to_the_service

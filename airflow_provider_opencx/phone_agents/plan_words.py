@@ -1,6 +1,6 @@
-"""A plan of a fleet in plain words: what needs attention first, then what happens to which agent.
+"""Describes a plan of a fleet in words: first what needs attention, then each change.
 
-Pure. What is long is cut, and counted, and the plan begins with saying so; a plan as JSON has it whole.
+Pure. What is long is cut, and counted, and the plan begins with saying so; a plan as JSON contains it completely.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def document_of(plan: FleetPlan) -> Document:
 
 
 def _urgency(step: FleetStep) -> int:
-    """Return where a step stands: refusals first, then creates that may be a mistake, other creates, updates."""
+    """Return the position of a step: refusals first, then creates that may be a mistake, other creates, updates."""
     if isinstance(step.plan, Create):
         return 1 if step.plan.near or step.near_declared else 2
     return 0 if isinstance(step.plan, Refuse) else 3

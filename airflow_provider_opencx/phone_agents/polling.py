@@ -1,4 +1,4 @@
-"""Polls for phone numbers in a worker: what the sensor and an upsert that waits have in common."""
+"""Polls for phone numbers in a worker, for the sensor and for an upsert that waits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Brings agents to their declaration: list, plan, apply, and check the result.
+"""Makes agents match their declarations: list, plan, apply, and check the result.
 
 The hook and every other caller use these functions: what is a failure is decided here.
 """
@@ -79,7 +79,7 @@ def create(
     is_retry: bool = False,
     intents: IntentStore | None = None,
 ) -> PhoneAgent:
-    """Make sure that exactly one agent has the declared name; one that exists is left as it is.
+    """Make sure that exactly one agent has the declared name; one that exists is left unchanged.
 
     :param allow_near_name: whether an agent may be created beside another whose name is near.
     :param is_retry: whether an earlier try may have sent the create: the list is then read for some 15 s.

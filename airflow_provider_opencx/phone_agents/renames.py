@@ -1,7 +1,7 @@
-"""Which agents of a fleet that are yet to be created may be agents that exist under another name. Pure.
+"""Finds existing agents that may be agents of the fleet under another name. Pure.
 
 A declaration that was renamed in its file looks like a new agent, and its agent like one that nobody declares. Nothing
-is decided here: the pairs are shown to whoever reads the plan.
+is decided here: the pairs are shown to the person who reads the plan.
 """
 
 from __future__ import annotations

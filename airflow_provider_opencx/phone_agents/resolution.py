@@ -1,4 +1,4 @@
-"""Replaces the names in declarations by ids: reads each list that is needed once a run, before the first write."""
+"""Replaces names in declarations by ids: reads each needed list once per run, before the first write."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class _Resolving:
         self._unknown: list[OpenCXResponseError] = []
 
     def resolve(self, spec: ChangesT) -> ChangesT:
-        """Return a declaration with ids; what stands in the way is kept for :meth:`raise_problems`."""
+        """Return a declaration with ids; problems are kept for :meth:`raise_problems`."""
         ids: dict[str, object] = {}
         for by_name, by_id in IDS_BY_NAMES.items():
             if by_name not in spec.model_fields_set:
@@ -123,7 +123,7 @@ class _Resolving:
         return spec.model_copy(update=ids) if ids else spec
 
     def raise_problems(self) -> None:
-        """Raise what stands in the way."""
+        """Raise the problems."""
         if self._refusals:
             reasons = listed(self._refusals, _MOST_NAMED, separator=" ", more=" And {} more.")
             raise OpenCXPlanRefusedError(f"Nothing was sent, because what agents name is not known. {reasons}")

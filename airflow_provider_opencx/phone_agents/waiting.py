@@ -1,4 +1,4 @@
-"""Decides what a poll means for one task that waits for numbers: pure, so every mode of the sensor shares it."""
+"""Decides what a poll means for a task that waits for numbers. Pure, so every mode of the sensor shares it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Wait:
 
     Of the last poll, ``not_listed`` is who is certainly not in the list, ``made_progress`` whether it has changed that
     or who has a number, and ``warnings`` what to log of it, each once: who has no agent of that name yet, with the
-    names that are near; and each value that stands for a number and is none, or cannot be read.
+    names that are near; and each value in place of a number that is not a number, or cannot be read.
     """
 
     def __init__(self, agent_id: object = None, agent_name: object = None) -> None:
@@ -108,7 +108,7 @@ class Wait:
         )
 
     def evaluate(self, poll: PhoneAgents | OpenCXError, at: float) -> list[PhoneAgent] | None:
-        """Return the agents, in the order given, if all have numbers; ``None`` if the wait goes on.
+        """Return the agents, in the order given, if all have numbers; ``None`` if the wait continues.
 
         :param poll: all agents of the organization, or the error for which they could not be read.
         :param at: when they were asked for, by ``time.monotonic()``.
@@ -177,7 +177,7 @@ class Wait:
         return _names([like for like in _spelled_like(name, agents) if like not in self._wanted], " and ")
 
     def _warn_of(self, without_number: Iterable[PhoneAgent]) -> None:
-        """Warn of each value that stands for a number and is none, such as "pending"."""
+        """Warn of each value in place of a number that is not a number, such as "pending"."""
         for agent in without_number:
             if problem := agent.unreadable.get("phone_number"):
                 self._warn_of_unreadable(agent, problem)

@@ -1,4 +1,4 @@
-"""How agents are listed and written, for the engine that creates them once and keeps them as declared."""
+"""Lists and writes agents for the reconciliation engine."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What the provider adds to Airflow's UI."""
+"""The page that the provider adds to Airflow's UI."""

@@ -1,4 +1,4 @@
-"""Who may see what: Airflow's auth manager decides, for each request."""
+"""Asks Airflow's auth manager who may see what, for each request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether Airflow's UI has the page of agents and sequences, and where it is. Light: tasks ask it for their links."""
+"""Says whether Airflow's UI has the page of agents, and its address. Imports quickly, because tasks import it."""
 
 from __future__ import annotations
 

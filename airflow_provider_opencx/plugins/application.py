@@ -1,4 +1,4 @@
-"""The page's paths. Each of them is authorized before anything is read, and none of them changes anything."""
+"""The paths of the page. Each is authorized before anything is read, and none changes anything."""
 
 from __future__ import annotations
 
@@ -206,7 +206,7 @@ def _agents_of(listed: ListedAgents, read_at: datetime | None, conn_id: str, use
 
 
 def _sequences_of(conn_id: str, user: BaseUser) -> list[ShownSequence]:
-    settings_of(conn_id)  # refuses what is no connection of this service
+    settings_of(conn_id)  # refuses what is not a connection of this service
     return [
         ShownSequence.of(each.sequence, each.seen_at, each.task)
         for each in sequences_of(conn_id, partial(may_read_xcoms, user))

@@ -1,4 +1,4 @@
-"""Reads something once in a while, however many ask for it."""
+"""Caches reads from the service, so that many viewers share one read."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ ValueT = TypeVar("ValueT")
 
 
 class StillReadingError(OpenCXError):
-    """The read takes longer than its callers wait; it goes on."""
+    """The read takes longer than its callers wait; it continues."""
 
 
 class TooManyReadsError(OpenCXError):
@@ -89,7 +89,7 @@ class CachedReads(Generic[ValueT]):
 
         :param key: what is read; the same key is the same thing.
         :param read: reads it. It must end by itself.
-        :param within: seconds to wait at most. The read then goes on, and who asks later finds what it has read.
+        :param within: seconds to wait at most. The read then continues, and a later caller gets its result.
         """
         entry, running = self._begun(key, read)
         if isinstance(running, OpenCXError):

@@ -1,4 +1,4 @@
-"""The connections that the page is about, as Airflow's API server reads them."""
+"""Finds the connections that the page can show, in Airflow's API server."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class StoredConnection:
 
 
 def stored_connections() -> Sequence[StoredConnection]:
-    """Return the connections of type ``opencx`` in Airflow's database, whoever may read them, by their ids."""
+    """Return the connections of type ``opencx`` in Airflow's database, for every user, by their ids."""
     with create_session() as session:
         query = (
             select(Connection.conn_id, Connection.description)

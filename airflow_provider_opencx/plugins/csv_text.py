@@ -1,4 +1,4 @@
-"""A table as CSV that no spreadsheet takes for formulas. Pure."""
+"""Writes a table as CSV in which a spreadsheet finds no formulas. Pure."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def csv_text(columns: Sequence[str], rows: Iterable[Sequence[str | None]]) -> st
 def safe_cell(text: str) -> str:
     """Return a cell; what a spreadsheet would calculate, as a whole or from a separator on, begins with an apostrophe.
 
-    A telephone number of digits alone stays as it is: calculated, it is the same number.
+    A telephone number that has only digits stays unchanged: calculated, it is the same number.
     """
     if _HARMLESS.fullmatch(text):
         return text

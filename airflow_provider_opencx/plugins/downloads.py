@@ -1,4 +1,4 @@
-"""The tables of the page as JSON and as CSV. Pure."""
+"""Writes the tables of the page as JSON and as CSV. Pure."""
 
 from __future__ import annotations
 

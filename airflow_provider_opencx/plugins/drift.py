@@ -1,7 +1,7 @@
-"""How agents differ from the last plan for them. Pure.
+"""Compares agents with the last plan for them. Pure.
 
 A plan says what was to be done for each declared agent, and not what is declared: fields that were as declared are not
-in it. So an agent that was changed since is known by its time of change alone.
+in it. So an agent that was changed since is known only by its time of change.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The last plan for a connection, read from what a task has left: its XCom. Pure."""
+"""Reads the last plan for a connection from the XCom of a task. Pure."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class LazyApplication:
         self._built: Application | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request, as ASGI has it."""
+        """Serve a request, as ASGI defines it."""
         application = await asyncio.to_thread(self._build) if self._built is None else self._built
         await application(scope, receive, send)
 
@@ -66,7 +66,7 @@ class OpenCXPlugin(AirflowPlugin):
 
 
 def _view() -> dict[str, str]:
-    # Without scheme and host, which may be others where a proxy stands before Airflow.
+    # Without scheme and host, which may be others if a proxy is in front of Airflow.
     path = urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/")
     return {
         "name": NAME,

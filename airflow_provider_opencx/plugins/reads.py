@@ -1,4 +1,4 @@
-"""What the page reads of the service: one list of agents, or one sequence, over a connection."""
+"""Reads what the page shows from the service: one list of agents, or one sequence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Makes HTML of what the page shows. All that is not the page's own is escaped, and every character of it is seen."""
+"""Renders the HTML of the page. All text from elsewhere is escaped, and every character of it is visible."""
 
 from __future__ import annotations
 

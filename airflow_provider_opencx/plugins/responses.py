@@ -1,4 +1,4 @@
-"""The responses of the page: the headers that all of them have, files, and errors."""
+"""The responses of the page: common headers, files, and errors."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _STATUSES: dict[type[Exception], int] = {
 
 
 def security_headers() -> dict[str, str]:
-    """Return the headers of all responses: no script, nothing from elsewhere, nothing kept, framed by Airflow alone."""
+    """Return the headers of all responses: no script, nothing from elsewhere, nothing kept, framed only by Airflow."""
     policy = (
         "default-src 'none'",
         f"style-src 'sha256-{style_hash()}'",
@@ -57,7 +57,7 @@ class SecuredApplication:
         self._application = application
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request, as ASGI has it."""
+        """Serve a request, as ASGI defines it."""
 
         async def send_secured(message: Message) -> None:
             if message["type"] == "http.response.start":

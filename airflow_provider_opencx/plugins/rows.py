@@ -1,4 +1,4 @@
-"""The rows of the page: agents beside what was planned for them, filtered and sorted as the query string says. Pure."""
+"""The rows of the page: agents with their plan, filtered and sorted by the query string. Pure."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def masked(rows: Iterable[Row]) -> list[Row]:
 
 
 def masked_number(number: str | None) -> str | None:
-    """Return a phone number with its last two digits alone."""
+    """Return a phone number with only its last two digits."""
     return None if number is None else f"•••••••{re.sub(r'[^0-9]', '', number)[-2:]}"
 
 

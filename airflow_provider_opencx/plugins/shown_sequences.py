@@ -1,4 +1,4 @@
-"""What the page shows of a sequence: its state and its steps, and nothing that may hold people or messages. Pure."""
+"""Selects what the page shows of a sequence: its state and steps, but no people and no messages. Pure."""
 
 from __future__ import annotations
 

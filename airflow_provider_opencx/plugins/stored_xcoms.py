@@ -1,4 +1,4 @@
-"""What tasks have left in Airflow's database: the plans of fleets, and sequences.
+"""Reads plans of fleets, and sequences, that tasks have stored as XComs in Airflow's database.
 
 Every query takes the newest few, and the values are read as they lie there: no backend is asked, and none of Airflow's
 objects is made of them.

@@ -1,6 +1,6 @@
-"""What happens to the fields of one item, in plain words: of long texts the lines that change.
+"""Describes the changes of one item in words; for long texts, the lines that change.
 
-Pure. What is long is cut, and counted; a plan as JSON has it whole.
+Pure. What is long is cut, and counted; a plan as JSON contains it completely.
 """
 
 from __future__ import annotations

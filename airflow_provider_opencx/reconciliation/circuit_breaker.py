@@ -1,4 +1,4 @@
-"""Stops the writes of many items where one failure says that the others would fail as well."""
+"""Circuit breaker: stops writing many items if one failure shows that the others would fail, too."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class CircuitBreaker:
     """Stops the writes when failures affect every item, or every new one.
 
     :param error: the failure that stops every write; ``None`` while writes go on.
-    :param error_of_creates: the failure that stops the creates alone: what it stores is not found again.
+    :param error_of_creates: the failure that stops only the creates: what it stores is not found again.
     """
 
     error: OpenCXError | None = None

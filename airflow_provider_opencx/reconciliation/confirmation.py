@@ -1,4 +1,4 @@
-"""Writes that were sent, and what is known of one until a list shows it.
+"""Tracks writes that were sent, until a list shows their result.
 
 The API has no idempotency key, a response may be lost or untrue, and a list may lag: a write is done when a list shows
 it.
@@ -200,7 +200,7 @@ class Updated(Pending[ItemT, ItemsT], Generic[SpecT, ChangesT, ItemT, ItemsT]):
             )
         if self._listed is not None and self.returned is None:
             return self._listed
-        shows = "shows it no more" if self._listed is None else "still shows it as it was before"
+        shows = "no longer shows it" if self._listed is None else "still shows it as it was before"
         raise OpenCXUnconfirmedError(
             f"OpenCX said that it updated {self.item.label}, and the list {shows}. The next try compares again.",
             agent_id=self.item.id,

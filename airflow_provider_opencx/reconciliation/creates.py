@@ -1,7 +1,7 @@
 """Creates items, one writer of an identity at a time.
 
-The API keeps no names unique, so whoever creates one holds its lock from the second read of the list until a list
-shows the new item. A create leaves an intent behind: nobody creates it again while the list may lag.
+The API does not keep names unique, so a process that creates one holds its lock from the second read of the list until
+a list shows the new item. A create leaves an intent behind: nobody creates it again while the list may lag.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Guards: what a plan may do at most, and for which organization. Pure.
+"""Guards: limits of what a plan may do, and the organization that it must be for. Pure.
 
 A plan can be right in every step and still be a mistake: the key of another organization makes a fleet of forty
 agents forty creates. A guard says beforehand what is not expected.
@@ -20,7 +20,7 @@ _MOST_NAMED = 20
 
 @dataclass(frozen=True)
 class Guards:
-    """What a plan may do at most, and for which organization; ``None`` is no guard.
+    """What a plan may do at most, and for which organization; ``None`` means no guard.
 
     :param max_creates: the most that may be created.
     :param max_updates: the most that may be updated.
@@ -71,7 +71,7 @@ class Guards:
 class LateUpdates:
     """The updates that come to a plan after its check: what was to be created, and exists by now.
 
-    :param guards: what the plan may do at most; ``None`` is no guard.
+    :param guards: what the plan may do at most; ``None`` means no guard.
     :param updates: the names of what is updated by the plan that was checked.
     """
 

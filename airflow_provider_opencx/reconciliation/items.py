@@ -1,4 +1,4 @@
-"""The items of one resource, as a list of the service shows them."""
+"""The items of one resource in a list of the service."""
 
 from __future__ import annotations
 

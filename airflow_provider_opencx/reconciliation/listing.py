@@ -1,4 +1,4 @@
-"""Reads a list, and does not believe one read where much hangs on it."""
+"""Reads a list again before an important decision, because one read may be stale or incomplete."""
 
 from __future__ import annotations
 

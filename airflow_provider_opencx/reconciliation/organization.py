@@ -1,4 +1,4 @@
-"""Which organization a plan is for, and whether another plan, or another connection, is for the same. Pure."""
+"""Identifies the organization of a plan, and compares it with that of another plan or connection. Pure."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Organization:
     def is_still(self, here: Organization) -> bool:
         """Return whether a plan for this organization may be applied here.
 
-        Where a plan was made from an empty list, the connection stands for the id. Where the list was not empty and is
+        Where a plan was made from an empty list, the connection replaces the id. Where the list was not empty and is
         now, it is not the same: the connection may have got the key of an organization that has no agents.
         """
         if self.base_url != here.base_url:

@@ -1,6 +1,6 @@
-"""The blocks of a plan that people read: one for each item that is written or refused, and what begins the plan.
+"""The blocks of a plan for people: a heading, and one block for each written or refused item.
 
-Pure. What is long is cut, and counted, and the plan begins with saying so; a plan as JSON has it whole.
+Pure. What is long is cut, and counted, and the plan begins with saying so; a plan as JSON contains it completely.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from airflow_provider_opencx.reconciliation.plans import Refuse, Unchanged
 from airflow_provider_opencx.reconciliation.step import AnyStepT
 
 LONGEST_DOCUMENT = 200_000
-"""Characters that the blocks of all items may have together; the rest of the items have their heading alone."""
+"""Characters that the blocks of all items may have together; the rest of the items have only their heading."""
 
 _HIDDEN = ": values not shown"
 
@@ -24,7 +24,7 @@ class PlanBlocks:
 
     :param refused: of those that are refused.
     :param others: of those that are written.
-    :param unchanged: how many items have none, because they stay as they are.
+    :param unchanged: how many items have none, because they stay unchanged.
     :param hidden: of how many items only the heading is shown.
     :param cut: of how many others a part of the values is not shown.
     """
@@ -64,9 +64,9 @@ def plan_blocks(
     heading: Callable[[AnyStepT], Words],
     lines: Callable[[AnyStepT], Iterable[Line]],
 ) -> PlanBlocks:
-    """Return a block for each item that does not stay as it is, the most urgent first.
+    """Return a block for each item that does not stay unchanged, the most urgent first.
 
-    :param urgency: where a step stands among the others; refusals come first.
+    :param urgency: the position of a step among the others; refusals come first.
     :param heading: the heading of a block.
     :param lines: the lines below it.
     """

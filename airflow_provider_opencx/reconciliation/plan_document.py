@@ -1,4 +1,4 @@
-"""What a person reads of a plan, and its two forms: Markdown for Airflow's pages, plain text for a log or a terminal.
+"""The text of a plan for people: Markdown for Airflow's pages, plain text for a log or a terminal.
 
 Pure. A document is made of blocks, and a block of lines; the words of a line are the provider's own (``str``), or what
 others wrote (:class:`Quoted`), which neither form renders as anything but text.
@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias
 from airflow_provider_opencx.visible_text import visible
 
 LONGEST_VALUE = 1000
-"""Characters of a value that are shown; a plan as JSON has it whole."""
+"""Characters of a value that are shown; a plan as JSON contains it completely."""
 
 
 @dataclass(frozen=True)
@@ -69,14 +69,14 @@ class Line:
 
 @dataclass(frozen=True)
 class Block:
-    """A heading and what stands below it; the first block of a document needs none."""
+    """A heading and the text below it; the first block of a document needs none."""
 
     heading: Words = ()
     lines: tuple[Line, ...] = ()
 
     @property
     def size(self) -> int:
-        """The number of characters that are shown, but for the heading."""
+        """The number of characters that are shown, except the heading."""
         return sum(len(_plain(word)) for word in self._words())
 
     @property
@@ -106,7 +106,7 @@ def to_markdown(document: Document) -> str:
 
 
 def to_text(document: Document) -> str:
-    """Return a document as plain text, in which what others wrote stands in quotation marks."""
+    """Return a document as plain text, in which text from others is in quotation marks."""
     return "\n".join(line for block in document.blocks for line in _text_of(block)).strip()
 
 

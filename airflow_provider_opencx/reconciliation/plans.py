@@ -1,4 +1,4 @@
-"""What is to be done for one declaration: create, update, leave as it is, or refuse. Pure."""
+"""Decides what to do for one declaration: create, update, leave unchanged, or refuse. Pure."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ class Unchanged(Generic[ItemT]):
 
 @dataclass(frozen=True)
 class Adopt(Generic[ItemT]):
-    """The item is taken as it is: send nothing.
+    """The item is taken unchanged: send nothing.
 
     :param item: the item.
     :param differences: where it is not as declared.

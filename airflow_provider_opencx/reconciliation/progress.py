@@ -1,4 +1,4 @@
-"""How far plans are applied: what is settled, and what the list has yet to show."""
+"""Tracks how far plans are applied: what is done, and what the list must still show."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Planned(Generic[SpecT, ChangesT, ItemT, ItemsT]):
 
     :param plan: the plan.
     :param declared: what was declared of the item, with which the result is compared.
-    :param replan: makes the plan anew from another list.
+    :param replan: makes the plan again from another list.
     """
 
     plan: Plan[SpecT, ItemT, ChangesT]
@@ -89,7 +89,7 @@ class Progress(Generic[SpecT, ChangesT, ItemT, ItemsT]):
         return self._planned[index].plan
 
     def replan(self, index: int) -> Plan[SpecT, ItemT, ChangesT]:
-        """Make the plan for an item anew, from the newest list, and return it."""
+        """Plan an item again from the newest list, and return the plan."""
         planned = self._planned[index]
         self._planned[index] = replace(planned, plan=planned.replan(self.items))
         return self._planned[index].plan
@@ -207,7 +207,7 @@ class _Report(Generic[SpecT, ChangesT, ItemT, ItemsT]):
         self._done = 0
 
     def decided(self, plan: Plan[SpecT, ItemT, ChangesT], outcome: Outcome[ItemT]) -> None:
-        """Report an item that is left as it is."""
+        """Report an item that is left unchanged."""
         metrics.count_decision(outcome.decision, noun=self._noun)
         done = f"{outcome.decision.capitalize()} {outcome.item.label}"
         log.log(self._level_of(plan), "%s%s", done, _details_of(plan))

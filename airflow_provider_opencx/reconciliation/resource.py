@@ -1,4 +1,4 @@
-"""What the engine must know of a resource: how its items are listed and written, and how a write is confirmed."""
+"""The interface of a resource for the engine: how to list, write and confirm its items."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Outcome(Generic[ItemT]):
 class Pending(ABC, Generic[ItemT, ItemsT]):
     """A write that the list must confirm.
 
-    :param item: the item as far as it is known; ``None`` if no response showed it.
+    :param item: the item if known; ``None`` if no response showed it.
     :param failure: why it is not known whether the service handled the write; ``None`` if it said that it did.
     """
 

@@ -1,4 +1,4 @@
-"""Keeps the connection's secrets out of declarations: an agent would say the key to whoever it calls."""
+"""Keeps the connection's secrets out of declarations, because an agent would say the key to the people it calls."""
 
 from __future__ import annotations
 

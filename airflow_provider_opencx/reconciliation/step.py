@@ -1,4 +1,4 @@
-"""One item of a plan for many: its declaration, and what is to be done for it. Pure."""
+"""One step of a plan for many items: a declaration, and what to do for it. Pure."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class Step(ABC, Generic[SpecT, ItemT, ChangesT, ItemsT]):
     def drift(self) -> tuple[str, ...]:
         """The fields in which the item is not as declared.
 
-        A declared null for which the service chose a value of its own is no drift, although every run sends it again.
+        A declared null for which the service chose a value of its own is not drift, although every run sends it again.
         """
         return tuple(
             difference.field

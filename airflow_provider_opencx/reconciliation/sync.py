@@ -1,4 +1,4 @@
-"""Applies a plan for many items: checks it, writes, and says what failed."""
+"""Applies a plan for many items: checks it, writes, and reports failures."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ log = logging.getLogger(__name__)
 
 
 def check_on_mismatch(on_mismatch: OnMismatch) -> None:
-    """Raise an ``OpenCXArgumentError`` if the argument ``on_mismatch`` is none of its choices."""
+    """Raise an ``OpenCXArgumentError`` if the argument ``on_mismatch`` is not one of its choices."""
     check_choice("on_mismatch", on_mismatch, get_args(OnMismatch))
 
 

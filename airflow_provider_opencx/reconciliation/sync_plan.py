@@ -1,4 +1,4 @@
-"""A plan for many items: shown to people in words, handed from task to task as plain JSON, approved, and guarded.
+"""A plan for many items: shown in words, passed between tasks as JSON, approved, and guarded.
 
 Pure; sends nothing.
 """
@@ -60,7 +60,7 @@ class SyncPlan(ABC, Generic[SpecT, ItemT, ChangesT, ItemsT]):
     :param steps: one for each declaration, in their order.
     :param items: the list from which it was made. Before a create, the list is read again.
     :param organization: the organization for which it was made.
-    :param undeclared: items that exist and are not declared: they are reported, and left as they are.
+    :param undeclared: items that exist and are not declared: they are reported, and left unchanged.
     """
 
     words: ClassVar[Words]

@@ -1,4 +1,4 @@
-"""Where two long texts differ: a diff of lines, of sentences where a line is long, and of words where a sentence is.
+"""Compares two long texts: by lines, by sentences in long lines, and by words in long sentences.
 
 Pure. The work is bounded: what both texts have in common at their ends is left out first, and a middle that is still
 too long to compare is one change.
@@ -35,10 +35,10 @@ _WORDS = re.compile(r"\S+\s*|\s+")
 class TextChange:
     """One place in which two texts differ.
 
-    :param before: what stands before it in both, as far as it is shown.
-    :param removed: what stands there in the first text.
-    :param added: what stands there in the second one.
-    :param after: what stands after it in both, as far as it is shown.
+    :param before: the text before it in both, as far as it is shown.
+    :param removed: the text there in the first text.
+    :param added: the text there in the second one.
+    :param after: the text after it in both, as far as it is shown.
     """
 
     before: str

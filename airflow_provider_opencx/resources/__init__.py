@@ -1,6 +1,6 @@
 """The resources of the API, one file for each: its models, and its operations as plain functions.
 
-A new resource is a new file here that declares its operations as module-level names. Whatever lists the operations,
+A new resource is a new file here that declares its operations as module-level names. Code that lists the operations,
 such as the documentation, finds them by :func:`all_operations`.
 """
 

@@ -56,7 +56,7 @@ class Action(ResourceModel):
 
     @property
     def channels(self) -> list[str] | None:
-        """The channels on which it is enabled; ``None`` if the service does not say. A new one is so on the web alone.
+        """The channels on which it is enabled; ``None`` if the service does not say. A new one is so only on the web.
 
         The field is ``enabled_on_channel: {"channels": [...]}``, confirmed for a request and inferred for a response.
         """

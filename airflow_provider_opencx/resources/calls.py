@@ -2,7 +2,7 @@
 
 Method, path and "a contact by id, or a number in E.164" are confirmed by the vendor's page. The keys of the body are
 inferred, in either of two spellings; the fields of the response, and whether a call has an id, are unknown. So the body
-can be written in either spelling, in both, or by hand, and the response is handed on as it is. No source knows a key
+can be written in either spelling, in both, or by hand, and the response is handed on unchanged. No source knows a key
 against repeated requests: the service calls once for each request that it handles.
 """
 
@@ -42,8 +42,8 @@ MAKE_OUTBOUND_CALL = Operation(
 )
 
 WAYS_ON = (
-    "Nothing is sent again by itself. Look in the OpenCX dashboard whether the call was made. Then clear the task with"
-    ' on_unknown="skip" to leave this person out, or with on_unknown="repeat" to call, where nobody was called.'
+    "Nothing is sent again automatically. Look in the OpenCX dashboard whether the call was made. Then clear the task"
+    ' with on_unknown="skip" to leave this person out, or with on_unknown="repeat" to call, where nobody was called.'
 )
 """What to do about a call of which nobody knows whether it was made."""
 
@@ -73,7 +73,7 @@ class Callee:
 
     @property
     def names(self) -> Sequence[str]:
-        """What the person is known by, to compare: the number, then the contact, whichever are known."""
+        """What the person is known by, to compare: the number, then the contact, as far as they are known."""
         number = without_mobile_mark(self.phone_number) if self.phone_number else None
         contact = f"contact:{self.contact_id}" if self.contact_id else None
         return [name for name in (number, contact) if name]
@@ -96,7 +96,7 @@ class PlacedCall:
     """A call that the service has accepted.
 
     :param called_at: when it was asked for, in ISO 8601.
-    :param response: what the service returned, as it is; its fields are in no page.
+    :param response: what the service returned, unchanged; its fields are in no page.
     """
 
     called_at: str
@@ -192,7 +192,7 @@ def place_call(
         raise _unknown(str(unknown), callee, unknown.sent_at) from None
     except OpenCXRequestRefusedError as refusal:
         raise refusal.with_message(
-            f"{refusal} Nobody was called. Where it is the names of the keys that are refused, choose others with the"
+            f"{refusal} Nobody was called. If the service refuses the names of the keys, choose other names with the"
             " connection's extra call_body_style, or with body_style."
         ) from None
     return PlacedCall(handled.sent_at, handled.body)
@@ -200,7 +200,7 @@ def place_call(
 
 def _unknown(reason: str, callee: Callee, called_at: str | None) -> OpenCXUnknownCallOutcomeError:
     return OpenCXUnknownCallOutcomeError(
-        f"{callee.label} may have been called, and may not: {reason}",
+        f"{callee.label} may or may not have been called: {reason}",
         contacts=[callee.number_or_contact],
         sent_at=called_at,
     )

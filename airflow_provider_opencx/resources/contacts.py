@@ -1,4 +1,4 @@
-"""Contacts: the people that the organization knows, among whom the filter of a sequence selects.
+"""Contacts: the people that the organization knows. The filter of a sequence selects among them.
 
 To list them is on the vendor's pages, and so is to change one; to create one is on those of 2024. No page shows how to
 read one contact, or to find one by its number. Note ``phone`` in a request, and ``phone_number`` in a response. Whether

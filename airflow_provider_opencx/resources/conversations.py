@@ -1,4 +1,4 @@
-"""Conversations, which the API calls chat sessions: what a call leaves behind, and what a chat does.
+"""Conversations of calls and chats, which the API calls chat sessions.
 
 To list them, to read one and to read its history are on the vendor's pages. The order of the list and the size of its
 pages are not, and neither is whether its bounds are inclusive. A conversation does not say whether a call was taken,
@@ -140,7 +140,7 @@ class HistoryItem(ResourceModel):
 
 
 def checked_channel_type(channel_type: object) -> str | None:
-    """Return the channel of conversations; ``None`` is any.
+    """Return the channel of conversations; ``None`` means any.
 
     :raises OpenCXArgumentError: if it cannot be one.
     """
@@ -161,7 +161,7 @@ def conversations_request(
 ) -> Request:
     """Return the request for the first page of a list of conversations: ``GET /chat/sessions``.
 
-    :param handed_off: those alone that were, or were not, handed off to a person.
+    :param handed_off: only those that were, or were not, handed off to a person.
     :param status: those of this status.
     :param channel_type: those of this channel, such as :data:`PHONE_VOICE`.
     :param created_after: those that were created after this time; whether at it as well is not known.

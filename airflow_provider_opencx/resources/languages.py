@@ -1,4 +1,4 @@
-"""The codes of languages, as ``language`` takes them. Pure."""
+"""Language codes, as ``language`` takes them. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from airflow_provider_opencx.visible_text import whole_in_quotes
 
 COMBINABLE_LANGUAGES = frozenset({"en", "es", "fr", "de", "hi", "ru", "pt", "ja", "it", "nl"})
-"""The codes that may stand beside one another in ``language``; any other code stands alone (page of 2026)."""
+"""The codes that may be combined in ``language``; any other code must be the only one (page of 2026)."""
 
 _CODE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*")
 """The shape of a code of BCP 47: two or three letters, with subtags or without."""

@@ -1,4 +1,4 @@
-"""What the models of all resources have in common: tolerant to read, with errors that name the field."""
+"""The base of the models of all resources: tolerant when reading, with errors that name the field."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class CheckedModel(BaseModel):
     """
 
     other_words: ClassVar[Mapping[str, str]] = {}
-    """Words that people write for a field, in small letters and digits alone, and the field."""
+    """Words that people write for a field, only in small letters and digits, and the field."""
 
     if not TYPE_CHECKING:  # for type checkers, the arguments are the fields
 
@@ -147,7 +147,7 @@ class Problem:
     is_of_value: bool = False
 
     def __str__(self) -> str:
-        """Return the problem in a sentence of bounded length, whatever the field is called."""
+        """Return the problem in a sentence of bounded length, with any name of the field."""
         field = ".".join(str(part) for part in self.field)
         return f"{identifier(field)}: {self.message}" if field else self.message
 

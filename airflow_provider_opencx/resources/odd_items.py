@@ -1,4 +1,4 @@
-"""Warns of what cannot be read in a list."""
+"""Warns about items of a list that cannot be read."""
 
 from __future__ import annotations
 

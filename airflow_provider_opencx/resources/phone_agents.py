@@ -1,4 +1,4 @@
-"""Phone agents: as they are (:class:`PhoneAgent`), as they should be (:class:`PhoneAgentSpec`), and the operations.
+"""Phone agents: existing ones (:class:`PhoneAgent`), declared ones (:class:`PhoneAgentSpec`), and operations.
 
 The API's pages exist in three generations (2024, 2025, 2026) that differ in their fields; these models hold the fields
 of all. Reading is tolerant: only ``id`` is required, unknown fields are kept, sets of values are open. Writing is
@@ -214,7 +214,7 @@ class PhoneAgent(ResourceModel):
 
     @property
     def label(self) -> str:
-        """The agent's name and id, for messages and logs; its id alone where its name is not known."""
+        """The agent's name and id, for messages and logs; only its id where its name is not known."""
         return agent_label(self.name, self.id)
 
     @property
@@ -252,7 +252,8 @@ class PhoneAgentChanges(CheckedModel):
     :param name: display name; agents are found by it, so it should be unique in the organization.
     :param type: ``"inbound"`` (receives calls) or ``"outbound"`` (makes calls).
     :param language: code of a language, such as ``"en"`` or ``"pt-BR"``, or list of codes. en, es, fr, de, hi, ru, pt,
-        ja, it and nl may be combined, any other code stands alone. A code without a subtag is sent in lower case.
+        ja, it and nl may be combined, any other code must be the only one. A code without a subtag is sent in lower
+        case.
     :param voice_id: a voice of ``GET /phone/voices``.
     :param first_message: what the agent says when the call begins.
     :param voice: the name of a voice, in place of its ``voice_id``, which is another one in each organization.
@@ -281,7 +282,7 @@ class PhoneAgentChanges(CheckedModel):
 
     other_words: ClassVar[Mapping[str, str]] = _OTHER_WORDS
     not_sent: ClassVar[frozenset[str]] = frozenset({"additional_fields", *IDS_BY_NAMES})
-    """Fields that are no fields of an agent."""
+    """Fields that are not fields of an agent."""
 
     name: str | None = None
     type: Literal["inbound", "outbound"] | None = None
@@ -539,7 +540,7 @@ def _kind_of(annotation: object) -> Kind:
 
 def _parts(annotation: object) -> Iterator[object]:
     """Return the types of which an annotation is made, those of a list's items after the list."""
-    if hasattr(annotation, "__metadata__"):  # what Annotated adds is no type
+    if hasattr(annotation, "__metadata__"):  # what Annotated adds is not a type
         yield from _parts(get_args(annotation)[0])
     elif arguments := get_args(annotation):
         if get_origin(annotation) is list:

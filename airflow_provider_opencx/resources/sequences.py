@@ -1,4 +1,4 @@
-"""Sequences: a campaign in steps, which the service itself carries out for the contacts that a filter selects.
+"""Sequences: campaigns in steps, which the service runs for the contacts that a filter selects.
 
 To create, read and change one, and to add contacts, is on the vendor's pages; to start and to cancel one is on the
 pages of 2024, and its paths are in the navigation of 2025. No page shows a list of sequences, or a way to delete one.
@@ -29,7 +29,7 @@ CREATE_SEQUENCE = Operation(
     path="/sequences",
     scope="sequences:write",
     noun="sequence",
-    summary="Creates a sequence; `filter` and `steps` are required. The provider creates one-off sequences alone.",
+    summary="Creates a sequence; `filter` and `steps` are required. The provider creates only one-off sequences.",
     repeatable=False,
     places_calls=True,
 )
@@ -161,7 +161,7 @@ class OutboundSequence(ResourceModel):
 
 
 def sequence_label(sequence_id: str, name: str | None = None) -> str:
-    """Return what messages call a sequence: its name and id, its id alone where the name is not known."""
+    """Return what messages call a sequence: its name and id, only its id where the name is not known."""
     named = "" if name is None else f"{in_quotes(name)} "
     shown = identifier(sequence_id)
     return f"sequence {named}({shown})" if named else f"sequence {shown}"
@@ -182,7 +182,7 @@ def find_sequence(client: OpenCXClient, sequence_id: str) -> OutboundSequence | 
     """Return a sequence, ``None`` if one response says that there is none: believe it only where little hangs on it.
 
     :param sequence_id: its id, or its custom id where the service finds by it.
-    :raises OpenCXError: as :func:`get_sequence`, but for a sequence that does not exist.
+    :raises OpenCXError: as :func:`get_sequence`, except for a sequence that does not exist.
     """
     request = _get(sequence_id)
     response = client.send_unchecked(request)
@@ -193,7 +193,7 @@ def poll_sequence(client: OpenCXClient, sequence_id: str) -> OutboundSequence | 
     """Return a sequence, as :func:`find_sequence` does; any other refusal is read again until it is permanent.
 
     :param sequence_id: its id, or its custom id where the service finds by it.
-    :raises OpenCXError: as :func:`get_sequence`, but for a sequence that does not exist.
+    :raises OpenCXError: as :func:`get_sequence`, except for a sequence that does not exist.
     """
     request = _get(sequence_id)
     response = client.send_unchecked(request)

@@ -1,4 +1,4 @@
-"""Times in requests and in responses: by which lists are asked for, and when something was created or changed."""
+"""Times in requests and in responses: bounds of lists, and times of creation and change."""
 
 from __future__ import annotations
 

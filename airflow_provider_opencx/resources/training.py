@@ -1,4 +1,4 @@
-"""Training scenarios: what an agent knows and does. In 2026, ``instructions`` of an agent are the ids of such.
+"""Training scenarios: what an agent knows and does. In 2026, the ``instructions`` of an agent are their ids.
 
 As they are (:class:`TrainingScenario`), as they should be (:class:`ScenarioSpec`), and the operations. To list, create
 and change them is confirmed; the body of ``PUT /training/{id}/draft`` is inferred. Nothing here deletes.
@@ -100,10 +100,10 @@ FIELDS: Mapping[str, str] = {
     "start_time": "start_time",
     "end_time": "end_time",
 }
-"""The API's name of each field of a declaration, but for ``metadata``."""
+"""The API's name of each field of a declaration, except ``metadata``."""
 
 METADATA = "metadata."
-"""What stands before a name in ``metadata``, where one is compared for itself."""
+"""The text before a name in ``metadata``, where one is compared for itself."""
 
 CHANNELS = (
     "web",
@@ -135,7 +135,7 @@ _OTHER_WORDS = {
     "slug": "key",
     "text": "content",
 }
-"""What else people call a field, in small letters and digits alone."""
+"""What else people call a field, only in small letters and digits."""
 
 
 def checked_key(key: str) -> str:
@@ -151,7 +151,7 @@ def normalize_title(title: str) -> str:
 
 
 def scenario_label(title: str | None, scenario_id: str) -> str:
-    """Return what messages call a scenario: its title and id, its id alone where the title is not known."""
+    """Return what messages call a scenario: its title and id, only its id where the title is not known."""
     return (
         f"training scenario {identifier(scenario_id)}"
         if title is None
@@ -251,9 +251,9 @@ class TrainingScenario(ResourceModel):
 
 
 class ScenarioSpec(CheckedModel):
-    """A training scenario as it should be. What is left out is left as it is, but for ``draft``.
+    """A training scenario as it should be. What is left out is left unchanged, except ``draft``.
 
-    :param key: by which it is found, whatever its title is: letters, digits, and ``._/-``, up to 200. It is kept in the
+    :param key: by which it is found, with any title: letters, digits, and ``._/-``, up to 200. It is kept in the
         scenario's ``metadata``, and must stay the same for as long as the scenario is the same.
     :param title: its title, or the phrase that triggers it.
     :param content: what the agent is to know, say and do.
@@ -265,8 +265,8 @@ class ScenarioSpec(CheckedModel):
     :param draft: whether it is a draft, which no agent uses. Default ``False``: it is published.
         ``is_draft`` in the API.
     :param directory_id: the id of the folder in the dashboard; ``None`` is none.
-    :param start_time: when it begins to hold, in ISO 8601 with its offset from UTC; ``None`` is no limit.
-    :param end_time: when it ceases to hold, in the same form; ``None`` is no limit.
+    :param start_time: when it becomes valid, in ISO 8601 with its offset from UTC; ``None`` means no limit.
+    :param end_time: when it stops being valid, in the same form; ``None`` means no limit.
     :param metadata: names and values of your own; others that the scenario has stay.
     """
 

@@ -1,1 +1,1 @@
-"""The sensor."""
+"""The sensors."""

@@ -1,4 +1,4 @@
-"""What all sensors of this package have in common."""
+"""The base class of all sensors of this package."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sensor that waits until people may be called, by their own clocks. It asks nothing of OpenCX."""
+"""The sensor that waits until people may be called, in their time zones. It sends nothing to OpenCX."""
 
 from __future__ import annotations
 
@@ -40,22 +40,22 @@ _MOST_NAMED = 5
 class OpenCXCallingHoursSensor(BaseOpenCXSensor):
     """Wait until all people of a list or a sequence may be called at once, by the clocks in their time zones.
 
-    It is one gate before a batch: the tasks behind it need not wait for the hours, each with a worker of its own.
+    Put it before a batch: then the tasks behind it need not wait for the hours, each in a separate worker.
     :class:`.operators.call.OpenCXPlaceCallOperator` checks the hours again before each call, and
     :class:`.operators.sequence.OpenCXStartSequenceOperator` before the start. Before a sequence, give ``zones``: the
     create may have left people of the list out.
 
-    The modes poke, reschedule and deferrable mean what Airflow says; deferrable, one trigger waits for the moment that
-    is known from the start. ``timeout``, ``soft_fail`` and ``execution_timeout`` are Airflow's.
+    The modes poke, reschedule and deferrable work as in Airflow. In mode deferrable, one trigger waits for the moment,
+    which is known from the start. ``timeout``, ``soft_fail`` and ``execution_timeout`` are Airflow's.
 
     :param contacts: the people: a list of numbers, or of mappings with ``phone_number``; or the path of a file of them,
         as for the operator. (templated)
-    :param zones: in place of ``contacts``: the time zones, as :class:`.operators.sequence.OpenCXCreateSequenceOperator`
-        returns those of its people (``zones=sequence.output["zones"]``). An empty list, as it is where the service
-        selects the people, waits for the hours of ``unknown_zone``, and without it for nothing. (templated)
+    :param zones: instead of ``contacts``: the time zones, as :class:`.operators.sequence.OpenCXCreateSequenceOperator`
+        returns those of its people (``zones=sequence.output["zones"]``). The list is empty if the service selects the
+        people. Then the sensor waits for the hours of ``unknown_zone``, or does not wait without it. (templated)
     :param calling_hours: when people may be called, as for the operator. Default ``"09:00-20:00"``, every day.
-    :param unknown_zone: the time zone of people whose numbers tell none. Default ``None``: they are an error, because
-        there is no moment to wait for. With ``zones``, it counts where the list is empty.
+    :param unknown_zone: the time zone of people whose numbers do not show one. Default ``None``: they are an error,
+        because there is no moment to wait for. With ``zones``, it is used if the list is empty.
     :param default_region: the country whose national numbers are read, such as ``"US"``. Default ``None``.
     :param deferrable: wait in the triggerer. Default: ``[operators] default_deferrable``.
     :raises OpenCXCallRefusedError: if there is no moment in two weeks at which all may be called.

@@ -1,4 +1,4 @@
-"""The sensor that waits until the conversation that a call leaves behind is seen, or is closed."""
+"""The sensor that waits until the conversation of a call appears, or is closed."""
 
 from __future__ import annotations
 
@@ -37,21 +37,22 @@ derive_from_airflow()
 
 
 class OpenCXConversationSensor(WaitingSensor):
-    """Wait until the conversation that a call leaves behind is seen, or is closed, by polling ``GET /chat/sessions``.
+    """Wait until the conversation of a call appears, or is closed, by polling ``GET /chat/sessions``.
 
-    A conversation does not say which call it is of. The one that counts is with this person, on this channel, and was
-    **created** at ``since`` or later: an old one that changes late does not count. Of several, it is the first that was
-    created since then. The clocks of the worker and of the service may differ: one that was created in the 60 s before
-    ``since`` counts where there is no later one, and the log warns of it.
+    A conversation does not say which call it belongs to. The sensor takes the conversation with this person, on this
+    channel, that was **created** at ``since`` or later. An older conversation that changes late does not count. If
+    there are several, it takes the first one. The clocks of the worker and of the service may differ: if there is no
+    later conversation, one that was created in the 60 s before ``since`` counts, and the log has a warning.
 
-    That no conversation is seen is not the same as a missed call. The call may have been missed, and a missed call may
-    leave no conversation; it may still be going on; or the service may be late. The error of a timeout says so. Nor
-    does a conversation say that the call was answered by the person, or for how long: no page of the API shows that.
+    A missing conversation is not the same as a missed call. The call may have been missed, and a missed call may create
+    no conversation; the call may still be in progress; or the service may be late. The error of a timeout says so. A
+    conversation also does not say whether the person answered the call, or how long it took: no page of the API has
+    that.
 
     The modes poke, reschedule and deferrable give the same result and the same errors:
 
-    - Up to five consecutive failed polls are tolerated. A 429 stretches the wait. A rejected key, a missing scope, and
-      a service without conversations fail at once.
+    - Up to five consecutive failed polls are tolerated. After a 429, the next poll comes later. A rejected key, a
+      missing scope, and a service without conversations fail at once.
     - ``timeout`` fails the task, or skips it with ``soft_fail``; so does ``execution_timeout``, after which the task is
       retried, and which Airflow applies to each poll in mode reschedule. Errors are never skipped by ``soft_fail``.
 
@@ -61,18 +62,18 @@ class OpenCXConversationSensor(WaitingSensor):
     over the connection; ``exponential_backoff`` and ``silent_fail`` then have no effect, and no task resumes sooner
     than ten seconds after it deferred, because Airflow fails tasks that do.
 
-    The list, its bounds by time, the fields of a conversation and the channel of calls are on the vendor's pages. When
-    the list shows the conversation of a call, while it goes on or after it, is on none.
+    The list, its bounds by time, the fields of a conversation and the channel of calls are on the vendor's pages. No
+    page says when the list shows the conversation of a call: during the call or after it.
 
     :param phone_number: the number of the person who was called, in E.164, such as ``"+14155550100"``. It is compared
-        as a number with the one of the conversation's contact. (templated)
+        with the number of the conversation's contact. (templated)
     :param contact_id: the contact who was called, by its id. Give one of the two. (templated)
     :param since: when the call was made: a datetime with a time zone, or the same in ISO 8601, such as
         ``call.output["called_at"]``. (templated)
-    :param channel_type: the channel of the conversation. Default ``"phone_voice"``; ``None`` is any, also an e-mail of
-        this person. One whose channel the service does not show counts with ``None`` alone.
-    :param until: what is waited for: ``"seen"`` (default), or ``"closed"``, since when its sentiment and how it ended
-        are known.
+    :param channel_type: the channel of the conversation. Default ``"phone_voice"``; ``None`` means any, also e-mail.
+        A conversation without a channel counts only with ``None``.
+    :param until: what is waited for: ``"seen"`` (default), or ``"closed"``, after which its sentiment and its end are
+        known.
     :param deferrable: wait in the triggerer. Default: ``[operators] default_deferrable``.
     :param opencx_conn_id: the connection. Default ``opencx_default``. (templated)
     :return: the conversation, as a dict with the API's field names. Its ``id`` and its ``status`` are XComs of their

@@ -1,4 +1,4 @@
-"""The sensor that waits until an agent, or each of several, has its phone number."""
+"""The sensor that waits until one or several agents have a phone number."""
 
 from __future__ import annotations
 
@@ -47,19 +47,20 @@ class _StartTriggerArgs:
 
 
 class OpenCXPhoneNumberSensor(WaitingSensor):
-    """Wait until an agent has its phone number, by polling ``GET /phone``; the agent is then the task's result.
+    """Wait until an agent has its phone number, by polling ``GET /phone``; the result of the task is the agent.
 
-    Given a sequence, it waits until each agent has its number, with one request a poll, and the result is the list
-    of the agents in the same order. An empty sequence is done at once.
+    With a sequence of agents, it waits until each has its number, with one request per poll. The result is then the
+    list of the agents in the same order. An empty sequence succeeds at once.
 
     The modes poke, reschedule and deferrable give the same result and the same errors:
 
-    - By id, an agent that is missing for five minutes, and in three polls in a row or more, is an error: a list may
-      show a new agent late. By name, an agent that does not exist yet is waited for, and several of that name are an
-      error.
-    - What the service writes for a number and is none, such as "pending", is logged once, and waited on.
-    - Up to five consecutive failed polls are tolerated. A key that is rejected three times in
-      ten seconds ends the wait. A 429 stretches it.
+    - By id: it is an error if the agent is missing for five minutes, and in at least three consecutive polls, because a
+      list may show a new agent late. By name: the sensor also waits for an agent that does not exist yet. Several
+      agents of the name are an error.
+    - A value that the service writes in place of a number, such as "pending", is logged once, and the wait continues.
+    - Up to five consecutive failed polls are tolerated. The wait ends if a key is
+      rejected three times within ten seconds. After a 429, the next poll comes
+      later.
     - ``timeout`` fails the task, or skips it with ``soft_fail``; so does ``execution_timeout``, after which the task is
       retried, and which Airflow applies to each poll in mode reschedule. Errors are never skipped by ``soft_fail``: a
       wrong key is not a number that did not come.
@@ -70,22 +71,20 @@ class OpenCXPhoneNumberSensor(WaitingSensor):
     ``silent_fail`` then have no effect, and no task resumes sooner than ten seconds after it deferred, because
     Airflow fails tasks that do.
 
-    **No worker at all** takes part where a task starts and ends in the triggerer, ``start_from_trigger=True`` and
-    ``end_from_trigger=True``, unless something goes wrong: an error always goes to a worker, where it means what it
-    means otherwise.
+    **Without a worker.** With ``start_from_trigger=True`` and ``end_from_trigger=True``, the task starts and ends in
+    the triggerer, and needs no worker. After an error, the task always goes to a worker, which handles it as usual.
 
-    - Starting there: Airflow 3.3 and later, where ids and names may be Jinja templates, and Airflow 3.0, where they may
-      not. Templates give strings there, also with ``render_template_as_native_obj``, ``xcom_pull`` needs
-      ``map_indexes`` (-1 for a task that is not mapped), and the Dag's own macros and filters do not exist. Neither
-      Airflow takes the output of another task as an argument (``task.output``), nor mapped tasks; 3.1 and 3.2 start
-      nothing in the triggerer. What cannot be is an error while the Dag is parsed. ``pre_execute``,
+    - ``start_from_trigger`` needs Airflow 3.3 or later, where ids and names may be Jinja templates, or Airflow 3.0,
+      where they may not. Airflow 3.1 and 3.2 start nothing in the triggerer. In such templates, values are always
+      strings, also with ``render_template_as_native_obj``; ``xcom_pull`` needs ``map_indexes`` (-1 for a task that is
+      not mapped); the Dag's own macros and filters do not exist. The output of another task (``task.output``) and
+      mapped tasks are not supported. Unsupported arguments are an error while the Dag is parsed. ``pre_execute``,
       ``on_execute_callback`` and the listeners of a task's start are not called, and the rendered fields are not shown.
-      Pools, ``max_active_tasks`` and ``max_active_tis_per_dag`` do not hold such a task back.
-    - Ending there: every Airflow. ``post_execute`` and listeners are not called; with listeners installed, Airflow
-      refuses a Dag that has such a task. ``on_success_callback`` is called by the Dag processor. Where a worker has
-      more to do in the end, the task ends in a worker by itself: with ``outlets``, whose asset events Airflow would
-      leave out, with tasks that are mapped over the result, with ``multiple_outputs``, and with
-      ``do_xcom_push=False``.
+      Pools, ``max_active_tasks`` and ``max_active_tis_per_dag`` do not limit such a task.
+    - ``end_from_trigger`` works with every Airflow. ``post_execute`` and listeners are not called; with listeners
+      installed, Airflow refuses a Dag that has such a task. The Dag processor calls ``on_success_callback``. If a
+      worker has more to do at the end, the task ends in a worker: with ``outlets``, whose asset events Airflow would
+      omit, with tasks that are mapped over the result, with ``multiple_outputs``, and with ``do_xcom_push=False``.
 
     :param agent_id: the agent, by its id, or as another task returned it: ``agent_id=agent.output``; or a sequence of
         these, such as what a sync returned: ``agent_id=fleet.output``. (templated)

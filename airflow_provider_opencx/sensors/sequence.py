@@ -1,4 +1,4 @@
-"""The sensor that waits until a sequence, or each of several, has begun, has ended or is canceled."""
+"""The sensor that waits until one or several sequences have begun, have ended or are canceled."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ derive_from_airflow()
 class OpenCXSequenceSensor(WaitingSensor):
     """Wait until a sequence has begun, has ended or is canceled, by polling ``GET /sequences/{id}``.
 
-    Given a list, it waits until each of them has, and the result is the list of the sequences in the same order. An
-    empty list is done at once.
+    With a list, it waits for each of the sequences, and the result is the list of the sequences in the same order. An
+    empty list succeeds at once.
 
     The modes poke, reschedule and deferrable give the same result and the same errors:
 
-    - ``until="started"``: a sequence that is canceled before it begins is an error that is not retried. One that has
-      begun is done, also where it was canceled later; that is logged as a warning.
+    - ``until="started"``: a sequence that is canceled before it begins is an error that is not retried. If it has
+      begun, the wait succeeds, even if the sequence was canceled later; that is logged as a warning.
     - ``until="ended"``: all steps are over. A sequence that is canceled before that is an error that is not retried.
     - ``until="canceled"``: a sequence that ends without being canceled is an error that is not retried.
-    - A sequence that is missing for five minutes, and in three polls in a row or more, is an error: a read may be
-      behind a create. A service without sequences, and a rejected key, fail at once.
-    - Up to five consecutive failed polls are tolerated. A 429 stretches the wait.
+    - It is an error if a sequence is missing for five minutes, and in at least three consecutive polls, because a read
+      may lag behind a create. A service without sequences, and a rejected key, fail at once.
+    - Up to five consecutive failed polls are tolerated. After a 429, the next poll comes later.
     - ``timeout`` fails the task, or skips it with ``soft_fail``; so does ``execution_timeout``, after which the task is
       retried, and which Airflow applies to each poll in mode reschedule. Errors are never skipped by ``soft_fail``.
 
@@ -58,7 +58,7 @@ class OpenCXSequenceSensor(WaitingSensor):
     many tasks wait for it; ``exponential_backoff`` and ``silent_fail`` then have no effect, and no task resumes sooner
     than ten seconds after it deferred, because Airflow fails tasks that do.
 
-    :param sequence_id: the sequence: its id, its custom id where the service finds by it, or the sequence as another
+    :param sequence_id: the sequence: its id, its custom id if the service supports that, or the sequence as another
         task returned it: ``sequence_id=started.output``; or a list of these. (templated)
     :param until: what is waited for: ``"started"``, ``"ended"`` (default) or ``"canceled"``.
     :param deferrable: wait in the triggerer. Default: ``[operators] default_deferrable``.

@@ -1,4 +1,4 @@
-"""What the sensors that poll the service have in common: every mode ends with the same result and the same errors."""
+"""The base class of the sensors that poll: every mode ends with the same result and the same errors."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class WaitingSensor(BaseOpenCXSensor, OpenCXHookMixin):
         raise NotImplementedError
 
     def _trigger(self) -> Callable[..., BaseTrigger]:
-        """Return what makes the trigger that goes on waiting; it takes ``timeout`` and ``waiting_since`` in seconds."""
+        """Return a function that makes the trigger; it takes ``timeout`` and ``waiting_since`` in seconds."""
         raise NotImplementedError
 
     def _result_of(self, event: Mapping[str, Any] | None) -> JsonValue:
@@ -197,7 +197,7 @@ class WaitingSensor(BaseOpenCXSensor, OpenCXHookMixin):
     def _poll(self, ends_at: float) -> JsonValue:
         """Poll once; return the result, ``None`` if there is none yet.
 
-        :param ends_at: when the ``timeout`` of the sensor is over, which Airflow looks at between two polls alone.
+        :param ends_at: when the ``timeout`` of the sensor is over, which Airflow looks at only between two polls.
         """
         from airflow_provider_opencx.client.exchange import at_most
 
@@ -228,7 +228,7 @@ class WaitingSensor(BaseOpenCXSensor, OpenCXHookMixin):
 
     @contextmanager
     def _errors_not_skipped(self) -> Generator[None]:
-        """Let ``soft_fail`` skip on a timeout alone; Airflow's own would hide a wrong configuration as well."""
+        """Let ``soft_fail`` skip only on a timeout; Airflow's own would hide a wrong configuration as well."""
         try:
             yield
         except AirflowSkipException as skip:

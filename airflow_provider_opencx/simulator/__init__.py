@@ -1,4 +1,4 @@
-"""A stand-in OpenCX API for trying out and testing; it is not the real service.
+"""A stand-in OpenCX API for development and tests. It is not the real service.
 
 Run it with ``python -m airflow_provider_opencx.simulator``, or inside a test::
 

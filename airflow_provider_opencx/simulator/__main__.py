@@ -1,4 +1,4 @@
-"""Run the simulator from the command line: ``python -m airflow_provider_opencx.simulator``."""
+"""Runs the simulator from the command line: ``python -m airflow_provider_opencx.simulator``."""
 
 from __future__ import annotations
 

@@ -184,7 +184,7 @@ def _endpoint(
 def _fault(form: JsonObject) -> Fault:
     kind = form.get("type")
     if not isinstance(kind, str) or kind not in FAULTS:
-        raise ValueError(f"fault.type: {kind!r} is none of {', '.join(FAULTS)}")
+        raise ValueError(f"fault.type: {kind!r} is not one of {', '.join(FAULTS)}")
     arguments = {name: value for name, value in form.items() if name != "type"}
     try:
         return TypeAdapter(FAULTS[kind]).validate_json(write_json(arguments), strict=True)

@@ -1,4 +1,4 @@
-"""The JSON bodies of requests to the admin."""
+"""The JSON bodies of the requests that control the simulator."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which organization a request to the admin is about."""
+"""Finds the organization that a control request is for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A request for one operation, as faults and handlers get it."""
+"""A request for one operation, as faults and handlers see it."""
 
 from __future__ import annotations
 

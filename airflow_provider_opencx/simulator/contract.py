@@ -1,4 +1,4 @@
-"""What each generation of the API accepts and returns, read from its OpenAPI document."""
+"""The requests and responses of each generation of the API, read from its OpenAPI document."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Responses that do not reach the client as they should."""
+"""Responses that reach the client late, broken or not at all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decides which request meets which fault."""
+"""Decides which request gets which fault."""
 
 from __future__ import annotations
 

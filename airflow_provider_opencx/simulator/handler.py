@@ -1,4 +1,4 @@
-"""The interface of resources: what their handlers get, return and raise."""
+"""The interface of resources: the input, the result and the errors of their handlers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a list is shown where that is not as it is."""
+"""Views that show a list differently from its current state."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class ListView:
     """A list as it is. Subclasses show it otherwise; several apply one after the other."""
 
     def listed(self, histories: Sequence[History[Item]], now: float) -> list[History[Item]]:
-        """Return the items of the list, oldest first, each as far as it is known. Removed ones are left out later.
+        """Return the items of the list, oldest first, each in its known state. Removed ones are left out later.
 
         :param histories: every item that there is or was, oldest first
         :param now: the time of the simulator's clock

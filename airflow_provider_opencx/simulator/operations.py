@@ -81,7 +81,7 @@ class Operations:
 
 
 def _valid_body(contract: Contract, call: Call) -> JsonObject:
-    # The framework reads no body of a GET, whatever its headers announce.
+    # The framework reads no body of a GET, no matter what its headers announce.
     if contract.empty_json_code and call.method != "GET" and not call.body and _announces_json(call):
         raise HTTPError(
             400, "Body cannot be empty when content-type is set to 'application/json'", code=contract.empty_json_code

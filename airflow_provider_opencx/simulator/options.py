@@ -1,4 +1,4 @@
-"""The options of the simulator's command line, declared once for each door to it; imports none of its requirements."""
+"""The command-line options of the simulator, declared once for both command lines. Imports no dependency of it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ OPTIONS: Mapping[str, Mapping[str, object]] = {
         "metavar": "KEY",
         # argparse would append to a default; demo-key is what takes its place where no key is given.
         "default": argparse.SUPPRESS,
-        "help": "an accepted key; repeat it for several, each of an organization of its own (default: demo-key)",
+        "help": "an accepted key; repeat it for several organizations (default: demo-key)",
     },
     "--scopes": {
         "action": "append",

@@ -33,7 +33,7 @@ def opencx_default(opencx_simulator: Simulator, monkeypatch: pytest.MonkeyPatch)
     """Run a new simulator behind Airflow's connection ``opencx_default``, and return it.
 
     The connection lasts as long as the test, and allows calls: ``opencx_default.dialed()`` shows them. Its timeout is 5
-    seconds, it has no practical rate limit, and its tasks take turns with those of this process alone: what other tests
+    seconds, it has no practical rate limit, and its tasks take turns with those of this process only: what other tests
     have created is not looked for.
     """
     from airflow_provider_opencx.client.locks import forget_intents

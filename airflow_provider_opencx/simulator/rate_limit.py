@@ -12,7 +12,7 @@ _MINUTE = 60.0
 class RateLimit:
     """Counts the requests of the last sixty seconds of each organization. Rejected requests do not count.
 
-    :param requests_per_minute: the limit; None is no limit
+    :param requests_per_minute: the limit; None means no limit
     """
 
     def __init__(self, clock: Callable[[], float], requests_per_minute: int | None = None) -> None:

@@ -1,4 +1,4 @@
-"""One line for each request: what was asked, what came back, and how long that took."""
+"""Prints one line for each request: the request, the status and the time."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class Simulator(
         ``now, lost after 10s``, ``5s, changed after 3reads``, ``never, gone after 1m`` (the agent itself)
     :param generation: the generation of the API: ``2024``, ``2025`` or ``2026``
     :param page_size: how many items a page of a list has, in the generations with pages
-    :param requests_per_minute: the rate limit of each organization, past which it gets 429; None is no limit
+    :param requests_per_minute: the rate limit of each organization, past which it gets 429; None means no limit
     :param clock: returns seconds; a test passes its own so as not to wait
     :param scopes: the scopes of a key, such as ``{"test-key": ["phone:read"]}``: an operation that needs another one
         responds 403. A key that is not in it has all.

@@ -24,7 +24,7 @@ class Settings:
     """The settings that a service starts with, and that ``reset()`` restores.
 
     :param page_size: how many items a page of a list has, in the generations with pages
-    :param requests_per_minute: the rate limit of each organization; None is no limit
+    :param requests_per_minute: the rate limit of each organization; None means no limit
     :param clock: returns seconds
     :param scopes: the scopes of a key; a key that is not in it has all
     """
@@ -90,13 +90,13 @@ class Service:
 
     @property
     def requests_per_minute(self) -> int | None:
-        """The rate limit of each organization, past which it gets 429; None is no limit."""
+        """The rate limit of each organization, past which it gets 429; None means no limit."""
         return self.rate_limit.requests_per_minute
 
     @requests_per_minute.setter
     def requests_per_minute(self, requests_per_minute: int | None) -> None:
         if requests_per_minute is not None and requests_per_minute < 1:
-            raise ValueError(f"requests_per_minute is 1 or more, not {requests_per_minute}; None is no limit.")
+            raise ValueError(f"requests_per_minute is 1 or more, not {requests_per_minute}; None means no limit.")
         self.rate_limit.requests_per_minute = requests_per_minute
 
     def organization_of(self, api_key: str) -> str | None:
@@ -109,7 +109,7 @@ class Service:
         return held is not None and not {*scopes} <= {*held}
 
     def state(self, factory: Callable[[Service], _State]) -> _State:
-        """Return the state that a resource keeps in this service: made on first use, and anew after each ``reset()``.
+        """Return the state that a resource keeps in this service: made on first use, and again after each ``reset()``.
 
         Requests run in the server's thread and tests in theirs, so the state has to be safe for several threads.
 

@@ -1,4 +1,4 @@
-"""The times that the service writes."""
+"""Writes times in the format of the service."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def timestamp(before: str | None = None) -> str:
 
 
 class Calendar:
-    """Tells the time by the simulator's clock: at first that of this machine, and from then on as the clock has it.
+    """Gives the time of the simulator's clock: at first that of this machine, and from then on as the clock has it.
 
     :param service: the service whose clock it is
     """

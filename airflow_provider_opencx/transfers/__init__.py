@@ -1,1 +1,1 @@
-"""Transfers: operators that bring what OpenCX has to where the team's data lives."""
+"""Transfers: operators that copy data from OpenCX to where the team's data is."""

@@ -55,20 +55,21 @@ _BY_TIME = ("conversations", "contacts")
 class OpenCXToObjectStorageOperator(BaseOpenCXOperator):
     """Extract conversations, contacts, phone agents or training scenarios into object storage, as JSON lines.
 
-    **Which rows.** Conversations and contacts: each whose ``updated_at`` is in the interval, at its start or later and
-    before its end, once and as the list shows it last. The service is asked for a minute more on both sides, because
-    whether its bounds are inclusive is not known; this task decides. One that is changed later is in a later interval
-    as well: whoever loads the files keeps the newest row of each ``id``. Phone agents and training scenarios: all.
+    **Which rows.** Conversations and contacts: each item whose ``updated_at`` is in the interval (at its start or
+    later, and before its end), once and in its newest state. The task asks the service for one more minute on both
+    sides, and then filters by itself, because it is not known whether the bounds of the service are inclusive. An item
+    that changes later is also in a later interval: when you load the files, keep the newest row of each ``id``. Phone
+    agents and training scenarios: all items.
 
     **Complete.** The order of the service's list is not documented, and it may move while it is read. After a list of
-    several pages, the service is asked for what has changed meanwhile; where that matters, the list is read again,
-    until nothing new is in it. Reads may be behind writes, so a task waits until ``settle_time`` has passed since the
-    end of the interval. An interval that is not over by the service's clock is an error, which is retried.
+    several pages, the task asks the service for changes during the read. If there are relevant changes, it reads the
+    list again, until nothing is new. Reads may lag behind writes, so the task waits until ``settle_time`` has passed
+    since the end of the interval. An interval that is not over by the service's clock is an error, which is retried.
 
     **The same bytes.** Rows are in the order of their times and ids, and keys in alphabetical order; a run that is
-    repeated writes the same file, as long as nothing of the interval was changed. A file is written aside and then put
-    in its place, so that nobody reads half of it; a task that fails leaves the earlier one. With ``include_history``, a
-    retry goes on where the try before it was killed.
+    repeated writes the same file, as long as nothing of the interval was changed. A file is written under another name
+    and then moved, so that nobody reads half of it. A task that fails leaves the earlier file. With
+    ``include_history``, a retry continues where the previous try was killed.
 
     **Memory** is bounded by a page: rows are kept on the disk of the worker, in its temporary folder.
 
@@ -82,26 +83,26 @@ class OpenCXToObjectStorageOperator(BaseOpenCXOperator):
         the start of the run's data interval. (templated)
     :param updated_before: the end of the interval, in the same forms. Default: the end of the run's data interval.
         (templated)
-    :param channel_type: conversations of this channel alone, such as ``"phone_voice"`` for calls. Default ``None``:
+    :param channel_type: only conversations of this channel, such as ``"phone_voice"`` for calls. Default ``None``:
         every channel. (templated)
-    :param include_history: give each conversation its ``history``, what was said and done in it. This costs a request
-        or more for each conversation: at 100 requests a minute, 6,000 take an hour. Default ``False``.
+    :param include_history: add the ``history`` (messages and events) to each conversation. This costs a request
+        or more per conversation: at 100 requests a minute, 6,000 take an hour. Default ``False``.
     :param format: the form of the file: ``"jsonl"``, a JSON object on each line.
     :param compression: ``"infer"`` (default) compresses a file whose name ends with ``.gz``; ``"gzip"`` compresses
         parts as well; ``None`` compresses nothing.
     :param part_size: the most rows of a part, where the path is a folder. Default 50,000.
-    :param on_empty: what to do where nothing is found: ``"write"`` (default) an empty file, or ``"skip"`` the task,
-        which writes nothing; an earlier file stays then.
+    :param on_empty: what to do if nothing is found: ``"write"`` (default) an empty file, or ``"skip"`` the task,
+        which writes nothing and keeps an earlier file.
     :param settle_time: how long after the end of the interval the service is read, a ``timedelta`` or seconds. Default
         five minutes.
-    :param deferrable: wait for that in the triggerer. Default: ``[operators] default_deferrable``.
+    :param deferrable: wait for ``settle_time`` in the triggerer. Default: ``[operators] default_deferrable``.
     :param opencx_conn_id: the connection. Default ``opencx_default``. (templated)
     :return: a dict: ``path``, ``manifest`` (its path, for a folder), ``resource``, ``updated_after``,
         ``updated_before``, ``count``, ``bytes``, ``first_updated_at`` and ``last_updated_at``. The first two are XComs
         of their own, and the asset event of each asset in ``outlets`` has the dict as its ``extra``.
     :raises OpenCXStorageError: if the storage cannot be read or written.
     :raises OpenCXArgumentError: if there is no interval: a run without data interval needs ``updated_after`` and
-        ``updated_before``, and so does one whose data interval is empty, as it is with Airflow's default for cron
+        ``updated_before``, and so does a run with an empty data interval, which is Airflow's default for cron
         schedules. Schedule with ``CronDataIntervalTimetable``.
     :raises OpenCXError: see :mod:`airflow_provider_opencx.exceptions`.
     """

@@ -1,1 +1,1 @@
-"""The trigger."""
+"""The triggers."""

@@ -1,9 +1,9 @@
-"""Follows the polls of the agents, and yields each change as an event: at least once, whenever the triggerer is killed.
+"""Follows the polls of agents, and yields each change as an event at least once, even if the triggerer is killed.
 
 Airflow has an event in its database only some time after it was yielded: the process that runs the triggers hands it to
 the triggerer, about once a second, and the triggerer stores it. A kill in between loses it. So changes are recorded
-before they are fired, with their events; whoever starts from such a record fires these once more, with the same ids.
-They leave the record when Airflow has certainly stored them.
+before they are fired, with their events; a watcher that starts from such a record fires these once more, with the same
+ids. They leave the record when Airflow has certainly stored them.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class AgentWatch:
                 await self._compare(snapshot.poll, snapshot.begun_at)
             await self._write_state()
         except Exception:
-            # What is raised here would start the trigger anew each second.
+            # What is raised here would start the trigger again each second.
             metrics.count_watch_error("evaluation")
             log.exception("The poll of connection %s could not be evaluated.", in_quotes(self._watched.conn_id))
 

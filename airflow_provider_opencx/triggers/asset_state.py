@@ -1,4 +1,4 @@
-"""What a watcher keeps in Airflow's asset state store, which Airflow 3.3 brings: one value, with each of its assets."""
+"""Keeps one value of a watcher with each of its assets, in the asset state store of Airflow 3.3."""
 
 from __future__ import annotations
 

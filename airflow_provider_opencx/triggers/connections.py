@@ -1,4 +1,4 @@
-"""The connections that polls go over: one client for all polls of one kind, however many sequences they are about."""
+"""The connections of polls: one client for all polls of one kind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The trigger that waits for conversations: all that wait over a connection with one list an interval."""
+"""The trigger that waits for conversations. All triggers of a connection share one list request per interval."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ _polled: WeakValueDictionary[_Key, PolledConversations] = WeakValueDictionary()
 
 
 class OpenCXConversationTrigger(WaitTrigger[ConversationWait]):
-    """Fires once, when the conversation of a call is there as it is waited for, or when the wait must stop.
+    """Fires once, when the conversation of a call is seen or closed, or when the wait must stop.
 
     All triggers of one connection and interval in a triggerer share their polls: one list, ``GET /chat/sessions``, an
     interval, since the earliest time of all that wait. A result is always of a poll that began after the trigger was
@@ -92,7 +92,7 @@ class OpenCXConversationTrigger(WaitTrigger[ConversationWait]):
     :param since: when the call was made, in ISO 8601 with a time zone.
     :param phone_number: the number of the person who was called, in E.164.
     :param contact_id: the contact who was called, by its id. Give one of the two.
-    :param channel_type: the channel of the conversation. Default ``"phone_voice"``; ``None`` is any.
+    :param channel_type: the channel of the conversation. Default ``"phone_voice"``; ``None`` means any.
     :param until: what is waited for: ``"seen"`` (default) or ``"closed"``.
     :param poll_interval: seconds between two polls. Default 60.
     :param waiting_since: when the task began to wait, in seconds since the epoch; by default now.

@@ -1,4 +1,4 @@
-"""The trigger for an ``AssetWatcher``: an event for each change of a phone agent, or of its number."""
+"""The trigger for an ``AssetWatcher``: fires an event for each change of a phone agent or its number."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class OpenCXPhoneAgentEventTrigger(BaseEventTrigger):
     """Fires an event for each change of a phone agent that a poll shows, for an ``AssetWatcher``.
 
     The first poll is the baseline, and fires nothing. Each later change is one event, fired at least once, with an
-    ``event_id`` that is the same where it is fired again. On Airflow 3.3 and later this holds over restarts of the
-    triggerer, and for what changes while it is down, because what was seen is kept in the state of the asset. Before
-    3.3 a trigger knows what has changed since its start.
+    ``event_id`` that stays the same if the event is fired again. On Airflow 3.3 and later, this includes restarts of
+    the triggerer and changes while it is down, because the state of the asset stores what was seen. Before 3.3, a
+    trigger only sees changes since its start.
 
     All watchers and deferred sensors of one connection and interval in a triggerer share their polls: one
     ``GET /phone`` an interval. An agent is removed when it has been missing for five minutes, and in three polls in a

@@ -1,4 +1,4 @@
-"""The trigger that waits for phone numbers, many tasks with one request an interval."""
+"""The trigger that waits for phone numbers. Many tasks share one request per interval."""
 
 from __future__ import annotations
 
@@ -56,12 +56,12 @@ class OpenCXPhoneNumberTrigger(WaitTrigger[Wait]):
     """Fires once, when an agent, or each of several, has its phone number, or when the wait must stop.
 
     All triggers of one connection and interval in a triggerer share their polls: one ``GET /phone`` an interval,
-    however many tasks wait. A result is always of a poll that began after the trigger was made, as it is where a
-    worker polls. It serves deferred tasks alone: Airflow refuses it in an ``AssetWatcher``, where it would fire again
-    and again for a number that is there. The one for watchers is :class:`.OpenCXPhoneAgentEventTrigger`.
+    even if many tasks wait. A result always comes from a poll that began after the trigger was created, as in a
+    worker. It serves only deferred tasks: Airflow refuses it in an ``AssetWatcher``, where it would fire again
+    and again for an existing number. For watchers, use :class:`.OpenCXPhoneAgentEventTrigger`.
 
-    The event is plain JSON: ``{"status": "success", "agent": {...}}``, or ``"agents": [...]`` where several were
-    asked for, or ``{"status": "error", ...}`` with the error, or ``{"status": "timeout", ...}`` with the progress; it
+    The event is plain JSON: ``{"status": "success", "agent": {...}}``, or ``"agents": [...]`` for several agents,
+    or ``{"status": "error", ...}`` with the error, or ``{"status": "timeout", ...}`` with the progress; it
     never holds the key.
 
     :param opencx_conn_id: the connection.

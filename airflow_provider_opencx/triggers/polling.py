@@ -1,4 +1,4 @@
-"""Polls that are shared: one request an interval for what many wait for over one connection, in one process."""
+"""Shared polls: one request per interval for all waiting triggers of a connection in a process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The trigger that waits for sequences: many tasks on one sequence with one request an interval."""
+"""The trigger that waits for sequences. Many tasks that wait for one sequence share one request per interval."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class OpenCXSequenceTrigger(WaitTrigger[SequenceWaits]):
     """Fires once, when a sequence, or each of several, has done what is waited for, or when the wait must stop.
 
     All triggers of one connection and interval in a triggerer share their polls: one ``GET /sequences/{id}`` an
-    interval for each sequence, however many tasks wait for it. The sequences of a connection are polled one at a time,
+    interval for each sequence, even if many tasks wait for it. The sequences of a connection are polled one at a time,
     in turn: where the service's limit allows fewer requests than there are sequences, the interval becomes longer. A
     result is always of a poll that began after the trigger was made.
 
@@ -60,7 +60,7 @@ class OpenCXSequenceTrigger(WaitTrigger[SequenceWaits]):
     holds the key, nor the filter of a sequence.
 
     :param opencx_conn_id: the connection.
-    :param sequence_id: the sequence, by its id, or by its custom id where the service finds by it; or a list of these.
+    :param sequence_id: the sequence, by its id, or by its custom id if the service supports that; or a list of these.
     :param until: what is waited for: ``"started"``, ``"ended"`` (default) or ``"canceled"``.
     :param poll_interval: seconds between two polls of one sequence. Default 60.
     :param waiting_since: when the task began to wait, in seconds since the epoch; by default now.

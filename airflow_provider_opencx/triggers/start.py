@@ -1,4 +1,4 @@
-"""What it takes to start a task in the triggerer, and which Airflow can do it."""
+"""Checks whether this Airflow can start a task in the triggerer."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ STARTS = RENDERS or airflow_version.startswith("3.0.")
 def check_start(dag: DAG | None = None, /, **arguments: object) -> None:
     """Check that a task with these templated arguments can start in the triggerer of this Airflow.
 
-    :param dag: the task's Dag, as far as it is known.
+    :param dag: the task's Dag, if known.
     :raises OpenCXArgumentError: if it cannot; the message says why and what to do.
     """
     if not STARTS:
         raise OpenCXArgumentError(
-            f"start_from_trigger: Airflow {airflow_version} starts no task in the triggerer, which 3.0 and 3.3 do; use"
+            f"start_from_trigger: Airflow {airflow_version} cannot start a task in the triggerer (3.0 and 3.3 can); use"
             " deferrable=True"
         )
     for name, value in arguments.items():
@@ -66,8 +66,8 @@ def template_problem(template: str, *, macros: Collection[str] = (), filters: Co
     """
     if not RENDERS:
         return (
-            f"Airflow {airflow_version} renders no template in the triggerer, which 3.3 does; with start_from_trigger,"
-            " give it as it is"
+            f"Airflow {airflow_version} renders no template in the triggerer (3.3 does); with start_from_trigger,"
+            " give the value itself"
         )
     from airflow.sdk.definitions._internal.templater import Templater
     from jinja2 import TemplateSyntaxError, meta, nodes
@@ -92,8 +92,8 @@ def template_problem(template: str, *, macros: Collection[str] = (), filters: Co
 def start_trigger_args(arguments: Mapping[str, Any], next_method: str, timeout: timedelta) -> StartTriggerArgs:
     """Return what Airflow starts a task in the triggerer with.
 
-    :param arguments: the arguments of the trigger, but for what they are when no worker starts it.
-    :param next_method: the name of the operator's method that goes on in a worker, where one has to.
+    :param arguments: the arguments of the trigger, except those that differ when no worker starts it.
+    :param next_method: the name of the operator's method that continues in a worker, if one has to.
     :param timeout: the time after which Airflow ends the wait.
     """
     plain = {name: list(value) if isinstance(value, tuple) else value for name, value in arguments.items()}

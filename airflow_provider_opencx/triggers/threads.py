@@ -1,4 +1,4 @@
-"""Runs what waits for the network in threads, so that nothing blocks the triggerer's event loop.
+"""Runs blocking network calls in threads, so that nothing blocks the triggerer's event loop.
 
 The threads are the provider's own, and few: those that all triggers of a process share stay free, however long a
 service takes. They are daemons: a triggerer that stops does not wait for them.
@@ -26,7 +26,7 @@ _free_threads: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] =
 async def in_thread(call: Callable[[], _Result]) -> _Result:
     """Call a function in a thread, and return what it returns or raise what it raises.
 
-    Whoever is cancelled leaves at once. The thread goes on by itself, and what it returns is dropped.
+    A cancelled caller leaves at once. The thread continues by itself, and what it returns is dropped.
 
     :param call: waits for the network, and for nothing that this event loop has to do.
     """

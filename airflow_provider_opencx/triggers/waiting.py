@@ -1,4 +1,4 @@
-"""What the triggers that wait have in common: they follow shared polls, and fire once, with a plain event."""
+"""The base class of triggers that wait: they follow shared polls, and fire one plain event."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class WaitTrigger(BaseTrigger, Generic[WaitT]):
         """Follow the polls of something until one shows what is waited for, and return what it shows.
 
         :param what: what is polled.
-        :param evaluate: returns what a poll shows, ``None`` if the wait goes on.
+        :param evaluate: returns what a poll shows, ``None`` if the wait continues.
         :param waiting: how many are waited for, for the metrics.
         :raises TimeoutError: when the time is over.
         """

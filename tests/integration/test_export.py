@@ -154,7 +154,7 @@ def test_second_export_into_a_folder_needs_force(
     [
         (["--names", "Greek *", "--names", "no"], 0, "Exported 5 of 5 agents"),
         (["--names", "greek *"], 1, "Error: --names: none of 40 agents has a name that fits 'greek *'."),
-        (["--force"], 1, "Error: --force replaces the files of --split, and needs it"),
+        (["--force"], 1, "Error: --force replaces existing files of --split, so it needs --split"),
         (["--split", "x", "-o", "json"], 1, "Error: --split writes YAML files: leave out -o json"),
     ],
     ids=lambda value: listed(value, separator=" ") if isinstance(value, list) else None,

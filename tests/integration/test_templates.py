@@ -285,8 +285,8 @@ REFUSED: list[tuple[dict[str, object], str]] = [
     ({"first_message": "Hi {{ none }},\n"}, "first_message of phone agent '2026': the template has become None"),
     ({"first_message": "{{ params.list }}\n"}, "first_message of phone agent '2026': the template is a list"),
     ({"first_message": "{{ {'a': 1} }}"}, "first_message of phone agent '2026': the template is a mapping"),
-    ({"first_message": "{{ params.list | map('upper') }}"}, "the template is no text, but of the type generator"),
-    ({"first_message": "{{ macros.uuid }}"}, "the template is no text, but of the type module"),
+    ({"first_message": "{{ params.list | map('upper') }}"}, "the template is not text, but of the type generator"),
+    ({"first_message": "{{ macros.uuid }}"}, "the template is not text, but of the type module"),
 ]
 
 

@@ -52,7 +52,7 @@ LISTS = {
 """The people of each file, as its run begins."""
 
 MAY_HAVE_BEEN_CALLED = "May have been called: {} (at "
-NOT_AGAIN = "Nothing is sent again by itself."
+NOT_AGAIN = "Nothing is sent again automatically."
 NOTHING_SENT = "Nothing is sent for people who were reached before: "
 KNOWN = "{} was called at "
 CHANGED = "nothing was sent, because the list changed since"

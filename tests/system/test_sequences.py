@@ -48,11 +48,11 @@ LISTS = {
 ACCEPTED = "the service has accepted the start"
 HAS_BEGUN = " has begun at "
 KNOWN = "nothing is sent."
-NEVER_AGAIN = "It is never started again by itself."
+NEVER_AGAIN = "It is never started again automatically."
 MAY_HAVE_BEEN_ADDED = "May have been added: {} (at "
-NOT_AGAIN = "Nothing is sent again by itself."
+NOT_AGAIN = "Nothing is sent again automatically."
 UNKNOWN = (
-    "may have begun, and may not: try 1 of ",
+    "may or may not have begun: try 1 of ",
     "for two minutes it has not shown that it has begun.",
     NEVER_AGAIN,
 )

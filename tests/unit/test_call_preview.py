@@ -32,7 +32,7 @@ def test_preview_says_who_calls_whom_when_and_who_is_left_out() -> None:
         "#### 2 people left out",
         "",
         "- On the do-not-call list: 1",
-        "- With a number that tells no time zone: 1",
+        "- With a number that shows no time zone: 1",
         "- Rows that name somebody a second time: 1",
     ]
 

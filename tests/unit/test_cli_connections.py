@@ -96,7 +96,7 @@ def test_unreadable_variable_is_named(
 ) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_MINE", connection(simulator)[:-1])
     assert main(["agents", "--conn-id", "mine"]) == 1
-    assert "AIRFLOW_CONN_MINE (which is set, and is no connection as JSON or as a URI)" in capsys.readouterr().err
+    assert "AIRFLOW_CONN_MINE (which is set, but is not a connection as JSON or as a URI)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

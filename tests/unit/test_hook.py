@@ -406,7 +406,7 @@ def test_update_of_agent_that_vanished_is_no_success(
         "fleet": lambda: hook.apply_plan(hook.plan_phone_agents([spec(first_message="Hi")])),
     }
     error = OpenCXFleetError if method == "fleet" else OpenCXUnconfirmedError
-    with pytest.raises(error, match=r"updated phone agent 'a' \(pa_000001\), and the list shows it no more"):
+    with pytest.raises(error, match=r"updated phone agent 'a' \(pa_000001\), and the list no longer shows it"):
         methods[method]()
     assert connected.agents() == []
 

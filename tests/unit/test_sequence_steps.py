@@ -137,7 +137,7 @@ def test_a_confirmed_sequence_is_compared_with_the_actions_as_they_were_stored()
         ([NOBODY_YET], None),  # the check of agents names it
         (None, "sequence 'Spring' .* shows no steps"),
         ([], "sequence 'Spring' .* shows no steps"),
-        ([CALL, {"action": {"type": "dial", "data": {}}}], r"does not tell who calls in steps\[1\],"),
+        ([CALL, {"action": {"type": "dial", "data": {}}}], r"does not say who calls in steps\[1\],"),
         ([{"action": "make_phone_calls"}, {}], r"in steps\[0\], steps\[1\],"),
     ],
     ids=repr,

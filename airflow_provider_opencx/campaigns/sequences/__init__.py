@@ -1,1 +1,1 @@
-"""A sequence, the campaign that the service carries out: declared, compared, started once, canceled, waited for."""
+"""Sequences, the campaigns of the service: declares, compares, starts (once), cancels and waits for them."""

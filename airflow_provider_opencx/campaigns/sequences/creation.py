@@ -1,4 +1,4 @@
-"""Makes sure that there is a sequence as declared, which calls nobody before it is started.
+"""Creates a sequence as declared, or finds it. A sequence calls nobody before it is started.
 
 A one-off sequence is found again by its custom id, and by the id that an earlier try has recorded. Where the service
 finds none, another one is created: two sequences that were never started call nobody, and the start is about one id.
@@ -64,7 +64,7 @@ def make_sequence(
 ) -> OutboundSequence:
     """Make sure that there is a sequence as declared, and that it has not begun otherwise.
 
-    One that has begun is left as it is. One that has not is changed where it differs.
+    One that has begun is left unchanged. One that has not is changed where it differs.
 
     :param declared: what it should be.
     :param ledger: where the id of the sequence is recorded, for the next try.
@@ -212,13 +212,13 @@ def _differences(declared: SequenceDeclaration, found: OutboundSequence) -> dict
     if differences and found.is_continuous is not False:
         raise OpenCXSequenceRefusedError(
             f"{found.label} has the custom id {identifier(declared.custom_id)} and is continuous: it may call by"
-            " itself. One-off sequences alone are made here; give another custom_id.",
+            " itself. Only one-off sequences are created here; give another custom_id.",
             sequence_id=found.id,
         )
     if differences and found.has_begun:
         raise OpenCXSequenceRefusedError(
-            f"{found.label} has begun, and is not as declared: {_in_words(differences)}. One that has begun is not"
-            " changed. Start a new Dag run for a new sequence, or give another custom_id.",
+            f"{found.label} has begun, and is not as declared: {_in_words(differences)}. A sequence that has"
+            " begun is not changed. Start a new Dag run for a new sequence, or give another custom_id.",
             sequence_id=found.id,
         )
     return differences
@@ -244,15 +244,15 @@ def _confirmed(client: OpenCXClient, declared: SequenceDeclaration, sequence_id:
     if differences:
         canceled = _canceled(client, stored) if stored.is_continuous is True else "It must not be started."
         raise OpenCXSequenceMismatchError(
-            f"{stored.label} is not stored as declared: {_in_words(differences)}. {canceled} The service drops fields"
-            " that it does not know without a word; the steps and filters that it knows are in its dashboard.",
+            f"{stored.label} is not stored as declared: {_in_words(differences)}. {canceled} The service silently"
+            " drops fields that it does not know; the steps and filters that it knows are in its dashboard.",
             sequence_id=stored.id,
             fields=list(differences),
         )
     if stored.has_begun:
         raise OpenCXSequenceRefusedError(
-            f"{stored.label} has begun meanwhile, and not by this task. Where another task has started it, clear this"
-            " one, which finds it. Where it must not call, cancel it in the OpenCX dashboard, or with"
+            f"{stored.label} has begun meanwhile, but this task did not start it. If another task started it, clear"
+            " this one, which then finds it. If the sequence must not call, cancel it in the OpenCX dashboard, or with"
             " OpenCXCancelSequenceOperator.",
             sequence_id=stored.id,
         )
@@ -266,7 +266,7 @@ def _canceled(client: OpenCXClient, sequence: OutboundSequence) -> str:
     except OpenCXError as error:
         log.error("%s may call by itself, and could not be canceled: %s", sequence.label, error)
         return f"It may call by itself, and could not be canceled ({error}): cancel it in the OpenCX dashboard."
-    return "It was canceled; whoever it called before that is in the OpenCX dashboard."
+    return "It was canceled; the OpenCX dashboard shows whom it called before that."
 
 
 def _check_found(client: OpenCXClient, declared: SequenceDeclaration, sequence_id: str) -> None:
@@ -287,7 +287,7 @@ def _check_found(client: OpenCXClient, declared: SequenceDeclaration, sequence_i
     if found.id != sequence_id:
         raise OpenCXSequenceMismatchError(
             f"{declared.label} is there as {identifier(sequence_id)}, and the service finds another one by its custom"
-            f" id, {found.label}. Whoever starts both calls their people twice. Cancel one of them in the OpenCX"
+            f" id, {found.label}. To start both would call their people twice. Cancel one of them in the OpenCX"
             " dashboard, and give another custom_id.",
             sequence_id=sequence_id,
             fields=["custom_id"],
@@ -308,7 +308,7 @@ def _warn_unless_found(client: OpenCXClient, declared: SequenceDeclaration, sequ
             identifier(declared.custom_id),
         )
     elif found.id != sequence_id:
-        log.warning("%s has the custom id of %s as well. It is left as it is.", found.label, identifier(sequence_id))
+        log.warning("%s has the custom id of %s as well. It is not changed.", found.label, identifier(sequence_id))
 
 
 def _by_custom_id(client: OpenCXClient, custom_id: str, pauses: Sequence[float] = ()) -> OutboundSequence | None:

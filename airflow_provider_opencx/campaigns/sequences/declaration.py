@@ -1,4 +1,4 @@
-"""What a sequence is declared as, what of it is handed on to its start, and how a stored one differs. Pure."""
+"""Declares a sequence, passes the declaration to its start, and compares it with the stored sequence. Pure."""
 
 from __future__ import annotations
 

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from airflow_provider_opencx.client.client import OpenCXClient
 
 WAYS_ON = (
-    "Nothing is sent again by itself. Look in the OpenCX dashboard whether they were added. Then clear the task with"
-    ' on_unknown="skip" to leave these people out, or with on_unknown="repeat" to add them, where nobody was.'
+    "Nothing is sent again automatically. Look in the OpenCX dashboard whether they were added. Then clear the task"
+    ' with on_unknown="skip" to leave these people out, or with on_unknown="repeat" to add them, where nobody was.'
 )
 """What to do about people of whom nobody knows whether they were added."""
 
@@ -85,9 +85,7 @@ class EnrolmentSender:
         try:
             handled = send_once(self.client, request, before_sending=before_sending)
         except OpenCXUnknownOutcomeError as unknown:
-            raise unknown.with_message(
-                f"may have been added to {self.sequence.label}, and may not: {unknown}"
-            ) from None
+            raise unknown.with_message(f"may or may not have been added to {self.sequence.label}: {unknown}") from None
         return PlacedCall(handled.sent_at, handled.body)
 
 
@@ -111,7 +109,7 @@ def check_can_add(sequence: OutboundSequence) -> None:
 
 
 def not_admitted(sequence: OutboundSequence, people: Sequence[Callee]) -> frozenset[Callee]:
-    """Return the people whom the filter of a sequence does not admit; the service skips them without a word."""
+    """Return the people whom the filter of a sequence does not admit; the service skips them silently."""
     verdicts = [(callee, admits(sequence.filter, _as_named(callee))) for callee in people]
     refused = [callee.label for callee, verdict in verdicts if verdict is False]
     if refused:
@@ -119,8 +117,8 @@ def not_admitted(sequence: OutboundSequence, people: Sequence[Callee]) -> frozen
     open_ = sum(verdict is None for _, verdict in verdicts)
     if open_:
         log.warning(
-            "Whether %s admits %d of %d people cannot be told from its filter. The service skips those whom it does not"
-            " admit without a word.",
+            "Whether %s admits %d of %d people cannot be seen from its filter. The service silently skips people whom"
+            " it does not admit.",
             sequence.label,
             open_,
             len(people),

@@ -1,4 +1,4 @@
-"""The filter of a sequence: whom it selects among the contacts of the organization. Pure.
+"""The filter of a sequence: which contacts of the organization it selects. Pure.
 
 A filter is ``{"or": [{"and": [{"type": ...}, ...]}, ...]}``: a contact matches where all conditions of one ``and`` do.
 Null means all contacts, as the vendor's page says, so it is never sent. The condition ``contacts_phone_number_in`` is
@@ -72,7 +72,7 @@ def selects_everybody(stored: JsonValue) -> bool:
 
 
 def admits(stored: JsonValue, callee: Callee) -> bool | None:
-    """Return whether a filter selects a person; ``None`` if that cannot be told from the number and the contact."""
+    """Return whether a filter selects a person; ``None`` if the number and the contact do not show it."""
     verdicts = [_admits_all(conditions, callee) for conditions in _alternatives(stored) or [[]]]
     if True in verdicts:
         return True

@@ -1,4 +1,4 @@
-"""What keeps a sequence from being created or started: whom it selects, when, and by whom they are called. Pure.
+"""Guards that keep a sequence from being created or started: by people, time and agent. Pure.
 
 Guards hold where people are listed. Where the service selects them, that is said, and must be meant.
 """
@@ -47,7 +47,7 @@ log = logging.getLogger(__name__)
 class KnownContacts:
     """Which of some people a sequence can reach: it calls contacts of the organization, and each of them once.
 
-    :param missing: people who are no contacts.
+    :param missing: people who are not contacts.
     :param repeated: people whose number several of the contacts have that the filter selects: it would ring as often.
     :param names: of each of the people, what their contacts are known by as well: the id of one, the number of another.
     :param spellings: how the contacts of people have their numbers, where that is not E.164.
@@ -132,9 +132,9 @@ class KnownContacts:
         """
         if self.missing:
             raise OpenCXContactsMissingError(
-                f"Nothing was sent: {_named(self.missing)} cannot be reached by a sequence, which calls contacts of the"
-                ' organization alone. Import them in OpenCX, or leave them out with missing_contacts="leave_out".'
-                " OpenCXPlaceCallOperator calls numbers that are no contacts."
+                f"Nothing was sent: {_named(self.missing)} cannot be reached by a sequence, which calls only contacts"
+                ' of the organization. Import them in OpenCX, or leave them out with missing_contacts="leave_out".'
+                " OpenCXPlaceCallOperator calls numbers that are not contacts."
             )
 
 
@@ -142,7 +142,7 @@ def check_selection(filter: Mapping[str, JsonValue], max_contacts: int | None, *
     """Check that a filter selects people who can be checked, or that something else is meant.
 
     :param filter: the filter of a new sequence.
-    :param max_contacts: how many people it may select; ``None`` is any number.
+    :param max_contacts: how many people it may select; ``None`` means any number.
     :param unchecked: whether people are meant who cannot be checked.
     :raises OpenCXSequenceRefusedError: if it is not so.
     """
@@ -159,7 +159,7 @@ def check_selection(filter: Mapping[str, JsonValue], max_contacts: int | None, *
     if selects_everybody(stored) and max_contacts is not None:
         raise OpenCXSequenceRefusedError(
             f"Nothing was sent: the filter selects every contact of the organization, and max_contacts={max_contacts}"
-            " cannot be checked. Where everybody is meant, write max_contacts=None."
+            " cannot be checked. If everybody is meant, write max_contacts=None."
         )
 
 
@@ -167,7 +167,7 @@ def check_do_not_call(filter: Mapping[str, JsonValue], do_not_call: DoNotCall | 
     """Check that a filter of the author's own selects nobody who must not be called.
 
     :param filter: the filter of a new sequence.
-    :param do_not_call: who must not be called; ``None`` is no list.
+    :param do_not_call: who must not be called; ``None`` means no list.
     :raises OpenCXCallRefusedError: if it lists somebody of the do-not-call list.
     :raises OpenCXSequenceRefusedError: if the service selects its people, so that they cannot be compared with a list.
     """
@@ -202,7 +202,7 @@ def warn_of_contacts(do_not_call: DoNotCall | None, people: Iterable[Callee], wh
 def check_common_hours(hours: CallingHours | None, zones: Collection[str], now: datetime) -> None:
     """Check that there is a time at which all people of a sequence may be called: it is started for all at once.
 
-    :param hours: when people may be called; ``None`` is any time.
+    :param hours: when people may be called; ``None`` means any time.
     :param zones: their time zones.
     :raises OpenCXCallRefusedError: if there is none in the two weeks to come.
     """
@@ -220,7 +220,7 @@ class StartGuards:
 
     :param guards: whom, and when.
     :param asked: what was asked of the sequence; ``None`` where only its id is known.
-    :param max_contacts: where only its id is known: how many people it may select; ``None`` is any number.
+    :param max_contacts: where only its id is known: how many people it may select; ``None`` means any number.
     """
 
     guards: Guards
@@ -266,7 +266,7 @@ class StartGuards:
         if not self.guards.unchecked:
             raise OpenCXSequenceRefusedError(
                 f"{sequence.label} is not started: the service selects whom its filter calls, so that they cannot be"
-                " checked. Where that is meant, write unchecked=True.",
+                " checked. If that is intended, write unchecked=True.",
                 sequence_id=sequence.id,
             )
         if self.guards.do_not_call is not None and self.guards.do_not_call.names:
@@ -304,9 +304,9 @@ class StartGuards:
 
 _NEVER: Mapping[Hindrance, str] = {
     "do_not_call": "must not be called (do-not-call list). Start a new Dag run, which makes a sequence without them.",
-    "unknown_zone": "is in a time zone that the number does not tell. unknown_zone says which one to assume.",
+    "unknown_zone": "is in an unknown time zone, because the number does not show it. Set unknown_zone.",
 }
-"""Why nobody of a sequence is called, whatever the time is."""
+"""Reasons not to start a sequence that do not depend on the time."""
 
 
 def check_steps_known(sequence: OutboundSequence, *, unchecked: bool) -> None:
@@ -318,7 +318,7 @@ def check_steps_known(sequence: OutboundSequence, *, unchecked: bool) -> None:
     unknown = unknown_steps(sequence.steps or ())
     if sequence.steps and not unknown:
         return
-    steps = f"does not tell who calls in {listed(unknown, _MOST_NAMED)}" if unknown else "shows no steps"
+    steps = f"does not say who calls in {listed(unknown, _MOST_NAMED)}" if unknown else "shows no steps"
     if not unchecked:
         raise OpenCXCallRefusedError(
             f"Nobody is called: {sequence.label} {steps}, so that the agent cannot be checked. Give what"
@@ -335,8 +335,8 @@ def check_agents(
 
     :param steps: the steps.
     :param agents: the agents of the organization.
-    :param unchecked: whether steps are meant whose agent cannot be told.
-    :raises OpenCXCallRefusedError: if one is not there, not outbound, or cannot be told.
+    :param unchecked: whether steps are meant whose agent cannot be determined.
+    :raises OpenCXCallRefusedError: if one is not there, not outbound, or cannot be determined.
     :raises OpenCXAgentNotReadyError: if one has no number.
     """
     by_id = {agent.id: agent for agent in agents}
@@ -344,10 +344,10 @@ def check_agents(
     for agent_id in agents_of(steps or ()):
         if agent_id is None:
             if unchecked:
-                log.warning("Which agent calls in a step cannot be told, so it is not checked.")
+                log.warning("It is not known which agent calls in a step, so the agent is not checked.")
                 continue
             raise OpenCXCallRefusedError(
-                "Nobody is called: which agent calls in a step cannot be told. Write the step with phone_step(agent),"
+                "Nobody is called: it is not known which agent calls in a step. Write the step with phone_step(agent),"
                 " or write unchecked=True."
             )
         agent = by_id.get(agent_id)

@@ -1,4 +1,4 @@
-"""Which sequence an argument names: an id, a custom id, or a sequence as a task returns it. Pure."""
+"""Reads which sequence an argument names: by id, custom id, or a sequence that a task returned. Pure."""
 
 from __future__ import annotations
 

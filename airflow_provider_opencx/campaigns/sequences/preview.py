@@ -1,4 +1,4 @@
-"""What a sequence would do, for a person to approve before it is started. Sends nothing."""
+"""Previews a sequence for an approval before it is started. Sends nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _LEFT_OUT: Mapping[str, str] = {
     "do_not_call": "On the do-not-call list",
-    "unknown_zone": "With a number that tells no time zone",
+    "unknown_zone": "With a number that shows no time zone",
     "missing": "No contact of the organization",
 }
 _LATER_STEPS = "The service times the steps after the start: a step that begins later may call at another hour."
@@ -33,7 +33,7 @@ class SequencePreview:
     :param sequence: the sequence, as the create operator returned it.
     :param asked: what was asked of it.
     :param agents: the agents that call, each with ``id``, ``name`` and ``phone_number``.
-    :param hours: when it may be started; ``None`` is any time.
+    :param hours: when it may be started; ``None`` means any time.
     """
 
     sequence: Mapping[str, JsonValue]

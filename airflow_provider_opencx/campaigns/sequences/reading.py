@@ -1,4 +1,4 @@
-"""Reads a sequence until it shows what is looked for: a read may be behind a write, or fail."""
+"""Reads a sequence until it shows an expected state, because a read may lag behind a write, or fail."""
 
 from __future__ import annotations
 

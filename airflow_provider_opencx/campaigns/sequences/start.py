@@ -1,4 +1,4 @@
-"""Starts a sequence at most once: what is recorded, what the service shows, one request, and its outcome.
+"""Starts a sequence at most once: reads the record and the sequence, sends one request, records the outcome.
 
 A one-off sequence begins once, and says since when. So where the outcome of a start is not known, the sequence is read,
 and the start is never sent again.
@@ -188,7 +188,7 @@ def _send_when_possible(
 
 
 def cancel(client: OpenCXClient, sequence_id: str) -> OutboundSequence:
-    """Cancel a sequence, and return it when the service shows that it is canceled. One that is over is left as it is.
+    """Cancel a sequence, and return it when the service shows that it is canceled. One that is over is left unchanged.
 
     :param sequence_id: its id, or its custom id where the service finds by it.
     :raises OpenCXUnknownOutcomeError: if the service accepts it, and does not show it in two minutes.
@@ -291,7 +291,7 @@ def check_can_start(sequence: OutboundSequence) -> None:
 def _unknown(sequence: OutboundSequence, intent: Entry, says: str, reason: str) -> OpenCXUnknownStartError:
     ways_on = _WAYS_ON_IF_ACCEPTED if reason == _ACCEPTED else _WAYS_ON
     return OpenCXUnknownStartError(
-        f"{sequence.label} may have begun, and may not: {says} It is never started again by itself. {ways_on}",
+        f"{sequence.label} may or may not have begun: {says} It is never started again automatically. {ways_on}",
         sequence_id=sequence.id,
         sent_at=intent.sent_at,
     )

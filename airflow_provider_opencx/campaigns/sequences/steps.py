@@ -1,6 +1,6 @@
-"""The steps of a sequence: what is done to each contact, and after how long. Pure.
+"""The steps of a sequence: what each step does to a contact, and after which delay. Pure.
 
-``make_phone_calls`` and its ``aiPhoneAgentId`` are inferred; other steps pass through as they are written.
+``make_phone_calls`` and its ``aiPhoneAgentId`` are inferred; other steps pass through as written.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def phone_step(agent: str | Mapping[str, JsonValue] | XComArg, *, delay: timedel
     :param agent: the agent that calls, by its id, or as another task returns it: ``agent.output``.
     :param delay: how long after the step before it begins, the first one after the start: a ``timedelta``, or minutes.
         Default 0.
-    :return: the step, as the API has it; its type and the name of the agent's field are inferred.
+    :return: the step, in the form of the API; its type and the name of the agent's field are inferred.
     :raises OpenCXArgumentError: if the delay is neither.
     """
     return {"action": {"type": PHONE_STEP, "data": {AGENT_KEY: agent}}, "delay_in_minutes": _minutes(delay, "delay")}
@@ -50,7 +50,7 @@ def checked_steps(written: object) -> list[dict[str, JsonValue]]:
 
 
 def agents_of(steps: Sequence[Mapping[str, JsonValue]]) -> list[str | None]:
-    """Return the id of the agent of each step that calls, each once; ``None`` for one whose agent cannot be told."""
+    """Return the id of the agent of each step that calls, each once; ``None`` for an agent that is not known."""
     found: list[str | None] = []
     for step in steps:
         action = step.get("action")

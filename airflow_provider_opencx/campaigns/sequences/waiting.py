@@ -1,4 +1,4 @@
-"""Decides what a poll means for a task that waits for sequences: pure, so every mode of the sensor shares it."""
+"""Decides what a poll means for a task that waits for sequences. Pure, so every mode of the sensor shares it."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class SequenceWait:
         return _state(self._seen)
 
     def evaluate(self, poll: OutboundSequence | OpenCXError | None, at: float) -> OutboundSequence | None:
-        """Return the sequence if it has done what is waited for; ``None`` if the wait goes on.
+        """Return the sequence if it has done what is waited for; ``None`` if the wait continues.
 
         :param poll: the sequence; ``None`` if there is none, or the error for which it could not be read.
         :param at: when it was asked for, by ``time.monotonic()``.
@@ -213,7 +213,7 @@ class SequenceWaits:
 
     @property
     def result(self) -> JsonValue:
-        """The task's result, plain JSON: the sequence, or the list of them; ``None`` while the wait goes on."""
+        """The task's result, plain JSON: the sequence, or the list of them; ``None`` while the wait continues."""
         if not self.is_over:
             return None
         reached = [self._waits[wanted].reached for wanted in self._wanted]
@@ -260,7 +260,7 @@ def success(result: JsonValue, until: Until) -> str:
 
 
 def checked_until(until: object) -> Until:
-    """Return what is waited for; raises ``OpenCXArgumentError`` if it is none of the choices."""
+    """Return what is waited for; raises ``OpenCXArgumentError`` if it is not one of the choices."""
     check_choice("until", until, ("started", "ended", "canceled"))
     return "started" if until == "started" else "ended" if until == "ended" else "canceled"
 

@@ -1,4 +1,4 @@
-"""``actions``: the actions that an agent can call."""
+"""``actions``: lists the actions that an agent can call."""
 
 from __future__ import annotations
 

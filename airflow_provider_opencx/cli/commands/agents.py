@@ -1,4 +1,4 @@
-"""``agents``: the agents of the organization."""
+"""``agents``: lists the agents of the organization."""
 
 from __future__ import annotations
 

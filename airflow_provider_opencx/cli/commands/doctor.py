@@ -1,4 +1,4 @@
-"""``doctor``: what the service is like, found out by reading alone."""
+"""``doctor``: checks the connection and the service with read requests only."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ COMMAND = Command(
                 "metavar": "SECONDS",
                 "type": _seconds,
                 "default": DEFAULT_TIME_LIMIT,
-                "help": f"read nothing more after this time. Default: {DEFAULT_TIME_LIMIT:.0f}",
+                "help": f"stop reading after this time. Default: {DEFAULT_TIME_LIMIT:.0f}",
             },
         ),
     ),

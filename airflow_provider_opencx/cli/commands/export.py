@@ -1,4 +1,4 @@
-"""``export``: the agents that exist, as fleet files of which a plan changes nothing."""
+"""``export``: writes the existing agents as fleet files. A plan of these files changes nothing."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _layout_of(options: Namespace) -> Layout:
 
     if options.split is None:
         if options.force:
-            raise OpenCXArgumentError("--force replaces the files of --split, and needs it")
+            raise OpenCXArgumentError("--force replaces existing files of --split, so it needs --split")
         return as_json if options.output == "json" else as_yaml
     if options.output == "json":
         raise OpenCXArgumentError("--split writes YAML files: leave out -o json")

@@ -1,4 +1,4 @@
-"""``plan``: what ``apply`` would do."""
+"""``plan``: shows what ``apply`` would do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``simulate``: the simulator, as ``python -m airflow_provider_opencx.simulator`` runs it."""
+"""``simulate``: runs the simulator, as ``python -m airflow_provider_opencx.simulator`` does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``training list``: the training scenarios of the organization."""
+"""``training list``: lists the training scenarios of the organization."""
 
 from __future__ import annotations
 

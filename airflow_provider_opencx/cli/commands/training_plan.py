@@ -1,4 +1,4 @@
-"""``training plan``: what ``training apply`` would do."""
+"""``training plan``: shows what ``training apply`` would do."""
 
 from __future__ import annotations
 

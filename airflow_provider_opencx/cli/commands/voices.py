@@ -1,4 +1,4 @@
-"""``voices``: the voices that an agent can have."""
+"""``voices``: lists the voices that an agent can have."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Writes the agents that exist as fleet files, and proves that a plan of these files would change nothing."""
+"""Writes existing agents as fleet files, and proves that a plan of these files would change nothing."""

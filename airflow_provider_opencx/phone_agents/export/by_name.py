@@ -1,4 +1,4 @@
-"""Writes names in place of ids, so that the files serve several organizations. Pure."""
+"""Writes names instead of ids, so that the files work for several organizations. Pure."""
 
 from __future__ import annotations
 

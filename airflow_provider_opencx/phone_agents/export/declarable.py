@@ -1,4 +1,4 @@
-"""Decides what of the agents that exist can be declared, and says why the rest cannot. Pure."""
+"""Decides which parts of the existing agents can be declared, and says why the others cannot. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lays a fleet out as files: one of YAML or JSON, or one for each agent beside its long texts. Pure."""
+"""Lays out a fleet as files: one YAML or JSON file, or one file per agent with its long texts. Pure."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ REPORT = "EXPORT.txt"
 """The file beside those of the agents that says what is not exported."""
 
 _OF_ONE_LINE = frozenset({"name", "id", "voice_id", "voice", "accent", "custom_llm"})
-"""Fields of texts that are no blocks, even if somebody has put a line break into one."""
+"""Fields of texts that are not blocks, even if somebody has put a line break into one."""
 
 _EVERY_ACTION = "every action"
 _LONGEST_IN_LINE = 200
-"""Characters of a text that stands in the file of its agent, and not in a file of its own."""
+"""Characters of a text that are in the file of their agent, and not in a separate file."""
 
 
 def as_yaml(fleet: Fleet, voices: Mapping[str, str]) -> Files:
@@ -112,7 +112,7 @@ def _with_text_files(entry: Entry, slug: str) -> tuple[dict[str, JsonValue], dic
 
 
 def _file_text(text: JsonValue) -> str:
-    """Return what a text file holds: its last line break is no part of the text."""
+    """Return what a text file holds: its last line break is not part of the text."""
     return f"{without_variables(text)}\n"
 
 

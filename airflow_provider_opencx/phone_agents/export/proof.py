@@ -1,4 +1,4 @@
-"""Proves an export: a plan of its files, made from the agents that were read, changes nothing."""
+"""Proves an export: a plan of its files, compared with the agents that were read, must change nothing."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def export_fleet(
     :param by_name: the names to write in place of ids, for files that serve several organizations. Default ids.
     :param layout: how the files are laid out: one YAML file by default.
     :raises OpenCXArgumentError: if the files are larger than what is read of a fleet.
-    :raises OpenCXPermanentError: if a plan would change something whatever is taken out.
+    :raises OpenCXPermanentError: if a plan would change something no matter what is left out.
     """
     fleet = fleet_of(agents, names)
     known = {} if by_name is None else by_name.known

@@ -1,4 +1,4 @@
-"""Reads the agents to export, and does not believe one response: what it lacks would be missing in the file."""
+"""Reads the agents to export more than once, because an agent missing in one response would be missing in the file."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def read_names_in_use(client: OpenCXClient, agents: PhoneAgents) -> NamesInUse:
 
 
 def _content(agents: PhoneAgents) -> tuple[dict[str, object], tuple[str, ...]]:
-    """Return what two lists of the same agents have in common, in whatever order."""
+    """Return what two lists of the same agents have in common, in any order."""
     return {agent.id: _fields(agent) for agent in agents}, tuple(sorted(agents.unreadable))
 
 

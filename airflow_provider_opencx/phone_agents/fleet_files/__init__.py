@@ -1,1 +1,1 @@
-"""Fleets in files: reads the declarations of agents, and knows where each stands."""
+"""Fleet files: reads the declarations of agents, with the place of each value in its file."""

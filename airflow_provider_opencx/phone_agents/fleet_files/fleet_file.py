@@ -1,4 +1,4 @@
-"""Reads one file of a fleet: its keys, its agents with their defaults, and the texts that they name."""
+"""Reads one file of a fleet: its keys, its agents with their defaults, and the text files that they name."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def read_document(
     :param variables: the variables that the caller gives.
     :param texts: reads the texts that the file names.
     :param budget: what may be read still.
-    :param first: how many agents of the fleet stand in files before this one.
+    :param first: how many agents of the fleet are in files before this one.
     :raises FleetLimitError: if it expands to too much.
     """
     reading = _Reading(path, document, texts, budget, first)
@@ -91,7 +91,7 @@ class _About:
 
     :param agent: the name of the agent, if it is known.
     :param entry: its position in the fleet, counted from 1.
-    :param section: what stands before the field, such as ``defaults``.
+    :param section: the part before the field, such as ``defaults``.
     """
 
     agent: str | None = None
@@ -143,7 +143,7 @@ class _Reading:
         return variables
 
     def read(self) -> None:
-        """Read all that is no variable."""
+        """Read everything that is not a variable."""
         if not isinstance(self._root, yaml.MappingNode):
             self._read_agents(self._root, {})
         elif self._is_one_agent():
@@ -172,7 +172,7 @@ class _Reading:
             if known is not None:
                 remedy = f"; did you mean {known}?"
             elif python_spelling(key) in key_kinds():
-                remedy = "; a field of all agents stands under defaults, one of an agent under agents"
+                remedy = "; write a field of all agents under defaults, and a field of one agent under agents"
             else:
                 remedy = (
                     f"; a file has {', '.join(FILE_KEYS)}, and keys that begin with x- or _, which are not read. How a"
@@ -206,7 +206,7 @@ class _Reading:
         kept: Fields = {}
         for name, (key, value) in fields.items():
             if name in NOT_IN_DEFAULTS:
-                self._refuse(key, "says which agent it is, and cannot stand in defaults", about, name)
+                self._refuse(key, "says which agent it is, so it is not allowed in defaults", about, name)
             else:
                 kept[name] = key, value
         defaults = self._read_fields(node, kept, about)
@@ -388,5 +388,5 @@ def _problem_of_variable(value: yaml.Node) -> str:
     if value.tag == PLAIN and value.value in _NULLS:
         return "is null; for no text, write ''"
     if MARK in value.value:
-        return f"{MARK} cannot stand in the value of a variable, which is filled in as it is"
+        return f"{MARK} is not allowed in the value of a variable, which is inserted unchanged"
     return ""

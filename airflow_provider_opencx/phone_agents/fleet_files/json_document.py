@@ -1,4 +1,4 @@
-"""Reads JSON as the nodes of YAML, which know where they stand."""
+"""Reads JSON as the same nodes as YAML, which know their place in the file."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _most_values(text: str) -> int:
-    """Return how many values a JSON text holds at most: each stands after one of these characters."""
+    """Return how many values a JSON text holds at most: each follows one of these characters."""
     without_strings = _STRING.sub("", text)
     return sum(without_strings.count(character) for character in "[{,")
 

@@ -1,4 +1,4 @@
-"""The keys of a fleet file: its own, and those of an entry."""
+"""The keys of a fleet file, and the keys of an entry in it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FILE_KEYS = ("agents", "defaults", "variables", "ignore")
 """Keys of a file."""
 
 KEYS_OF_ONE_AGENT = ("variables",)
-"""Those of them that stand beside the fields of an agent, in a file that is one agent."""
+"""Those of them that are allowed beside the fields of an agent, in a file that is one agent."""
 
 SCHEMA_KEY = "$schema"
 """Where a JSON file names its schema, for editors."""
@@ -37,7 +37,7 @@ ALTERNATIVES = (
     ("voice_id", "voice"),
     ("id", "previous_name"),
 )
-"""Keys that say the same in two ways: only one of them stands in an entry, and it overrides both in the defaults."""
+"""Keys with the same meaning: only one of them is allowed in an entry, and it overrides both in the defaults."""
 
 _OTHER_WORDS = {
     "agent": "agents",

@@ -1,4 +1,4 @@
-"""Reads the declarations of a fleet from YAML and JSON files: one, several, a folder of them, or a glob."""
+"""Reads the declarations of a fleet from YAML and JSON files: one file, several, a folder, or a glob."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def read_fleet(
         of a file.
     :param root: the folder that text files, and files found in a folder, never leave. By default the current directory;
         for a fleet file outside of it, the folder of this file. In a zip file, it is the zip file.
-    :return: the declarations, which know where they stand:
+    :return: the declarations, which know their places in the files:
         :func:`~airflow_provider_opencx.phone_agents.declarations.parse_fleet` names the line of what is wrong.
     :raises OpenCXFleetFileError: naming all that is wrong with the files and what they declare.
     :raises OpenCXArgumentError: if an argument is wrong.
@@ -109,7 +109,7 @@ class _Reading:
                 named.setdefault(same, path)
 
     def read(self) -> None:
-        """Read the files that were found, all of them whatever is wrong with one."""
+        """Read the files that were found, all of them even if one is wrong."""
         entries = 0
         for path in self._paths:
             try:

@@ -1,4 +1,4 @@
-"""The JSON schema of a fleet file, for editors: made from the models, so that it knows what they know.
+"""Generates the JSON schema of a fleet file from the models, for editors.
 
 ``python -m airflow_provider_opencx.phone_agents.fleet_files.schema`` writes it to ``airflow_provider_opencx/
 fleet.schema.json``, as ``make schema`` does.

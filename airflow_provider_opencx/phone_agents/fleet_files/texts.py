@@ -1,4 +1,4 @@
-"""Reads the texts of a fleet that stand in files of their own."""
+"""Reads the texts of a fleet that are in separate files."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ class HandleLate(TimedFault):
 class ForgetIdleConnections(Fault):
     """Do not handle a request on a connection that was idle, like a NAT or a load balancer that has forgotten it.
 
-    Only a request on a kept connection that is idle for so long meets the fault; others do not use it up.
+    Only a request on a kept connection that is idle that long meets the fault; others do not use it up.
 
     :param after: how long a connection is idle at least, since the response before
     :param mode: ``silent``: the client gets no answer at all; ``reset``: the connection is reset (RST); ``close``: it
@@ -99,7 +99,7 @@ class ForgetIdleConnections(Fault):
             )
 
     def applies_to(self, call: Call) -> bool:
-        """Return whether the connection was idle for so long."""
+        """Return whether the connection was idle that long."""
         return call.idle_seconds is not None and call.idle_seconds >= self.after
 
     async def respond(self, call: Call, handle: Handle) -> Response:

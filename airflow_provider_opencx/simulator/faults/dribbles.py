@@ -1,4 +1,4 @@
-"""Faults of the bytes of a response: they arrive all the time, but for long they say nothing.
+"""Faults in which the bytes of a response arrive continuously, but are useless for a long time.
 
 A timeout of each read never fires. The connection is closed after the response.
 """
@@ -39,7 +39,7 @@ class DribblingFault(TimedFault):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 <= self.between < math.inf:
-            raise ValueError(f"There are 0 seconds or more between two pieces, not {self.between}.")
+            raise ValueError(f"between must be 0 seconds or more, not {self.between}.")
 
     async def respond(self, call: Call, handle: Handle) -> Response:
         """Handle the request, and dribble."""

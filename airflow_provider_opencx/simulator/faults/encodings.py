@@ -1,4 +1,4 @@
-"""Faults of the content coding of a response: it is unusual, claimed wrongly, or makes a small body a large one."""
+"""Faults of the content coding of a response: unusual, wrong, or a small body that expands to a large one."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _MEGABYTE = 2**20
 
 @dataclass(frozen=True)
 class CompressedResponse(AlteringFault):
-    """Handle the request and compress the body of the response, whatever the client accepts.
+    """Handle the request and compress the body of the response, no matter what the client accepts.
 
-    A response without a body stays as it is.
+    A response without a body stays unchanged.
 
-    :param coding: ``gzip`` or ``deflate`` (in the format of zlib, as HTTP has it)
-    :param times: how often, one on top of the other; 0 leaves the body as it is
+    :param coding: ``gzip`` or ``deflate`` (in the format of zlib, as HTTP defines it)
+    :param times: how often, one on top of the other; 0 leaves the body unchanged
     :param header: the header Content-Encoding, right or wrong; None is the right one: ``gzip, gzip`` for two times
     """
 
@@ -61,7 +61,7 @@ class DecompressionBomb(Fault):
     """Handle the request and respond with a body of a few hundred bytes that becomes a very large one.
 
     It is the body of the response after blanks, which JSON allows: a client that decompresses them all reads the
-    response. A response without a body gets the blanks alone.
+    response. A response without a body gets only the blanks.
 
     :param megabytes: how many MB of blanks; the simulator never has them in memory
     :param layers: how many times the body is compressed by gzip, one on top of the other; with one it is as large as a

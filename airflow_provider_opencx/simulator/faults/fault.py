@@ -1,4 +1,4 @@
-"""What a fault is, and the base classes of the simple ones."""
+"""The base classes of faults."""
 
 from __future__ import annotations
 

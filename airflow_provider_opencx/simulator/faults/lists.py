@@ -1,4 +1,4 @@
-"""Faults of a list: it is stale, empty, incomplete, without an end, or shows items twice."""
+"""Faults of a list: stale, empty, incomplete, endless, or with repeated items."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults that handle another request than the one that was sent."""
+"""Faults that change the request before it is handled."""
 
 from __future__ import annotations
 

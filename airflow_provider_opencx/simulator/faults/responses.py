@@ -1,4 +1,4 @@
-"""Faults that respond with something else than the service would."""
+"""Faults that replace or change the response of the service."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PROXY_PAGE = (
 
 
 class SuccessFault(AlteringFault):
-    """A fault that handles the request and alters the response of a success; an error response stays as it is."""
+    """A fault that handles the request and alters the response of a success; an error response stays unchanged."""
 
     def alter_response(self, response: Response) -> Response:
         """Alter the response if it is not an error."""
@@ -58,7 +58,7 @@ class LargeHeaders(AlteringFault):
 
     def __post_init__(self) -> None:
         if not 1 <= self.count <= self.kilobytes * 1024:
-            raise ValueError(f"There is a header or more, each of a byte or more, not {self}.")
+            raise ValueError(f"There must be at least one header, each of at least one byte, not {self}.")
 
     def alter_response(self, response: Response) -> Response:
         """Add the headers."""
@@ -98,7 +98,7 @@ class RefuseAfterHandling(SuccessFault):
 
 @dataclass(frozen=True)
 class RespondWithAnotherId(SuccessFault):
-    """Handle the request; the response shows an id that no list has. A response without an id stays as it is."""
+    """Handle the request; the response shows an id that no list has. A response without an id stays unchanged."""
 
     def alter_success(self, response: Response) -> Response:
         """Replace the id."""
@@ -165,7 +165,7 @@ class AlterItems(ItemFault):
 
 @dataclass(frozen=True)
 class PlaceholderNumber(ItemFault):
-    """Handle the request; in the response a text stands in place of each phone number that is not there yet.
+    """Handle the request; in the response a text replaces each missing phone number.
 
     :param text: the text
     """
@@ -227,7 +227,7 @@ class Respond(Fault):
     """Respond with a given response, without handling the request.
 
     :param status: the status of the response
-    :param body: text or bytes are sent as they are, as HTML unless ``headers`` has a Content-Type; any other value is
+    :param body: text or bytes are sent unchanged, as HTML unless ``headers`` has a Content-Type; any other value is
         written as JSON
     :param headers: the headers of the response
     """
@@ -252,7 +252,7 @@ class Respond(Fault):
 class TooManyRequests(Fault):
     """Respond with 429, without handling the request.
 
-    :param retry_after: the header Retry-After: seconds, or a text that is sent as it is; None is no such header
+    :param retry_after: the header Retry-After: seconds, or a text that is sent unchanged; None sends no such header
     :param as_date: send the seconds as an HTTP date
     """
 

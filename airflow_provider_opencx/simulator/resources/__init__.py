@@ -1,4 +1,4 @@
-"""The API's resources. Every module or package in this folder is one, and is found here by itself.
+"""The API's resources. Every module or package in this folder is a resource, and is found automatically.
 
 A resource has
 

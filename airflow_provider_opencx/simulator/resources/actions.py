@@ -1,4 +1,4 @@
-"""The actions that agents can call: none, until a test sets those of an organization."""
+"""The actions that agents can call. There are none until a test sets them for an organization."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _NEW: JsonObject = {
     "tags": [],
     "enabled_on_channel": {"channels": ["web"]},
 }
-"""What an action is unless a test says otherwise. A new one is enabled on the web alone."""
+"""The default fields of an action. A new one is enabled only on the web."""
 
 
 class Actions:
@@ -68,7 +68,7 @@ class ActionControls(Service):
     def set_actions(self, actions: Sequence[Mapping[str, Json]], api_key: str | None = None) -> list[JsonObject]:
         """Give an organization its actions, in place of those that it has, and return them.
 
-        :param actions: actions as the API has them; only ``name`` is required. One without an ``id`` gets a new one.
+        :param actions: actions in the form of the API; only ``name`` is required. One without an ``id`` gets a new one.
         :param api_key: the organization's key; None is the first one
         """
         organization = self._organization(api_key)

@@ -1,4 +1,4 @@
-"""Calls: who was called, when and by what. Each request that is handled is a call; nothing keeps one from a second.
+"""Calls: who was called, when and by what. Each handled request is a call, so a repeated request calls again.
 
 Sequences call as well.
 """
@@ -91,7 +91,7 @@ class Calls:
         with self._lock:
             self._of.setdefault(organization, []).append(dialed)
             number = next(self._numbers)
-        # Without the lock: the clock, which has a lock of its own, is told of what comes after the call.
+        # Without the lock: the clock, which has a lock of its own, is informed of what comes after the call.
         self._after_calls.called(organization, number, dialed.phone_number, dialed.contact_id)
         return f"call_{number:06d}"
 
@@ -111,7 +111,7 @@ class CallControls(Service):
         """Say how the service reads the body of a call.
 
         :param key_style: ``"camel"``, ``"snake"``, or ``"any"`` of the two, which is the default
-        :param strict: whether a key that it does not know is refused; otherwise it is dropped without a word
+        :param strict: whether a key that it does not know is refused; otherwise it is dropped silently
         """
         if key_style not in _AGENT_KEYS:
             raise ValueError(f"Keys are camel, snake or any of the two, not {key_style!r}.")

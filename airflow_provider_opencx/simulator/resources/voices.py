@@ -1,4 +1,4 @@
-"""The voices that an agent can have: the same in every organization, until a test sets those of one."""
+"""The voices that an agent can have: the same in every organization, until a test sets others for one."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class VoiceControls(Service):
 
         The first one is the default voice of new agents. Agents that exist keep theirs.
 
-        :param voices: voices as the API has them; only ``voice_id`` and ``name`` are required
+        :param voices: voices in the form of the API; only ``voice_id`` and ``name`` are required
         :param api_key: the organization's key; None is the first one
         """
         organization = self._organization(api_key)

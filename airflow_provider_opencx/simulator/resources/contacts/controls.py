@@ -1,4 +1,4 @@
-"""What tests do with contacts without a request."""
+"""Lets tests read and add contacts without a request."""
 
 from __future__ import annotations
 

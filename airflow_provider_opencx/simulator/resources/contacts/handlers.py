@@ -55,7 +55,7 @@ def _given(request: AcceptedRequest) -> JsonObject:
 
 
 def _fits(contact: Contact, query: Mapping[str, str]) -> bool:
-    """Return whether a contact is one that a query asks for. No contact is before or after what is no time."""
+    """Return whether a contact is one that a query asks for. No contact is before or after what is not a time."""
     fields = contact.all_fields()
     for name in _TIMES:
         time = read_time(str(fields[f"{name}_at"]))

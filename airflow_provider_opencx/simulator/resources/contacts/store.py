@@ -111,5 +111,5 @@ class Contacts:
 
 
 def _known(given: Mapping[str, Json]) -> JsonObject:
-    """Return the fields that the service knows, by their names in what is read; it drops others without a word."""
+    """Return the fields that the service knows, by their names in what is read; it drops others silently."""
     return {_INPUT_NAMES[name]: value for name, value in given.items() if name in _INPUT_NAMES}

@@ -1,4 +1,4 @@
-"""Conversations, which the API calls chat sessions: what calls and messages leave behind."""
+"""Conversations of calls and messages, which the API calls chat sessions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a call leaves behind: a conversation that begins after a while, and is closed after another one."""
+"""Creates a conversation some time after a call, and closes it later."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ class CallSettings:
 
     :param after: how many seconds after the call its conversation is there
     :param closed_after: how many seconds later it is closed; None is never
-    :param missed_every: one of how many calls is missed and leaves nothing: 5 is the fifth, the tenth; None is no call
+    :param missed_every: one of how many calls is missed and leaves nothing: 5 is the fifth, the tenth; None means no
+        call
     :param missed_numbers: the numbers whose calls are all missed
     """
 

@@ -1,4 +1,4 @@
-"""What happens between two pages while a client reads the list of conversations."""
+"""Runs changes between two pages while a client reads the list of conversations."""
 
 from __future__ import annotations
 

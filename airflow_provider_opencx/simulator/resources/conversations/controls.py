@@ -1,4 +1,4 @@
-"""What tests do with conversations without a request, and how they make the service list them."""
+"""Lets tests change conversations without a request, and set how the service lists them."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class ConversationControls(Service):
         :param events: its history: each with an ``event``, perhaps a ``created_at`` and an ``id``; None is what is
             usually said in a conversation that ends like this one
         :param api_key: the organization's key; None is the first one
-        :param fields: its fields as the API has them
+        :param fields: its fields in the form of the API
         """
         self.clock.catch_up()
         store, organization = self.state(Conversations), self._organization(api_key)
@@ -118,7 +118,7 @@ class ConversationControls(Service):
 
         :param updated_at: when it changed, in ISO 8601; None is now, and always later than the change before
         :param events: what comes after its history
-        :param fields: the fields that change, as the API has them; none is a change that only its time shows
+        :param fields: the fields that change, in the form of the API; none is a change that only its time shows
         """
         self.clock.catch_up()
         store, contract = self.state(Conversations), self.newest_contract
@@ -183,11 +183,11 @@ class ConversationControls(Service):
 
         :param after: when the conversation of a call is there: seconds after the call, or a text such as ``2m``
         :param closed_after: when it is closed, counted from then; None is never
-        :param missed_every: one of how many calls is missed and leaves no conversation; None is no call
+        :param missed_every: one of how many calls is missed and leaves no conversation; None means no call
         :param missed_numbers: the numbers whose calls are all missed, as the contact or the call has them
         """
         if missed_every is not None and (isinstance(missed_every, bool) or missed_every < 1):
-            raise ValueError(f"missed_every is 1 or more, not {missed_every}; None is no call.")
+            raise ValueError(f"missed_every is 1 or more, not {missed_every}; None means no call.")
         if isinstance(missed_numbers, str) or not all(isinstance(number, str) for number in missed_numbers):
             raise ValueError(f"missed_numbers are numbers such as +14155550101, not {missed_numbers!r}.")
         self.state(AfterCalls).settings = CallSettings(

@@ -1,4 +1,4 @@
-"""A conversation, and what is done in one."""
+"""A conversation, and its history."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tests say of conversations, checked."""
+"""Checks the fields of conversations that tests set."""
 
 from __future__ import annotations
 

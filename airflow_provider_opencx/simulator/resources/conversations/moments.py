@@ -1,4 +1,4 @@
-"""Times as whole microseconds since the year 1, which are sorted and compared fast."""
+"""Times as whole microseconds since the year 1, which sort and compare fast."""
 
 from __future__ import annotations
 

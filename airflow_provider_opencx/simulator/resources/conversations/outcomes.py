@@ -1,4 +1,4 @@
-"""How conversations end and what is said in them: varied, and always the same for the same number."""
+"""The ends and messages of conversations: varied, and always the same for the same number."""
 
 from __future__ import annotations
 

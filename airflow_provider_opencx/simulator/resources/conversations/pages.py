@@ -1,4 +1,4 @@
-"""How the list of conversations is ordered, bounded and divided into pages: no page of the documentation says it."""
+"""Orders, filters and pages the list of conversations, which the documentation does not describe."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Query:
 
 
 def read_query(query: Mapping[str, str], bounds: Bounds) -> Query:
-    """Return what the query of a request asks for. No conversation is before or after what is no time."""
+    """Return what the query of a request asks for. No conversation is before or after what is not a time."""
     handed_off = query.get("handed_off")
     return Query(
         created=_times(query, "created", bounds),
@@ -86,7 +86,7 @@ def read_query(query: Mapping[str, str], bounds: Bounds) -> Query:
 
 
 def entry_of(conversation: Conversation, order: Order, item: Item) -> Entry[Item]:
-    """Return where a conversation is in a list, with what stands for it there."""
+    """Return where a conversation is in a list, with its sort key."""
     time = conversation.created_at if order == "created" else conversation.updated_at
     return time, conversation.number, item
 

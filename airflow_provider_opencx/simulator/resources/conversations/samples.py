@@ -1,4 +1,4 @@
-"""Many conversations at once, spread over a time: the same ones each time."""
+"""Creates many conversations at once, spread over a time. They are the same each time."""
 
 from __future__ import annotations
 

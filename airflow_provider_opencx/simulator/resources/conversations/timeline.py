@@ -1,4 +1,4 @@
-"""Items in the order of a time, so that a page of many is found without reading all of them."""
+"""Keeps items ordered by time, so that a page is found without reading all items."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TypeAlias, TypeVar
 
 Item = TypeVar("Item")
 Entry: TypeAlias = tuple[int, int, Item]
-"""A time, a number that no other entry has, and the item. Two entries are compared by time and number alone."""
+"""A time, a number that no other entry has, and the item. Two entries are compared only by time and number."""
 
 
 def added(entries: list[Entry[Item]], entry: Entry[Item]) -> None:

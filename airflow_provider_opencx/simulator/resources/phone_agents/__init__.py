@@ -1,4 +1,4 @@
-"""Phone agents, whose phone numbers come, go and change over time."""
+"""Phone agents, whose phone numbers appear, disappear and change over time."""
 
 from __future__ import annotations
 

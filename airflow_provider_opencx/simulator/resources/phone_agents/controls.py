@@ -1,4 +1,4 @@
-"""What tests do with phone agents without a request."""
+"""Lets tests read and change phone agents without a request."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from airflow_provider_opencx.simulator.service import Service, Settings
 class PhoneAgentControls(Service):
     """A service whose phone agents can be added, changed and removed without a request.
 
-    :param provision_after: when agents get their phone numbers, as ``Progression.parse()`` has it
+    :param provision_after: when agents get their phone numbers, as ``Progression.parse()`` reads it
     """
 
     def __init__(self, api_keys: Sequence[str], settings: Settings, *, provision_after: str) -> None:

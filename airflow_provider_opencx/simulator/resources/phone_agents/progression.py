@@ -1,4 +1,4 @@
-"""When a phone agent gets, loses and changes its phone number, and when the agent itself disappears."""
+"""Decides when a phone agent gets, loses and changes its phone number, and when the agent disappears."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tests do with sequences without a request, and how they make the service treat them."""
+"""Lets tests change sequences without a request, and set how the service treats them."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class SequenceControls(Service):
 
     @property
     def drops_sequence_fields(self) -> tuple[str, ...]:
-        """The fields that the service drops from a create and an update without a word: none by default.
+        """The fields that the service drops from a create and an update silently: none by default.
 
         ``filter``, ``is_continuous``, ``steps.delay_in_minutes``, ``phone_number_in``: each field whose path ends like
         that is dropped. A create has the default in its place, which is null for a filter: all contacts.
@@ -102,7 +102,7 @@ class SequenceControls(Service):
         """Create a sequence as somebody in the dashboard does, and return it.
 
         :param api_key: the organization's key; None is the first one
-        :param fields: its fields as the API has them; ``filter`` and ``steps`` are required
+        :param fields: its fields in the form of the API; ``filter`` and ``steps`` are required
         """
         self.clock.catch_up()
         given = self._valid_sequence(fields, _INPUT)

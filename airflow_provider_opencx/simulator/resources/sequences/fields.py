@@ -1,4 +1,4 @@
-"""What the service keeps of the body of a request: it drops what it does not know without a word."""
+"""Keeps the fields that the service knows from the body of a request, and silently drops the others."""
 
 from __future__ import annotations
 
@@ -77,5 +77,5 @@ def _kept_step(step: Json) -> Json:
 
 
 def _picked(value: Json, *names: str) -> Json:
-    """Return an object with some of its fields alone. What is no object stays as it is."""
+    """Return an object with only some of its fields. What is not an object stays unchanged."""
     return {name: value[name] for name in names if name in value} if isinstance(value, dict) else value

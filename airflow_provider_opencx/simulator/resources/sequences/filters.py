@@ -1,4 +1,4 @@
-"""Which contacts a filter selects."""
+"""Decides which contacts a filter selects."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _one(single: Json) -> Selects:
 
 
 def _created_between(after: Json, before: Json) -> Selects:
-    """Return which contacts were created between two times, each of which may be null. What is no time is never."""
+    """Return which contacts were created between two times, each of which may be null. What is not a time is never."""
     earliest, latest = (None if bound is None else read_time(str(bound)) for bound in (after, before))
     if (earliest is None) != (after is None) or (latest is None) != (before is None):
         return _nobody

@@ -1,4 +1,4 @@
-"""Creates, reads, changes, starts and cancels sequences, and puts contacts into them."""
+"""Creates, reads, changes, starts and cancels sequences, and adds contacts to them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a sequence, a run of it and an enrolled contact are, and how the service treats them."""
+"""The models of sequences, their runs and their contacts, and the settings of the service."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sequences of every organization, in memory, and what happens in them as the simulator's clock goes on."""
+"""The sequences of every organization, in memory, and what happens in them as time passes."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class Sequences:
         return self.find(sequence.id)
 
     def change(self, sequence_id: str, given: Mapping[str, Json], organization: str | None = None) -> StoredSequence:
-        """Change some fields of a sequence, whatever its state. Steps that have not begun follow the change.
+        """Change some fields of a sequence, in any state. Steps that have not begun follow the change.
 
         :param organization: only a sequence of this organization
         """
@@ -203,7 +203,7 @@ class Sequences:
         return referred
 
     def _begin(self, sequence: StoredSequence) -> Run:
-        """Begin a sequence, or begin it anew: it shows the steps of the run that is returned."""
+        """Begin a sequence, or begin it again: it shows the steps of the run that is returned."""
         run = self._add_run(sequence)
         self._put(
             replace(sequence, started_at=self._calendar.timestamp(), ended_at=None, step_times={}, shown_run=run.id)
@@ -251,7 +251,7 @@ class Sequences:
         self._go_on(run, index + 1)
 
     def _end(self, run: Run, sequence: StoredSequence) -> None:
-        # A continuous sequence goes on: contacts can be put into it at any time.
+        # A continuous sequence continues: contacts can be put into it at any time.
         if sequence.shown_run == run.id and not sequence.is_continuous:
             self._put(replace(sequence, ended_at=self._calendar.timestamp()))
 

@@ -1,4 +1,4 @@
-"""Training scenarios, which have drafts, versions, and metadata by which the list filters."""
+"""Training scenarios, with drafts, versions, and metadata that the list filters by."""
 
 from __future__ import annotations
 

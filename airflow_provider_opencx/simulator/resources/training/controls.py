@@ -1,4 +1,4 @@
-"""What tests do with training scenarios without a request, as somebody could in the dashboard."""
+"""Lets tests read and change training scenarios without a request, as a person can in the dashboard."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ class TrainingControls(Service):
     def edit_training(self, training_id: str, *, title: str | None = None, content: str | None = None) -> JsonObject:
         """Edit the text of a training scenario without publishing the edit.
 
-        :param title: None leaves it as it is
-        :param content: None leaves it as it is
+        :param title: None leaves it unchanged
+        :param content: None leaves it unchanged
         """
         self.clock.catch_up()
         return self._fields(self.state(Store).edit(training_id, title, content))

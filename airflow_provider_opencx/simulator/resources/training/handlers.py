@@ -81,7 +81,7 @@ def training_fields(training: Training, contract: Contract) -> JsonObject:
 
 
 def _input(body: Mapping[str, Json]) -> JsonObject:
-    """Return the fields of a body that the service knows; it drops the others without a word."""
+    """Return the fields of a body that the service knows; it drops the others silently."""
     renamed = {_FIELDS_OF_2025.get(name, name): value for name, value in body.items()}
     return {name: value for name, value in renamed.items() if name in INPUT_DEFAULTS}
 
