@@ -1,7 +1,7 @@
 # make demo    an outbound campaign on a real Airflow against the simulator: ends with a table of who was called
 # make test    every test, two at a time; ARGS="tests/system -n0" chooses among them
 # make ui      Airflow's UI with the simulator, a connection and the examples; prints the address
-# make check   format, lint, types, documentation
+# make check   format, lint, types, documentation, links, spelling
 # make docs    the documentation, in docs/_build/html; a warning is an error
 # make schema  the JSON schema of fleet files, made anew from the models
 # make matrix  the tests that depend on Airflow and Python, on every supported pair of them; ARGS="--list" names the pairs, ARGS="--tags oldest newest -- ci" is what CI runs of them
@@ -27,7 +27,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 EXAMPLES := docs/_build/examples
 
-.PHONY: demo test ui check lint docs schema matrix screenshots dist faults fuzz soak events audit format bench bench-agents-page bench-calls bench-campaign bench-extraction bench-import bench-knowledge bench-sequences clean
+.PHONY: demo test ui check lint docs links spelling schema matrix screenshots dist faults fuzz soak events audit format bench bench-agents-page bench-calls bench-campaign bench-extraction bench-import bench-knowledge bench-sequences clean
 
 demo: $(INSTALLED)
 	$(BIN)/python dev/demo.py
@@ -39,7 +39,7 @@ test: $(INSTALLED)
 ui: $(INSTALLED)
 	$(BIN)/python dev/ui.py
 
-check: lint docs
+check: lint docs links spelling
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
@@ -52,6 +52,25 @@ lint: $(INSTALLED)
 
 docs: $(INSTALLED)
 	$(BIN)/sphinx-build --quiet --fresh-env --fail-on-warning --keep-going --builder html docs docs/_build/html
+
+# Nothing is fetched: a link to a page of the published site is checked against the page here, and a link to the
+# repository against the file here.
+SITE := https://airflow-provider-opencx[.]readthedocs[.]io/en/stable
+REPOSITORY := airflow-provider-opencx/airflow-provider-opencx
+LINKED := README.md CONTRIBUTING.md SECURITY.md CHANGELOG.md 'docs/**/*.md' 'benchmarks/*.md' example_dags
+links: $(INSTALLED)
+	@if test -x $(BIN)/lychee; then \
+	  $(BIN)/lychee --offline --include-fragments --no-progress --exclude-path docs/_build \
+	  --remap '^$(SITE)/([^#]*)[.]html(#.*)?$$ file://$(CURDIR)/docs/$$1.md$$2' \
+	  --remap '^https://github[.]com/$(REPOSITORY)/(?:blob|tree)/main/(.*)$$ file://$(CURDIR)/$$1' \
+	  --remap '^https://raw[.]githubusercontent[.]com/$(REPOSITORY)/main/(.*)$$ file://$(CURDIR)/$$1' \
+	  $(LINKED); \
+	else echo "Links were not checked: there is no lychee for this kind of machine."; fi
+
+SPELLED := README.md CONTRIBUTING.md SECURITY.md CHANGELOG.md docs airflow_provider_opencx tests dev benchmarks example_dags \
+  Makefile noxfile.py pyproject.toml .ci
+spelling: $(INSTALLED)
+	$(BIN)/codespell $(SPELLED)
 
 schema: $(INSTALLED)
 	$(BIN)/python -m airflow_provider_opencx.phone_agents.fleet_files.schema
