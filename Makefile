@@ -6,7 +6,7 @@
 # make schema  the JSON schema of fleet files, made anew from the models
 # make matrix  the tests that depend on Airflow and Python, on every supported pair of them; ARGS="--list" names the pairs, ARGS="--tags oldest newest -- ci" is what CI runs of them
 # make screenshots   the pictures in docs/images, taken by the browser tests
-# make dist    the wheel and the sdist, checked
+# make dist    the wheel and the sdist, checked, in dist; and in sbom, the list of what comes with them (about a minute)
 # make faults  what becomes of agents when everything goes wrong: SEED=1 RUNS=300, or FIRST=17 RUNS=1 for run 17 again; COORDINATION=none without locks
 # make fuzz    responses that no service should send, against the client, the polls and the plans: SEED=1 SECONDS=600; REPRODUCE=file tries one again
 # make soak    polls without end, with odd responses among them: what grows? POLLS=20000 (some 15 minutes)
@@ -82,10 +82,12 @@ screenshots: $(INSTALLED)
 	$(BIN)/python dev/debian_packages.py
 	SCREENSHOTS=$(CURDIR)/docs/images $(BIN)/pytest tests/browser $(ARGS)
 
+# All that is in dist is uploaded to the package index, which takes distributions alone: so the SBOM is not there.
 dist: $(INSTALLED)
-	rm -rf dist
+	rm -rf dist sbom
 	$(BIN)/hatchling build
 	$(BIN)/twine check --strict dist/*
+	$(BIN)/python dev/sbom.py dist/*.whl sbom
 
 SEED ?= 1
 RUNS ?= 300
@@ -141,7 +143,7 @@ bench-import: $(INSTALLED)
 	$(BIN)/python benchmarks/import_time.py
 
 clean:
-	rm -rf .venv .nox .hypothesis .mypy_cache .pytest_cache .ruff_cache .schemathesis dist docs/_build
+	rm -rf .venv .nox .hypothesis .mypy_cache .pytest_cache .ruff_cache .schemathesis dist sbom docs/_build
 
 # Bytecode is compiled once here: Airflow starts a process for every task.
 $(INSTALLED): pyproject.toml constraints.txt
