@@ -68,7 +68,7 @@ links: $(INSTALLED)
 	else echo "Links were not checked: there is no lychee for this kind of machine."; fi
 
 SPELLED := README.md CONTRIBUTING.md SECURITY.md CHANGELOG.md docs airflow_provider_opencx tests dev benchmarks example_dags \
-  Makefile noxfile.py pyproject.toml .ci
+  Makefile noxfile.py pyproject.toml .ci .github
 spelling: $(INSTALLED)
 	$(BIN)/codespell $(SPELLED)
 
