@@ -147,8 +147,11 @@ clean:
 
 # Bytecode is compiled once here: Airflow starts a process for every task.
 $(INSTALLED): pyproject.toml constraints.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
-	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --compile-bytecode --constraint constraints.txt \
+	@echo "Installing Airflow, the provider and what its tests need into .venv."
+	@echo "This takes about a minute, and again only when pyproject.toml or constraints.txt has changed ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
+	@VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --compile-bytecode --constraint constraints.txt \
 	  --editable '.[simulator,redis]' --group dev
-	touch $@
+	@touch $@
+	@echo "Installed."
