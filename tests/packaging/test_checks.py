@@ -66,7 +66,7 @@ def errors_of(page: str, output: str) -> list[str]:
 
 def test_broken_links_are_found(pages: Path) -> None:
     if not (BIN / "lychee").exists():
-        pytest.skip("there is no lychee for this kind of machine")
+        pytest.skip("lychee is not installed: make links installs it, where it exists for the kind of machine")
     links = [f"[link]({link})" for link in (*GOOD_LINKS, *LINKS)]
     with (pages / "README.md").open("a") as readme:
         readme.write("\n".join(["", *links]))
