@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 _MAX_QUOTED = 300
 
 _BEFORE_HANDLING = ("FST_ERR_VALIDATION", "FST_ERR_CTP_")
-"""How the codes begin with which the service's framework refuses a request before the service sees it."""
+"""The prefixes of the codes with which the service's framework refuses a request before the service handles it."""
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ Fields = dict[str, tuple[yaml.ScalarNode, yaml.Node]]
 
 @dataclass(frozen=True)
 class Read:
-    """What was read of a value.
+    """The result of reading a value.
 
     :param value: the value; where there are issues, something in its place.
     :param issues: what is wrong with it.

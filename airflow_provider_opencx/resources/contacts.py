@@ -70,7 +70,7 @@ class Contact(ResourceModel):
 
     @property
     def label(self) -> str:
-        """What messages call the contact: its id."""
+        """The contact in messages: its id."""
         return f"contact {identifier(self.id)}"
 
 

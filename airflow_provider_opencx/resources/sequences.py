@@ -118,7 +118,7 @@ class OutboundSequence(ResourceModel):
 
     @property
     def label(self) -> str:
-        """What messages call the sequence: its name and id."""
+        """The sequence in messages: its name and id."""
         return sequence_label(self.id, self.name)
 
     @property
@@ -148,7 +148,7 @@ class OutboundSequence(ResourceModel):
 
     @property
     def steps_ended(self) -> int:
-        """How many of its steps are over."""
+        """The number of its steps that are over."""
         return sum(_is_said(step.get("ended_at")) for step in self.steps or ())
 
     def without_filter(self) -> Self:
