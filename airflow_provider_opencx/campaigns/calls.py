@@ -195,7 +195,7 @@ class Sender(Protocol):
         :param request: what :meth:`request` returned.
         :param people: whom it is about.
         :param before_sending: called when the request is about to be sent; an error keeps it from that.
-        :raises OpenCXUnknownOutcomeError: if it may have been handled, and may not; the message is the reason.
+        :raises OpenCXUnknownOutcomeError: if it is not known whether it was handled; the message is the reason.
         :raises OpenCXError: any other error says that it was not.
         """
 

@@ -267,7 +267,7 @@ class Values:
                 self._refuse(
                     key,
                     f"duplicate key {in_quotes(key.value)}: the first one is in line {first.line + 1}, column"
-                    f" {first.column + 1} already",
+                    f" {first.column + 1}",
                 )
             else:
                 own[key.value] = key, value

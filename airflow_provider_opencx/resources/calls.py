@@ -182,7 +182,7 @@ def place_call(
     :param callee: who is called, for messages.
     :param before_sending: called when the request is about to be sent, after the wait for the rate limit; an error that
         it raises keeps it from being sent.
-    :raises OpenCXUnknownCallOutcomeError: if the person may have been called, and may not.
+    :raises OpenCXUnknownCallOutcomeError: if it is not known whether the person was called.
     :raises OpenCXError: any other error says that nobody was called: the service refused the request before it handled
         it, or never got it, or the connection does not allow calls.
     """
