@@ -1,12 +1,12 @@
 # make demo    run an outbound campaign on a real Airflow against the simulator; it ends with a table of who was called
 # make test    run all tests, two at a time; ARGS="tests/system -n0" selects some
 # make ui      start Airflow's UI with the simulator, a connection and the examples; it prints the address
-# make check   check format, lint, types and documentation
+# make check   check format, lint, types, documentation, links and spelling
 # make docs    build the documentation in docs/_build/html; a warning is an error
 # make schema  regenerate the JSON schema of fleet files from the models
 # make matrix  run the tests that depend on Airflow and Python on every supported pair of versions; ARGS="--list" prints the pairs, ARGS="--tags oldest newest -- ci" runs the part that CI runs
 # make screenshots   take the pictures in docs/images with the browser tests
-# make dist    build and check the wheel and the sdist
+# make dist    build and check the wheel and the sdist in dist, and a bill of materials in sbom (about a minute)
 # make faults  run the fault campaign, which counts agents and calls while everything fails: SEED=1 RUNS=300, or FIRST=17 RUNS=1 to repeat run 17; COORDINATION=none runs without locks
 # make fuzz    test the client, the polls and the plans with responses that no service should send: SEED=1 SECONDS=600; REPRODUCE=file repeats one
 # make soak    poll for a long time with some odd responses, to see what grows: POLLS=20000 (about 15 minutes)
@@ -27,7 +27,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 EXAMPLES := docs/_build/examples
 
-.PHONY: demo test ui check lint docs schema matrix screenshots dist faults fuzz soak events audit format bench bench-agents-page bench-calls bench-campaign bench-extraction bench-import bench-knowledge bench-sequences clean
+.PHONY: demo test ui check lint docs links spelling schema matrix screenshots dist faults fuzz soak events audit format bench bench-agents-page bench-calls bench-campaign bench-extraction bench-import bench-knowledge bench-sequences clean
 
 demo: $(INSTALLED)
 	$(BIN)/python dev/demo.py
@@ -39,7 +39,7 @@ test: $(INSTALLED)
 ui: $(INSTALLED)
 	$(BIN)/python dev/ui.py
 
-check: lint docs
+check: lint docs links spelling
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
@@ -53,6 +53,25 @@ lint: $(INSTALLED)
 docs: $(INSTALLED)
 	$(BIN)/sphinx-build --quiet --fresh-env --fail-on-warning --keep-going --builder html docs docs/_build/html
 
+# Nothing is fetched: a link to a page of the published site is checked against the page here, and a link to the
+# repository against the file here.
+SITE := https://airflow-provider-opencx[.]readthedocs[.]io/en/stable
+REPOSITORY := airflow-provider-opencx/airflow-provider-opencx
+LINKED := README.md CONTRIBUTING.md SECURITY.md CHANGELOG.md 'docs/**/*.md' 'benchmarks/*.md' example_dags
+links: $(INSTALLED)
+	@if test -x $(BIN)/lychee; then \
+	  $(BIN)/lychee --offline --include-fragments --no-progress --exclude-path docs/_build \
+	  --remap '^$(SITE)/([^#]*)[.]html(#.*)?$$ file://$(CURDIR)/docs/$$1.md$$2' \
+	  --remap '^https://github[.]com/$(REPOSITORY)/(?:blob|tree)/main/(.*)$$ file://$(CURDIR)/$$1' \
+	  --remap '^https://raw[.]githubusercontent[.]com/$(REPOSITORY)/main/(.*)$$ file://$(CURDIR)/$$1' \
+	  $(LINKED); \
+	else echo "Links were not checked: there is no lychee for this kind of machine."; fi
+
+SPELLED := README.md CONTRIBUTING.md SECURITY.md CHANGELOG.md docs airflow_provider_opencx tests dev benchmarks example_dags \
+  Makefile noxfile.py pyproject.toml .ci .github
+spelling: $(INSTALLED)
+	$(BIN)/codespell $(SPELLED)
+
 schema: $(INSTALLED)
 	$(BIN)/python -m airflow_provider_opencx.phone_agents.fleet_files.schema
 
@@ -63,10 +82,12 @@ screenshots: $(INSTALLED)
 	$(BIN)/python dev/debian_packages.py
 	SCREENSHOTS=$(CURDIR)/docs/images $(BIN)/pytest tests/browser $(ARGS)
 
+# All that is in dist is uploaded to the package index, which takes distributions alone: so the SBOM is not there.
 dist: $(INSTALLED)
-	rm -rf dist
+	rm -rf dist sbom
 	$(BIN)/hatchling build
 	$(BIN)/twine check --strict dist/*
+	$(BIN)/python dev/sbom.py dist/*.whl sbom
 
 SEED ?= 1
 RUNS ?= 300
@@ -122,12 +143,15 @@ bench-import: $(INSTALLED)
 	$(BIN)/python benchmarks/import_time.py
 
 clean:
-	rm -rf .venv .nox .hypothesis .mypy_cache .pytest_cache .ruff_cache .schemathesis dist docs/_build
+	rm -rf .venv .nox .hypothesis .mypy_cache .pytest_cache .ruff_cache .schemathesis dist sbom docs/_build
 
 # Compile bytecode once here, because Airflow starts a process for every task.
 $(INSTALLED): pyproject.toml constraints.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
-	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --compile-bytecode --constraint constraints.txt \
+	@echo "Installing Airflow, the provider and what its tests need into .venv."
+	@echo "This takes about a minute, and again only when pyproject.toml or constraints.txt has changed ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
+	@VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --compile-bytecode --constraint constraints.txt \
 	  --editable '.[simulator,redis]' --group dev
-	touch $@
+	@touch $@
+	@echo "Installed."

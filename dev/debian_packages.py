@@ -56,7 +56,8 @@ def _missing() -> list[str]:
 def _install(packages: Sequence[str]) -> None:
     # No package starts its service, by init or by systemd: the tests start servers of their own.
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1", "SYSTEMD_OFFLINE": "1"}
-    print("Installing", *packages, flush=True)
+    print(f"Installing Debian's packages of programs that some tests drive: {', '.join(packages)}.")
+    print("This takes a minute or two, once ...", flush=True)
     # One by one: what one release of Debian does not have should not keep the others away.
     for command in (["update"], *(["install", "--yes", "--no-install-recommends", package] for package in packages)):
         patiently = ["apt-get", "--quiet=2", "--option", "DPkg::Lock::Timeout=300"]

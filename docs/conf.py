@@ -29,7 +29,7 @@ project_copyright = "the authors of airflow-provider-opencx; Apache License 2.0"
 version = release = __version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "reference/registry_entry.md"]  # the latter is for maintainers
 myst_heading_anchors = 3
 nitpicky = True
 # Names of other packages, which would be looked up over the network, and of modules that are not public.

@@ -87,7 +87,7 @@ with DAG(
     start_date=datetime(2026, 1, 1),
     catchup=False,
     max_active_runs=1,  # DuckDB lets one process write at a time
-    default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
+    default_args={"retries": 2, "retry_delay": timedelta(minutes=2)},
     params={"database": Param(str(Path(tempfile.gettempdir()) / "opencx_conversations.duckdb"), type="string")},
     doc_md=__doc__,
     tags=["opencx"],

@@ -704,8 +704,8 @@ class OpenCXPlanPhoneAgentsOperator(FleetBaseOperator):
         the agents of near names beside which it is created, and ``declaration``, a digest), ``undeclared`` (each with
         ``id`` and ``name``), ``ignored`` (their number), ``possible_renames`` (each with ``name``, which would be
         created, and ``id`` and ``current_name`` of the undeclared agent that may be it), ``lost_numbers`` (each with
-        ``id``, ``name`` and ``phone_number``, which it had), ``changes`` (the number of writes), ``summary`` (a
-        sentence) and ``markdown`` (what a person reads).
+        ``id``, ``name`` and ``phone_number``, which it had), ``warnings`` (sentences), ``changes`` (the number of
+        writes), ``summary`` (a sentence) and ``markdown`` (what a person reads).
     :raises OpenCXDriftError: with ``fail_on_changes``, if an agent is not as declared, or has lost its number.
     :raises OpenCXPlanRefusedError: if an agent cannot be brought to its declaration.
     :raises OpenCXError: see :mod:`airflow_provider_opencx.exceptions`.

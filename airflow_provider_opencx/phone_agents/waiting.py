@@ -51,6 +51,7 @@ class Wait:
         self._failed_polls = FailedPolls()
         self._missing = MissingItems()
         self._without_number = self._wanted
+        self._named: dict[str, str] = {}
         self.not_listed: list[str] = []
         self._warned_of: set[str] = set()
         self._warned_of_unreadable: set[str] = set()
@@ -90,12 +91,13 @@ class Wait:
     def progress(self) -> str:
         """The progress of the wait, for the log and for a timeout: who has no number, and who is not in the list."""
         if self.is_for_one:
-            return f"No number yet for {self}{', which is not in the list' if self.not_listed else ''}."
+            wanted = self._named.get(self._wanted[0])
+            one = f"phone agent {wanted}" if wanted else str(self)
+            return f"No number yet for {one}{', which is not in the list' if self.not_listed else ''}."
         are = "is" if self.without_number == 1 else "are"
+        without = listed([self._named.get(wanted) or in_quotes(wanted) for wanted in self._without_number])
         not_listed = f"; not in the list: {_names(self.not_listed)}" if self.not_listed else ""
-        return (
-            f"{self.without_number} of {self} {are} still without a number: {_names(self._without_number)}{not_listed}."
-        )
+        return f"{self.without_number} of {self} {are} still without a number: {without}{not_listed}."
 
     def will_warn_of_missing(self, poll: PhoneAgents | OpenCXError) -> bool:
         """Return whether near names are looked for in a poll, which takes a while where there are many agents."""
@@ -129,6 +131,7 @@ class Wait:
             self._warn_of_missing(poll)
         ready = {wanted: agent for wanted, agent in found.items() if agent is not None and has_number(agent)}
         self._without_number = [wanted for wanted in self._wanted if wanted not in ready]
+        self._keep_names(found)
         self.made_progress = before != (self._without_number, self.not_listed)
         self._warn_of(agent for agent in found.values() if agent is not None and not has_number(agent))
         return None if self._without_number else [ready[wanted] for wanted in self._wanted]
@@ -143,6 +146,13 @@ class Wait:
 
     def _described(self, wanted: str) -> str:
         return describe_selector(wanted, None) if self._by_id else describe_selector(None, wanted)
+
+    def _keep_names(self, found: Mapping[str, PhoneAgent | None]) -> None:
+        """Keep how messages name the agents that are waited for by id: a person knows them by their names."""
+        if self._by_id:
+            for wanted, agent in found.items():
+                if agent is not None and agent.name:
+                    self._named[wanted] = f"{in_quotes(agent.name)} ({identifier(wanted)})"
 
     def _time_missing(self, missing: Iterable[str], at: float) -> None:
         self._missing.note(missing, at)

@@ -58,8 +58,8 @@ class OpenCXPhoneNumberSensor(WaitingSensor):
       list may show a new agent late. By name: the sensor also waits for an agent that does not exist yet. Several
       agents of the name are an error.
     - A value that the service writes in place of a number, such as "pending", is logged once, and the wait continues.
-    - Up to five consecutive failed polls are tolerated. A rejected key fails at once. After a 429, the next poll comes
-      later.
+    - Up to five consecutive failed polls are tolerated. The wait ends if the key is rejected three times within
+      ten seconds. After a 429, the next poll comes later.
     - ``timeout`` fails the task, or skips it with ``soft_fail``; so does ``execution_timeout``, after which the task is
       retried, and which Airflow applies to each poll in mode reschedule. Errors are never skipped by ``soft_fail``: a
       wrong key is not a number that did not come.

@@ -103,6 +103,11 @@ def test_docs_connection_for_calls_allows_them(shell: Shell) -> None:
     assert shell("environment_json.sh", printed_by(read)).splitlines()[-1] == "False"
 
 
+def test_docs_connection_coordinates_over_redis(shell: Shell) -> None:
+    read = f"{IMPORT_HOOK}\nprint(OpenCXHook().get_conn().settings.coordination.reveal())"
+    assert shell("redis.sh", printed_by(read)).splitlines()[-1] == "redis://redis:6379/1"
+
+
 def test_docs_connection_examples_are_all_tested() -> None:
     assert {file.name for file in CONNECTIONS.iterdir()} == {
         "calls.sh",
@@ -113,6 +118,7 @@ def test_docs_connection_examples_are_all_tested() -> None:
         "environment_json.sh",
         "environment_uri.sh",
         "opencx_default.json",
+        "redis.sh",
         "secrets_backend.sh",
         "simulator.sh",
         "test.sh",

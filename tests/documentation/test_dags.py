@@ -31,6 +31,7 @@ LEFT_BEHIND = {
         {"name": "Reminder, de", "first_message": "Guten Tag!"},
         {"name": "Reminder, fr", "first_message": "Bonjour !"},
     ],
+    "many_agents": [{"name": f"Clinic, {city}", "language": ["en"]} for city in ("Austin", "Boston", "Denver")],
     "mapped_agents": [
         {"name": "Clinic, Boston", "first_message": "Hello, Boston!"},
         {"name": "Clinic, Austin", "first_message": "Howdy, Austin!"},
@@ -97,7 +98,7 @@ def test_docs_dag_leaves_agents_as_declared(
 
 def test_docs_dags_are_all_tested(examples: Path) -> None:
     tested = LEFT_BEHIND.keys() | {"drift_alarm", "environments", "guarded_fleet", "knowledge", "knowledge_alarm"}
-    tested |= {"wait_for_sequence"}
+    tested |= {"failure_callback", "wait_for_sequence"}
     files = {file.stem for file in (examples / "dags").glob("*.py")}
     # test_calls_pages.py, test_campaigns_page.py, test_conversation_report_page.py and test_conversations_pages.py
     elsewhere = ("call_", "sequence_", "conversation_", "conversations_")
@@ -186,6 +187,27 @@ def test_docs_dag_waits_for_sequence(
     run = run_dag(dag, sequence_id=made["id"])
     assert str(run.state) == state
     assert opencx_default.writes == []
+
+
+@pytest.mark.parametrize(
+    ("names", "reported"), [([], None), (["Appointment reminder"] * 2, "agent (act now): OpenCXAmbiguousNameError: ")]
+)
+def test_docs_callback_reports_failure(
+    names: list[str],
+    reported: str | None,
+    load: Callable[[str], Any],
+    run_dag: Callable[..., Any],
+    opencx_default: Simulator,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    dag = load("failure_callback")
+    [callback] = dag.get_task("agent").on_failure_callback
+    printed: list[str] = []
+    monkeypatch.setitem(callback.__globals__, "print", printed.append)
+    for name in names:
+        opencx_default.add_agent(name)
+    assert str(run_dag(dag).state) == ("failed" if reported else "success")
+    assert [line[: len(reported or "")] for line in printed] == ([reported] if reported else [])
 
 
 def test_docs_fleet_is_same_in_yaml_and_json(examples: Path) -> None:

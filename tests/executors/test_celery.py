@@ -23,7 +23,7 @@ from airflow_provider_opencx.simulator.faults import Handle
 
 KEY = "test-key"
 DAGS = Path(__file__).parent / "dags"
-DAG_OF_THE_README = examples_folder() / "dags" / "reminders.py"
+DOCUMENTED_DAG = examples_folder() / "dags" / "reminders.py"
 BACKFILLED = ("reminders", "unlimited")
 DAYS = 8
 CAMPAIGN = "opencx_weekly_campaign"
@@ -83,7 +83,7 @@ def airflow(
     unlimited = 'task_id="upsert_agent", max_active_tis_per_dag=None,'  # so that both workers create
     campaign.write_text(campaign.read_text().replace('task_id="upsert_agent",', unlimited))
     connected = 'default_args={"opencx_conn_id": "opencx_reminders", '
-    (dags / DAG_OF_THE_README.name).write_text(DAG_OF_THE_README.read_text().replace("default_args={", connected))
+    (dags / DOCUMENTED_DAG.name).write_text(DOCUMENTED_DAG.read_text().replace("default_args={", connected))
     coordination = f"{redis}/1"
     extras: dict[str, dict[str, object]] = {
         "default": {"timeout": A_SLOW_MACHINE},

@@ -436,14 +436,3 @@ def test_example_dags_outbound_campaign_makes_no_sequence_where_nobody_is_left(
     run = outbound_campaign()
     assert {*run.states("sequence"), *run.states("approve"), *run.states("start")} == {"skipped"}
     assert simulator.sequences() == []
-
-
-def test_readme_dag_does_what_it_says(run_dag: Callable[..., Any], simulator: Simulator) -> None:
-    readme = (EXAMPLE_DAGS.parent / "README.md").read_text()
-    source = readme.split("```python\n")[1].split("```")[0]
-    namespace: dict[str, Any] = {}
-    exec(source, namespace)
-    dag = namespace["agent"].dag
-    for _ in range(2):
-        assert run_dag(dag).xcom("number") == simulator.agents()[0]
-    assert len(simulator.writes) == 1

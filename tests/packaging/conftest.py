@@ -24,7 +24,17 @@ FILES = (
     ".pre-commit-config.yaml",
     ".readthedocs.yaml",
 )
-FOLDERS = (".ci", "airflow_provider_opencx", "benchmarks", "constraints", "dev", "docs", "example_dags", "tests")
+FOLDERS = (
+    ".ci",
+    ".github",
+    "airflow_provider_opencx",
+    "benchmarks",
+    "constraints",
+    "dev",
+    "docs",
+    "example_dags",
+    "tests",
+)
 LEAVE_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", "_build", ".pytest_cache")
 
 

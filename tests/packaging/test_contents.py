@@ -13,6 +13,7 @@ from email.message import Message
 from pathlib import Path, PurePosixPath
 
 from packaging.requirements import Requirement
+from page_examples import DOCS
 
 from airflow_provider_opencx import __version__
 
@@ -93,6 +94,16 @@ def test_wheel_metadata_names_runtime_requirements(built: tuple[Path, Path]) -> 
     assert {"Framework :: Apache Airflow", "Framework :: Apache Airflow :: Provider"} <= set(told.get_all("Classifier"))
     assert {"airflow-provider", "integration", "opencx"} <= set(told["Keywords"].split(","))
     assert not any(tool in requirement for requirement in requirements for tool in ("pytest", "ruff", "hypothesis"))
+
+
+def test_wheel_metadata_names_addresses_that_readers_need(built: tuple[Path, Path]) -> None:
+    addresses = dict(line.split(", ") for line in metadata(built[0]).get_all("Project-URL") or [])
+    assert list(addresses) == ["Homepage", "Documentation", "Repository", "Changelog", "Issues", "Security"]
+    site, repository = addresses["Documentation"], addresses["Repository"]
+    assert addresses["Homepage"] == site
+    assert addresses["Changelog"] == f"{site}en/stable/reference/changelog.html"
+    assert (DOCS / "reference" / "changelog.md").exists()
+    assert all(addresses[name].startswith(f"{repository}/") for name in ("Issues", "Security"))
 
 
 def test_sdist_contains_only_published_files(published: set[str], built: tuple[Path, Path]) -> None:

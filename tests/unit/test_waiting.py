@@ -113,9 +113,9 @@ def test_wait_needs_all_numbers_in_one_poll() -> None:
         agent(id="3"),
     )
     assert wait.evaluate(listed(one, agent(id="2"), other), 0) is None
-    assert wait.progress == "2 of 3 phone agents are still without a number: '2', '2'."
+    assert wait.progress == "2 of 3 phone agents are still without a number: 'a' (2), 'a' (2)."
     assert wait.evaluate(listed(agent(), two), 0) is None
-    assert wait.progress == "1 of 3 phone agents is still without a number: '1'."
+    assert wait.progress == "1 of 3 phone agents is still without a number: 'a' (1)."
     assert wait.evaluate(listed(one, other, two), 0) == [two, one, two]
     assert wait.result([two, one, two]) == [two.as_dict(), one.as_dict(), two.as_dict()]
 
