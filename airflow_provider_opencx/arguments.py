@@ -131,7 +131,7 @@ def time_with_zone(argument: str, value: object) -> datetime:
     try:
         time = datetime.fromisoformat(value.strip()) if isinstance(value, str) else value
         if isinstance(time, datetime) and time.utcoffset() is not None:
-            # Airflow's times are pendulum's, which lose the zones of Python's own where they are added to.
+            # Airflow uses pendulum times, which lose Python's time zones in additions.
             return datetime.fromisoformat(time.isoformat()).astimezone(UTC)
     except (ValueError, OverflowError):
         pass

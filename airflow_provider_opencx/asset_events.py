@@ -63,7 +63,8 @@ def add_extra(
             try:
                 event = context["outlet_events"][outlet]
             except Exception as error:
-                # Airflow looks a reference up, and the work is done: a task that fails now would do it once more.
+                # Airflow looks up a reference here. The work is done: if the task failed now, it would do the work
+                # again.
                 task.log.warning("The event of %s has no data of this task (%s).", outlet, type(error).__name__)
             else:
                 event.extra.update(by_name.get(name, extra) if name else extra)

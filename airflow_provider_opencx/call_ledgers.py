@@ -55,7 +55,7 @@ def ledger_of(context: Context, *, ledger_path: str | None, once_per: OncePer) -
     if not conf.getboolean("state_store", "clear_on_success", fallback=False):
         return ledger, True
     if is_later_try:
-        # After a clear, a person may have moved here from a mapped task whose records were deleted with its success.
+        # After a clear, a person may have moved here from a mapped task whose success deleted its records.
         may_have_moved = is_mapped(context) and is_cleared(context)
         return ledger, ledger.was_begun() and not may_have_moved
     ledger.mark_begun()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class OpenCXHookMixin:
-    """Gives an operator or a sensor its hook. Stands after Airflow's class among the bases, whose ``__init__`` it has.
+    """Gives an operator or a sensor its hook. It comes after Airflow's class in the bases, and uses its ``__init__``.
 
     ``opencx_conn_id`` may be a template, so there is no hook before the task runs.
     """

@@ -6,7 +6,7 @@ from enum import Enum
 
 
 class Kind(Enum):
-    """What a value may be; it decides what a template, or a scalar in a YAML file, becomes."""
+    """The kind of a value. It decides what a template, or a scalar in a YAML file, becomes."""
 
     TEXT = "a text"
     TEXTS = "a list of texts, or one text"

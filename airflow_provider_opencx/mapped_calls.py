@@ -52,7 +52,7 @@ def tell_other_tasks(context: Context, ledger: Ledger, people: Sequence[Callee] 
     if isinstance(ledger, TaskStateLedger):
         called = ledger.people()
         ledger.check_current()
-    # What is there already stays: it may be of a newer try, if this one was paused just now and taken over.
+    # Keep existing values: they may be from a newer try, if this one was paused and taken over.
     told = [to for index, people in _told(context).items() if index == instance.map_index for to in people]
     own = sorted({*called, *told, *(name for callee in people for name in digests(callee))})
     instance.xcom_push(key=_KEY, value={"map_index": instance.map_index, "people": own})

@@ -41,7 +41,7 @@ def normalize_name(name: str) -> str:
 
 
 def _has_many_marks_in_a_row(text: str) -> bool:
-    # So many in a row would cover one of these places.
+    # That many marks in a row would cover one of these places.
     if not any(map(_is_mark, text[MOST_MARKS :: MOST_MARKS + 1])):
         return False
     return any(is_mark and sum(1 for _ in marks) > MOST_MARKS for is_mark, marks in groupby(text, _is_mark))

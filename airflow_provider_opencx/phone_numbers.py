@@ -33,7 +33,7 @@ _PROBLEMS: Sequence[tuple[Callable[[str], object], str]] = (
     (lambda compact: compact[0] != "+", "must begin with + and the code of its country, such as '+14155550100'"),
     (lambda compact: not _INTERNATIONAL.fullmatch(compact), "must hold nothing but +, digits and spacing"),
 )
-"""What can be wrong with a number without its spacing, wherever it is: whether it is so, and how to say it."""
+"""Problems of a number without its spacing, from any country: a test, and a description."""
 
 
 def normalize_phone_number(phone_number: str) -> str:

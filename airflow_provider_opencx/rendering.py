@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 _LAST_NEWLINE = re.compile(r"\r?\n\Z|\r\Z")
-"""What Jinja drops at the end of a text."""
+"""The characters that Jinja drops at the end of a text."""
 
 _NEVER_NONE = ("name", "type", "agent_id", "sequence_id", "contact_id", "since", "opencx_conn_id")
 _WRITE_NONE = "Write None itself, and no template, to send null, or leave the field out"
@@ -38,13 +38,13 @@ _NO_INTERVAL = (
 )
 
 _ELEMENTS: Mapping[Kind, Kind] = {Kind.DECLARATIONS: Kind.DECLARATION, Kind.SCENARIOS: Kind.SCENARIO}
-"""What the elements of a list of declarations are."""
+"""The kind of the elements in a list of declarations."""
 
 log = logging.getLogger(__name__)
 
 
 class Task(Protocol):
-    """What is needed of the operator whose fields are rendered."""
+    """The interface of an operator whose fields are rendered."""
 
     task_id: str
 
@@ -207,7 +207,7 @@ class Rendering:
         has_windows_newlines = text.count("\r\n") == text.count("\n") > 0
         return own.overlay(
             newline_sequence="\r\n" if has_windows_newlines else own.newline_sequence,
-            # One that wants Jinja's context as well cannot be called from here.
+            # A filter that also needs Jinja's context cannot be called from here.
             finalize=own.finalize if hasattr(own.finalize, "jinja_pass_arg") else record,
         )
 
@@ -229,7 +229,7 @@ class Rendering:
 
         try:
             yield
-        # What a connection, a variable or an XCom raises that cannot be read now is none of these, and is retried.
+        # A connection, variable or XCom that cannot be read now raises other errors, which are retried.
         except (TemplateError, TypeError, ValueError, ArithmeticError, AttributeError, RecursionError) as error:
             problem = visible_repr(str(error) or type(error).__name__, 200)
             is_of_interval = any(f"'{name}' is undefined" in str(error) for name in _OF_THE_INTERVAL)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 derive_from_airflow()
 
 RESCHEDULED_FOR = timedelta(days=1)
-"""How long after the first wait of a try the service may ask for another one that takes no retry."""
+"""How long after the first wait of a try further waits use no retry."""
 
 _MAX_JITTER = 0.1
 """Maximum jitter, as a fraction of the wait: a hundred tasks that must wait do not come back at once."""
@@ -51,7 +51,7 @@ def opencx_retry_policy() -> RetryPolicy:
 
 
 class OpenCXRetryPolicy(RetryPolicy):
-    """What :func:`opencx_retry_policy` returns."""
+    """The policy that :func:`opencx_retry_policy` returns."""
 
     def evaluate(
         self, exception: BaseException, try_number: int, max_tries: int, context: Context | None = None

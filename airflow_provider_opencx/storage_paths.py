@@ -24,7 +24,7 @@ _PROVIDERS = {
 _PathT = TypeVar("_PathT")
 
 _ABSOLUTE = re.compile(r"/|(?!(?:file|local)://[^/])[A-Za-z][A-Za-z0-9+.-]*://.")
-"""How a path begins that means the same wherever a task runs."""
+"""The beginnings of paths that mean the same on every worker."""
 
 
 def with_path_as_text(path: _PathT | os.PathLike[str]) -> _PathT | str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _KEY = "opencx_creates"
 
-# Longer than any task waits for its next try, with any default of this Airflow.
+# Longer than any task waits for its next try, regardless of Airflow's default.
 _RETENTION = timedelta(days=30)
 
 log = logging.getLogger(__name__)

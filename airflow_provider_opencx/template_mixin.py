@@ -29,7 +29,7 @@ class OpenCXTemplateMixin:
     task_id: str
     template_fields: Collection[str]
     kinds_of_fields: ClassVar[Mapping[str, Kind]]
-    """What each template field may hold; one that a subclass adds is left to Airflow."""
+    """The kind of each template field. Airflow renders a field that a subclass adds."""
 
     if TYPE_CHECKING:
 

@@ -24,7 +24,7 @@ ReadT = TypeVar("ReadT")
 
 
 class Wait(Protocol):
-    """What a sensor and a trigger must know of what they wait for."""
+    """The interface of a wait for a sensor and a trigger."""
 
     @property
     def is_for_one(self) -> bool:
@@ -40,7 +40,7 @@ class Wait(Protocol):
 
     @property
     def goal(self) -> str:
-        """What is waited for, for messages."""
+        """The goal of the wait, for messages."""
 
     @property
     def described(self) -> str:
@@ -48,7 +48,7 @@ class Wait(Protocol):
 
     @property
     def progress(self) -> str:
-        """How far it is, in a sentence, for the log and for a timeout."""
+        """The progress in a sentence, for the log and for a timeout."""
 
 
 class Evaluated(Protocol):
@@ -56,7 +56,7 @@ class Evaluated(Protocol):
 
     @property
     def warnings(self) -> Sequence[str]:
-        """What to warn of."""
+        """The warnings."""
 
     @property
     def made_progress(self) -> bool:
@@ -114,7 +114,7 @@ class FailedPolls:
 
 
 class Missing(NamedTuple):
-    """How long an item has been missing by its id.
+    """Counts how long an item has been missing by its id.
 
     :param since: when the first poll did not show it, by ``time.monotonic()``.
     :param polls: how many polls in a row have not shown it.

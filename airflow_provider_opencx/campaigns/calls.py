@@ -112,7 +112,7 @@ class CallResult:
 
 @dataclass(frozen=True)
 class CallPolicy:
-    """How a batch of calls is made.
+    """The settings of a batch of calls.
 
     :param guards: what is checked of each person.
     :param on_unknown: what to do about a person who may have been called.
@@ -155,15 +155,15 @@ class CallsMade:
 
 
 class Sender(Protocol):
-    """What a batch does to people: how it is asked for, and what messages call it."""
+    """The action of a batch: its requests, and the words for messages."""
 
     @property
     def done(self) -> Done:
-        """What was done to a person."""
+        """The word for what was done to a person."""
 
     @property
     def most_at_once(self) -> int:
-        """How many people one request is about at the most."""
+        """The most people in one request."""
 
     @property
     def ways_on(self) -> str:
@@ -195,7 +195,7 @@ class Sender(Protocol):
         :param request: what :meth:`request` returned.
         :param people: whom it is about.
         :param before_sending: called when the request is about to be sent; an error keeps it from that.
-        :raises OpenCXUnknownOutcomeError: if it may have been handled, and may not; the message is the reason.
+        :raises OpenCXUnknownOutcomeError: if it is not known whether it was handled; the message is the reason.
         :raises OpenCXError: any other error says that it was not.
         """
 
@@ -448,7 +448,7 @@ class CallBatch:
                 what = self._sender.done.capitalize()
                 log.info("%s %s at %s (%d of %d).", what, who, results[called[0]].called_at, done, len(left))
                 continue
-            # That somebody else calls says nothing about the service.
+            # If another task calls a person, this says nothing about the service.
             unknown = [result for result in results.values() if result.status == "unknown"]
             unknown_in_a_row += [result for result in unknown if result.through is not None]
             if len(unknown_in_a_row) >= MOST_UNKNOWN_IN_A_ROW and done < len(left):
@@ -489,7 +489,7 @@ class CallBatch:
             ready = [callee for callee in people if callee not in results]
             if ready:
                 request = request if len(ready) == len(people) else self._sender.request(through, ready)
-                # Once more when the request is about to be sent: the wait for the rate limit may have taken a minute.
+                # Check again when the request is about to be sent: the wait for the rate limit may have taken a minute.
                 placed = self._sender.send(request, ready, lambda: self._check_guards(ready))
                 for callee in ready:
                     self._finish(begun[callee], through, placed)

@@ -36,7 +36,7 @@ Row: TypeAlias = tuple[str, object]
 
 @dataclass(frozen=True)
 class Source:
-    """Where rows come from.
+    """The source of rows.
 
     :param name: what messages call it.
     :param open: opens it for reading.

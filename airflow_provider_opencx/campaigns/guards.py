@@ -25,7 +25,7 @@ _MOST_NAMED = 5
 
 @dataclass(frozen=True)
 class DoNotCall:
-    """Who is not to be called.
+    """The people who must not be called.
 
     :param names: what they are known by, see :class:`.resources.calls.Callee`.
     :param contacts: how many of them are contacts without a number.
@@ -81,7 +81,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Guards:
-    """What is checked of each person before a call.
+    """The checks of each person before a call.
 
     :param do_not_call: who is not to be called; ``None`` means no list.
     :param hours: when people may be called; ``None`` means any time.

@@ -30,7 +30,7 @@ OncePer: TypeAlias = Literal["run", "ever"]
 """How long a record counts: in its Dag run, or for all runs that keep their records in the same place."""
 
 OnUnknown: TypeAlias = Literal["fail", "skip", "repeat"]
-"""What to do about a person who may have been called: an error, leave the person out, or call."""
+"""What to do with a person who may have been called: raise an error, leave the person out, or call."""
 
 Decision: TypeAlias = Literal["send", "known", "unknown", "skip", "changed"]
 """What to do for a person: send; return what is known; an error; leave the person out; an error, because the record is
@@ -102,7 +102,7 @@ def decide(entry: Entry | None, to: str, on_unknown: OnUnknown) -> Decision:
 
 
 class Ledger(Protocol):
-    """Where records of calls survive the process that makes them."""
+    """A store in which records of calls survive the process."""
 
     def read(self, slot: str) -> Entry | None:
         """Return the record of a slot, ``None`` if there is none.
@@ -155,7 +155,7 @@ _WITHDRAWN: Mapping[str, JsonValue] = {"withdrawn": True}
 
 
 class FileSystem(Protocol):
-    """What is needed of an fsspec file system."""
+    """The functions of an fsspec file system that are used."""
 
     def makedirs(self, path: str, exist_ok: bool) -> None:
         """Make a folder, where the storage has such."""

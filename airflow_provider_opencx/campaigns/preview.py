@@ -37,7 +37,7 @@ _LEFT_OUT: Mapping[Hindrance, str] = {
 
 @dataclass(frozen=True)
 class CallPreview:
-    """What a batch of calls would do. It does not say who may be called at this moment: an approval comes later.
+    """A preview of a batch of calls. It does not say who may be called at this moment: an approval comes later.
 
     :param agent: the agent that calls.
     :param people: the people of the list, each once.

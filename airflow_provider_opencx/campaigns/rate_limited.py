@@ -9,7 +9,7 @@ from airflow_provider_opencx.client.retry_after import MAX_RETRY_AFTER
 from airflow_provider_opencx.exceptions import OpenCXRateLimitError
 
 MOST_RATE_LIMITED = 5
-"""How often in a row the service may say that there are too many requests, before the task gives up its worker."""
+"""Consecutive 429 responses that are tolerated before the task frees its worker."""
 
 _PAUSE_AFTER_429 = 5.0
 

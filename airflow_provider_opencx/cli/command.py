@@ -9,7 +9,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """What a command says to the shell."""
+    """The exit codes of a command."""
 
     DONE = 0
     ERROR = 1

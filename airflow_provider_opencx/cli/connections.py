@@ -86,7 +86,7 @@ def _client_of_environment() -> ConnectedClient:
     )
     keep_out_of_output(settings.secrets)
     say(f"Using the key in {API_KEY_VARIABLE}, at {settings.base_url}.")
-    # A plan for an organization that has no agents, and so no id, is applied with the key of that organization alone.
+    # An organization without agents has no id, so its plan is bound to the API key of that organization.
     fingerprint = digest("connection", settings.base_url, settings.api_key.reveal())[:_FINGERPRINT]
     return ConnectedClient(
         OpenCXClient(settings), f"{API_KEY_VARIABLE} {fingerprint}", f"environment variable {API_KEY_VARIABLE}"

@@ -1,4 +1,4 @@
-"""What commands print: results on stdout, everything else on stderr.
+"""Prints the output of commands: results on stdout, everything else on stderr.
 
 On a terminal a table has colours and the terminal's width. In a pipe, in a file, or with ``NO_COLOR`` it is plain text,
 of which nothing is cut. What others wrote is shown in a form of which a person sees every character.

@@ -11,7 +11,7 @@ from typing import NoReturn
 from airflow_provider_opencx.cli.command import Argument, Command, ExitCode
 
 PROGRAM = "python -m airflow_provider_opencx"
-"""How the program is called in the examples of the commands."""
+"""The name of the program in the examples of the commands."""
 
 COMMAND_MODULES = (
     "validate",

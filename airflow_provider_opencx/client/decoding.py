@@ -54,7 +54,7 @@ def decode(body: bytes, most_values: int = MAX_VALUES) -> JsonValue:
 
 def has_more_values(body: bytes, most: int) -> bool:
     """Return whether a JSON body holds more values than a number, see :func:`number_of_values`."""
-    # What may be within texts is counted first: that costs next to nothing, and suffices for most bodies.
+    # First count characters that may also be within texts: this is cheap, and enough for most bodies.
     return _marks(body) > most and number_of_values(body, most) > most
 
 
@@ -96,7 +96,7 @@ def _whole(number: str) -> int | float:
 
 
 def _mapping(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
-    # Other threads run when a function of Python is called, and not within those of C that decode.
+    # Other threads can run during a call of a Python function, but not within the decoding C functions.
     return dict(pairs)
 
 

@@ -118,7 +118,7 @@ def hold(settings: ClientSettings, names: Collection[str]) -> Generator[NameLock
     locks = _locks(settings.coordination, keys)
     with ExitStack() as held:
         ends_at = time.monotonic() + LOCK_TIMEOUT
-        # In one order for all, or two processes could wait for each other.
+        # All processes use the same order, or two could wait for each other.
         for name, key in sorted(keys.items(), key=lambda item: item[1]):
             _wait_for(name, lambda key=key: locks._take(key, held), ends_at)  # type: ignore[misc]
         yield locks

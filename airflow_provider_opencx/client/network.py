@@ -21,7 +21,7 @@ def tls_context() -> ssl.SSLContext:
     :raises OpenCXConfigError: if these variables do not name certificates that can be read.
     """
     try:
-        # httpx before 0.28 passes over a file that is not there.
+        # httpx before 0.28 ignores a missing file.
         if file := os.environ.get("SSL_CERT_FILE"):
             return ssl.create_default_context(cafile=file)
         return httpx.create_ssl_context()

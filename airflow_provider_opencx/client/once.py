@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 _MAX_QUOTED = 300
 
 _BEFORE_HANDLING = ("FST_ERR_VALIDATION", "FST_ERR_CTP_")
-"""How the codes begin with which the service's framework refuses a request before the service sees it."""
+"""The prefixes of the codes with which the service's framework refuses a request before the service handles it."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def send_once(
     :param before_sending: called when the request is about to be sent, after the wait for the rate limit; an error that
         it raises keeps it from being sent.
     :param has_body: whether a successful response has a body; where it need not, an empty one is a success as well.
-    :raises OpenCXUnknownOutcomeError: if the request may have been handled, and may not. The message is the reason.
+    :raises OpenCXUnknownOutcomeError: if it is not known whether the request was handled. The message is the reason.
     :raises OpenCXError: any other error says that it was not: the service refused it before it handled it, or never got
         it, or the connection does not allow calls.
     """

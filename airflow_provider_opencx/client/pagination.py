@@ -59,7 +59,7 @@ class Listed(list[_Item]):
         self.unreadable = 0
         """How many items could not be read."""
         self.problems: list[str] = []
-        """What is wrong with the first :data:`MOST_NAMED` of them."""
+        """The problems of the first :data:`MOST_NAMED` of them."""
         self.date: datetime | None = None
         """When the service sent a page, by its own clock; ``None`` where it did not say."""
 

@@ -108,7 +108,7 @@ class _SharedLimiter(ProcessLimiter):
         super().begin_anew()
 
     def before_fork(self) -> None:
-        # Each thread that asks is soon done, and there may be several; a fork from within must not wait for ever.
+        # Each asking thread is done soon, and there may be several. A fork from one of them must not wait forever.
         self._is_asked_during_fork = not self._one_at_a_time.acquire(timeout=FORK_WAITS_AT_MOST)
 
     def after_fork(self) -> None:

@@ -12,7 +12,7 @@ MAX_BYTES_READ = 1_000_000
 
 
 class RedisBudget:
-    """What is left of the time and of the bytes.
+    """The remaining time and bytes.
 
     :param seconds: until the deadline.
     """

@@ -219,7 +219,7 @@ class _RetryPolicy(Retry):
 
     @cached_property
     def _backoff(self) -> float:
-        # It is drawn at random: what is waited must be what is logged.
+        # It is random, so draw it once: the wait must match the log.
         return super().backoff_strategy()
 
     def sleep(self, response: httpx.Response | Exception) -> None:
@@ -257,12 +257,12 @@ class RetryPolicies:
             max_backoff_wait=MAX_RETRY_AFTER,
             validate_response=read_body,
         )
-        # Only after what proves that the first request was not handled.
+        # Only if the response proves that the first request was not handled.
         self._not_repeatable = self._repeatable.copy_with(
             status_forcelist=[429],
             retry_on_exceptions=[httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout],
         )
-        # Whether a person may be called now has to be asked again before each request, which only the caller can.
+        # Only the caller can check again, before each request, whether a person may be called now.
         self._places_calls = self._not_repeatable.copy_with(total=0)
 
     def of(self, request: Request) -> Retry:

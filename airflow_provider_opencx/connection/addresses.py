@@ -92,7 +92,7 @@ def _with_port(url: SplitResult, field: int | None) -> str:
     hostname = url.hostname or ""
     port = _port(url, field)
     name = f"[{hostname}]" if ":" in hostname else hostname
-    # One address has one spelling, because the lock of a name is that of the name at an address.
+    # Each address needs one spelling, because a lock is for a name at an address.
     return name if port in (None, _DEFAULT_PORTS[url.scheme]) else f"{name}:{port}"
 
 

@@ -116,7 +116,7 @@ _FIELDS = {
     **dict.fromkeys(("base_url", "url", "api_url", "host", "endpoint"), "Base URL (host)"),
     **dict.fromkeys(("api_key", "apikey", "key", "token", "password"), "API key (password)"),
 }
-"""What is a field of a connection, and would be ignored as an extra."""
+"""Fields of a connection that would be ignored as extras."""
 
 
 def _is_empty(value: object) -> bool:

@@ -36,10 +36,10 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
 NOT_SAID = "not said"
-"""What a value is called that a conversation does not have, or that is not text."""
+"""The label for a missing value, or a value that is not text."""
 
 OTHERS = "others"
-"""What the values together are called that are too many to be shown."""
+"""The label for the values that are too many to be shown."""
 
 MOST_VALUES = 20
 """Values of a dimension that are shown; the others are counted together."""
@@ -73,7 +73,7 @@ class Scope:
 
     @property
     def asked(self) -> Filters:
-        """What the service is asked for: a little more than what is counted."""
+        """The query to the service: a little more than what is counted."""
         after, before = with_margin(self.after, self.before)
         return Filters(created_after=after, created_before=before, channel_type=self.channel_type)
 
@@ -90,7 +90,7 @@ class Scope:
 
 
 class _Dimension(NamedTuple):
-    """What conversations are counted by.
+    """A dimension by which conversations are counted.
 
     :param key: what the report as JSON calls it.
     :param name: what people call it.
@@ -111,7 +111,7 @@ _DIMENSIONS = (
 
 
 class _Counted(NamedTuple):
-    """What is kept of a conversation.
+    """The values of a conversation that are kept.
 
     :param updated: when it was changed, as a number to compare.
     :param day: the day on which it was created.
@@ -150,7 +150,7 @@ class PeopleCount:
 
 @dataclass(frozen=True)
 class ConversationReport:
-    """How many conversations there are, by what they say of themselves.
+    """The counts of conversations by their fields.
 
     :param scope: which of them are counted.
     :param counts: for each dimension, by its key, how many have each value; ``None`` is a value that was not said.

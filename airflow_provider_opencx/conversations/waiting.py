@@ -16,7 +16,7 @@ from airflow_provider_opencx.visible_text import identifier, in_quotes
 from airflow_provider_opencx.waiting import FailedPolls
 
 Until: TypeAlias = Literal["seen", "closed"]
-"""What is waited for."""
+"""The state to wait for."""
 
 _NOT_A_MISSED_CALL = (
     "this is not the same as a missed call: the call may have been missed, which may leave no conversation; it may"
@@ -58,7 +58,7 @@ class ConversationWait:
 
     @property
     def goal(self) -> str:
-        """What is waited for, for messages."""
+        """The goal of the wait, for messages."""
         return f"a {'closed ' if self.until == 'closed' else ''}{self.wanted} since {_shown(self.wanted.since)}"
 
     @property
@@ -71,7 +71,7 @@ class ConversationWait:
 
     @property
     def progress(self) -> str:
-        """How far it is, in a sentence, for the log and for a timeout."""
+        """The progress in a sentence, for the log and for a timeout."""
         since = _shown(self.wanted.since)
         if self._seen is not None:
             status = "not shown" if self._seen.status is None else in_quotes(self._seen.status)

@@ -24,7 +24,7 @@ CLOCK_TOLERANCE = timedelta(seconds=60)
 """By how much the clock of the service may be behind the one of the caller."""
 
 ASKED_BEFORE = CLOCK_TOLERANCE + timedelta(seconds=1)
-"""How long before a time a list is asked for: whether its bounds are inclusive is not known."""
+"""How much earlier than needed a list is requested, because it is not known whether its bounds are inclusive."""
 
 _WHEN_NONE = "where the task that should have returned it was skipped, or pushes no result"
 

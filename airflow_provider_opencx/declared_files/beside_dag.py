@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FleetPaths:
-    """Where the files of a fleet are.
+    """The paths of the files of a fleet.
 
     :param paths: the paths of files, folders and globs.
     :param root: the folder that they do not leave; ``None`` where no Dag says it.

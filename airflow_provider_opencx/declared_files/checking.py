@@ -32,7 +32,7 @@ Parse = Callable[[Mapping[str, object]], SpecT]
 
 @dataclass(frozen=True)
 class Kind(Generic[SpecT]):
-    """What is declared.
+    """The kind of declarations.
 
     :param model: one declaration.
     :param argument: the argument that takes the declarations, for messages.
@@ -68,7 +68,7 @@ class _Wrong:
 
 @dataclass(frozen=True)
 class Conflict:
-    """What declarations contradict each other in.
+    """A contradiction between declarations.
 
     :param indexes: the indexes of the declarations; the last of them is to be changed.
     :param field: the field in which they do.

@@ -19,7 +19,7 @@ TYPED = "tag:yaml.org,2002:float"
 
 @dataclass(frozen=True)
 class Issue:
-    """What is wrong with a document, or with a value in it.
+    """A problem of a document, or of a value in it.
 
     :param message: what is wrong.
     :param line: counted from 1; ``None`` where it is about the whole document.

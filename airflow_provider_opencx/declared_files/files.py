@@ -34,7 +34,7 @@ class FileKind:
 
     @property
     def called(self) -> str:
-        """What messages call such a file."""
+        """The name of such a file in messages."""
         return listed(self.suffixes[:-1] or self.suffixes) + (f" or {self.suffixes[-1]}" if self.suffixes[1:] else "")
 
     def has(self, path: str) -> bool:

@@ -20,7 +20,7 @@ MAX_DEPTH = 200
 TOO_DEEP = f"is nested more than {MAX_DEPTH} levels deep"
 
 SIZE_OF_VALUE = 100
-"""What a value costs beside its characters."""
+"""The cost of a value, in addition to its characters."""
 
 MAX_EXPANDED = MAX_VALUES * SIZE_OF_VALUE
 """Characters that a fleet holds, with its defaults, variables and aliases written out."""
@@ -31,7 +31,7 @@ class FleetLimitError(ValueError):
 
 
 class Budget:
-    """How much of a fleet, or of other declarations, may be read still.
+    """How much more of a fleet, or of other declarations, may be read.
 
     :param what: what is read, for messages. Default ``the fleet``.
     :param parts: into what more of it is split, for messages. Default ``fleets``.

@@ -33,7 +33,7 @@ PlaceOf = Callable[[Sequence[str | int], bool], Place]
 
 @dataclass(frozen=True)
 class PlacedEntry:
-    """What is declared for one agent, or the defaults of a file, and its place.
+    """The declaration of one agent, or the defaults of a file, with its place.
 
     :param declaration: the declaration: a mapping of fields, or another value in its place.
     :param place_of: returns the place of a value in it; the path ``()`` is the whole.

@@ -51,7 +51,7 @@ Fields = dict[str, tuple[yaml.ScalarNode, yaml.Node]]
 
 @dataclass(frozen=True)
 class Read:
-    """What was read of a value.
+    """The result of reading a value.
 
     :param value: the value; where there are issues, something in its place.
     :param issues: what is wrong with it.
@@ -267,7 +267,7 @@ class Values:
                 self._refuse(
                     key,
                     f"duplicate key {in_quotes(key.value)}: the first one is in line {first.line + 1}, column"
-                    f" {first.column + 1} already",
+                    f" {first.column + 1}",
                 )
             else:
                 own[key.value] = key, value

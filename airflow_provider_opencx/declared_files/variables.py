@@ -15,7 +15,7 @@ from airflow_provider_opencx.text import listed
 from airflow_provider_opencx.visible_text import identifier, in_quotes, visible
 
 MARK = "${"
-"""What a variable begins with."""
+"""The beginning of a variable."""
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _VARIABLE = re.compile(r"\$\$\{|\$\{(?:(?P<name>[A-Za-z_][A-Za-z0-9_]*)\})?")
@@ -27,7 +27,7 @@ MOST_PROBLEMS_OF_TEXT = 20
 _MOST_COMPARED = 100
 
 GIVEN_TO_FLEET = "Write one under variables: in this file, or give it where the fleet is read"
-"""How a variable that is not known is given to a fleet, for messages."""
+"""Explains in messages how to give an unknown variable to a fleet."""
 
 
 @dataclass(frozen=True)

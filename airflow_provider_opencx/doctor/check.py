@@ -10,7 +10,7 @@ from pydantic import JsonValue
 
 
 class Status(StrEnum):
-    """What a check says."""
+    """The result of a check."""
 
     OK = "ok"
     UNKNOWN = "unknown"

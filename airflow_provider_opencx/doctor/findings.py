@@ -21,7 +21,7 @@ JsonObject = Mapping[str, JsonValue]
 
 @dataclass(frozen=True)
 class Surroundings:
-    """Where the service was read from.
+    """The origin of the responses: connection and network.
 
     :param base_url: the base URL of the API, without a secret that may be in it.
     :param key_from: where the key came from, in words.
@@ -39,7 +39,7 @@ class Surroundings:
 
 @dataclass(frozen=True)
 class Findings:
-    """What was read, and where from.
+    """The responses and their origin.
 
     :param surroundings: where it was read from.
     :param readings: what was read.
@@ -54,7 +54,7 @@ class Findings:
 
     @cached_property
     def outcomes(self) -> Mapping[str, Outcome]:
-        """What each reading says, by the label of its probe."""
+        """The outcome of each reading, by the label of its probe."""
         return {reading.probe.label: outcome_of(reading) for reading in self.readings.first}
 
     def outcome(self, probe: Probe) -> Outcome:
@@ -81,7 +81,7 @@ class Findings:
 
     @cached_property
     def agents_listed(self) -> int:
-        """How many items the list of agents has, as far as it was read."""
+        """The number of items in the list of agents that were read."""
         return sum(len(page.items) for page in self.readings.agents)
 
     @property

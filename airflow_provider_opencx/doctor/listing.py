@@ -14,7 +14,7 @@ _LONGEST_CURSOR = 2000
 
 
 class Form(StrEnum):
-    """How a list is written."""
+    """The form of a list."""
 
     ARRAY = "an array"
     PAGES = "pages of items and next"

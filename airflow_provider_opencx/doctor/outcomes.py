@@ -15,7 +15,7 @@ _PAGE = re.compile(rb"\s*(<!doctype|<html|<\?xml|<[a-z])", re.IGNORECASE)
 
 
 class Outcome(StrEnum):
-    """What one response says."""
+    """The meaning of one response."""
 
     ALLOWED = "exists, allowed"
     NO_OBJECT = "exists (no such object)"

@@ -73,7 +73,7 @@ PROBES: tuple[Probe, ...] = (
     _probe("listChatSessions", "/chat/sessions", "chat-sessions:read", "session", created_after=_FAR_FUTURE),
     _probe("getChatSession", "/chat/sessions/{id}", "chat-sessions:read", "session"),
     _probe("getChatSessionHistory", "/chat/sessions/{id}/history", "chat-sessions:read", "session"),
-    # Its parameters are not known, so it finds nothing: it is refused where it exists.
+    # Its parameters are not known, so it finds nothing: if the operation exists, the request is refused.
     _probe("searchContactsAndMessages", "/chat/sessions/search", "chat-sessions:read", "session"),
     _probe("getSequence", "/sequences/{id}", "sequences:read", "sequence"),
     _probe("listTrainings", "/training", "training:read", "training scenario", limit="1"),

@@ -22,10 +22,10 @@ _LONGEST_FLOW_LIST = 80
 
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NOT_PLAIN = re.compile(r"[\[\]{},:\\\"`]|\s#")
-"""What no text without quotes may hold, although some of it is allowed in places."""
+"""Characters that no text without quotes may contain, although some of them are allowed in places."""
 
 _NOT_TEXT = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null", "none", "nan", "inf"})
-"""What some reader of YAML takes for a boolean, null or a number, in small letters."""
+"""Texts that some YAML reader takes for a boolean, null or a number, in lower case."""
 
 
 def mapping_lines(fields: dict[str, JsonValue], indent: int = 0) -> list[str]:

@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Extraction:
-    """What is extracted.
+    """The parameters of an extraction.
 
     :param resource: which list.
     :param interval: the interval in which items were changed; ``None`` is all items.
@@ -53,7 +53,7 @@ class Extraction:
 
     @property
     def about(self) -> dict[str, JsonValue]:
-        """What a result and a manifest say of it."""
+        """The description of the extraction in a result and a manifest."""
         return {
             "resource": self.resource,
             "updated_after": None if self.interval is None else self.interval.start.isoformat(),
@@ -99,7 +99,7 @@ def _extract(client: OpenCXClient, extraction: Extraction, target: Target) -> di
 
 def _write(spool: Spool, extraction: Extraction, target: Target, folder: Path) -> Written:
     form = Form(extraction.is_gzip, extraction.include_history)
-    # Closed here also where the storage fails: later, there would be no database any more.
+    # Close it here even if the storage fails: later, the database would be gone.
     with closing(spool.rows()) as rows:
         if target.is_folder:
             size, about = extraction.part_size, extraction.about

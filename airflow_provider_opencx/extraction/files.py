@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Form:
-    """What a file looks like.
+    """The format of a file.
 
     :param is_gzip: whether it is compressed.
     :param has_history: whether each row has its history, as ``history``.
@@ -31,13 +31,13 @@ class Form:
 
     @property
     def suffix(self) -> str:
-        """How its name ends."""
+        """The end of its name."""
         return ".jsonl.gz" if self.is_gzip else ".jsonl"
 
 
 @dataclass(frozen=True)
 class Written:
-    """What a file holds, or all parts together.
+    """The content of a file, or of all parts together.
 
     :param count: the number of rows.
     :param bytes: the size in the storage.

@@ -62,7 +62,7 @@ def read_histories(client: OpenCXClient, spool: Spool, target: Target, folder: P
                     if time.monotonic() - kept_at > KEPT_EVERY:
                         break
         finally:
-            # Also where the task ends with an error: what was read need not be read again.
+            # Also if the task ends with an error, so that the next try need not read this again.
             if done > done_before:
                 target.keep(file, file.name)
             file.unlink()

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 class Progress:
-    """How far an extraction is.
+    """The progress of an extraction.
 
     :param noun: what messages call several of the items.
     """

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from airflow_provider_opencx.extraction.spool import Spool
 
 MOST_READINGS = 5
-"""How often a list that moves is read before that is an error."""
+"""How many times a moving list is read before this is an error."""
 
 QUIET_READINGS = 2
 """Readings in a row that show nothing new, after which a list is complete although it moves: one may hide the same."""
@@ -56,7 +56,7 @@ class Reading:
 
     @property
     def name(self) -> str:
-        """What messages call the list."""
+        """The list in messages."""
         return f"the service's list of {self.source.noun}"
 
 

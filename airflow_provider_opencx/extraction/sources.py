@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from airflow_provider_opencx.client.client import OpenCXClient
 
 _LINE_ENDS = re.compile("[\x85\u2028\u2029]")
-"""What ends a line for some readers, and needs no escape in JSON."""
+"""Characters that end a line for some readers, and need no escape in JSON."""
 
 Resource: TypeAlias = Literal["conversations", "contacts", "phone_agents", "training_scenarios"]
-"""What can be extracted."""
+"""The resources that can be extracted."""
 
 
 @dataclass(frozen=True)

@@ -23,12 +23,12 @@ _TABLES = """
         FROM items CROSS JOIN bounds LEFT JOIN histories ON histories.id = items.id AND histories.time = items.time
         WHERE items.time = '' OR (bounds.first <= items.time AND items.time < bounds.beyond);
 """
-# Nothing of this file outlives the process: there is nothing to keep safe in it. The items come first in the view, so
-# that queries go along the index, and sort nothing.
+# This file does not outlive the process, so it needs no safe writes. The items come first in the view, so that queries
+# use the index and need no sorting.
 
 
 class Added(NamedTuple):
-    """What a page has brought.
+    """The content of a page.
 
     :param unseen: how many of its items this reading of the list has not shown before.
     :param new: how many items no reading has shown before.

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class FileSystem(Protocol):
-    """What is needed of an fsspec file system. Only functions that take a path as it is, and not as a pattern."""
+    """The functions of an fsspec file system that are used. All take a path, and not a pattern."""
 
     def makedirs(self, path: str, exist_ok: bool) -> None:
         """Make a folder; some storages make a bucket of it."""
@@ -56,7 +56,7 @@ class FileSystem(Protocol):
 
 
 class Target:
-    """Where an extraction is written: a file, or a folder of parts.
+    """The target of an extraction: a file, or a folder of parts.
 
     :param path: the path, as the author wrote it; one that ends with a slash is a folder.
     :param open_storage: opens the storage; returns it and the path in it, without the scheme.

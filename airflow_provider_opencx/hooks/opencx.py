@@ -539,7 +539,7 @@ class OpenCXHook(BaseHook):
             with type(self)(self.opencx_conn_id, max_retries=0).get_conn() as client:
                 ping(client)
         except OpenCXError as error:
-            # Behind the form's button, Airflow gives the connection a random id for the while.
+            # For the button in the form, Airflow gives the connection a temporary random id.
             return False, str(error).replace(f" {in_quotes(self.opencx_conn_id)}", "")
         return True, "OpenCX accepted the API key, and its phone agents can be read."
 

@@ -62,7 +62,7 @@ class DeclaredScenario:
 
     @property
     def label(self) -> str:
-        """What messages call the scenario before it exists."""
+        """The name of the scenario in messages, before it exists."""
         return f"training scenario {in_quotes(self.title)} (key {in_quotes(self.key)})"
 
     @property

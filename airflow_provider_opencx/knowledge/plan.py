@@ -30,7 +30,7 @@ OnDraft: TypeAlias = Literal["fail", "overwrite"]
 """What to do about an edit that is not published."""
 
 OnRemoved: TypeAlias = Literal["keep", "draft"]
-"""What becomes of a scenario of the collection that is declared no more."""
+"""What to do with a scenario of the collection that is no longer declared."""
 
 ScenarioPlan: TypeAlias = plans.Plan[DeclaredScenario, TrainingScenario, DeclaredScenario]
 
@@ -39,7 +39,7 @@ _MOST_UNREADABLE = 3
 
 @dataclass(frozen=True)
 class Rules:
-    """What may be done beside what is declared.
+    """Actions that are allowed in addition to the declarations.
 
     :param adopt: what to do about a scenario of the declared title without a key of this collection: ``None`` (default)
         refuses, ``"by_title"`` takes the one that has no key and gives it the declared one, ``"never"`` creates another

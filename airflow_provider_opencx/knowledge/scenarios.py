@@ -62,7 +62,7 @@ class Scenarios(ItemList[TrainingScenario]):
 
     @cached_property
     def of_unknown_key(self) -> Sequence[str]:
-        """What is listed and may have any key: items that cannot be read, and scenarios whose metadata cannot be."""
+        """Listed items that may have any key: unreadable items, and scenarios with unreadable metadata."""
         problems = ((scenario, scenario.unreadable.get("metadata")) for scenario in self)
         return [*self.unreadable, *(f"{scenario.label}: {problem}" for scenario, problem in problems if problem)]
 

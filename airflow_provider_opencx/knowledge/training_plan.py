@@ -56,7 +56,7 @@ class TrainingStep(Step[DeclaredScenario, TrainingScenario, DeclaredScenario, Sc
 
 @dataclass
 class TrainingPlan(SyncPlan[DeclaredScenario, TrainingScenario, DeclaredScenario, Scenarios]):
-    """What is to be done for the training scenarios of a collection.
+    """A plan for the training scenarios of a collection.
 
     :param steps: one for each declared scenario, in the declared order, then one for each that becomes a draft because
         it is declared no more.

@@ -77,7 +77,7 @@ class OpenCXConversationReportOperator(BaseOpenCXOperator):
 
         @property
         def output(self) -> PlainXComArg:
-            """What Airflow's property returns; its own type knows no ``output["markdown"]``."""
+            """The output of the task. Airflow's own type does not have ``output["markdown"]``."""
 
     def __init__(
         self,

@@ -125,7 +125,7 @@ class PhoneAgentBaseOperator(BaseOpenCXOperator):
 
         @property
         def output(self) -> PlainXComArg:
-            """What Airflow's property returns; its own type knows no ``output["id"]``."""
+            """The output of the task. Airflow's own type does not have ``output["id"]``."""
 
     def _check_arguments(self) -> None:
         """Check what can be checked while the Dag is parsed."""

@@ -435,7 +435,7 @@ class OpenCXStartSequenceOperator(BaseCallingOperator):
                 ledger,
                 lambda found: guards.check(found, datetime.fromtimestamp(time.time(), UTC)),
                 prepare=self._check_agents,
-                # Under a ledger_path, the tasks that are mapped over sequences have one folder.
+                # With a ledger_path, tasks that are mapped over sequences share one folder.
                 slot=f"{SLOT}.{context['ti'].map_index}" if is_mapped(context) else SLOT,
                 by=described(context),
                 no_record_means_nothing_sent=is_complete,
@@ -640,7 +640,7 @@ class OpenCXAddContactsToSequenceOperator(BaseCallingOperator):
         client = self.hook.get_conn()
         sequence = get_sequence(client, _id_of(self.sequence_id))
         check_can_add(sequence)
-        # What is recorded of a person comes first: the filter may have changed since the person was added.
+        # Check the record of a person first: the filter may have changed since the person was added.
         guards = replace(guards, not_admitted=not_admitted(sequence, listed))
         batch = CallBatch(
             client,

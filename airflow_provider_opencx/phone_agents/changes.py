@@ -76,7 +76,7 @@ _PAYLOAD = {
 
 
 class RecordedAgent(NamedTuple):
-    """What is recorded of an agent.
+    """The recorded state of an agent.
 
     :param name: its name, ``None`` without one.
     :param number: its phone number without spacing, empty without one.
@@ -90,7 +90,7 @@ class RecordedAgent(NamedTuple):
 
 @dataclass(frozen=True)
 class Record:
-    """What is known of the agents of an organization, and which of its changes may not have been stored yet.
+    """The recorded agents of an organization, and the changes that may not be stored yet.
 
     :param epoch: a random text that no other baseline has.
     :param revision: how many records with changes there were since the baseline.

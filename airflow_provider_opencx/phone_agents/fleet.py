@@ -88,7 +88,7 @@ class FleetStep(Step[PhoneAgentSpec, PhoneAgent, PhoneAgentChanges, PhoneAgents]
 
 @dataclass
 class FleetPlan(SyncPlan[PhoneAgentSpec, PhoneAgent, PhoneAgentChanges, PhoneAgents]):
-    """What is to be done for a fleet.
+    """A plan for a fleet.
 
     :param steps: one for each declared agent, in the declared order.
     :param undeclared: agents that exist and are not declared: they are reported, and never touched.

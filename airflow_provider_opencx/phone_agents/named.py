@@ -24,7 +24,7 @@ _LEAST_SIMILAR = 0.5
 _MOST_COMPARED = 2_000
 
 NOUNS: Mapping[str, str] = {"training_scenarios": "training scenario", "actions": "action", "voice": "voice"}
-"""What each field names."""
+"""The noun for the objects that each field names."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def named_voice(voice: Voice) -> Named:
 
 
 class Names:
-    """What one field of declarations can name.
+    """The objects that one field of declarations can name.
 
     :param field: the field, such as ``training_scenarios``.
     :param items: all that it can name, as listed.

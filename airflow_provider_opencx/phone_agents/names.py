@@ -101,7 +101,7 @@ def near_form(name: str) -> str:
     In it, neither what a service may make of a name makes a difference, see :func:`tidied`, nor letter case, invisible
     characters, and the kinds of dashes and quotes. Of a very long name, only the beginning counts.
     """
-    # A step may leave work for an earlier one, such as the quotes that NFKC has taken apart.
+    # A step may create work for an earlier step, such as quotes that NFKC has split.
     return _form(name[:_LONGEST_COMPARED], _STEPS, rounds=2)
 
 

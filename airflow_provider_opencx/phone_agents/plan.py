@@ -108,7 +108,7 @@ class PhoneAgents(ItemList[PhoneAgent]):
 
     @cached_property
     def of_unknown_name(self) -> Sequence[str]:
-        """What is listed and may have any name: items that cannot be read, and agents whose names are not shown."""
+        """Listed items that may have any name: unreadable items, and agents whose names are not shown."""
         problems = ((agent, agent.unreadable.get("name")) for agent in self if "name" not in agent.model_fields_set)
         return [*self.unreadable, *(f"{agent.label}: {problem or 'name: is not shown'}" for agent, problem in problems)]
 
@@ -127,7 +127,7 @@ def has_number(agent: PhoneAgent) -> bool:
 
 
 Plan: TypeAlias = plans.Plan[PhoneAgentSpec, PhoneAgent, PhoneAgentChanges]
-"""What is to be done for one agent."""
+"""The plan for one agent."""
 
 
 def plan_create(

@@ -14,7 +14,7 @@ from airflow_provider_opencx.phone_agents.names import NearNames, near_form
 from airflow_provider_opencx.resources.phone_agents import PhoneAgent
 
 LEAST_SIMILAR = 0.5
-"""How many pairs of neighbouring characters two names must share, from 0 to 1, for one to be a rename of the other."""
+"""The share of neighboring character pairs, from 0 to 1, that a name and its possible rename have in common."""
 
 _MOST_COMPARED = 100_000
 _LONGEST_COMPARED = 100

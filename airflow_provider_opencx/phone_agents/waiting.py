@@ -79,7 +79,7 @@ class Wait:
 
     @property
     def goal(self) -> str:
-        """What is waited for, for messages."""
+        """The goal of the wait, for messages."""
         return f"the {'number' if self.is_for_one else 'numbers'} of {self}"
 
     @property

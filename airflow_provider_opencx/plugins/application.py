@@ -72,7 +72,7 @@ def new_routes() -> FastAPI:
 
 @dataclass(frozen=True)
 class _Agents:
-    """What a request shows of the agents of a connection."""
+    """The agents of a connection that a request shows."""
 
     rows: list[Row]
     all: list[Row]
@@ -181,7 +181,7 @@ class _Pages:
         return await _page(request, "sequence", connection_id=connection_id, sequence=sequence, reading=reading)
 
     async def _read_agents(self, connection_id: str) -> Reading[ListedAgents]:
-        # What an old version of the connection has read, nobody sees: its key may be that of another organization.
+        # Never show data that an old version of the connection has read: its key may be for another organization.
         version = await run_in_threadpool(version_of, connection_id)
         return await self._agents.get((connection_id, version), partial(read_agents, connection_id), WAITS_AT_MOST)
 

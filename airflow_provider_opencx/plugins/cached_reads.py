@@ -45,7 +45,7 @@ class TooManyReadsError(OpenCXError):
 
 @dataclass(frozen=True)
 class Reading(Generic[ValueT]):
-    """What was read.
+    """The result of a read.
 
     :param value: what was read; ``None`` if nothing was.
     :param read_at: when the read began that has read it.

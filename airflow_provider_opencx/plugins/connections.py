@@ -88,7 +88,7 @@ def settings_of(conn_id: str) -> ClientSettings:
 def _read(conn_id: str) -> Connection:
     if not conf.getboolean("core", "multi_team", fallback=False):
         return Connection.get_connection_from_secrets(conn_id)
-    # Airflow knows the team of what its database has, and of nothing else: no other connection is shown to a team.
+    # Airflow knows the team only of connections in its database, so no other connection is shown to a team.
     if version_of(conn_id) is None:
         raise _no_such_connection()
     return Connection.get_connection_from_secrets(conn_id, team_name=Connection.get_team_name(conn_id))

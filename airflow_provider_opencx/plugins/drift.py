@@ -47,7 +47,7 @@ WORDS: Mapping[Drift, str] = {
     Drift.UNKNOWN: "not known",
     Drift.AS_PLANNED: "as planned",
 }
-"""What the page says."""
+"""The words of the page."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def _since(agent: PhoneAgent, planned: PlannedAgent, plan: LastPlan) -> Drift:
     is_written = planned.writes and plan.written_at is not None
     if not _is_later(changed_at, plan.written_at if is_written else plan.made_at):
         return Drift.AS_PLANNED
-    # Carrying out the plan, and the number that came, are changes as well: the time does not say of what.
+    # Applying the plan, and a new number, are changes, too: the time of change does not show the cause.
     is_expected = (planned.writes and not is_written) or (planned.phone_number is None and has_number(agent))
     return Drift.UNKNOWN if is_expected else Drift.CHANGED
 

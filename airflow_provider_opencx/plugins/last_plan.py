@@ -31,7 +31,7 @@ class TaskOfPlan:
 
 @dataclass(frozen=True)
 class PlannedAgent:
-    """What was planned for one agent.
+    """The plan for one agent.
 
     :param name: its declared name.
     :param id: its id, ``None`` if it was yet to be created, or the plan was refused.

@@ -21,7 +21,7 @@ except ImportError:  # before Airflow 3.2
     from airflow.plugins_manager import AirflowPlugin  # type: ignore[assignment]  # the same class, at its old place
 
 NAME = "OpenCX agents"
-"""What Airflow's UI calls the page."""
+"""The name of the page in Airflow's UI."""
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]

@@ -138,7 +138,7 @@ SORT_KEYS: Final[Mapping[str, Key]] = {
     "id": lambda row: row.id,
     "type": lambda row: row.type,
     "language": lambda row: row.languages or None,
-    # Never by the digits: who sees a number masked could find it by its neighbours.
+    # Never sort by the digits: a user who sees a masked number could infer it from its neighbors.
     "number": lambda row: _NUMBER_ORDER.get(row.number),
     "last_change": lambda row: row.last_change,
     "drift": lambda row: _DRIFT_ORDER[row.verdict.drift],

@@ -36,7 +36,7 @@ _LEFT_TO_THE_SERVICE = "left to the service"
 
 @dataclass(frozen=True)
 class FieldWords:
-    """How a field and its values are called.
+    """The words for a field and its values.
 
     :param label: the field.
     :param null: no value.

@@ -51,7 +51,7 @@ class CircuitBreaker:
         """Record the result of a write: ``None`` if the service accepted it."""
         if isinstance(error, OpenCXNotFoundAgainError):
             self.error_of_creates = error
-        # A permanent error is about one item, unless it is in the list below, or each item meets the same.
+        # A permanent error concerns one item, unless it is in the list below, or every item gets it.
         self._in_a_row = 0 if error is None or error.is_permanent else self._in_a_row + 1
         last, self._last = self._last, _meaning_of(error, plan.texts_in_messages)
         self._equal_in_a_row = 0 if self._last is None else self._equal_in_a_row + 1 if self._last == last else 1

@@ -21,7 +21,7 @@ class Item(Protocol):
 
     @property
     def label(self) -> str:
-        """What messages call it."""
+        """The item in messages."""
 
     @property
     def texts_in_messages(self) -> Sequence[str]:
@@ -33,7 +33,7 @@ class Item(Protocol):
 
     @property
     def unreadable(self) -> Mapping[str, str]:
-        """What is wrong with each field whose value cannot be read."""
+        """The problem of each field whose value cannot be read."""
 
     def field(self, name: str) -> JsonValue:
         """Return the value of a field, by the name that it has in a declaration; raises if it cannot be read."""

@@ -30,7 +30,7 @@ class Quoted:
 
     @property
     def more(self) -> str:
-        """What is said of the characters that are not shown."""
+        """The note about characters that are not shown."""
         return f" ... and {self.left_out:,} more characters" if self.left_out else ""
 
 
@@ -48,7 +48,7 @@ def quoted(text: str, longest: int = LONGEST_VALUE) -> Quoted:
 Words: TypeAlias = tuple[str | Quoted, ...]
 
 Mark: TypeAlias = Literal["removed: ", "added: ", ""]
-"""What happens to a line of a text; nothing to one that is there before and after."""
+"""The change of a line of a text; nothing for an unchanged line."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Document:
-    """What a person reads."""
+    """The document for a person."""
 
     blocks: tuple[Block, ...]
 

@@ -23,7 +23,7 @@ _MOST_DIFFERENCES = 20
 
 
 class Declaration(Protocol):
-    """What somebody declares of an item, or of a part of it."""
+    """The declaration of an item, or of a part of it."""
 
     @property
     def texts_in_messages(self) -> Sequence[str]:
@@ -43,7 +43,7 @@ class NewDeclaration(Declaration, Protocol):
 
     @property
     def label(self) -> str:
-        """What messages call the item before it exists."""
+        """The name of the item in messages, before it exists."""
 
     @property
     def fields_of_new(self) -> Mapping[str, JsonValue]:

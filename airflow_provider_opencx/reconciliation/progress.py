@@ -36,12 +36,12 @@ OnResult: TypeAlias = Callable[[int, int], None]
 """Is called after each write, with the number of writes that are done, and of all."""
 
 Result: TypeAlias = Outcome[ItemT] | OpenCXError
-"""What one plan of several resulted in: an error of one does not hold up the others."""
+"""The result of one plan of several: an error of one does not stop the others."""
 
 
 @dataclass(frozen=True)
 class Planned(Generic[SpecT, ChangesT, ItemT, ItemsT]):
-    """What is to be done for one item.
+    """The work for one item.
 
     :param plan: the plan.
     :param declared: what was declared of the item, with which the result is compared.
@@ -54,7 +54,7 @@ class Planned(Generic[SpecT, ChangesT, ItemT, ItemsT]):
 
 
 class Progress(Generic[SpecT, ChangesT, ItemT, ItemsT]):
-    """What is planned, written and settled, item by item; each is known by its position.
+    """The state of each item: planned, written or settled. Items are identified by their position.
 
     :param resource: reads the list.
     :param planned: what is to be done for each item.
@@ -249,7 +249,7 @@ class _Report(Generic[SpecT, ChangesT, ItemT, ItemsT]):
     def _level_of(self, plan: Plan[SpecT, ItemT, ChangesT]) -> int:
         if isinstance(plan, Adopt) and plan.differences:
             return logging.WARNING
-        # Of many, most are unchanged on most days: the plan has their number.
+        # Usually most items are unchanged: the plan has their number.
         return logging.DEBUG if isinstance(plan, Unchanged) and self._items > 1 else logging.INFO
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Outcome(Generic[ItemT]):
-    """What one plan resulted in.
+    """The result of one plan.
 
     :param item: the item, as the service describes it now.
     :param decision: what was decided for it.
@@ -52,10 +52,10 @@ class Pending(ABC, Generic[ItemT, ItemsT]):
 
 
 class Resource(ABC, Generic[SpecT, ChangesT, ItemT, ItemsT]):
-    """How the items of one resource are listed and written, by the client that it was made with."""
+    """Lists and writes the items of one resource, with one client."""
 
     noun: ClassVar[str]
-    """What messages call an item, such as ``phone agent``."""
+    """The noun for an item in messages, such as ``phone agent``."""
 
     @abstractmethod
     def list_items(self) -> ItemsT:

@@ -58,7 +58,7 @@ class Step(ABC, Generic[SpecT, ItemT, ChangesT, ItemsT]):
 
     @property
     def action(self) -> str:
-        """What is done, as people and other tasks read it: ``create``, ``update``, ``unchanged`` or ``refuse``."""
+        """The action, in a word for people and other tasks: ``create``, ``update``, ``unchanged`` or ``refuse``."""
         return self.plan.action
 
     def as_dict(self) -> dict[str, JsonValue]:

@@ -185,7 +185,7 @@ def sync_error(failures: Mapping[str, OpenCXError], declared: int, noun: str) ->
     """Return the error that names each item which failed; it is retried only where that can help."""
     others = "; the others are" if len(failures) < declared else ""
     message = f"{len(failures)} of {declared} {noun}s are not as declared{others}. {_reasons(failures)}"
-    # What is not found again would be created once more by another try.
+    # Another try would create an item again if it does not find it.
     created_otherwise = any(isinstance(error, OpenCXNotFoundAgainError) for error in failures.values())
     is_permanent = created_otherwise or all(error.is_permanent for error in failures.values())
     waits = [asked.seconds for error in failures.values() if (asked := RetryAfter.too_long(error))]

@@ -39,7 +39,7 @@ _PLAN_ANEW = "Make a new plan, and have it approved; in a Dag, start a new run f
 
 @dataclass(frozen=True)
 class Words:
-    """How messages call what a plan is for.
+    """The words for messages about a kind of plan.
 
     :param item: one of its items, such as ``agent``.
     :param whole: all that is declared, such as ``the fleet``.
@@ -55,7 +55,7 @@ class Words:
 
 @dataclass
 class SyncPlan(ABC, Generic[SpecT, ItemT, ChangesT, ItemsT]):
-    """What is to be done for many declarations.
+    """A plan for many declarations.
 
     :param steps: one for each declaration, in their order.
     :param items: the list from which it was made. Before a create, the list is read again.
@@ -86,12 +86,12 @@ class SyncPlan(ABC, Generic[SpecT, ItemT, ChangesT, ItemsT]):
 
     @property
     def refusals(self) -> list[OpenCXError]:
-        """Why items cannot be as declared, those left out of which another try may be able to read what it needs."""
+        """The reasons why items cannot be as declared. Items that another try may be able to read are left out."""
         return [step.plan.error for step in self.steps if isinstance(step.plan, Refuse) and not step.is_unreadable]
 
     @property
     def counts(self) -> str:
-        """How much is to be done, in words."""
+        """A summary of the work, in words."""
         actions = Counter(step.action for step in self.steps)
         refused = f", {self.refused} refused" if self.refused else ""
         return (

@@ -64,7 +64,7 @@ def _spans(actual: str, wanted: str) -> Iterator[_Span]:
     if max(len(one), len(other)) > _MOST_PIECES:
         one, other = ["".join(one)], ["".join(other)]
     ends, other_ends = _ends(one, offsets[0]), _ends(other, offsets[1])
-    # Ignoring what is frequent keeps the work small where there are many pieces, and misses places where they repeat.
+    # To ignore frequent pieces saves work if there are many, but misses places where they repeat.
     matcher = SequenceMatcher(None, one, other, autojunk=len(one) * len(other) > _MOST_COMPARISONS)
     for tag, begin, stop, other_begin, other_stop in matcher.get_opcodes():
         if tag != "equal":

@@ -50,7 +50,7 @@ class Action(ResourceModel):
 
     @property
     def label(self) -> str:
-        """What messages call the action: its name and id."""
+        """The action in messages: its name and id."""
         named = "" if self.name is None else f"{in_quotes(self.name)} "
         return f"action {named}({identifier(self.id)})"
 

@@ -45,7 +45,7 @@ WAYS_ON = (
     "Nothing is sent again automatically. Look in the OpenCX dashboard whether the call was made. Then clear the task"
     ' with on_unknown="skip" to leave this person out, or with on_unknown="repeat" to call, where nobody was called.'
 )
-"""What to do about a call of which nobody knows whether it was made."""
+"""What to do if it is not known whether a call was made."""
 
 _AGENT_KEYS: Mapping[str, str] = {"camel": "phoneAgentId", "snake": "phone_agent_id"}
 _NUMBER_KEYS: Mapping[str, str] = {"camel": "phoneNumber", "snake": "phone_number"}
@@ -53,7 +53,7 @@ _NUMBER_KEYS: Mapping[str, str] = {"camel": "phoneNumber", "snake": "phone_numbe
 
 @dataclass(frozen=True)
 class Callee:
-    """Who is called: a phone number, or a contact of the organization.
+    """The person to call: a phone number, or a contact of the organization.
 
     :param phone_number: the number in E.164, such as ``"+14155550100"``.
     :param contact_id: the id of the contact; where there is a number as well, the contact is called.
@@ -73,7 +73,7 @@ class Callee:
 
     @property
     def names(self) -> Sequence[str]:
-        """What the person is known by, to compare: the number, then the contact, as far as they are known."""
+        """The names of the person for comparisons: the number, then the contact, if known."""
         number = without_mobile_mark(self.phone_number) if self.phone_number else None
         contact = f"contact:{self.contact_id}" if self.contact_id else None
         return [name for name in (number, contact) if name]
@@ -85,7 +85,7 @@ class Callee:
 
     @property
     def label(self) -> str:
-        """What messages call the person."""
+        """The person in messages."""
         return (
             identifier(self.phone_number or "") if self.phone_number else f"contact {identifier(self.contact_id or '')}"
         )
@@ -182,7 +182,7 @@ def place_call(
     :param callee: who is called, for messages.
     :param before_sending: called when the request is about to be sent, after the wait for the rate limit; an error that
         it raises keeps it from being sent.
-    :raises OpenCXUnknownCallOutcomeError: if the person may have been called, and may not.
+    :raises OpenCXUnknownCallOutcomeError: if it is not known whether the person was called.
     :raises OpenCXError: any other error says that nobody was called: the service refused the request before it handled
         it, or never got it, or the connection does not allow calls.
     """

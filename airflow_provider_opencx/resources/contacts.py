@@ -70,7 +70,7 @@ class Contact(ResourceModel):
 
     @property
     def label(self) -> str:
-        """What messages call the contact: its id."""
+        """The contact in messages: its id."""
         return f"contact {identifier(self.id)}"
 
 
@@ -128,7 +128,7 @@ def create_contact(
     """Create a contact, once: ``POST /contacts``. Return its id.
 
     :param phone_number: its number, in E.164.
-    :raises OpenCXUnknownOutcomeError: if there may be a new contact, and may not.
+    :raises OpenCXUnknownOutcomeError: if it is not known whether the contact was created.
     :raises OpenCXArgumentError: if it has neither a number nor an e-mail address, or cannot be sent.
     """
     fields = _fields(phone_number, email, name, custom_data)

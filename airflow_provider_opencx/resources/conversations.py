@@ -86,7 +86,7 @@ class Conversation(ResourceModel):
 
     @property
     def label(self) -> str:
-        """What messages call the conversation: its id."""
+        """The conversation in messages: its id."""
         return f"conversation {identifier(self.id)}"
 
     @property
@@ -135,7 +135,7 @@ class HistoryItem(ResourceModel):
 
     @property
     def label(self) -> str:
-        """What messages call the item: its id."""
+        """The item in messages: its id."""
         return f"item {identifier(str(self.id))}"
 
 

@@ -28,7 +28,7 @@ _NAMES: dict[str, str] = {
     }.items()
     for name in names.split()
 }
-"""What the combinable languages are called, in English and by themselves."""
+"""The names of the combinable languages, in English and in the language itself."""
 
 
 def language_codes(language: object) -> object:

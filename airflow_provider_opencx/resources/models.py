@@ -35,7 +35,7 @@ _MESSAGES = {
     "finite_number": "must be a finite number",
     "recursion_loop": "is nested too deeply",
 }
-"""What is said instead of Pydantic's own messages, by the type of its error."""
+"""The messages that replace those of Pydantic, by the type of its error."""
 
 _LEAST_SIMILAR = 0.75
 
@@ -58,7 +58,7 @@ class CheckedModel(BaseModel):
             except ValidationError as invalid:
                 raise OpenCXArgumentError(describe_problems(invalid, type(self))) from None
 
-        # Without this mark, Pydantic would call the constructor also for what it reads from a response.
+        # Without this mark, Pydantic would also call the constructor for values from a response.
         __init__.__pydantic_base_init__ = True
 
     @classmethod
@@ -86,7 +86,7 @@ class ResourceModel(CheckedModel):
     __pydantic_extra__: dict[str, JsonValue]
 
     noun: ClassVar[str]
-    """What error messages call one of these, with its article: ``a voice``."""
+    """The noun for error messages, with its article: ``a voice``."""
 
     _unreadable: Mapping[str, str] = PrivateAttr(default={})
 
@@ -115,7 +115,7 @@ class ResourceModel(CheckedModel):
 
     @property
     def unreadable(self) -> Mapping[str, str]:
-        """What is wrong with each field whose value cannot be read: name (Python spelling) to a sentence."""
+        """The problem of each field whose value cannot be read: name (Python spelling) to a sentence."""
         return self._unreadable
 
     def as_dict(self) -> dict[str, JsonValue]:
@@ -133,7 +133,7 @@ class ResourceModel(CheckedModel):
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong with one field.
+    """A problem of one field.
 
     :param field: the path of the field: keys, and positions in lists. Empty for the whole.
     :param message: what is wrong, without the field.

@@ -105,7 +105,7 @@ _OTHER_WORDS = {
     "webhookurl": "data_collection_webhook_url",
     "welcomemessage": "first_message",
 }
-"""What other voice platforms call a field, in small letters without underscores."""
+"""The names of fields on other voice platforms, in lower case without underscores."""
 
 _FOUND_BY_NAME = "an agent is found by its name."
 _OWN_NUMBER = "the service gives an agent its number. The number to hand calls to is handoff_phone_number."
@@ -424,7 +424,7 @@ class PhoneAgentChanges(CheckedModel):
     @field_validator("flow", "additional_fields", mode="before")
     @classmethod
     def _wrong_values_are_few(cls, value: object) -> object:
-        # Pydantic makes an error of each, which takes a kilobyte.
+        # Pydantic creates an error for each, which takes a kilobyte.
         if sum(1 for _ in islice(_no_json_values(value), MAX_WRONG_VALUES + 1)) > MAX_WRONG_VALUES:
             raise ValueError(f"holds more than {MAX_WRONG_VALUES} values that JSON does not have")
         return value
@@ -502,7 +502,7 @@ class PhoneAgentSpec(PhoneAgentChanges):
 
     @property
     def label(self) -> str:
-        """What messages call the agent before it exists."""
+        """The name of the agent in messages, before it exists."""
         return f"phone agent {in_quotes(self.agent_name)}"
 
     @property

@@ -118,7 +118,7 @@ class OutboundSequence(ResourceModel):
 
     @property
     def label(self) -> str:
-        """What messages call the sequence: its name and id."""
+        """The sequence in messages: its name and id."""
         return sequence_label(self.id, self.name)
 
     @property
@@ -148,7 +148,7 @@ class OutboundSequence(ResourceModel):
 
     @property
     def steps_ended(self) -> int:
-        """How many of its steps are over."""
+        """The number of its steps that are over."""
         return sum(_is_said(step.get("ended_at")) for step in self.steps or ())
 
     def without_filter(self) -> Self:
@@ -205,7 +205,7 @@ def create_sequence(client: OpenCXClient, body: Mapping[str, JsonValue], name: s
 
     :param body: the JSON body, with ``filter`` and ``steps``.
     :param name: the name of the sequence, for messages.
-    :raises OpenCXUnknownOutcomeError: if there may be a new sequence, and may not.
+    :raises OpenCXUnknownOutcomeError: if it is not known whether the sequence was created.
     :raises OpenCXError: any other error says that nothing was created.
     """
     handled = send_once(client, CREATE_SEQUENCE.request(body=dict(body), about=f"sequence {in_quotes(name)}"))
@@ -219,7 +219,7 @@ def update_sequence(client: OpenCXClient, sequence_id: str, body: Mapping[str, J
     """Change a sequence that has not begun: ``PATCH /sequences/{id}``, once.
 
     :param body: the fields to change.
-    :raises OpenCXUnknownOutcomeError: if it may be changed, and may not.
+    :raises OpenCXUnknownOutcomeError: if it is not known whether it was changed.
     :raises OpenCXError: any other error says that nothing was changed.
     """
     request = UPDATE_SEQUENCE.request(path_parameters={"sequence_id": sequence_id}, body=dict(body))
@@ -235,7 +235,7 @@ def start_sequence(client: OpenCXClient, sequence_id: str, before_sending: Calla
     """Start a one-off sequence, once.
 
     :param before_sending: called when the request is about to be sent; an error that it raises keeps it from that.
-    :raises OpenCXUnknownOutcomeError: if it may have begun, and may not.
+    :raises OpenCXUnknownOutcomeError: if it is not known whether it has begun.
     :raises OpenCXError: any other error says that it was not started by this request.
     """
     return send_once(client, start_request(sequence_id), before_sending=before_sending, has_body=False)

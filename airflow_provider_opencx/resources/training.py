@@ -135,7 +135,7 @@ _OTHER_WORDS = {
     "slug": "key",
     "text": "content",
 }
-"""What else people call a field, only in small letters and digits."""
+"""Other names of fields, only in lower case letters and digits."""
 
 
 def checked_key(key: str) -> str:

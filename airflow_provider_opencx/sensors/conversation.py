@@ -91,7 +91,7 @@ class OpenCXConversationSensor(WaitingSensor):
 
         @property
         def output(self) -> PlainXComArg:
-            """What Airflow's property returns; its own type knows no ``output["id"]``."""
+            """The output of the task. Airflow's own type does not have ``output["id"]``."""
 
     def __init__(
         self,

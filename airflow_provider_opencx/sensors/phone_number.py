@@ -37,7 +37,7 @@ derive_from_airflow()
 
 
 class _StartTriggerArgs:
-    """What Airflow starts a task in the triggerer with: made when it asks, because only then the Dag is complete.
+    """The arguments with which Airflow starts a task in the triggerer. Made on access, when the Dag is complete.
 
     The class itself has none, so that mapped tasks, whose arguments it would not hold, start in a worker.
     """
@@ -113,7 +113,7 @@ class OpenCXPhoneNumberSensor(WaitingSensor):
 
         @property
         def output(self) -> PlainXComArg:
-            """What Airflow's property returns; its own type knows no ``output["id"]``."""
+            """The output of the task. Airflow's own type does not have ``output["id"]``."""
 
     def __init__(
         self,

@@ -43,10 +43,10 @@ class WaitingSensor(BaseOpenCXSensor, OpenCXHookMixin):
     """The fields of one result that are XComs of their own as well."""
 
     plural: ClassVar[str]
-    """What the event of an asset calls several results."""
+    """The key for several results in the event of an asset."""
 
     _timeout_error: ClassVar[type[OpenCXError]]
-    """What the result of an event raises where the trigger has ended because the time was over."""
+    """The error if the trigger has ended because of the timeout."""
 
     _max_retries = 0  # the next poll is the retry
     _last_poll: object = None
@@ -54,7 +54,7 @@ class WaitingSensor(BaseOpenCXSensor, OpenCXHookMixin):
 
     @property
     def _waiting(self) -> Wait:
-        """What is waited for: one for the life of the task in this process."""
+        """The wait: one for the life of the task in this process."""
         raise NotImplementedError
 
     def _poll_once(self) -> Poll[Any]:
@@ -132,7 +132,7 @@ class WaitingSensor(BaseOpenCXSensor, OpenCXHookMixin):
             if isinstance(ended_by, AirflowSensorTimeout):
                 raise self._deferral_ended(ended_by, skips=isinstance(error, AirflowSkipException)) from error
             if self.soft_fail and isinstance(error, AirflowTaskTimeout):
-                # No Airflow lets the timeout of the task itself skip.
+                # In no Airflow can the timeout of the task itself skip the task.
                 raise AirflowSkipException(str(error)) from error
             raise
 
@@ -185,7 +185,7 @@ class WaitingSensor(BaseOpenCXSensor, OpenCXHookMixin):
         try:
             first = context["ti"].get_first_reschedule_date(context)
         except Exception as error:
-            # Not worth failing for: without it, the metrics and the end of a poke count from this process on.
+            # Not a reason to fail: without it, the metrics and the end of a poke count from the start of this process.
             self.log.debug("Airflow did not say when the wait began: %s", visible_repr(str(error), LONGEST))
             return now
         return first.timestamp() if isinstance(first, datetime) else now
@@ -222,7 +222,7 @@ class WaitingSensor(BaseOpenCXSensor, OpenCXHookMixin):
         try:
             yield
         except (AirflowSensorTimeout, AirflowTaskTimeout, AirflowSkipException) as ended:
-            # Airflow does not skip where the execution_timeout is over between two polls.
+            # Airflow does not skip if the execution_timeout is over between two polls.
             error = AirflowSkipException if self.soft_fail else type(ended)
             raise error(f"{ended} {self._waiting.progress}") from ended
 

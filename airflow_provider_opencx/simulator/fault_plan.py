@@ -57,7 +57,7 @@ class FaultPlan:
     def take(self, call: Call) -> Fault | None:
         """Return the fault that a request meets, if any."""
         with self._lock:
-            # Each is drawn for each request, so that one fault does not shift the random numbers of the others.
+            # Draw each fault for each request, so that one fault does not shift the random numbers of the others.
             for planned in (self._certain[call.operation], self._random[call.operation]):
                 occurring = [fault for fault in planned if fault.occurs() and fault.fault.applies_to(call)]
                 if occurring:

@@ -53,7 +53,7 @@ The body is validated against the OpenAPI document, and not sent if the document
 Handlers: TypeAlias = Mapping[str, Handler]
 """Handlers by ``operationId``."""
 
-# The service is a Simulator. A handler takes the base of it that has the methods that the handler calls.
+# The service is a Simulator. A handler takes the base class that has the methods that it calls.
 _ControlledService = TypeVar("_ControlledService", bound=Service)
 
 AdminHandler: TypeAlias = Callable[[_ControlledService, Request], Awaitable[Response]]

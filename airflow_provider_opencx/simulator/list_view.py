@@ -13,7 +13,7 @@ _CURSOR = "after-"
 
 @dataclass(frozen=True)
 class History(Generic[Item]):
-    """What an item of a list is, and what it was.
+    """The current and earlier states of an item of a list.
 
     :param versions: the item after its creation and after each change, oldest first, and since when, in seconds of the
         simulator's clock

@@ -44,7 +44,7 @@ OPTIONS: Mapping[str, Mapping[str, object]] = {
     "--api-key": {
         "action": "append",
         "metavar": "KEY",
-        # argparse would append to a default; demo-key is what takes its place where no key is given.
+        # argparse would append to a default, so demo-key is filled in later if no key is given.
         "default": argparse.SUPPRESS,
         "help": "an accepted key; repeat it for several organizations (default: demo-key)",
     },
@@ -81,4 +81,4 @@ OPTIONS: Mapping[str, Mapping[str, object]] = {
     },
     "--quiet": {"action": "store_true", "help": "print no line for each request"},
 }
-"""What ``argparse.ArgumentParser.add_argument`` takes, by the flag of each option."""
+"""The arguments for ``argparse.ArgumentParser.add_argument``, by the flag of each option."""

@@ -163,7 +163,7 @@ class Simulator(
         if self._server is None or self._server.accepting.is_set():
             return
         self._server.accept_again()
-        # A fault runs in the server's thread, which would wait for itself.
+        # A fault runs in the server's thread, so waiting here would wait for itself.
         if threading.current_thread() is not self._thread:
             self._server.accepting.wait(_SECONDS_TO_START)
 
@@ -246,7 +246,7 @@ class _Server(uvicorn.Server):
         self.accepting.set()
 
     async def main_loop(self) -> None:
-        # uvicorn's own loop notices only every 0.1 s that it should stop, for which every test would wait.
+        # uvicorn's own loop notices only every 0.1 s that it should stop, which would delay every test.
         while not await self.on_tick(0):
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), timeout=1)

@@ -120,7 +120,7 @@ class OpenCXToObjectStorageOperator(BaseOpenCXOperator):
 
         @property
         def output(self) -> PlainXComArg:
-            """What Airflow's property returns; its own type knows no ``output["path"]``."""
+            """The output of the task. Airflow's own type does not have ``output["path"]``."""
 
     def __init__(
         self,

@@ -98,7 +98,7 @@ class AgentWatch:
                 await self._compare(snapshot.poll, snapshot.begun_at)
             await self._write_state()
         except Exception:
-            # What is raised here would start the trigger again each second.
+            # An exception here would restart the trigger each second.
             metrics.count_watch_error("evaluation")
             log.exception("The poll of connection %s could not be evaluated.", in_quotes(self._watched.conn_id))
 
@@ -204,8 +204,8 @@ class AgentWatch:
             await self._state.write(self._record.as_json())
         except Exception as error:
             self._report_state("written", error)
-            # Airflow says the same where nothing is stored and where the asset is inactive. If this is a baseline, it
-            # must not take the place of a record.
+            # Airflow returns the same if nothing is stored and if the asset is inactive. If this is a baseline, it
+            # must not replace a record.
             self._has_read_state = self._record.revision > 0
         else:
             self._is_stored = True

@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 
 class _Accessor(Protocol):
-    """What reads and writes the state of one asset."""
+    """Reads and writes the state of one asset."""
 
     async def aget(self, key: str) -> JsonValue:
         """Return a value, ``None`` if there is none."""

@@ -81,7 +81,7 @@ class PolledConnection:
         except OpenCXError as error:
             return error
         except Exception as error:
-            # What is raised here would end the waiting of every task. The connection is read over Airflow's own API, so
+            # An exception here would end the wait of every task. The connection is read over Airflow's own API, so
             # errors of any kind can come from there.
             log.debug("Polling failed", exc_info=True)
             return OpenCXError(
@@ -111,10 +111,10 @@ class PolledConnection:
             return False
 
     async def _open(self) -> _Client:
-        # Only HTTP has threads of its own: triggerers of Airflow 3.0 and 3.1 serve what is asked from their own loop
-        # alone. What asks Airflow is shielded, because a call that is cancelled half-way ends these triggerers.
-        # Not aget_connection, before Airflow 3.3.2: it masks the connection's secrets from within the event loop.
-        # The metrics come first, because what fails here is counted as well.
+        # Only HTTP runs in separate threads: triggerers of Airflow 3.0 and 3.1 answer only requests from their own
+        # loop. Requests to Airflow are shielded, because a call that is cancelled half-way ends these triggerers. Not
+        # aget_connection, before Airflow 3.3.2: it masks the connection's secrets from within the event loop. Set up
+        # the metrics first, because failures here are counted, too.
         await sync_to_async(metrics.prepare, thread_sensitive=False)()
         settings = await self._read_settings()
         # Loading the certificates takes up to a tenth of a second.

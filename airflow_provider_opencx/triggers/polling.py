@@ -31,10 +31,10 @@ log = logging.getLogger(__name__)
 
 
 class Polled(Protocol[ReadT_co]):
-    """What is polled. Those that are equal share their polls; all of one kind share a client, and take turns."""
+    """The subject of polls. Equal subjects share their polls. All of one kind share a client, and take turns."""
 
     kind: ClassVar[str]
-    """What all of the kind are, such as ``"sequences"``."""
+    """The noun for the kind, such as ``"sequences"``."""
 
     def __hash__(self) -> int:
         """Return the same for those that share their polls."""

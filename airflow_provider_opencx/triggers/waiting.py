@@ -38,7 +38,7 @@ class WaitTrigger(BaseTrigger, Generic[WaitT]):
     """
 
     result_keys: ClassVar[tuple[str, str]]
-    """What the event calls the result: where one was waited for, and where several were."""
+    """The keys of the result in the event: for one, and for several."""
 
     def __init__(
         self,

@@ -236,7 +236,7 @@ def test_where_a_list_of_contacts_is_not_compared_with_numbers_is_said(
     assert run_dag(dag).state == "success"
     assert called(calling) == (PEOPLE[1:] if check_contacts else PEOPLE)
     warning = "1 contact without a number. Here they cannot be compared with people who are listed by a number"
-    at_create, at_start = (f"{warning}: {end}" for end in ("whoever of them is listed by", "the create has compared"))
+    at_create, at_start = (f"{warning}: {end}" for end in ("such a person is called if", "the create has compared"))
     assert (at_create in caplog.text, at_start in caplog.text) == (not check_contacts, True)
     assert "they were compared" not in caplog.text
 

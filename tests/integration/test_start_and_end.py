@@ -320,7 +320,7 @@ def test_start_from_trigger_failure_deletes_stale_xcom(
 
 @pytest.mark.parametrize(
     ("renders", "starts", "says"),
-    [(False, True, "renders no template in the triggerer"), (False, False, "starts no task in the triggerer")],
+    [(False, True, "renders no template in the triggerer"), (False, False, "cannot start a task in the triggerer")],
     ids=["3.0", "3.1 and 3.2"],
 )
 def test_start_from_trigger_explains_missing_airflow_support(

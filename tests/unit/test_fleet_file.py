@@ -177,7 +177,7 @@ WRONG = [
     ("flow: !!set {a}", 9, "the tag !!set has no meaning here"),
     ("voice_id: !!timestamp 2001-01-01", 13, "the tag !!timestamp has no meaning here"),
     ("flow: &a [*a]", 9, "refers to itself"),
-    ("name: B", 3, "duplicate key 'name': it stands in line 1, column 3 already"),
+    ("name: B", 3, "duplicate key 'name': the first one is in line 1, column 3"),
     ("first_message: Hi: you", 20, "invalid YAML: "),
     ("first_message: {{a}}, hi", 23, "invalid YAML: "),
     ("first_message: &Hello there, it is me", 18, "YAML takes '&Hello' for an anchor, and nothing refers to it"),
@@ -205,7 +205,7 @@ def test_error_names_line_and_column(line: str, column: int, says: str, tmp_path
         ('{"agents":[{"name":"A"},\n{"name":"A"}]}', "line 2, column 9: 'A' is declared 2 times: in lines 1, 2"),
         (
             '[{"name": "A",\n "name": "B"}]',
-            "line 2, column 2: agent 'A': duplicate key 'name': it stands in line 1, column 3",
+            "line 2, column 2: agent 'A': duplicate key 'name': the first one is in line 1, column 3",
         ),
         ('[{"name": "A",\n "name":}]', "line 2, column 9: invalid JSON: Expecting value"),
         ('[{"name": "A", "flow": %s}]' % ("1" * 5000), "holds a number that cannot be read"),
@@ -332,7 +332,7 @@ def test_check_ends_after_a_thousand_problems(tmp_path: Path) -> None:
 def test_duplicate_key_of_a_large_object_is_found(tmp_path: Path) -> None:
     keys = ", ".join(f'"k{number}": 1' for number in range(30_000))
     message = refusal(tmp_path, f'[{{"name": "A", "flow": {{{keys}, "k0": 2}}}}]', "json")
-    assert "duplicate key 'k0': it stands in line 1, column 25 already" in message
+    assert "duplicate key 'k0': the first one is in line 1, column 25" in message
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "- " * 100_000, "a: " + "{a: " * 300, "[" * 201 + "]" * 201])
@@ -343,7 +343,7 @@ def test_deep_nesting_is_refused(text: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("- name: A\n  voice_id: \x01", "line 2, column 13: the character U+0001 cannot stand in YAML"),
+        ("- name: A\n  voice_id: \x01", "line 2, column 13: the character U+0001 is not allowed in YAML"),
         ("- name: A\n\tvoice_id: a", "indent with blanks, not with tabs"),
         ("a: b", "must hold a list of declarations"),
         ("- a\n---\n- b", "invalid YAML"),

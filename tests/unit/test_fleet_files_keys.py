@@ -136,7 +136,7 @@ def test_problem_of_default_is_named_once(defaults: str, problem: str, agents: s
         ("Agents: []", "Agents is not a key of a fleet file; did you mean agents?"),
         ("vars: {}", "vars is not a key of a fleet file; did you mean variables?"),
         ("ignored: []", "ignored is not a key of a fleet file; did you mean ignore?"),
-        ("language: en", "language is not a key of a fleet file; a field of all agents stands under defaults"),
+        ("language: en", "language is not a key of a fleet file; write a field of all agents under defaults"),
     ],
 )
 def test_other_key_is_refused(key: str, says: str, problems: Any) -> None:

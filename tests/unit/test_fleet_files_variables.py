@@ -125,7 +125,7 @@ def test_message_shows_what_was_written_and_what_it_became(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("variables", "says"),
     [
-        ("{A: '${B}'}", "variables.A: ${ cannot stand in the value of a variable"),
+        ("{A: '${B}'}", "variables.A: ${ is not allowed in the value of a variable"),
         ("{A: [a]}", "variables.A: must be text, and no list or mapping"),
         ("{A: }", "variables.A: is null; for no text, write ''"),
         ("{1A: a}", "variables.1A: is not the name of a variable"),

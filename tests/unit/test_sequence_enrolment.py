@@ -63,4 +63,4 @@ def test_who_is_admitted_is_told_by_what_the_request_names(
 ) -> None:
     refused = not_admitted(sequence(filter=filter_of([listed])), [callee])
     assert refused == (frozenset() if is_admitted else {callee})
-    assert ("cannot be told from its filter" in caplog.text) is not is_told
+    assert ("cannot be seen from its filter" in caplog.text) is not is_told

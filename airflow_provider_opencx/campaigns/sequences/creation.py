@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from airflow_provider_opencx.client.client import OpenCXClient
 
 SLOT = "sequence"
-"""Where the ledger of a task has the sequence that it has made."""
+"""The slot of a created sequence in the ledger of a task."""
 
 FIND_PAUSES: Sequence[float] = (1, 2, 4, 8, 15)
 """Seconds before each further read for a sequence that may have been created: half a minute together."""

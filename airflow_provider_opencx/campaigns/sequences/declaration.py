@@ -24,7 +24,7 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 
 @dataclass(frozen=True)
 class AskedSequence:
-    """What was asked of a sequence, as its result hands it on: of the filter, a digest, and no number of a person.
+    """The declaration of a sequence in its result: with a digest of the filter, and without numbers of people.
 
     :param filter_digest: see :func:`.filters.digest_of`.
     :param steps: the steps; once the sequence is confirmed, with their actions as the service stores them.
@@ -125,12 +125,12 @@ class SequenceDeclaration:
 
     @property
     def label(self) -> str:
-        """What messages call the sequence: its name and custom id."""
+        """The sequence in messages: its name and custom id."""
         return f"sequence {in_quotes(self.name)} (custom id {identifier(self.custom_id)})"
 
     @property
     def asked(self) -> AskedSequence:
-        """What is asked of the sequence, and handed on to the start."""
+        """The declaration that is passed to the start."""
         people = people_of(dict(self.filter))
         return AskedSequence(digest_of(dict(self.filter)), self.steps, None if people is None else len(people))
 

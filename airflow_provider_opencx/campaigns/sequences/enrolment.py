@@ -33,7 +33,7 @@ WAYS_ON = (
     "Nothing is sent again automatically. Look in the OpenCX dashboard whether they were added. Then clear the task"
     ' with on_unknown="skip" to leave these people out, or with on_unknown="repeat" to add them, where nobody was.'
 )
-"""What to do about people of whom nobody knows whether they were added."""
+"""What to do if it is not known whether people were added."""
 
 _MOST_NAMED = 5
 

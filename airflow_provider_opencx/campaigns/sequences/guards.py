@@ -216,7 +216,7 @@ def check_common_hours(hours: CallingHours | None, zones: Collection[str], now: 
 
 @dataclass(frozen=True)
 class StartGuards:
-    """What is checked before a sequence is started.
+    """The checks before the start of a sequence.
 
     :param guards: whom, and when.
     :param asked: what was asked of the sequence; ``None`` where only its id is known.

@@ -28,7 +28,7 @@ _MINUTES_AN_HOUR, _HOURS_A_DAY = 60, 24
 
 @dataclass(frozen=True)
 class SequencePreview:
-    """What a sequence would do. It does not say whether it may be started at this moment: an approval comes later.
+    """A preview of a sequence. It does not say whether it may be started at this moment: an approval comes later.
 
     :param sequence: the sequence, as the create operator returned it.
     :param asked: what was asked of it.

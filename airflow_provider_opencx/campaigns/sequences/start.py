@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from airflow_provider_opencx.client.locks import NameLocks
 
 SLOT = "start"
-"""Where the ledger of a task has the start that it has sent."""
+"""The slot of a sent start in the ledger of a task."""
 
 _ACCEPTED = "the service has accepted the start"
 

@@ -22,14 +22,14 @@ from airflow_provider_opencx.text import listed
 from airflow_provider_opencx.waiting import FailedPolls, MissingItems
 
 Until: TypeAlias = Literal["started", "ended", "canceled"]
-"""What is waited for."""
+"""The state to wait for."""
 
 _MOST_SHOWN = 10
 
 
 @dataclass(frozen=True)
 class _Words:
-    """What messages call one of the things that are waited for.
+    """The nouns and verbs for messages about a wait.
 
     :param to_happen: what a sequence is to do.
     :param happened: what it has done then.
@@ -79,12 +79,12 @@ class SequenceWait:
 
     @property
     def goal(self) -> str:
-        """What is waited for, for messages."""
+        """The goal of the wait, for messages."""
         return f"{self} to {_WORDS[self.until].to_happen}"
 
     @property
     def state(self) -> str:
-        """How far the sequence is, as a part of a sentence that begins with its name."""
+        """The progress of the sequence, as the rest of a sentence that begins with its name."""
         if self._missing:
             return "is not shown by the service"
         if self._seen is None:
@@ -188,7 +188,7 @@ class SequenceWaits:
 
     @property
     def goal(self) -> str:
-        """What is waited for, for messages."""
+        """The goal of the wait, for messages."""
         return f"{self} to {self._words.to_happen}"
 
     @property

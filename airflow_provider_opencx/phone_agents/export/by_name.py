@@ -19,7 +19,7 @@ _MOST_NAMED = 20
 
 @dataclass(frozen=True)
 class NamesInUse:
-    """What the agents of an organization can refer to by name.
+    """The objects of an organization that its agents can refer to by name.
 
     :param known: what each field of declarations can name, of the fields whose list could be read.
     :param remarks: a sentence for each list that could not be read.

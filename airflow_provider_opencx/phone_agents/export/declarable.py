@@ -78,7 +78,7 @@ class Entry:
 
     @property
     def sentences(self) -> list[str]:
-        """What a person should know of it, each with its name."""
+        """Notes about the agent for a person, each with its field."""
         left_out = (f"{field} is left out: {reason}" for field, reason in self.left_out.items())
         return [f"{self.agent.label}: {sentence}" for sentence in (*self.notes, *left_out)]
 
@@ -113,7 +113,7 @@ class Fleet:
 
     @property
     def sentences(self) -> list[str]:
-        """What a person should know: of the organization, of what is not exported, and of what is."""
+        """Notes for a person: about the organization, about what is not exported, and about what is."""
         of_entries = (sentence for entry in self.entries for sentence in entry.sentences)
         return [*self.remarks, *self.not_exported, *of_entries]
 

@@ -45,7 +45,7 @@ _NULLS = {"", "~", "null", "Null", "NULL"}
 
 @dataclass
 class FleetFile:
-    """What one file holds.
+    """The content of one file.
 
     :param entries: the declarations of agents, with their defaults.
     :param defaults: the defaults; ``None`` if there are none.
@@ -87,7 +87,7 @@ def read_document(
 
 @dataclass(frozen=True)
 class _About:
-    """What a problem is about.
+    """The subject of a problem.
 
     :param agent: the name of the agent, if it is known.
     :param entry: its position in the fleet, counted from 1.

@@ -17,7 +17,7 @@ KEYS_OF_ONE_AGENT = ("variables",)
 """Those of them that are allowed beside the fields of an agent, in a file that is one agent."""
 
 SCHEMA_KEY = "$schema"
-"""Where a JSON file names its schema, for editors."""
+"""The key with which a JSON file names its schema, for editors."""
 
 FREE_PREFIXES = ("x-", "_")
 """Keys that begin so hold what is not read: homes of anchors, and notes."""

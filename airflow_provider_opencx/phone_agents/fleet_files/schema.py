@@ -27,7 +27,7 @@ from airflow_provider_opencx.phone_agents.fleet_files.keys import (
 from airflow_provider_opencx.resources.phone_agents import PhoneAgentChanges
 
 SCHEMA_FILE = Path(__file__).resolve().parents[2] / "fleet.schema.json"
-"""Where the schema is published."""
+"""The address of the published schema."""
 
 Schema = dict[str, JsonValue]
 

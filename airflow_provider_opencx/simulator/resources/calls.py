@@ -91,7 +91,7 @@ class Calls:
         with self._lock:
             self._of.setdefault(organization, []).append(dialed)
             number = next(self._numbers)
-        # Without the lock: the clock, which has a lock of its own, is informed of what comes after the call.
+        # Without the lock, because the clock, which has its own lock, schedules what comes after the call.
         self._after_calls.called(organization, number, dialed.phone_number, dialed.contact_id)
         return f"call_{number:06d}"
 

@@ -207,7 +207,7 @@ async def plan_between_pages(service: ConversationControls, request: Request) ->
     def change() -> None:
         for each in form.add:
             each.add(service, api_key)
-        # What is gone by then, perhaps by the time before, is left out.
+        # Leave out conversations that are gone by then.
         for conversation_id in ids:
             if form.update:
                 with suppress(UnknownConversationError):

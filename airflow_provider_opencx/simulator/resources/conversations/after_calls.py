@@ -19,7 +19,7 @@ from airflow_provider_opencx.simulator.service import Service
 
 @dataclass(frozen=True)
 class CallSettings:
-    """What calls leave behind.
+    """Which conversations calls create.
 
     :param after: how many seconds after the call its conversation is there
     :param closed_after: how many seconds later it is closed; None is never

@@ -120,7 +120,7 @@ async def change_settings(service: SequenceControls, request: Request) -> Respon
         if getattr(form, name) is None:
             raise HTTPException(400, f"{name}: it cannot be null")
     try:
-        # Only this one can still be refused, so it is the first.
+        # Do this first, because only this can still be refused.
         if form.drops_sequence_fields is not None:
             service.drops_sequence_fields = tuple(form.drops_sequence_fields)
     except ValueError as error:

@@ -68,7 +68,7 @@ class SequenceControls(Service):
 
     @property
     def sequences_lag(self) -> float:
-        """How many seconds old a sequence is that a request reads: 0 by default. A younger one is not found."""
+        """The lag, in seconds, of the sequences that a request reads: 0 by default. A newer sequence is not found."""
         return self._sequence_settings.lag
 
     @sequences_lag.setter
@@ -147,7 +147,7 @@ class SequenceControls(Service):
         return self.state(Sequences).settings
 
     def _sequence_fields(self, sequence: StoredSequence) -> JsonObject:
-        # Of a generation without sequences, tests see those of the newest.
+        # If the generation has no sequences, tests see those of the newest generation.
         return sequence_fields(sequence, self.newest_contract)
 
     def _valid_sequence(self, fields: Mapping[str, Json], schema: str) -> JsonObject:

@@ -30,7 +30,7 @@ _SHOWN: Mapping[str, Callable[[Contact], Json]] = {
     "contacts_name_in": lambda contact: contact.fields["name"],
     "contacts_email_domain_name_in": lambda contact: str(contact.fields["email"] or "").rpartition("@")[2],
 }
-"""What the values of a filter are compared with."""
+"""The field of a contact that the values of a filter are compared with."""
 
 
 def selection(composite: Json) -> Selects:

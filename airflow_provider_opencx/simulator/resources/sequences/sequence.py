@@ -18,7 +18,7 @@ class SequenceRefusedError(ValueError):
 
 @dataclass
 class SequenceSettings:
-    """How the service treats sequences, where the documentation is silent or a test wants it to be worse.
+    """How the service treats sequences where the documentation says nothing, or where a test wants worse behavior.
 
     They are described where tests set them, in ``SequenceControls``.
     """
@@ -96,7 +96,7 @@ class StoredSequence:
 
     @property
     def status(self) -> str:
-        """How far it is."""
+        """The progress."""
         if self.canceled_at:
             return "canceled"
         if self.ended_at:

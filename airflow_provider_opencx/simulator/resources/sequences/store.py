@@ -233,7 +233,7 @@ class Sequences:
             sequence = self._goes_on(run)
             if sequence is None:
                 return
-            # A change may have taken the step away in the meantime; then there is nothing to carry out.
+            # A change may have taken the step away in the meantime; then there is nothing to do.
             if index < len(sequence.steps):
                 if sequence.shown_run == run.id:
                     times = {**sequence.step_times, index: (self._calendar.timestamp(), None)}

@@ -51,5 +51,5 @@ class TrainingControls(Service):
         self.state(Store).remove(training_id)
 
     def _fields(self, training: Training) -> JsonObject:
-        # Of a generation without training scenarios, tests see those of the newest.
+        # If the generation has no training scenarios, tests see those of the newest generation.
         return training_fields(training, self.newest_contract)
