@@ -78,7 +78,7 @@ NO_PROOFS: dict[str, Fault] = {
     "a 503": ErrorResponse(503),
     "a lost response": LoseResponse(),
     "a dropped connection": CloseBeforeHandling(),
-    "a timeout": SlowResponse(3),
+    "a timeout": SlowResponse(8),
     "a truncated response": TruncateResponse(),
     "a response that is not JSON": MalformedResponse(),
     "an empty response": EmptyResponse(),
@@ -91,7 +91,7 @@ NO_PROOFS: dict[str, Fault] = {
 def calling(connected: Simulator, monkeypatch: pytest.MonkeyPatch) -> Simulator:
     """A simulator with an agent that calls, behind a connection with a short timeout."""
     connected.add_agent("Caller", type="outbound")
-    connection = connection_json(connected.url, "test-key", timeout=1, requests_per_minute=100_000)
+    connection = connection_json(connected.url, "test-key", timeout=3, requests_per_minute=100_000)
     monkeypatch.setenv("AIRFLOW_CONN_OPENCX_DEFAULT", connection)
     return connected
 
