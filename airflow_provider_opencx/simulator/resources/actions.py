@@ -66,7 +66,7 @@ class ActionControls(Service):
         return self.state(Actions).of(self._organization(api_key))
 
     def set_actions(self, actions: Sequence[Mapping[str, Json]], api_key: str | None = None) -> list[JsonObject]:
-        """Give an organization its actions, in place of those that it has, and return them.
+        """Give an organization its actions, instead of those that it has, and return them.
 
         :param actions: actions in the form of the API; only ``name`` is required. One without an ``id`` gets a new one.
         :param api_key: the organization's key; None is the first one

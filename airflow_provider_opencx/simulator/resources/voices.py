@@ -48,7 +48,7 @@ _SCHEMA = "PhoneAgentVoiceDto"
 
 
 class Voices:
-    """Keeps the voices of each organization that has voices of its own.
+    """Keeps the voices of each organization that has its own voices.
 
     :param service: the service whose state it is
     """
@@ -63,7 +63,7 @@ class Voices:
             return self._of.get(organization, VOICES)
 
     def set(self, organization: str, voices: list[Json]) -> None:
-        """Give an organization voices of its own."""
+        """Give an organization its own voices."""
         with self._lock:
             self._of[organization] = voices
 
@@ -72,7 +72,7 @@ class Voices:
         return next(iter(self._ids(organization)), None)
 
     def refuses(self, organization: str, voice_id: Json) -> bool:
-        """Return whether an agent cannot have a voice: an organization with voices of its own has no others."""
+        """Return whether an agent cannot have a voice: an organization with its own voices has no others."""
         with self._lock:
             return organization in self._of and voice_id is not None and voice_id not in self._ids(organization)
 
@@ -91,7 +91,7 @@ class VoiceControls(Service):
         return self.state(Voices).of(self._organization(api_key))
 
     def set_voices(self, voices: Sequence[Mapping[str, Json]], api_key: str | None = None) -> None:
-        """Give an organization voices of its own; from then on, a request cannot give an agent any other.
+        """Give an organization its own voices; from then on, a request cannot give an agent any other.
 
         The first one is the default voice of new agents. Agents that exist keep theirs.
 
@@ -126,7 +126,7 @@ async def read_voices(service: VoiceControls, request: Request) -> Response:
 
 
 async def set_voices(service: VoiceControls, request: Request) -> Response:
-    """Give an organization voices of its own, and return them."""
+    """Give an organization its own voices, and return them."""
     api_key, form = key_in(service, request), await read_form(request, _VoicesForm)
     try:
         service.set_voices(form.voices, api_key)
