@@ -57,8 +57,12 @@ docs: $(INSTALLED)
 # repository against the file here.
 SITE := https://airflow-provider-opencx[.]readthedocs[.]io/en/stable
 REPOSITORY := airflow-provider-opencx/airflow-provider-opencx
+# Not installed with the rest: it is a download of 80 MB that only this target needs.
+$(BIN)/lychee: | $(INSTALLED)
+	@VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --constraint constraints.txt --group links
+
 LINKED := README.md CONTRIBUTING.md SECURITY.md CHANGELOG.md 'docs/**/*.md' 'benchmarks/*.md' example_dags
-links: $(INSTALLED)
+links: $(BIN)/lychee
 	@if test -x $(BIN)/lychee; then \
 	  $(BIN)/lychee --offline --include-fragments --no-progress --exclude-path docs/_build \
 	  --remap '^$(SITE)/([^#]*)[.]html(#.*)?$$ file://$(CURDIR)/docs/$$1.md$$2' \

@@ -128,9 +128,14 @@ class FleetPlan(SyncPlan[PhoneAgentSpec, PhoneAgent, PhoneAgentChanges, PhoneAge
 
     @cached_property
     def possible_renames(self) -> tuple[PossibleRename, ...]:
-        """The agents that would be created, and may be undeclared ones under another name."""
+        """The agents that would be created, and may be undeclared ones under another name.
+
+        An undeclared agent for whose sake a declaration is refused is none of them.
+        """
         created = [step.spec.agent_name for step in self.steps if isinstance(step.plan, Create)]
-        return possible_renames(created, self.undeclared)
+        refused = [step.spec.agent_name for step in self.steps if isinstance(step.plan, Refuse)]
+        near = {agent.id for name in refused for agent in self.items.near(name)}
+        return possible_renames(created, [agent for agent in self.undeclared if agent.id not in near])
 
     @property
     def lost_numbers(self) -> tuple[LostNumber, ...]:

@@ -116,7 +116,7 @@ class Names:
             )
         if not self._by_name or not self._is_whole:
             raise OpenCXResponseError(
-                f"Whether there is a {self._noun} named {in_quotes(name)} is not known, because the list of"
+                f"Whether any {self._noun} is named {in_quotes(name)} is not known, because the list of"
                 f" {self._noun}s is empty, or holds what cannot be read. Another try reads it again; {by_id} needs no"
                 " list."
             )

@@ -14,10 +14,13 @@ from airflow_provider_opencx.simulator import Simulator
 
 KEY = "test-key"
 
-# A sequence that is canceled or continuous, for example, refuses what is valid for another one.
+# A sequence that is canceled or continuous, for example, refuses what is valid for another one, and an agent the voices
+# and actions that its organization does not have.
 CONFIGURATION = """
 [[operations]]
-include-operation-id = ["startSequence", "cancelSequence", "addContactsToSequence"]
+include-operation-id = [
+    "startSequence", "cancelSequence", "addContactsToSequence", "createPhoneAgent", "updatePhoneAgent",
+]
 checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "401", "403", "404", "429", "5xx"]
 """
 

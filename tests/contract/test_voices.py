@@ -52,9 +52,31 @@ def test_agent_has_a_voice_of_its_organization(simulator: Simulator, client: htt
         client.patch(f"/phone/{created['id']}", json={"voice_id": "voice_bruno"}, headers=SECOND),
     ):
         assert refused.status_code == 400
-        assert refused.json()["message"] == "voice_id: there is no voice 'voice_bruno'"
+        assert refused.json()["message"] == "voice_id: there is no voice 'voice_bruno'. The ids of voices: 'v_1', 'v_2'"
     assert [agent["voice_id"] for agent in simulator.agents("second")] == ["v_1", "v_2"]
     assert client.patch(f"/phone/{created['id']}", json={"voice_id": None}, headers=SECOND).is_success
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (
+            {"voice_id": "Aria"},
+            "voice_id: there is no voice 'Aria'. The ids of voices: 'voice_aria', 'voice_bruno', 'voice_celia'",
+        ),
+        ({"actionIds": ["Refund"]}, "actionIds: there is no action 'Refund'. The ids of actions: none"),
+    ],
+)
+def test_agent_takes_no_name_for_an_id(
+    fields: dict[str, Any], message: str, simulator: Simulator, client: httpx.Client
+) -> None:
+    agent = client.post("/phone", json={"name": "a", "voice_id": "voice_bruno"}, headers=FIRST).json()
+    for refused in (
+        client.post("/phone", json={"name": "b", **fields}, headers=FIRST),
+        client.patch(f"/phone/{agent['id']}", json=fields, headers=FIRST),
+    ):
+        assert (refused.status_code, refused.json()["message"]) == (400, message)
+    assert [each["voice_id"] for each in simulator.agents()] == ["voice_bruno"]
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,11 @@ LEFT_BEHIND = {
         {"name": "Reminder, de", "first_message": "Guten Tag!"},
         {"name": "Reminder, fr", "first_message": "Bonjour !"},
     ],
-    "many_agents": [{"name": f"Clinic, {city}", "language": ["en"]} for city in ("Austin", "Boston", "Denver")],
+    "many_agents": [
+        {"name": "Clinic, Austin", "language": ["en"]},
+        {"name": "Clinic, Boston", "language": ["en"]},
+        {"name": "Clinic, Denver", "language": ["en"]},
+    ],
     "mapped_agents": [
         {"name": "Clinic, Boston", "first_message": "Hello, Boston!"},
         {"name": "Clinic, Austin", "first_message": "Howdy, Austin!"},

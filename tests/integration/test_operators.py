@@ -202,6 +202,7 @@ def test_upsert_fails_only_wrong_mapped_agent(dag: DAG, run_dag: Callable[..., A
 
 
 def test_upsert_returns_plain_json(dag: DAG, run_dag: Callable[..., Any], simulator: Simulator) -> None:
+    simulator.set_actions([{"id": "x", "name": "Book appointment"}])
     with dag:
         OpenCXUpsertPhoneAgentOperator(task_id="agent", name="a", action_ids=["x"])
     agent = run_dag(dag).xcom("agent")

@@ -93,6 +93,9 @@ def generation() -> str:
 @pytest.fixture
 def simulator(generation: str, connect: Callable[[str, str], None]) -> Iterator[Simulator]:
     with Simulator(api_keys=(API_KEY,), requests_per_minute=None, generation=generation) as running:
+        # The texts under test are ids as well.
+        running.set_voices([{"voice_id": voice_id, "name": voice_id} for voice_id in ("default", "007", "2026")])
+        running.set_actions([{"id": each, "name": each} for each in ("123", "{'a': 1}", "2026", "002026", "1", "2")])
         connect(running.url, API_KEY)
         yield running
 

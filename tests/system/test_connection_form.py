@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from airflow_standalone import AirflowStandalone
+from ui import connection_to
+
+from airflow_provider_opencx.simulator import Simulator
+
+from .conftest import API_KEY
 
 
 def test_form_from_running_airflow_has_all_fields(airflow: AirflowStandalone) -> None:
@@ -42,3 +47,15 @@ def test_form_test_button_names_error(airflow: AirflowStandalone) -> None:
     assert tested["status"] is False
     assert "plain http to api.example.com" in tested["message"]
     assert "some-key" not in tested["message"]
+
+
+def test_connection_of_make_ui_is_in_the_list_and_passes_its_test(
+    airflow: AirflowStandalone, simulator: Simulator
+) -> None:
+    made = {**connection_to(simulator.url), "connection_id": "of_make_ui", "password": API_KEY}
+    airflow.call("POST", "/connections", made)
+    listed = {each["connection_id"]: each for each in airflow.call("GET", "/connections")["connections"]}["of_make_ui"]
+    # The list's Test button sends the row as it is, with port 0 where there is none.
+    sent = {name: "" if value is None else value for name, value in listed.items() if name != "team_name"}
+    tested = airflow.call("POST", "/connections/test", {**sent, "port": listed["port"] or 0})
+    assert tested["status"] is True, tested["message"]

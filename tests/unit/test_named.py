@@ -55,7 +55,7 @@ def test_voice_that_may_be_one_which_cannot_be_read_fails_a_try(
     listed: Respond | AlterItems, connected: Simulator, hook: OpenCXHook
 ) -> None:
     connected.fail("listPhoneVoices", listed, times=None)
-    with pytest.raises(OpenCXResponseError, match="voice named 'Xenia' is not known") as raised:
+    with pytest.raises(OpenCXResponseError, match="Whether any voice is named 'Xenia' is not known") as raised:
         hook.plan_phone_agents(parse_fleet([{"name": "A", "voice": "Xenia"}]))
     assert not raised.value.is_permanent
 

@@ -48,6 +48,7 @@ def test_agents_that_are_ignored_are_counted_and_not_listed(ignore: list[str], r
         ),
         (["Summer offer"], ["Front desk", "Spring offer"], {"Summer offer": "Spring offer"}),
         (["Front desk"], ["Night line"], {}),
+        (["Clinic 20", "Clinic 21"], ["clinic  21"], {}),  # the agent for whose sake Clinic 21 is refused
         (["A"], [], {}),
     ],
 )

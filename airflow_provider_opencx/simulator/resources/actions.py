@@ -49,6 +49,10 @@ class Actions:
         with self._lock:
             return list(self._of.get(organization, ()))
 
+    def ids(self, organization: str) -> list[str]:
+        """Return the ids of the actions of an organization: its agents can call no others."""
+        return [str(action["id"]) for action in self.of(organization)]
+
     def set(self, organization: str, actions: list[JsonObject]) -> None:
         """Give an organization its actions."""
         with self._lock:
@@ -67,6 +71,8 @@ class ActionControls(Service):
 
     def set_actions(self, actions: Sequence[Mapping[str, Json]], api_key: str | None = None) -> list[JsonObject]:
         """Give an organization its actions, instead of those that it has, and return them.
+
+        A request cannot give its agents any other action. Agents that exist keep theirs.
 
         :param actions: actions in the form of the API; only ``name`` is required. One without an ``id`` gets a new one.
         :param api_key: the organization's key; None is the first one

@@ -69,14 +69,10 @@ class Voices:
 
     def default(self, organization: str) -> str | None:
         """Return the id of the voice that an agent has unless a request sets one: the first; None if there is none."""
-        return next(iter(self._ids(organization)), None)
+        return next(iter(self.ids(organization)), None)
 
-    def refuses(self, organization: str, voice_id: Json) -> bool:
-        """Return whether an agent cannot have a voice: an organization with its own voices has no others."""
-        with self._lock:
-            return organization in self._of and voice_id is not None and voice_id not in self._ids(organization)
-
-    def _ids(self, organization: str) -> list[str]:
+    def ids(self, organization: str) -> list[str]:
+        """Return the ids of the voices of an organization: its agents can have no others."""
         return [str(voice["voice_id"]) for voice in self.of(organization) if isinstance(voice, dict)]
 
 
@@ -91,7 +87,7 @@ class VoiceControls(Service):
         return self.state(Voices).of(self._organization(api_key))
 
     def set_voices(self, voices: Sequence[Mapping[str, Json]], api_key: str | None = None) -> None:
-        """Give an organization its own voices; from then on, a request cannot give an agent any other.
+        """Give an organization its own voices; a request cannot give its agents any other.
 
         The first one is the default voice of new agents. Agents that exist keep theirs.
 

@@ -7,11 +7,14 @@ from collections.abc import Callable
 from airflow_provider_opencx.simulator.handler import AcceptedRequest, Handlers, HTTPError, ValidatedJson
 from airflow_provider_opencx.simulator.json_values import Json, read_json, write_json
 from airflow_provider_opencx.simulator.list_view import History, listed_by, page_by, shown_by
+from airflow_provider_opencx.simulator.resources.actions import Actions
 from airflow_provider_opencx.simulator.resources.phone_agents.serialization import agent_fields, agent_json
 from airflow_provider_opencx.simulator.resources.phone_agents.store import Agent, Store, UnknownAgentError
 from airflow_provider_opencx.simulator.resources.voices import Voices
+from airflow_provider_opencx.text import listed
 
 _LONGEST_QUOTED = 100
+_MOST_LISTED = 5
 
 
 def list_phone_agents(request: AcceptedRequest) -> ValidatedJson:
@@ -23,7 +26,7 @@ def list_phone_agents(request: AcceptedRequest) -> ValidatedJson:
 
 def create_phone_agent(request: AcceptedRequest) -> Json:
     """Create an agent and return it."""
-    _check_voice(request)
+    _check_ids(request)
     agent = request.service.state(Store).create(request.organization, request.body)
     return agent_fields(agent, request.contract)
 
@@ -35,7 +38,7 @@ def update_phone_agent(request: AcceptedRequest) -> Json:
     store, agent_id = request.service.state(Store), request.path_parameters["phone_agent_id"]
     try:
         store.find(agent_id, request.organization)
-        _check_voice(request)
+        _check_ids(request)
         agent = store.change(agent_id, changes)
     except UnknownAgentError:
         raise HTTPError(404, f"There is no phone agent {agent_id}") from None
@@ -49,10 +52,22 @@ HANDLERS: Handlers = {
 }
 
 
-def _check_voice(request: AcceptedRequest) -> None:
-    voice_id = request.body.get("voice_id")
-    if request.service.state(Voices).refuses(request.organization, voice_id):
-        raise HTTPError(400, f"voice_id: there is no voice {str(voice_id)[:_LONGEST_QUOTED]!r}")
+def _check_ids(request: AcceptedRequest) -> None:
+    """Refuse the id of a voice or an action that the organization does not have, such as a name in its place."""
+    service, organization = request.service, request.organization
+    voice_id, action_ids = request.body.get("voice_id"), request.body.get("actionIds")
+    if isinstance(voice_id, str):
+        _check_id("voice_id", "voice", voice_id, service.state(Voices).ids(organization))
+    for action_id in action_ids if isinstance(action_ids, list) else ():
+        _check_id("actionIds", "action", str(action_id), service.state(Actions).ids(organization))
+
+
+def _check_id(field: str, noun: str, wanted: str, known: list[str]) -> None:
+    if wanted not in known:
+        there_are = listed([*map(repr, known)], _MOST_LISTED) or "none"
+        raise HTTPError(
+            400, f"{field}: there is no {noun} {wanted[:_LONGEST_QUOTED]!r}. The ids of {noun}s: {there_are}"
+        )
 
 
 def _page(request: AcceptedRequest) -> ValidatedJson:
