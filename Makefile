@@ -12,7 +12,7 @@
 # make soak    poll for a long time with some odd responses, to see what grows: POLLS=20000 (about 15 minutes)
 # make events  run a watcher on a real Airflow whose triggerer is killed, then wait ten minutes in which nothing may fire; QUIET=600 seconds
 # make audit   check the pinned dependencies for known vulnerabilities (asks PyPI; not part of CI, because an advisory should not break a build)
-# make bench   measure waiting, fleets, imports and tasks, compared with the HTTP provider; writes benchmarks/RESULTS.md (about 33 minutes; with QUICK=1 about 10, and it writes nothing)
+# make bench   measure waiting, fleets, campaigns, results, the command line, imports and tasks, compared with the HTTP provider; writes benchmarks/RESULTS.md (about 35 minutes; with QUICK=1 about 10, and it writes nothing)
 # make bench-knowledge    measure 500 training scenarios under the service's rate limit (about ten minutes)
 # make bench-calls        measure calls to 1,000 people of a file under the service's rate limit (about eleven minutes)
 # make bench-sequences    measure waiting for 1,000 sequences in one event loop, and 1,000 tasks that wait for one (about three minutes)
@@ -135,7 +135,7 @@ bench-sequences: $(INSTALLED)
 	$(BIN)/python benchmarks/sequences.py
 
 bench-campaign: $(INSTALLED)
-	$(BIN)/python benchmarks/campaign.py
+	$(BIN)/python benchmarks campaign
 
 bench-extraction: $(INSTALLED)
 	$(BIN)/python benchmarks/extraction.py

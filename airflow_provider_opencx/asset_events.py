@@ -45,7 +45,7 @@ def add_extra(
     :param task: the operator or the sensor.
     :param context: the context of its task instance; without one, as in a test, nothing is added.
     :param extra: what the task did. Never a person's number: everyone who may see assets sees it.
-    :param agents: the agents of which it did that. The asset of one of them gets this agent in place of ``extra``.
+    :param agents: the agents of which it did that. The asset of one of them gets this agent instead of ``extra``.
     """
     if not task.outlets or "outlet_events" not in context:
         return

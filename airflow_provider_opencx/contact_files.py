@@ -45,7 +45,7 @@ def readable(argument: str) -> Generator[None]:
     """Say of a file that cannot be read that nobody is called.
 
     :param argument: the argument that names it.
-    :raises OpenCXContactsUnreadableError: in place of any error of the storage.
+    :raises OpenCXContactsUnreadableError: instead of any error of the storage.
     """
     try:
         yield

@@ -137,7 +137,7 @@ class OpenCXWatcherArgumentError(OpenCXArgumentError, TypeError):
 class OpenCXFleetFileError(OpenCXArgumentError):
     """Files that declare a fleet have problems; the message names each problem with its place.
 
-    :param message: the problems, each on a line of its own.
+    :param message: the problems, each on a separate line.
     :param problems: the same as data, at most 1,000: ``file``, ``line``, ``column``, ``agent`` (its name), ``entry``
         (its position in the fleet), ``field``, ``message``, ``read`` (the value as written) and ``remedy``. Unknown
         values are null or empty.

@@ -9,7 +9,7 @@ from airflow_provider_opencx.exceptions import OpenCXArgumentError
 from airflow_provider_opencx.templates import has_no_template
 from airflow_provider_opencx.visible_text import LONGEST, visible_repr
 
-# Imported where it is used: parsing a Dag should not pay for it.
+# Imported where it is used, so that parsing a Dag stays fast.
 if TYPE_CHECKING:
     from airflow.sdk import XComArg
 

@@ -51,7 +51,7 @@ class IntentStore(Protocol):
         """Return the intents of these names, as far as there are any."""
 
     def write(self, intents: Mapping[str, Intent]) -> None:
-        """Record intents, in place of earlier ones of their names; the others stay."""
+        """Record intents. They replace earlier ones of the same names; the others stay."""
 
     def delete(self, names: Collection[str]) -> None:
         """Delete the intents of these names; there may be none."""

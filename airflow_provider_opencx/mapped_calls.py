@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from airflow_provider_opencx.resources.calls import Callee
 
 _KEY = "opencx_called"
-"""The XCom by which a task tells the others."""
+"""The XCom in which a task publishes its people for the other tasks."""
 
 _TOLD_WITHIN = 60.0
-"""Seconds within which a task that has begun tells the others."""
+"""Seconds within which a task that has begun must publish its people."""
 
 _LOOK_AGAIN_AFTER = 0.5
 
@@ -36,10 +36,10 @@ log = logging.getLogger(__name__)
 
 
 def tell_other_tasks(context: Context, ledger: Ledger, people: Sequence[Callee] = ()) -> None:
-    """Tell the tasks that are mapped over one list whom this one has called, and is to call.
+    """Publish the people whom this mapped task has called, or is about to call, for the other tasks of the list.
 
-    Airflow deletes what a task has published when the task begins again. So it is published again before anything else,
-    which may fail, and once more when it is known who is to be called.
+    Airflow deletes the XComs of a task when the task begins again. So the people are published again first, before
+    anything can fail, and once more when it is known who is to be called.
 
     :param context: the context of the task instance.
     :param ledger: its ledger; one that all tasks share makes this needless.
@@ -59,18 +59,18 @@ def tell_other_tasks(context: Context, ledger: Ledger, people: Sequence[Callee] 
 
 
 def check_other_tasks(context: Context, ledger: Ledger, people: Sequence[Callee]) -> Callable[[Callee], None]:
-    """Tell the tasks that are mapped over one list whom this one calls, and return a check whom others call.
+    """Publish the people whom this mapped task calls, and return a check for people whom other tasks call.
 
-    The state of a task is its own. When a run is cleared and its list has changed, a person may have moved from the
-    task that called to another one, which has no record of it. So each task says in an XCom whom it has called, or is
-    to call; a task that finds a person there twice does not call. A task that has begun and has not said it yet is
-    waited for: it may be the one that called before the run was cleared.
+    Each task has its own state. When a run is cleared and its list has changed, a person may have moved from the task
+    that called to another task, which has no record of the call. So each task publishes in an XCom whom it has called,
+    or is about to call. If a person is published by two tasks, neither calls. If a task has begun and has not published
+    yet, this task waits for it, because it may have called before the run was cleared.
 
     :param context: the context of the task instance.
     :param ledger: its ledger; one that all tasks share needs no check.
     :param people: whom it is to call.
     :return: raises ``OpenCXContactsChangedError`` for a person whom another task has called, or is to call.
-    :raises OpenCXLedgerError: if another task does not say it in time; nothing was sent.
+    :raises OpenCXLedgerError: if another task does not publish in time; nothing was sent.
     """
     if not _is_alone(context, ledger):
         return lambda callee: None
@@ -89,7 +89,7 @@ def check_other_tasks(context: Context, ledger: Ledger, people: Sequence[Callee]
 
 
 def keep_people(context: Context, ledger: Ledger, people: Sequence[Callee]) -> None:
-    """Record whom a task is to call by something else than a call, such as a sequence, for its later tries to tell.
+    """Record the people whom a task reaches by a sequence or the like, so that later tries can publish them.
 
     :param context: the context of the task instance.
     :param ledger: its ledger; one that all tasks share makes this needless.
@@ -138,8 +138,8 @@ def _told(context: Context) -> dict[int, list[str]]:
 def _may_have_called(context: Context) -> list[int]:
     """Return the map indexes of the tasks that may have called somebody, and whose XComs may be gone.
 
-    A task that waits for a worker has its XComs, if it ever had any. Where the run has never been cleared, its list is
-    the one that it began with, so a try that ended before it published anything is no reason to call nobody.
+    A task that waits for a worker still has its XComs, if it had any. If the run was never cleared, its list has not
+    changed, so a try that ended before it published anything is no reason to stop the calls.
     """
     instance = context["ti"]
     states = _BEGUN | _FAILED if is_cleared(context) else _BEGUN

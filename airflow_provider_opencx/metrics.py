@@ -14,7 +14,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-# Airflow's metrics are imported where they are used: parsing a Dag should not pay for them.
+# Airflow's metrics are imported where they are used, so that parsing a Dag stays fast.
 if TYPE_CHECKING:
     from airflow.sdk.observability.stats import Stats
 

@@ -19,7 +19,7 @@ from airflow_provider_opencx.templates import WRITE_BRACES, has_no_template, mar
 from airflow_provider_opencx.text import listed
 from airflow_provider_opencx.visible_text import identifier, in_quotes, visible_repr
 
-# Jinja is imported where it is used: parsing a Dag should not pay for it.
+# Jinja is imported where it is used, so that parsing a Dag stays fast.
 if TYPE_CHECKING:
     from airflow.sdk import DAG, Context
     from jinja2 import Environment

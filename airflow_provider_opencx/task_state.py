@@ -65,7 +65,7 @@ class TaskStateIntents:
         return {name: self._recorded[name] for name in names if name in self._recorded}
 
     def write(self, intents: Mapping[str, Intent]) -> None:
-        """Record intents, in place of earlier ones of their names; the others stay.
+        """Record intents. They replace earlier ones of the same names; the others stay.
 
         :raises OpenCXCoordinationError: if they could not be recorded. Nothing must be sent then.
         """

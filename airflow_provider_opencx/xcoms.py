@@ -32,7 +32,7 @@ FILE_KEYS: Final = ("path", "manifest")
 
 
 def xcoms_of(result: Mapping[str, object], keys: Sequence[str] = AGENT_KEYS) -> dict[str, str]:
-    """Return the XComs that a task pushes beside its result, by their keys.
+    """Return the XComs that a task pushes next to its result, by their keys.
 
     A field that is null is left out, and so is a blank one: of a phone number, that is none yet.
 
@@ -46,7 +46,7 @@ def xcoms_of(result: Mapping[str, object], keys: Sequence[str] = AGENT_KEYS) -> 
 def push_xcoms(
     task: BaseOperator, context: Context, result: Mapping[str, object], keys: Sequence[str] = AGENT_KEYS
 ) -> None:
-    """Push the XComs beside a result, unless the task pushes none.
+    """Push the XComs next to a result, unless the task pushes none.
 
     :param task: the operator or the sensor.
     :param context: the context of its task instance; without one, as in a test, nothing is pushed.

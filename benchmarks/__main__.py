@@ -20,7 +20,9 @@ BENCHMARKS = {
     "worker_processes": 3,
     "first_run": 6,
     "fleet": 3,
+    "campaign": 2,
     "extraction": 3,
+    "command_line": 1,
     "import_time": 1,
     "overhead": 1,
 }

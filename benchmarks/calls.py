@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from measured_task import HEADER, run_measured
+from measured_task import run_measured
 from simulated_service import SimulatedService, simulated_service
 
 PROVIDERS_PACE = 90
@@ -40,7 +40,7 @@ def main() -> int:
         file = Path(folder) / "people.csv"
         file.write_text("phone_number\n" + "".join(f"+1415555{number:04}\n" for number in range(options.people)))
         print(f"{options.people} people, {PROVIDERS_PACE} requests a minute of {options.requests_per_minute}")
-        print(HEADER)
+        print(f"{'':40} {'seconds':>8} {'requests':>9} {'MiB more':>9}  result")
         arguments = {"contacts": str(file), "ledger_path": f"file://{folder}/calls", "max_contacts": options.people}
         _call(service, "read and check, all on the list", {**arguments, "do_not_call": str(file)})
         _call(service, "call", arguments)
@@ -55,7 +55,9 @@ def _call(service: SimulatedService, step: str, arguments: Mapping[str, Any]) ->
     from airflow_provider_opencx.operators.call import OpenCXPlaceCallOperator
 
     operator = OpenCXPlaceCallOperator(task_id="call", agent_name="Caller", calling_hours=None, **arguments)
-    run_measured(service, step, operator, lambda results: dict(Counter(each["status"] for each in results)))
+    task = run_measured(service, operator)
+    statuses = dict(Counter(each["status"] for each in task.result))
+    print(f"{step:40} {task.seconds:8.1f} {task.requests:9} {task.memory:9.1f}  {statuses}", flush=True)
 
 
 if __name__ == "__main__":

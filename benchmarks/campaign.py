@@ -1,74 +1,93 @@
 """What a campaign for the people of a file costs: a sequence that is made, started and ended, and an enrolment.
 
-``make bench-campaign``, or ``python benchmarks/campaign.py --people 1000``: prints a table, and takes a minute. The
-service is a process of its own, and the limit of requests is kept. Nothing but this machine is called.
+The service is a process of its own, and its limit of requests is kept. Nothing but this machine is called.
 """
 
 from __future__ import annotations
 
-import argparse
-import os
-import sys
 import tempfile
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
-from measured_task import HEADER, run_measured
+from measured_task import MeasuredTask, run_measured
+from report import Section, Table, seconds, show
+from running import connect
 from simulated_service import SimulatedService, simulated_service
 
-QUIET = {"AIRFLOW__CORE__LOAD_EXAMPLES": "False", "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING"}
+LIMIT = 100
+"""The requests that the service takes in a minute."""
+
+NOTES = f"""
+- The service takes {LIMIT} requests a minute, and the provider keeps to its default of 90.
+- The calls are those of the service: they are counted after an hour of its clock.
+- *Add*: each person is recorded before the request that adds them, in a folder.
+"""
 
 
-def main() -> int:
-    """Measure, and print a row for each step."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--people", type=int, default=1000)
-    parser.add_argument("--requests-per-minute", type=int, default=100)
-    options = parser.parse_args()
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        simulated_service(requests_per_minute=options.requests_per_minute) as service,
-    ):
-        os.environ.update(AIRFLOW_HOME=folder, **QUIET, **service.connections(paced=True))
+def measure(quick: bool) -> Section:
+    """Run a campaign and an enrolment for the same people, each step of it twice."""
+    count = 100 if quick else 1000
+    with tempfile.TemporaryDirectory() as folder, simulated_service(requests_per_minute=LIMIT) as service:
+        connect(service, paced=True)
         service.add_agents([{"name": "Caller", "type": "outbound", "phone_number": "+15550000001"}])
-        people = [f"+1415555{number:04}" for number in range(options.people)]
+        people = [f"+1415555{number:04}" for number in range(count)]
         service.add_contacts(people)
         file = Path(folder) / "people.csv"
         file.write_text("\n".join(["phone_number", *people]))
-        print(f"{len(people):,} people, {options.requests_per_minute} requests a minute")
-        print(HEADER)
-        _run_campaign(service, str(file), len(people))
-        _count(service, "the sequence")
-        _run_enrolment(service, str(file), len(people), folder)
-        _count(service, "the sequence and the enrolment")
-    return 0
+        steps = {**_campaign(service, str(file), count), **_enrolment(service, str(file), count, folder)}
+        calls, most = _calls(service)
+    total = sum(step.seconds for step in steps.values())
+    requests = sum(step.requests for step in steps.values())
+    return Section(
+        "A campaign",
+        ratios=[
+            f"A campaign for {count:,} people, and {count:,} people added to another, with tasks that run again:"
+            f" {requests:,} requests and {seconds(total)}; {calls:,} calls, at most {most} to one person by one sequence."
+        ],
+        tables=[
+            Table(
+                f"{count:,} people of a file",
+                ("Step", "Requests", "Time", "More memory"),
+                [
+                    (name, f"{step.requests:,}", seconds(step.seconds), f"{step.memory:.1f} MiB")
+                    for name, step in steps.items()
+                ],
+            )
+        ],
+        notes=NOTES,
+    )
 
 
-def _run_campaign(service: SimulatedService, file: str, people: int) -> None:
+def _campaign(service: SimulatedService, file: str, people: int) -> dict[str, MeasuredTask]:
+    """Make a sequence, make it again, start it and start it again."""
     from airflow_provider_opencx.operators.sequence import (
         OpenCXCreateSequenceOperator,
         OpenCXStartSequenceOperator,
         phone_step,
     )
 
-    declared: dict[str, Any] = {
-        "task_id": "create",
-        "name": "Spring",
-        "steps": [phone_step("pa_000001")],
-        "contacts_from": file,
-        "max_contacts": people,
-    }
-    create = OpenCXCreateSequenceOperator(**declared)
-    made = run_measured(service, "create", create, lambda result: f"{result['people']:,} people")
-    run_measured(service, "create again: it is there", create, lambda result: result["id"])
-    start = OpenCXStartSequenceOperator(task_id="start", sequence_id=made, calling_hours=None)
-    run_measured(service, "start", start, lambda result: result["status"])
+    create = OpenCXCreateSequenceOperator(
+        task_id="create",
+        name="Spring",
+        steps=[phone_step("pa_000001")],
+        contacts_from=file,
+        max_contacts=people,
+    )
+    run: Callable[[Any], MeasuredTask] = partial(run_measured, service)
+    created = run(create)
+    again = run(create)
+    start = OpenCXStartSequenceOperator(task_id="start", sequence_id=created.result, calling_hours=None)
+    started = run(start)
     service.advance(3600)
+    return {"create": created, "create again: it exists": again, "start": started}
 
 
-def _run_enrolment(service: SimulatedService, file: str, people: int, folder: str) -> None:
+def _enrolment(service: SimulatedService, file: str, people: int, folder: str) -> dict[str, MeasuredTask]:
+    """Add people to a continuous sequence, and add them again."""
     from airflow_provider_opencx.operators.sequence import OpenCXAddContactsToSequenceOperator
 
     everybody = {"or": [{"and": [{"type": "all_contacts"}]}]}
@@ -83,21 +102,17 @@ def _run_enrolment(service: SimulatedService, file: str, people: int, folder: st
         calling_hours=None,
         ledger_path=f"file://{folder}/ledger",
     )
-
-    def said(result: Any) -> str:
-        return f"{result['added']:,} added in {len(result['run_ids'])} runs"
-
-    run_measured(service, "add to a continuous sequence", add, said)
-    run_measured(service, "add again: all are known", add, said)
+    added, again = run_measured(service, add), run_measured(service, add)
     service.advance(3600)
+    return {"add to a continuous sequence": added, "add again: all were added": again}
 
 
-def _count(service: SimulatedService, by: str) -> None:
-    """Print whom the service has called."""
+def _calls(service: SimulatedService) -> tuple[int, int]:
+    """Return how many calls the service has made, and the most to one person by one sequence."""
     dialed = httpx.get(f"{service.url}/_simulator/calls", timeout=60).json()["calls"]
     called = Counter((call["sequence_id"], call["phone_number"]) for call in dialed)
-    print(f"{len(dialed):,} calls by {by}, at most {max(called.values())} to one person by one of them", flush=True)
+    return len(dialed), max(called.values())
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    show(measure)

@@ -1,24 +1,34 @@
-"""Runs the task of an operator in this process, and prints what it cost: seconds, requests, memory, and its result."""
+"""Runs the task of an operator in this process, and measures what it costs: seconds, requests and memory."""
 
 from __future__ import annotations
 
 import resource
 import time
-from collections.abc import Callable
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
 from simulated_service import SimulatedService
 
-HEADER = f"{'':40} {'seconds':>8} {'requests':>9} {'MiB more':>9}  result"
 
+@dataclass(frozen=True)
+class MeasuredTask:
+    """What the first try of a task returned, and what it cost.
 
-def run_measured(service: SimulatedService, step: str, operator: Any, said: Callable[[Any], object]) -> Any:
-    """Run the first try of a task, print a row, and return its result.
-
-    :param step: what the row is called.
-    :param said: returns what the row says of the result.
+    :param result: what the task returned.
+    :param seconds: how long it took.
+    :param requests: how many requests it sent.
+    :param memory: by how many MiB this process grew.
     """
+
+    result: Any
+    seconds: float
+    requests: int
+    memory: float
+
+
+def run_measured(service: SimulatedService, operator: Any) -> MeasuredTask:
+    """Run the first try of a task against a service."""
     from airflow.sdk.bases.operator import ExecutorSafeguard
 
     ExecutorSafeguard.tracker.set(operator)  # as Airflow's task runner does
@@ -33,10 +43,8 @@ def run_measured(service: SimulatedService, step: str, operator: Any, said: Call
     )
     before, began = _memory(), time.monotonic()
     result = operator.execute({"ti": instance})
-    seconds = time.monotonic() - began
-    requests = sum((service.responses() or {}).values())
-    print(f"{step:40} {seconds:8.1f} {requests:9} {_memory() - before:9.1f}  {said(result)}", flush=True)
-    return result
+    took = time.monotonic() - began
+    return MeasuredTask(result, took, sum((service.responses() or {}).values()), _memory() - before)
 
 
 def _memory() -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -113,6 +114,7 @@ def machine() -> Table:
     """Return what it ran on."""
     rows = [
         ("Date", f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"),
+        ("Commit", _commit()),
         ("Processor", f"{_processor()}, {psutil.cpu_count()} cores"),
         ("Memory", f"{psutil.virtual_memory().total / 2**30:.0f} GiB"),
         ("System", _system()),
@@ -120,6 +122,16 @@ def machine() -> Table:
         *((package, _version(package)) for package in PACKAGES),
     ]
     return Table("The machine", ("What", "Which"), rows)
+
+
+def _commit() -> str:
+    """Return the commit that was measured, and whether files differ from it."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=10"]
+    try:
+        done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "not known"
+    return done.stdout.strip()
 
 
 def _processor() -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from typing import Any
 
 from airflow.sdk import BaseOperator
@@ -20,10 +19,3 @@ def execute(operator: BaseOperator) -> Any:
     """Execute an operator and return its result."""
     ExecutorSafeguard.tracker.set(operator)  # says that it is the task runner who calls
     return operator.execute({})
-
-
-def seconds_of(operator: BaseOperator) -> float:
-    """Return the seconds that executing an operator takes."""
-    started = time.perf_counter()
-    execute(operator)
-    return time.perf_counter() - started

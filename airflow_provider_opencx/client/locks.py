@@ -77,7 +77,7 @@ class NameLocks(ABC):
         return {name: intent for name, intent in found.items() if intent is not None}
 
     def write(self, intents: Mapping[str, Intent]) -> None:
-        """Record intents, in place of earlier ones of their names; the others stay."""
+        """Record intents. They replace earlier ones of the same names; the others stay."""
         for name, intent in intents.items():
             self._write(self._keys[name], intent)
 

@@ -31,7 +31,7 @@ class ClientSettings:
     :param allow_calls: whether requests that may call people are sent. Default ``False``.
     :param call_body_style: how the keys of a call's body are written where the caller does not say it: ``"camel"``
         (default), ``"snake"`` or ``"both"``.
-    :param dashboard_url: the address of an agent in the dashboard, with ``{id}`` in place of its id. Default: none.
+    :param dashboard_url: the address of an agent in the dashboard, with ``{id}`` instead of its id. Default: none.
     """
 
     base_url: str

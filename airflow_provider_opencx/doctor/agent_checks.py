@@ -57,7 +57,7 @@ def voice_fields_check(findings: Findings) -> Check:
     labels = Shape.of([labels for voice in findings.voices if isinstance(labels := voice.get("labels"), dict)])
     details["fields"] = _types(findings, shape)
     details["keys of labels"] = _types(findings, labels)
-    details["names that stand twice"] = _repeated([voice.get("name") for voice in findings.voices])
+    details["duplicate names"] = _repeated([voice.get("name") for voice in findings.voices])
     differences = _differences(findings, shape, VOICE_FIELDS, list(VOICE_FIELDS))
     new_labels = [name for name in labels.fields if name not in LABELS]
     details |= differences
@@ -133,9 +133,9 @@ def _counts(findings: Findings) -> tuple[dict[str, JsonValue], Status, list[str]
         "types": findings.counted(Counter(agent.type if agent.type in _TYPES else "other" for agent in agents)),
         "without a number": len(waiting),
         **_ages(waiting, findings.now),
-        "numbers that are none": placeholders,
-        "names that stand twice": names,
-        "ids that stand twice": ids,
+        "invalid numbers": placeholders,
+        "duplicate names": names,
+        "duplicate ids": ids,
         "not readable": strange,
         "readable in part": partly,
     }
@@ -145,7 +145,10 @@ def _counts(findings: Findings) -> tuple[dict[str, JsonValue], Status, list[str]
         for is_so, problem in (
             (strange, "some cannot be read, so nothing is created beside them: look into the dashboard"),
             (ids, "there are duplicate ids: please report this"),
-            (names, "names stand twice, and such agents are not found by their name: rename them, or declare an id"),
+            (
+                names,
+                "there are duplicate names, which find no agent: rename the agents, or declare an id",
+            ),
             (placeholders, "some have a phone_number that is not a telephone number, and count as without a number"),
             (partly, "some have fields that cannot be read"),
             (oldest > LONG_WITHOUT_NUMBER, f"the oldest without a number waits for {_age(oldest)}: ask OpenCX"),

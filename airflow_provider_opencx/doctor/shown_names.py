@@ -1,4 +1,4 @@
-"""Shows names from the service in the report: shortened, without the key, and without data in place of a name."""
+"""Shows names from the service in the report: shortened, without the key, and without data in the form of a name."""
 
 from __future__ import annotations
 

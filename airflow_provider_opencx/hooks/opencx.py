@@ -162,8 +162,8 @@ class OpenCXHook(BaseHook):
         :param spec: the declaration. Without ``type``, the agent is ``"outbound"``.
         :param if_exists: ``"adopt"`` returns an agent of that name unchanged, ``"fail"`` raises.
         :param on_mismatch: what to do if the service stores another value than declared: ``"fail"`` or ``"warn"``.
-        :param allow_near_name: whether an agent may be created beside another whose name differs only in letter case,
-            blanks, invisible characters, dashes, quotes, or what a service may make of it. Default ``False``.
+        :param allow_near_name: whether an agent may be created next to another agent whose name differs only in letter
+            case, blanks, invisible characters, dashes, quotes, or what a service may make of it. Default ``False``.
         :param is_retry: whether an earlier try may have sent the create and not received the response. The list is
             then read for some 15 s before an agent that it does not show is created.
         :param intents: where the create is recorded before it is sent, so that another try knows of it; ``None``
@@ -220,8 +220,8 @@ class OpenCXHook(BaseHook):
 
         :param spec: the declaration. Without ``type``, a new agent is ``"outbound"``.
         :param on_mismatch: what to do if the service stores another value than declared: ``"fail"`` or ``"warn"``.
-        :param allow_near_name: whether an agent may be created beside another whose name differs only in letter case,
-            blanks, invisible characters, dashes, quotes, or what a service may make of it. Default ``False``.
+        :param allow_near_name: whether an agent may be created next to another agent whose name differs only in letter
+            case, blanks, invisible characters, dashes, quotes, or what a service may make of it. Default ``False``.
         :param is_retry: whether an earlier try may have sent the create and not received the response. The list is
             then read for some 15 s before an agent that it does not show is created.
         :param intents: where the create is recorded before it is sent, so that another try knows of it; ``None``
@@ -251,8 +251,8 @@ class OpenCXHook(BaseHook):
         """Return the plan for exactly one agent of each declared name, as declared; writes nothing.
 
         :param specs: the declarations of a fleet, no name twice.
-        :param allow_near_name: whether an agent may be created beside another whose name differs only in letter case,
-            blanks, invisible characters, dashes, quotes, or what a service may make of it. Default ``False``.
+        :param allow_near_name: whether an agent may be created next to another agent whose name differs only in letter
+            case, blanks, invisible characters, dashes, quotes, or what a service may make of it. Default ``False``.
         :param ignore: names, or globs such as ``"Test *"``, of agents that are not declared and need not be reported.
         :param is_retry: whether an earlier try may have sent creates and not received the responses. The list is
             then read for some 15 s while it does not show all agents.

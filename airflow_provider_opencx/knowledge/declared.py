@@ -34,7 +34,7 @@ class DeclaredScenario:
     :param collection: the collection.
     :param title: its title, for messages.
     :param declared_fields: the fields that are compared and written: name to value, one for each name in ``metadata``.
-    :param is_removed: whether it is declared no more, and is to be a draft.
+    :param is_removed: whether it is no longer declared, and is to be a draft.
     """
 
     key: str
@@ -51,7 +51,7 @@ class DeclaredScenario:
 
     @classmethod
     def removed(cls, scenario: TrainingScenario) -> DeclaredScenario:
-        """Return what is to become of a scenario that is declared no more: a draft."""
+        """Return what is to become of a scenario that is no longer declared: a draft."""
         key, collection, title = scenario.key or "", scenario.collection or "", scenario.current_title or ""
         return cls(key, collection, title, {"draft": True}, is_removed=True)
 

@@ -46,7 +46,7 @@ class Rules:
         beside it.
     :param on_draft: what to do about an edit that is not published: ``"fail"`` (default) refuses to update that
         scenario, ``"overwrite"`` loses the edit.
-    :param on_removed: what becomes of a scenario of the collection that is declared no more: ``"keep"`` (default)
+    :param on_removed: what becomes of a scenario of the collection that is no longer declared: ``"keep"`` (default)
         leaves it unchanged, ``"draft"`` makes it a draft, which no agent uses.
     :raises OpenCXArgumentError: if one of them is something else.
     """

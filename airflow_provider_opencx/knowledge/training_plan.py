@@ -59,7 +59,7 @@ class TrainingPlan(SyncPlan[DeclaredScenario, TrainingScenario, DeclaredScenario
     """A plan for the training scenarios of a collection.
 
     :param steps: one for each declared scenario, in the declared order, then one for each that becomes a draft because
-        it is declared no more.
+        it is no longer declared.
     :param undeclared: scenarios of the collection that are not declared, and are left unchanged.
     :param organization: the organization for which it was made.
     :param collection: the collection.

@@ -25,7 +25,7 @@ from airflow_provider_opencx.operators.calling import (
 from airflow_provider_opencx.templates import task_named
 from airflow_provider_opencx.xcoms import CALL_KEYS, push_xcoms
 
-# What is heavy is imported where it is used: parsing a Dag should not pay for it.
+# Large modules are imported where they are used, so that parsing a Dag stays fast.
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
     from pydantic import JsonValue
@@ -102,7 +102,7 @@ class OpenCXPlaceCallOperator(BaseCallingOperator):
         (``called``, ``unknown``, ``do_not_call``, ``unknown_zone`` or ``outside_hours``), ``agent_id``, ``called_at``,
         ``response`` (as the service returned it; whether it holds an id of the call is not known) and ``reason``. The
         XCom ``calls`` has this list even if the task fails. The ``phone_number``, the ``contact_id`` and the
-        ``called_at`` of one person are XComs of their own as well.
+        ``called_at`` of one person are also separate XComs.
     :raises OpenCXUnknownCallOutcomeError: if it is not known whether somebody was called.
     :raises OpenCXError: see :mod:`airflow_provider_opencx.exceptions`.
     """
@@ -234,7 +234,7 @@ class OpenCXPlaceCallOperator(BaseCallingOperator):
         return Callee(number, contact_id)
 
     def _slots(self, callee: Callee) -> Mapping[str, str]:
-        """Return where the ledger has a person: each has slots of their own, by which a list finds them as well.
+        """Return where the ledger has a person: each has its own slots, by which a list finds them as well.
 
         A task for one person has one slot, so that a later try notices when the person has changed.
         """

@@ -15,7 +15,7 @@ from airflow_provider_opencx.operators.base import BaseOpenCXOperator
 from airflow_provider_opencx.storage_paths import checked_storage_path
 from airflow_provider_opencx.visible_text import in_quotes
 
-# What is heavy is imported where it is used: parsing a Dag should not pay for it.
+# Large modules are imported where they are used, so that parsing a Dag stays fast.
 if TYPE_CHECKING:
     from datetime import datetime
 

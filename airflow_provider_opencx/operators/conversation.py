@@ -15,7 +15,7 @@ from airflow_provider_opencx.operators.base import BaseOpenCXOperator
 from airflow_provider_opencx.templates import task_named
 from airflow_provider_opencx.xcoms import push_report
 
-# What is heavy is imported where it is used: parsing a Dag should not pay for it.
+# Large modules are imported where they are used, so that parsing a Dag stays fast.
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
     from airflow.sdk.definitions.xcom_arg import PlainXComArg

@@ -46,7 +46,7 @@ from airflow_provider_opencx.templates import task_named
 from airflow_provider_opencx.visible_text import identifier, in_quotes
 from airflow_provider_opencx.xcoms import AGENT_KEYS, pull_numbers, push_numbers, push_xcoms
 
-# The API's models and the hook are imported where they are used: parsing a Dag should not pay for them.
+# The API's models and the hook are imported where they are used, so that parsing a Dag stays fast.
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
     from airflow.sdk.definitions.mappedoperator import OperatorPartial
@@ -91,7 +91,7 @@ class PhoneAgentBaseOperator(BaseOpenCXOperator):
         number that cannot exist is refused. (templated)
     :param use_org_knowledgebase: whether the agent may search the organization's knowledge base. (templated)
     :param action_ids: ids of the actions the agent may call; ``None`` means all, ``[]`` none. (templated)
-    :param actions: the names of the actions, in place of their ids. (templated)
+    :param actions: the names of the actions, instead of their ids. (templated)
     :param accent: accent to speak in; a field of earlier generations of the API, as are all below. (templated)
     :param speed: speed of speech. (templated)
     :param interruptible: whether the caller may interrupt the agent. (templated)
@@ -152,7 +152,7 @@ class PhoneAgentBaseOperator(BaseOpenCXOperator):
         return result
 
     def _report(self, context: Context, agent: dict[str, JsonValue]) -> None:
-        """Say which agent it is: beside the result, in the events of assets, and in the link."""
+        """Say which agent it is: next to the result, in the events of assets, and in the link."""
         push_xcoms(self, context, agent)
         add_extra(self, context, extra_of(agent, AGENT_KEYS, "agents"), agents=[agent])
         self.linked_id = str(agent["id"])
@@ -169,9 +169,9 @@ class OpenCXCreatePhoneAgentOperator(PhoneAgentBaseOperator):
     :param if_exists: what to do with an agent of that name: ``"adopt"`` (default) returns it unchanged, ``"fail"``
         fails the task. A task that was killed between creating and finishing finds its own agent in the next
         try, so ``"fail"`` suits tasks without retries.
-    :param allow_near_name: whether an agent may be created beside another whose name is near: differs only in letter
-        case, blanks, invisible characters, dashes, quotes, or what a service may make of a name. Default ``False``:
-        such a create is refused.
+    :param allow_near_name: whether an agent may be created next to another agent with a similar name: one that differs
+        only in letter case, blanks, invisible characters, dashes, quotes, or what a service may make of a name. Default
+        ``False``: such a create is refused.
     :param max_active_tis_per_dag: Airflow's limit of tasks that run at once, all runs of the Dag together, backfills
         included. Default 1, so that no two create the same agent; ``None`` means no limit.
     :return: the agent, as a dict with the API's field names. Its ``id``, ``name`` and ``phone_number`` are XComs of
@@ -277,9 +277,9 @@ class OpenCXUpsertPhoneAgentOperator(PhoneAgentBaseOperator):
     ``OpenCXPhoneNumberSensor`` does: with the same tolerance of failed polls, in a worker or in the triggerer. A
     failed wait is retried according to the task's ``retries``: the next try finds the agent, and waits again.
 
-    :param allow_near_name: whether an agent may be created beside another whose name is near: differs only in letter
-        case, blanks, invisible characters, dashes, quotes, or what a service may make of a name. Default ``False``:
-        such a create is refused.
+    :param allow_near_name: whether an agent may be created next to another agent with a similar name: one that differs
+        only in letter case, blanks, invisible characters, dashes, quotes, or what a service may make of a name. Default
+        ``False``: such a create is refused.
     :param wait_for_phone_number: whether to wait until the agent has its phone number. Default ``False``.
     :param poke_interval: seconds between two polls, or a ``timedelta``. Default 60.
     :param timeout: seconds to wait at most, or a ``timedelta``; then the task fails with
@@ -771,9 +771,9 @@ class OpenCXSyncPhoneAgentsOperator(FleetBaseOperator):
     :param max_updates: the most agents that the plan may update. Default ``None``: any number. (templated)
     :param expected_org_id: the id of the organization, as its agents show it in ``org_id``. For another
         organization, or one without agents, the plan is refused. Default ``None``: any organization. (templated)
-    :param allow_near_name: whether an agent may be created beside another, of the fleet or not, whose name is near:
-        differs only in letter case, blanks, invisible characters, dashes, quotes, or what a service may make of a name.
-        Default ``False``: the fleet is then refused.
+    :param allow_near_name: whether an agent may be created next to another agent, of the fleet or not, with a similar
+        name: one that differs only in letter case, blanks, invisible characters, dashes, quotes, or what a service may
+        make of a name. Default ``False``: the fleet is then refused.
     :param on_mismatch: what to do if the service accepts a write and stores another value than declared: ``"fail"``
         (default) or ``"warn"``.
     :param max_active_tis_per_dag: Airflow's limit of tasks that run at once, all runs of the Dag together, backfills

@@ -28,7 +28,7 @@ from airflow_provider_opencx.operators.calling import (
 from airflow_provider_opencx.templates import task_named
 from airflow_provider_opencx.xcoms import SEQUENCE_KEYS, push_xcoms, push_zones
 
-# What is heavy is imported where it is used: parsing a Dag should not pay for it.
+# Large modules are imported where they are used, so that parsing a Dag stays fast.
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
     from pydantic import JsonValue
@@ -85,7 +85,7 @@ class OpenCXCreateSequenceOperator(BaseCallingOperator):
         or the path of a file as for :class:`.operators.call.OpenCXPlaceCallOperator`. (templated)
     :param filter: whom the service selects, in the form of the API. Give one of the two. (templated)
     :param custom_id: the text by which the sequence is found again, 50 characters at most. Default ``None``: made from
-        the Dag, the task, the run and the map index, so that each run has a sequence of its own. (templated)
+        the Dag, the task, the run and the map index, so that each run has its own sequence. (templated)
     :param max_contacts: how many people ``contacts_from`` or the filter may list. It counts for each mapped task.
         Default 100; ``None`` means any number.
     :param do_not_call: who is left out, as for :class:`.operators.call.OpenCXPlaceCallOperator`. With
@@ -109,7 +109,7 @@ class OpenCXCreateSequenceOperator(BaseCallingOperator):
         (how many are listed, null if the service selects them), ``left_out`` (how many, by the reason), ``zones`` (the
         time zones of the people) and ``asked`` (what the start compares with: the steps, with their actions as the
         service stores them, and a digest of the filter). It holds no number. The ``id``, the ``custom_id`` and the
-        ``zones`` are XComs of their own as well.
+        ``zones`` are also separate XComs.
     :raises OpenCXSequenceRefusedError: if the sequence has begun and differs, is canceled, or selects people who cannot
         be checked.
     :raises OpenCXSequenceMismatchError: if the service stores it differently.
@@ -373,7 +373,7 @@ class OpenCXStartSequenceOperator(BaseCallingOperator):
     :param allow_backfill: start in backfill runs as well. Default ``False``.
     :param opencx_conn_id: the connection. Default ``opencx_default``. (templated)
     :return: the sequence as the service shows it after the start, without its filter. The ``id`` and the ``custom_id``
-        are XComs of their own as well.
+        are also separate XComs.
     :raises OpenCXUnknownStartError: if it is not known whether the sequence has begun.
     :raises OpenCXError: see :mod:`airflow_provider_opencx.exceptions`.
     """

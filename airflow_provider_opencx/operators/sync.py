@@ -13,7 +13,7 @@ from airflow_provider_opencx.operators.base import BaseOpenCXOperator
 from airflow_provider_opencx.templates import task_named
 from airflow_provider_opencx.text import parse_boolean
 
-# What is heavy is imported where it is used: parsing a Dag should not pay for it.
+# Large modules are imported where they are used, so that parsing a Dag stays fast.
 if TYPE_CHECKING:
     from airflow.sdk import DAG, Context, XComArg
     from pydantic import JsonValue
@@ -107,7 +107,7 @@ class SyncBaseOperator(BaseOpenCXOperator):
     ) -> dict[str, JsonValue]:
         """Return a plan as the task's result, unless it is refused, or changes something and must not.
 
-        A task that fails returns nothing: it leaves the plan as an XCom of its own, to show why.
+        A task that fails returns nothing: it leaves the plan as a separate XCom, to show why.
         """
         try:
             plan.check()
@@ -120,7 +120,7 @@ class SyncBaseOperator(BaseOpenCXOperator):
         return plan.as_dict()
 
     def _push_plan(self, context: Context, plan: SyncPlan[Any, Any, Any, Any]) -> None:
-        """Push a plan beside the task's result, unless the task pushes no XComs."""
+        """Push a plan next to the task's result, unless the task pushes no XComs."""
         if "ti" in context and self.do_xcom_push:
             context["ti"].xcom_push(key="plan", value=plan.as_dict())
 

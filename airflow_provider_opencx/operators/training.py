@@ -20,7 +20,7 @@ from airflow_provider_opencx.operators.sync import SyncBaseOperator, Writes, wit
 from airflow_provider_opencx.secret import forgets_locals
 from airflow_provider_opencx.task_state import intents_of
 
-# The API's models and the hook are imported where they are used: parsing a Dag should not pay for them.
+# The API's models and the hook are imported where they are used, so that parsing a Dag stays fast.
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
     from airflow.sdk.definitions.mappedoperator import OperatorPartial

@@ -341,7 +341,7 @@ def is_comparable(difference: Difference) -> bool:
 def find_mismatches(declared: PhoneAgentChanges, stored: PhoneAgent) -> tuple[Difference, ...]:
     """Return the fields in which a write stored other values than declared.
 
-    A declared ``None`` for which the service chose a value of its own is not a mismatch.
+    A declared ``None`` for which the service stored a default is not a mismatch.
     """
     return tuple(
         difference for difference in find_differences(declared, stored) if not difference.is_left_to_the_service

@@ -45,7 +45,7 @@ _ResourceT = TypeVar("_ResourceT", bound=ResourceModel)
 
 @dataclass(frozen=True)
 class Resolved(Generic[ChangesT]):
-    """Declarations with ids in place of names.
+    """Declarations with ids instead of names.
 
     :param specs: the declarations.
     :param names: the names of what was listed, by ids.

@@ -39,7 +39,7 @@ class Wait:
 
     Of the last poll, ``not_listed`` is who is certainly not in the list, ``made_progress`` whether it has changed that
     or who has a number, and ``warnings`` what to log of it, each once: who has no agent of that name yet, with the
-    names that are near; and each value in place of a number that is not a number, or cannot be read.
+    names that are near; and each number that is not a telephone number, or cannot be read.
     """
 
     def __init__(self, agent_id: object = None, agent_name: object = None) -> None:
@@ -177,7 +177,7 @@ class Wait:
         return _names([like for like in _spelled_like(name, agents) if like not in self._wanted], " and ")
 
     def _warn_of(self, without_number: Iterable[PhoneAgent]) -> None:
-        """Warn of each value in place of a number that is not a number, such as "pending"."""
+        """Warn of each value that is not a number, such as "pending"."""
         for agent in without_number:
             if problem := agent.unreadable.get("phone_number"):
                 self._warn_of_unreadable(agent, problem)

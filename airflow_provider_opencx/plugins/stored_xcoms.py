@@ -43,7 +43,7 @@ _AT_ONCE = 100
 """Tasks of one query."""
 
 SEQUENCE_TASKS = ("OpenCXCreateSequenceOperator", "OpenCXStartSequenceOperator", "OpenCXSequenceSensor")
-"""The classes whose tasks return a sequence, and leave its id as an XCom of its own."""
+"""The classes whose tasks return a sequence, and leave its id as a separate XCom."""
 
 _SAME_ORDER = (XComModel.dag_id, XComModel.run_id, XComModel.task_id, XComModel.map_index)
 """The order of what was left at the same time."""

@@ -97,7 +97,7 @@ class Step(ABC, Generic[SpecT, ItemT, ChangesT, ItemsT]):
     def drift(self) -> tuple[str, ...]:
         """The fields in which the item is not as declared.
 
-        A declared null for which the service chose a value of its own is not drift, although every run sends it again.
+        A declared null for which the service stored a default is not drift, although every run sends it again.
         """
         return tuple(
             difference.field

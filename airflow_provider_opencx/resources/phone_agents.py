@@ -141,7 +141,7 @@ _HTTP_URL = TypeAdapter(HttpUrl)
 SERVICE_CHOOSES = frozenset(
     {"voice_id", "first_message", "language", "use_org_knowledgebase", "model", "speed", "interruptible", "manual_mode"}
 )
-"""Fields for which the service replaces null with a value of its own."""
+"""Fields for which the service replaces null with a default."""
 
 
 def agent_label(name: str | None, agent_id: str) -> str:
@@ -161,7 +161,7 @@ class PhoneAgent(ResourceModel):
     """A phone agent as the service describes it, in any generation; fields it did not send are ``None``.
 
     Fields that this version does not know are kept, in ``model_extra`` and in every dump. A field with a value that it
-    cannot have, such as a number in place of a name, is ``None`` (``language``: an empty list) and named in
+    cannot have, such as a number instead of a name, is ``None`` (``language``: an empty list) and named in
     ``unreadable``, with what is wrong; :meth:`field` raises an error for it.
     """
 
@@ -256,14 +256,14 @@ class PhoneAgentChanges(CheckedModel):
         case.
     :param voice_id: a voice of ``GET /phone/voices``.
     :param first_message: what the agent says when the call begins.
-    :param voice: the name of a voice, in place of its ``voice_id``, which is another one in each organization.
+    :param voice: the name of a voice, instead of its ``voice_id``, which differs in each organization.
     :param instructions: ids of training scenarios (2026), or instruction texts (2024, 2025).
-    :param training_scenarios: the titles of training scenarios, in place of their ids in ``instructions``.
+    :param training_scenarios: the titles of training scenarios, instead of their ids in ``instructions``.
     :param handoff_phone_number: E.164 number of the person to hand calls to, such as ``"+14155550100"``; spacing is
         removed, and a number that cannot exist is refused.
     :param use_org_knowledgebase: whether the agent may search the organization's knowledge base.
     :param action_ids: ids of the actions that the agent may call (``actionIds`` in the API).
-    :param actions: the names of the actions that the agent may call, in place of ``action_ids``.
+    :param actions: the names of the actions that the agent may call, instead of ``action_ids``.
     :param accent: earlier generations: accent to speak in.
     :param speed: earlier generations: speed of speech.
     :param interruptible: earlier generations: whether the caller may interrupt the agent.

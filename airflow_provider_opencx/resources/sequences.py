@@ -9,7 +9,7 @@ alone, which call nobody before they are started (inferred).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Annotated, ClassVar, Self, TypeAlias
+from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 
 from pydantic import Field, JsonValue
 
@@ -90,9 +90,6 @@ LONGEST_CUSTOM_ID = 50
 _COMPLETE = ("complete", "completed")
 _CANCELED = ("canceled", "cancelled")
 _BEGUN = ("active", *_COMPLETE)
-
-SequenceStep: TypeAlias = Mapping[str, JsonValue]
-"""One step: ``action`` with ``type`` and ``data``, and ``delay_in_minutes``."""
 
 
 class OutboundSequence(ResourceModel):

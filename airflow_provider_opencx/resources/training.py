@@ -400,7 +400,7 @@ def list_training_scenarios(
 ) -> Listed[TrainingScenario]:
     """List training scenarios: ``GET /training``, followed through every page; an earlier service sends an array.
 
-    Drafts are asked for as well, in a list of their own: whether a list without ``is_draft`` shows them is not
+    Drafts are asked for as well, in a separate list: whether a list without ``is_draft`` shows them is not
     documented. A scenario that is shown twice is one.
 
     :param metadata: only those whose ``metadata`` contain this; ``None`` is all. A service that does not know this

@@ -24,7 +24,7 @@ from airflow_provider_opencx.sensors.base import BaseOpenCXSensor
 from airflow_provider_opencx.templates import task_named
 from airflow_provider_opencx.text import listed
 
-# What is heavy is imported where it is used: parsing a Dag should not pay for it.
+# Large modules are imported where they are used, so that parsing a Dag stays fast.
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
 

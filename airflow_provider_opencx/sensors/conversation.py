@@ -17,7 +17,7 @@ from airflow_provider_opencx.sensors.waiting import WaitingSensor
 from airflow_provider_opencx.templates import task_named
 from airflow_provider_opencx.xcoms import CONVERSATION_KEYS
 
-# The API's models, the hook and the trigger are imported where they are used: parsing a Dag should not pay for them.
+# The API's models, the hook and the trigger are imported where they are used, so that parsing a Dag stays fast.
 if TYPE_CHECKING:
     from collections.abc import Collection
 

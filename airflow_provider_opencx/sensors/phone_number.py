@@ -20,7 +20,7 @@ from airflow_provider_opencx.sensors.waiting import WaitingSensor
 from airflow_provider_opencx.templates import task_named
 from airflow_provider_opencx.xcoms import AGENT_KEYS
 
-# The API's models, the hook and the trigger are imported where they are used: parsing a Dag should not pay for them.
+# The API's models, the hook and the trigger are imported where they are used, so that parsing a Dag stays fast.
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
     from airflow.sdk.definitions.mappedoperator import OperatorPartial
@@ -57,7 +57,7 @@ class OpenCXPhoneNumberSensor(WaitingSensor):
     - By id: it is an error if the agent is missing for five minutes, and in at least three consecutive polls, because a
       list may show a new agent late. By name: the sensor also waits for an agent that does not exist yet. Several
       agents of the name are an error.
-    - A value that the service writes in place of a number, such as "pending", is logged once, and the wait continues.
+    - A value that the service writes instead of a number, such as "pending", is logged once, and the wait continues.
     - Up to five consecutive failed polls are tolerated. The wait ends if the key is rejected three times within
       ten seconds. After a 429, the next poll comes later.
     - ``timeout`` fails the task, or skips it with ``soft_fail``; so does ``execution_timeout``, after which the task is
@@ -93,7 +93,7 @@ class OpenCXPhoneNumberSensor(WaitingSensor):
     :param end_from_trigger: end in the triggerer, without a worker; implies ``deferrable``. Default ``False``.
     :param opencx_conn_id: the connection. Default ``opencx_default``. (templated)
     :return: the agent, as a dict with the API's field names, or the list of agents. The ``id``, ``name`` and
-        ``phone_number`` of one agent are XComs of their own as well.
+        ``phone_number`` of one agent are also separate XComs.
     :raises OpenCXError: see :mod:`airflow_provider_opencx.exceptions`.
     """
 

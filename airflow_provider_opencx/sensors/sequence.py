@@ -17,7 +17,7 @@ from airflow_provider_opencx.sensors.waiting import WaitingSensor
 from airflow_provider_opencx.templates import task_named
 from airflow_provider_opencx.xcoms import SEQUENCE_KEYS
 
-# The API's models, the hook and the trigger are imported where they are used: parsing a Dag should not pay for them.
+# The API's models, the hook and the trigger are imported where they are used, so that parsing a Dag stays fast.
 if TYPE_CHECKING:
     from airflow.sdk import XComArg
     from airflow.sdk.definitions.xcom_arg import PlainXComArg
@@ -64,7 +64,7 @@ class OpenCXSequenceSensor(WaitingSensor):
     :param deferrable: wait in the triggerer. Default: ``[operators] default_deferrable``.
     :param opencx_conn_id: the connection. Default ``opencx_default``. (templated)
     :return: the sequence, as a dict with the API's field names but without its ``filter``, or the list of sequences.
-        The ``id`` and the ``custom_id`` of one sequence are XComs of their own as well.
+        The ``id`` and the ``custom_id`` of one sequence are also separate XComs.
     :raises OpenCXError: see :mod:`airflow_provider_opencx.exceptions`.
     """
 

@@ -23,7 +23,7 @@ from airflow_provider_opencx.sensors.base import BaseOpenCXSensor
 from airflow_provider_opencx.visible_text import LONGEST, visible_repr
 from airflow_provider_opencx.xcoms import push_xcoms
 
-# The API's models and the triggers are imported where they are used: parsing a Dag should not pay for them.
+# The API's models and the triggers are imported where they are used, so that parsing a Dag stays fast.
 if TYPE_CHECKING:
     from airflow.sdk import Context
     from airflow.triggers.base import BaseTrigger
@@ -40,7 +40,7 @@ class WaitingSensor(BaseOpenCXSensor, OpenCXHookMixin):
 
     deferrable: bool
     xcom_keys: ClassVar[Sequence[str]]
-    """The fields of one result that are XComs of their own as well."""
+    """The fields of one result that are also separate XComs."""
 
     plural: ClassVar[str]
     """The key for several results in the event of an asset."""

@@ -12,7 +12,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from airflow_provider_opencx.simulator.generations import GENERATIONS, Generation
-from airflow_provider_opencx.simulator.json_values import Json
+from airflow_provider_opencx.simulator.json_values import Json, JsonObject
 from airflow_provider_opencx.simulator.responses import EMPTY_JSON_BODY, VALIDATION_FAILED
 
 # Messages quote values, which can be as long as the request.
@@ -90,6 +90,14 @@ class Contract:
             for path, methods in inlined["paths"].items()
             for method, details in methods.items()
         }
+
+    def known_fields(self, schema: str, fields: Mapping[str, Json]) -> JsonObject:
+        """Return the fields that a schema of this generation has.
+
+        :param schema: the name of the schema
+        :param fields: all fields, those of other generations among them
+        """
+        return {name: fields[name] for name in self.schemas[schema]["properties"]}
 
     @property
     def validation_code(self) -> str | None:

@@ -49,7 +49,7 @@ class Simulator(
     It can also be started and stopped by hand, more than once: it comes back on the same port, with the agents that it
     had.
 
-    :param api_keys: the accepted keys, each of an organization of its own
+    :param api_keys: the accepted keys, each for a separate organization
     :param provision_after: when a new agent gets its phone number: ``now``, ``5s``, ``500ms``, ``2m``,
         ``3reads`` (three reads of the list do not show it, the fourth does) or ``never``; and what happens to it later:
         ``now, lost after 10s``, ``5s, changed after 3reads``, ``never, gone after 1m`` (the agent itself)

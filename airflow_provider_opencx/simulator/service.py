@@ -39,7 +39,7 @@ class Settings:
 class Service:
     """An OpenCX without a network and without resources, which keep their state in it.
 
-    :param api_keys: the accepted keys, each of an organization of its own
+    :param api_keys: the accepted keys, each for a separate organization
     """
 
     def __init__(self, api_keys: Sequence[str], settings: Settings) -> None:

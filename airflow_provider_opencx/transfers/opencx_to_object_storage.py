@@ -30,7 +30,7 @@ from airflow_provider_opencx.templates import task_named
 from airflow_provider_opencx.visible_text import in_quotes
 from airflow_provider_opencx.xcoms import FILE_KEYS, push_xcoms
 
-# The API's models, the hook and object storage are imported where they are used: parsing a Dag should not pay for them.
+# The API's models, the hook and object storage are imported where they are used, so that parsing a Dag stays fast.
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
     from airflow.sdk.definitions.xcom_arg import PlainXComArg

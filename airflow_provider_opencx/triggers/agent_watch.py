@@ -211,9 +211,9 @@ class AgentWatch:
             self._is_stored = True
 
     async def _note_handed_over(self) -> None:
-        """Note when events were fired: when the triggerer has responded to something that was sent after them.
+        """Note that events were fired: when the triggerer has responded to a request that was sent after them.
 
-        It may have been busy for long, and whatever was under way to it before did not have these events.
+        The triggerer may have been busy for a long time, and earlier requests did not include these events.
         """
         if not self._handed_over:
             return

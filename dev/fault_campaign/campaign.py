@@ -37,7 +37,7 @@ from fault_campaign.extraction_tries import Extractor
 from fault_campaign.extractions import draw_extraction_run, time_at
 from fault_campaign.faults import LATEST, LONGEST_LAG, TIMEOUT, DrawnFaults
 from fault_campaign.removed_fixes import without
-from fault_campaign.scenario import PARTS, SECONDS_BETWEEN_TASKS, Part, Scenario, Task, draw_scenario
+from fault_campaign.scenario import ACTION_IDS, PARTS, SECONDS_BETWEEN_TASKS, Part, Scenario, Task, draw_scenario
 from fault_campaign.sequence_checks import SequenceChecker
 from fault_campaign.stage import Stage
 from fault_campaign.training import TrainingChecker, draw_training_run, parts_of
@@ -458,6 +458,7 @@ def _prepare(simulator: Simulator, scenario: Scenario, stage: Stage) -> None:
     simulator.page_size = scenario.page_size
     simulator.provision_after = scenario.provision_after
     simulator.requests_per_minute = scenario.requests_per_minute
+    simulator.set_actions([{"id": action_id, "name": action_id} for action_id in ACTION_IDS])
     for agent in scenario.existing:
         simulator.add_agent(**agent)
     stage.sleep(LONGEST_LAG)  # they have been there for longer than a list is behind

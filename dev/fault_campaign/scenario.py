@@ -32,13 +32,16 @@ _PROGRESSIONS = (
     "60s, gone after 60s",
 )
 
+ACTION_IDS = ["book", "cancel"]
+"""The actions of the organization: the service refuses agents with others."""
+
 _VALUES: Mapping[str, Sequence[object]] = {
     "first_message": ("Hello, this is Aria.", "Guten Tag", ""),
     "language": ("fr", "tr", ["es"]),
     "handoff_phone_number": ("+14155550100", "+44 20 7946 0000", None),
     "instructions": ([], ["Be brief."], ["Be brief.", "Say goodbye."]),
     "voice_id": ("voice_bruno", "voice_celia"),
-    "action_ids": (None, [], ["book", "cancel"]),
+    "action_ids": (None, [], ACTION_IDS),
 }
 
 _UNTIDY_NAMES: Mapping[str, str] = {

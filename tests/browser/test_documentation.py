@@ -18,7 +18,7 @@ PICTURES_OF_INDEX = "https://raw.githubusercontent.com/airflow-provider-opencx/a
 PAGES_SEARCHED_FOR = {
     "phone number": "agents/phone_number_sensor",
     "idempotent": "operate/reliability",
-    "exactly once": "operate/reliability",
+    "exactly once": "agents/upsert",
     "at most once": "campaigns/ledger",
     "rate limit": "operate/scale",
     "braces": "agents/declaration",

@@ -72,7 +72,6 @@ def test_example_dags_campaign_shows_each_number(
     pages.show_graph()
     for task in ("read_fleet", "upsert_agent [3]", "await_number [3]", "write_call_list"):
         expect(pages.page.get_by_role("application").get_by_role("link", name=task)).to_be_visible()
-    pages.take_picture("campaign-graph")
 
 
 def test_log_names_fix_for_rejected_key(

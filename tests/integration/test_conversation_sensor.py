@@ -31,11 +31,8 @@ from airflow_provider_opencx.sensors.conversation import OpenCXConversationSenso
 from airflow_provider_opencx.simulator import CloseBeforeHandling, Fault, Respond, Simulator
 from airflow_provider_opencx.simulator.responses import error_body
 
-MODES: dict[str, dict[str, Any]] = {
-    "poke": {"mode": "poke", "deferrable": False},
-    "reschedule": {"mode": "reschedule", "deferrable": False},
-    "deferrable": {"deferrable": True},
-}
+from .sensors import MODES, Now
+
 API_KEY = "ocx_live_integrati0n-s3cret"
 LIST = "listChatSessions"
 PERSON = "+14155550101"
@@ -52,18 +49,6 @@ def now(seconds: float = 0) -> datetime:
 def left_behind(simulator: Simulator, **fields: Any) -> str:
     """Add the conversation of a call, and return its id."""
     return str(simulator.add_conversation(**{"contact": CONTACT, "status": "open", **fields})["id"])
-
-
-class Now(Respond):
-    """Does something as a poll arrives, and lets the service respond."""
-
-    def __init__(self, act: Callable[[], object]) -> None:
-        super().__init__(200)
-        self.act = act
-
-    async def respond(self, call: Any, handle: Any) -> Any:
-        self.act()
-        return handle(call)
 
 
 def at_poll(simulator: Simulator, number: int, act: Callable[[], object]) -> None:

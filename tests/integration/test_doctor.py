@@ -72,7 +72,7 @@ def test_doctor_names_the_generation(generation: str, doctor: Doctor) -> None:
             "voice-fields": "ok",
             "agents": "warning",
         }
-        assert "3 agents; names stand twice" in summary(report, "agents")
+        assert "3 agents; there are duplicate names" in summary(report, "agents")
         assert {record.method for record in simulator.requests} == {"GET"}
         assert len(simulator.requests) == 18 + (generation != "2026")
     assert not re.search("Spring|Waiting|Jane|4155550|pa_0|voice_aria|org_0", json.dumps(report))

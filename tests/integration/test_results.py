@@ -20,11 +20,8 @@ from airflow_provider_opencx.operators.phone_agent import (
 from airflow_provider_opencx.sensors.phone_number import OpenCXPhoneNumberSensor
 from airflow_provider_opencx.simulator import Simulator
 
-MODES: dict[str, dict[str, Any]] = {
-    "poke": {"mode": "poke", "deferrable": False},
-    "reschedule": {"mode": "reschedule", "deferrable": False},
-    "deferrable": {"deferrable": True},
-}
+from .sensors import MODES
+
 RETURN_ONE: dict[str, Callable[..., Any]] = {
     "create": lambda **how: OpenCXCreatePhoneAgentOperator(name="a", **how),
     "upsert": lambda **how: OpenCXUpsertPhoneAgentOperator(name="a", **how),

@@ -34,11 +34,7 @@ from airflow_provider_opencx.sensors.phone_number import OpenCXPhoneNumberSensor
 from airflow_provider_opencx.simulator import CloseBeforeHandling, Fault, Respond, Simulator
 from airflow_provider_opencx.simulator.responses import error_body
 
-MODES: dict[str, dict[str, Any]] = {
-    "poke": {"mode": "poke", "deferrable": False},
-    "reschedule": {"mode": "reschedule", "deferrable": False},
-    "deferrable": {"deferrable": True},
-}
+from .sensors import MODES
 
 
 @dataclass

@@ -34,11 +34,8 @@ from airflow_provider_opencx.sensors.sequence import OpenCXSequenceSensor
 from airflow_provider_opencx.simulator import CloseBeforeHandling, Fault, Respond, Simulator
 from airflow_provider_opencx.simulator.responses import error_body
 
-MODES: dict[str, dict[str, Any]] = {
-    "poke": {"mode": "poke", "deferrable": False},
-    "reschedule": {"mode": "reschedule", "deferrable": False},
-    "deferrable": {"deferrable": True},
-}
+from .sensors import MODES, Now
+
 GET = "getSequence"
 PERSON = "+14155550101"
 STEP = {"action": {"type": "make_phone_calls", "data": {}}}
@@ -59,18 +56,6 @@ def started(simulator: Simulator, **fields: Any) -> str:
     sequence_id = create(simulator, **fields)
     simulator.start_sequence(sequence_id)
     return sequence_id
-
-
-class Now(Respond):
-    """Does something as a poll arrives, and lets the service respond."""
-
-    def __init__(self, act: Callable[[], object]) -> None:
-        super().__init__(200)
-        self.act = act
-
-    async def respond(self, call: Any, handle: Any) -> Any:
-        self.act()
-        return handle(call)
 
 
 @dataclass

@@ -33,7 +33,8 @@ from airflow_provider_opencx.resources.phone_agents import (
 )
 from airflow_provider_opencx.resources.voices import list_voices
 from airflow_provider_opencx.secret import Secret
-from tests.unit.replies import Replies
+
+from .replies import Replies
 
 MANY = 1_100_000
 

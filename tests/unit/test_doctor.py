@@ -360,9 +360,9 @@ def test_agents_are_counted() -> None:
         "without a number": 4,
         "oldest without a number": "2 days",
         "of these, created_at cannot be read": 2,
-        "numbers that are none": 1,
-        "names that stand twice": 1,
-        "ids that stand twice": 1,
+        "invalid numbers": 1,
+        "duplicate names": 1,
+        "duplicate ids": 1,
         "not readable": 2,
         "readable in part": 1,
     }
@@ -404,7 +404,7 @@ def test_shape_of_voices_is_shown() -> None:
         "provider": {"object": 2},
     }
     assert check.details["keys of labels"] == {"tone": {"text": 2}}
-    assert check.details["names that stand twice"] == 1
+    assert check.details["duplicate names"] == 1
     assert not re.search("Aria|warm|v1", shown(diagnose(seen(voices=voices))))
 
 

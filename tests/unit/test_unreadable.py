@@ -40,7 +40,8 @@ from airflow_provider_opencx.resources.phone_agents import (
     list_phone_agents,
 )
 from airflow_provider_opencx.resources.voices import list_voices
-from tests.unit.replies import Replies
+
+from .replies import Replies
 
 GOOD = {"id": "1", "name": "good", "type": "outbound", "phone_number": "+15550000001"}
 ODD = {"id": "2", "name": "odd", "type": "outbound", "phone_number": "+15550000002"}

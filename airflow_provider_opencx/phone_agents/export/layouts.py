@@ -54,7 +54,7 @@ def as_json(fleet: Fleet, voices: Mapping[str, str]) -> Files:
 
 
 def as_split(fleet: Fleet, voices: Mapping[str, str]) -> Files:
-    """Return a fleet as one YAML file for each agent, with its long texts in files of their own.
+    """Return a fleet as one YAML file for each agent, with its long texts in separate files.
 
     A text file says what is not exported, if anything is not.
     """
@@ -94,7 +94,7 @@ def _comment_on(field: str, value: JsonValue, voices: Mapping[str, str]) -> str:
 
 
 def _with_text_files(entry: Entry, slug: str) -> tuple[dict[str, JsonValue], dict[str, str]]:
-    """Return the fields of an entry that name files in place of long texts, and the texts of these files."""
+    """Return the fields of an entry that name files instead of long texts, and the texts of these files."""
     fields: dict[str, JsonValue] = {}
     texts: dict[str, str] = {}
     for field, value in entry.fields.items():

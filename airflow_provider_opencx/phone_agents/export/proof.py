@@ -60,7 +60,7 @@ def export_fleet(
     :param agents: all agents of the organization.
     :param names: globs such as ``"Spring *"``; only agents whose names match one of them are taken. Default all.
     :param voices: the names of the voices by their ids, for comments. Default none.
-    :param by_name: the names to write in place of ids, for files that serve several organizations. Default ids.
+    :param by_name: the names to write instead of ids, for files that serve several organizations. Default ids.
     :param layout: how the files are laid out: one YAML file by default.
     :raises OpenCXArgumentError: if the files are larger than what is read of a fleet.
     :raises OpenCXPermanentError: if a plan would change something no matter what is left out.

@@ -20,7 +20,7 @@ _Items = Literal["new", "same", "none"]
 
 
 class ListFault(AlteringFault, ListView):
-    """A fault that shows a list otherwise than it is. Requests of other operations are handled without a fault."""
+    """A fault that changes what a list shows. Requests of other operations are handled without a fault."""
 
     def alter_request(self, call: Call) -> Call:
         """Return the request with this view of the list."""
@@ -69,7 +69,7 @@ class IncompleteList(ListFault):
     """Show the list without its newest items.
 
     :param lost: how many items are missing
-    :param share: which share of the items is missing, at least one item, in place of ``lost``
+    :param share: which share of the items is missing, at least one item, instead of ``lost``
     """
 
     lost: int = 1
@@ -104,7 +104,7 @@ class EndlessPages(Fault):
 
     Without pages nothing is wrong.
 
-    :param items: ``new``: each page has as many items as the first, with ids and names of their own; ``same``: each has
+    :param items: ``new``: each page has as many items as the first, with new ids and names; ``same``: each has
         the items of the first; ``none``: none has items
     """
 

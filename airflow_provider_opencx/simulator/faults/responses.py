@@ -32,7 +32,7 @@ class SuccessFault(AlteringFault):
 
     @abstractmethod
     def alter_success(self, response: Response) -> Response:
-        """Return what is sent in place of a successful response."""
+        """Return what is sent instead of a successful response."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ class ItemFault(SuccessFault):
 
 @dataclass(frozen=True)
 class AlterItems(ItemFault):
-    """Handle the request; the response shows something else in place of an item, or of every item.
+    """Handle the request; the response shows something else instead of an item, or of every item.
 
     Of a create or update, the agent in the response is the first item. Nothing is validated, so that it can be what the
     API never sends: ``AlterItems({"name": 5})``, ``AlterItems(None)``, ``AlterItems(without=["id"])``.

@@ -70,7 +70,7 @@ class ActionControls(Service):
         return self.state(Actions).of(self._organization(api_key))
 
     def set_actions(self, actions: Sequence[Mapping[str, Json]], api_key: str | None = None) -> list[JsonObject]:
-        """Give an organization its actions, in place of those that it has, and return them.
+        """Give an organization its actions, instead of those that it has, and return them.
 
         A request cannot give its agents any other action. Agents that exist keep theirs.
 

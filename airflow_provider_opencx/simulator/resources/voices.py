@@ -48,7 +48,7 @@ _SCHEMA = "PhoneAgentVoiceDto"
 
 
 class Voices:
-    """Keeps the voices of each organization that has voices of its own.
+    """Keeps the voices of each organization that has its own voices.
 
     :param service: the service whose state it is
     """
@@ -63,7 +63,7 @@ class Voices:
             return self._of.get(organization, VOICES)
 
     def set(self, organization: str, voices: list[Json]) -> None:
-        """Give an organization voices of its own."""
+        """Give an organization its own voices."""
         with self._lock:
             self._of[organization] = voices
 
@@ -87,7 +87,7 @@ class VoiceControls(Service):
         return self.state(Voices).of(self._organization(api_key))
 
     def set_voices(self, voices: Sequence[Mapping[str, Json]], api_key: str | None = None) -> None:
-        """Give an organization voices of its own; a request cannot give its agents any other.
+        """Give an organization its own voices; a request cannot give its agents any other.
 
         The first one is the default voice of new agents. Agents that exist keep theirs.
 
@@ -122,7 +122,7 @@ async def read_voices(service: VoiceControls, request: Request) -> Response:
 
 
 async def set_voices(service: VoiceControls, request: Request) -> Response:
-    """Give an organization voices of its own, and return them."""
+    """Give an organization its own voices, and return them."""
     api_key, form = key_in(service, request), await read_form(request, _VoicesForm)
     try:
         service.set_voices(form.voices, api_key)

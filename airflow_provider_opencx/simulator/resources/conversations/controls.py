@@ -93,7 +93,7 @@ class ConversationControls(Service):
         :param first: when the first one began, in ISO 8601; None is a day before the last one
         :param last: when the last one began, after which none is changed; None is now
         :param api_key: the organization's key; None is the first one
-        :param fields: what each of them has, in place of what differs
+        :param fields: what each of them has, instead of what differs
         """
         self.clock.catch_up()
         if count < 1:

@@ -20,7 +20,7 @@ def sample(organization: str, first: int, last: int, count: int, fields: Mapping
     None of them changes after the last time.
 
     :param count: how many there will be
-    :param fields: what each of them has, in place of what varies
+    :param fields: what each of them has, instead of what varies
     """
     people: dict[int, JsonObject] = {}
     variants: dict[int, Mapping[str, Json]] = {}

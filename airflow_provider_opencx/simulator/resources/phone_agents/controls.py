@@ -54,7 +54,7 @@ class PhoneAgentControls(Service):
         """Add an agent without a request.
 
         :param api_key: the organization's key; None is the first one
-        :param progression: when this agent gets its phone number, in place of ``provision_after``
+        :param progression: when this agent gets its phone number, instead of ``provision_after``
         :param fields: its other fields; with ``phone_number=None`` it gets a number only by ``give_number`` or
             ``progress``
         """

@@ -11,7 +11,6 @@ from airflow_provider_opencx.simulator.resources.actions import Actions
 from airflow_provider_opencx.simulator.resources.phone_agents.serialization import agent_fields, agent_json
 from airflow_provider_opencx.simulator.resources.phone_agents.store import Agent, Store, UnknownAgentError
 from airflow_provider_opencx.simulator.resources.voices import Voices
-from airflow_provider_opencx.text import listed
 
 _LONGEST_QUOTED = 100
 _MOST_LISTED = 5
@@ -64,9 +63,10 @@ def _check_ids(request: AcceptedRequest) -> None:
 
 def _check_id(field: str, noun: str, wanted: str, known: list[str]) -> None:
     if wanted not in known:
-        there_are = listed([*map(repr, known)], _MOST_LISTED) or "none"
+        there_are = ", ".join(map(repr, known[:_MOST_LISTED])) or "none"
+        more = f" and {len(known) - _MOST_LISTED} more" if len(known) > _MOST_LISTED else ""
         raise HTTPError(
-            400, f"{field}: there is no {noun} {wanted[:_LONGEST_QUOTED]!r}. The ids of {noun}s: {there_are}"
+            400, f"{field}: there is no {noun} {wanted[:_LONGEST_QUOTED]!r}. The ids of {noun}s: {there_are}{more}"
         )
 
 

@@ -18,11 +18,9 @@ _texts: WeakKeyDictionary[Agent, dict[Contract, str]] = WeakKeyDictionary()
 
 def agent_fields(agent: Agent, contract: Contract) -> JsonObject:
     """Return an agent's fields as a generation has them."""
-    properties = contract.schemas[_SCHEMA]["properties"]
-    all_fields = agent.all_fields()
-    fields = {name: all_fields[name] for name in properties}
+    fields = contract.known_fields(_SCHEMA, agent.all_fields())
     codes = agent.language
-    if properties["language"]["type"] == "array":
+    if contract.schemas[_SCHEMA]["properties"]["language"]["type"] == "array":
         fields["language"] = ["en"] if codes is None else list[Json](codes)
     else:
         fields["language"] = codes[0] if codes else None

@@ -77,8 +77,7 @@ HANDLERS: Handlers = {
 
 def sequence_fields(sequence: StoredSequence, contract: Contract) -> JsonObject:
     """Return a sequence's fields as a generation has them."""
-    all_fields = sequence.all_fields()
-    return {name: all_fields[name] for name in contract.schemas[_SCHEMA]["properties"]}
+    return contract.known_fields(_SCHEMA, sequence.all_fields())
 
 
 def _id(request: AcceptedRequest) -> str:

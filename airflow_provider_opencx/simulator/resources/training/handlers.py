@@ -76,8 +76,7 @@ HANDLERS: Handlers = {
 
 def training_fields(training: Training, contract: Contract) -> JsonObject:
     """Return a scenario's fields as a generation has them."""
-    all_fields = training.all_fields()
-    return {name: all_fields[name] for name in contract.schemas[_SCHEMA]["properties"]}
+    return contract.known_fields(_SCHEMA, training.all_fields())
 
 
 def _input(body: Mapping[str, Json]) -> JsonObject:
