@@ -1,4 +1,4 @@
-"""Runs the runs, and adds up what came of them."""
+"""Executes the runs of a campaign, and adds up their results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stands in for Airflow where tasks call people: Dag runs, mapped tasks, tries, clears, and what a task keeps."""
+"""Takes Airflow's part where tasks call people: Dag runs, mapped tasks, tries, clears, and what a task stores."""
 
 from __future__ import annotations
 

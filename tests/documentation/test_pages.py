@@ -1,4 +1,4 @@
-"""The pages show nothing that no test runs, and what they generate is what an author of a Dag writes."""
+"""Tests that the pages show no example that no test runs, and that their signatures and lists are complete."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sensor waits for sequences: with the same result and the same errors in each of its modes."""
+"""Tests the sensor that waits for sequences: each mode has the same result and the same errors."""
 
 from __future__ import annotations
 
