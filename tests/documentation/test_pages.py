@@ -91,6 +91,11 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_each_picture_is_shown_by_a_page() -> None:
+    text = "".join(page.read_text() for page in PAGES)
+    assert [picture.name for picture in sorted((DOCS / "images").iterdir()) if picture.name not in text] == []
+
+
 def test_docs_show_operator_signature(built: Path) -> None:
     upsert = (built / "agents" / "upsert.txt").read_text()
     signature = upsert.split("class OpenCXUpsertPhoneAgentOperator(")[1].split("\n)")[0]
