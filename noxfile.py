@@ -1,4 +1,4 @@
-"""The tests that depend on Airflow and Python, on every supported pair of them: ``nox``, or ``make matrix``.
+"""Runs the tests that depend on Airflow and Python on every supported pair: ``nox``, or ``make matrix``.
 
 Each pair has an environment of its own. ``nox --list`` names the pairs. Tags choose among them: ``nox --tags oldest
 newest`` runs the two ends of the range, ``nox --tags airflow-3.1.8`` all Pythons of an Airflow. With ``-- ci`` at the

@@ -282,6 +282,7 @@ class OpenCXUnknownCallOutcomeError(OpenCXUnknownOutcomeError, OpenCXPermanentEr
     :param message: what happened.
     :param contacts: who may have been called: phone numbers, or ids of contacts.
     :param sent_at: when the request was sent, in ISO 8601; of several, the first. ``None`` if it is not known.
+    :param retry_after: seconds the service asked to wait, ``None`` if it did not ask for a long wait.
     """
 
     def __init__(

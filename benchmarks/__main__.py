@@ -1,4 +1,4 @@
-"""Run the benchmarks: ``python benchmarks``, or some of them: ``python benchmarks overhead fleet``.
+"""Runs the benchmarks: ``python benchmarks``, or some of them: ``python benchmarks overhead fleet``.
 
 A run of all writes ``RESULTS.md``. One that breaks says why, and the others go on; nothing here fails a build. With
 ``--quick`` less is measured and nothing is written.

@@ -1,4 +1,4 @@
-"""What the page of agents costs: the time to its first byte, cold and warm, and the requests to the service.
+"""Measures the page of agents: the time to its first byte, cold and warm, and the requests to the service.
 
 ``make bench-agents-page``, or ``python benchmarks/agents_page.py``: prints tables, and takes some two minutes. Airflow's
 own API server serves the page, with its database on SQLite; the service is a process of its own. The agents are

@@ -1,4 +1,4 @@
-"""What calling the people of a file costs: requests, seconds under the service's limit, and memory.
+"""Measures calls to the people of a file: requests, seconds under the service's limit, and memory.
 
 ``make bench-calls``, or ``python benchmarks/calls.py --people 1000``: prints a table, and takes some eleven minutes for
 1,000, because the limit is kept. The service is a process of its own. Nothing but this machine is called.

@@ -1,4 +1,4 @@
-"""What a campaign for the people of a file costs: a sequence that is made, started and ended, and an enrolment.
+"""Measures a campaign for the people of a file: a sequence from its creation to its end, and an enrolment.
 
 The service is a process of its own, and its limit of requests is kept. Nothing but this machine is called.
 """

@@ -1,4 +1,4 @@
-"""What the command line costs for a fleet: each command as a process of its own, from its start to its end."""
+"""Measures the command line with a fleet: each command as a process of its own, from its start to its end."""
 
 from __future__ import annotations
 

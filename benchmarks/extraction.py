@@ -1,4 +1,4 @@
-"""What an extraction of conversations costs, beside the same work done with ``HttpOperator`` and with a Singer tap.
+"""Measures an extraction of conversations, compared with the same work of ``HttpOperator`` and of a Singer tap.
 
 ``make bench-extraction``, or ``python benchmarks/extraction.py --quick``: prints tables, and takes some three minutes.
 The services are processes of their own, and so is each task. Nothing but this machine is asked.

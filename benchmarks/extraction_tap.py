@@ -1,4 +1,4 @@
-"""Runs the Singer tap for OpenCX, and writes what that cost to a file, as JSON.
+"""Runs the Singer tap for OpenCX, and writes its cost to a file, as JSON.
 
 ``PYTHON extraction_tap.py PATH AFTER URL KEY``: the messages go to PATH, the cost to PATH.cost. It runs in an environment
 of its own, in which nothing is but the tap. The tap has no setting for the service's address: that is replaced here.

@@ -1,4 +1,4 @@
-"""Extracts conversations to a file, as one task of a process of its own, and prints what that cost, as JSON.
+"""Extracts conversations to a file, as one task in a process of its own, and prints its cost, as JSON.
 
 ``python extraction_task.py opencx|http PATH AFTER BEFORE``; with ``--history`` their histories as well.
 """

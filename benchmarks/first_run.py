@@ -1,4 +1,4 @@
-"""The first run of a Dag that creates agents: its requests and its time in a real ``airflow standalone``."""
+"""Measures the first run of a Dag that creates agents: its requests and its time in a real ``airflow standalone``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keeping a fleet of agents as declared: requests and time, against the bound that the service's limit sets."""
+"""Measures the sync of a fleet: its requests and its time, compared with the least that the service's limit allows."""
 
 from __future__ import annotations
 

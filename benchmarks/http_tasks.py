@@ -1,4 +1,4 @@
-"""The work of this provider's operators, done with ``HttpOperator`` as a user of it would write it."""
+"""Does the work of this provider's operators with ``HttpOperator``, as a user would write it, for comparison."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a Dag that has already imported ``airflow.sdk`` pays for the operators and the sensor while it is parsed.
+"""Measures the import of the operators and the sensor in a Dag that has already imported ``airflow.sdk``.
 
 Each figure is the median over fresh processes. ``airflow.sdk`` loads its names when they are first used, so the
 base classes that any operator needs are loaded before the clock starts. What they left for Python's garbage collector

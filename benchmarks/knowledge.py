@@ -1,4 +1,4 @@
-"""What a folder of training scenarios costs: to read, to plan and to apply, under the service's limit of requests.
+"""Measures a folder of training scenarios: reading, planning and applying it under the service's limit of requests.
 
 ``make bench-knowledge``, or ``python benchmarks/knowledge.py --scenarios 500``: prints a table, and takes some seven
 minutes for 500, because the limit is kept.

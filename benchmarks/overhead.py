@@ -1,4 +1,4 @@
-"""What ``execute`` costs beyond the HTTP exchange, at zero latency, and what the first one of a process costs."""
+"""Measures what ``execute`` costs beyond the HTTP exchange, without latency, for the first and for later calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Running a script in a process of its own, of which nothing is left, whatever becomes of it."""
+"""Runs a script in a process of its own, and ends everything that the script has started."""
 
 from __future__ import annotations
 

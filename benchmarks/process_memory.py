@@ -1,4 +1,4 @@
-"""The memory of this process, in MiB, on Linux.
+"""Reads the memory of this process, in MiB, on Linux.
 
 Not ``ru_maxrss``, which begins with what the process had that started this one.
 """

@@ -1,4 +1,4 @@
-"""What a benchmark found, and how it is shown: ratios first, then tables, then how it was measured."""
+"""Shows the results of benchmarks as Markdown: ratios first, then tables, then how they were measured."""
 
 from __future__ import annotations
 

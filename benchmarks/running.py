@@ -1,4 +1,4 @@
-"""Running an operator as Airflow's task runner does, without its process around it."""
+"""Runs an operator as Airflow's task runner does, but in this process."""
 
 from __future__ import annotations
 

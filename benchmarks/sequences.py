@@ -1,4 +1,4 @@
-"""What waiting for sequences costs: requests, seconds for a round, and the longest block of the event loop.
+"""Measures waiting for sequences: requests, seconds for a round, and the longest block of the event loop.
 
 ``make bench-sequences``, or ``python benchmarks/sequences.py --tasks 1000``: prints a table, and takes some three
 minutes, because the last row keeps to the limit. The services are processes of their own; the triggers are the real

@@ -1,4 +1,4 @@
-"""The simulator as a process of its own, so that none of its CPU is counted as somebody else's."""
+"""Runs the simulator in a process of its own, so that its CPU time does not count for the measured process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One cell of the benchmark of waiting, in a process of its own: so many triggers in a triggerer, until all have fired.
+"""Runs a number of triggers in a triggerer until all have fired: one measurement of the benchmark of waiting.
 
 Airflow's own is everything that runs in the triggerer: ``TriggerRunner`` in its process, ``TriggerRunnerSupervisor``
 over it, the sockets between them, the encrypted arguments, the logs. The database alone is replaced: which triggers

@@ -1,4 +1,4 @@
-"""Tasks that wait in a triggerer: what they cost by whose trigger, and what the service's limit makes of it."""
+"""Measures tasks that wait in a triggerer: what each kind of trigger costs, and what the service's limit does to it."""
 
 from __future__ import annotations
 

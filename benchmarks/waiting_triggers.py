@@ -1,4 +1,4 @@
-"""The triggers that the benchmark of waiting compares, beside this provider's own.
+"""The triggers with which the benchmark of waiting compares this provider's trigger.
 
 The HTTP provider has no trigger that reads a response for a deferred task, so those are what a user of it would
 write: with its own hook, and as little code as does it.

@@ -1,4 +1,4 @@
-"""How many worker processes one awaited agent takes, and for how long, in a real ``airflow standalone``."""
+"""Measures how many worker processes one awaited agent takes, and for how long, in a real ``airflow standalone``."""
 
 from __future__ import annotations
 

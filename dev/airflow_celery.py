@@ -1,4 +1,4 @@
-"""An Airflow as it runs in production: CeleryExecutor with two workers, over a PostgreSQL and a Redis of its own.
+"""Runs an Airflow as in production: CeleryExecutor with two workers, on a PostgreSQL and a Redis of its own.
 
 All of it is on this machine, on free ports, and ends with the ``with`` blocks that started it.
 """

@@ -1,4 +1,4 @@
-"""A real Airflow for the demo, the UI and the tests, in an AIRFLOW_HOME of its own: most often ``airflow standalone``.
+"""Runs a real Airflow with its own AIRFLOW_HOME, usually ``airflow standalone``, for the demo, the UI and the tests.
 
 It runs on free ports and in sessions of its own, and ends with the ``with`` block that started it.
 """

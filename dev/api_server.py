@@ -1,4 +1,4 @@
-"""A real ``airflow api-server`` by itself, with users of every role, for what tests and benchmarks ask of it."""
+"""Runs only ``airflow api-server``, with users of every role, for tests and benchmarks."""
 
 from __future__ import annotations
 

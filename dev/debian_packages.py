@@ -1,4 +1,4 @@
-"""The programs that some tests drive, such as a browser and two databases: where they are, and how to get them.
+"""Finds the programs that some tests need, such as a browser and two databases, and installs them on Debian.
 
 They come from Debian's packages. ``python dev/debian_packages.py`` installs what is missing where it may, as root on
 a Debian machine; elsewhere it says what to do, and the tests that need a program are skipped.

@@ -1,4 +1,4 @@
-"""The campaign example on a real Airflow against the simulator, from nothing to a table of who was called how often.
+"""Runs the campaign example on a real Airflow against the simulator, and prints who was called how often.
 
 It ends with status 1, and says why, unless each person was called once.
 """

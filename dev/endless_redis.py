@@ -1,4 +1,4 @@
-"""A Redis whose responses do not end."""
+"""A server that speaks like a Redis, and whose responses do not end."""
 
 from __future__ import annotations
 

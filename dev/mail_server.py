@@ -1,4 +1,4 @@
-"""A mail server that keeps what it gets: enough of SMTP for Airflow's notifier."""
+"""A mail server that stores what it gets. It knows only the SMTP that Airflow's notifier needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The examples of the documentation: they stand in the pages, and tests run them as the files that they are.
+"""Reads the examples from the pages of the documentation, so that tests can run them as files.
 
 A comment above a block of code says which file the block is, or of which it shows a piece::
 

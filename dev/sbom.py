@@ -1,4 +1,4 @@
-"""The bill of materials (SBOM) of a release: what comes with the provider and its extras when they are installed.
+"""Writes the bill of materials (SBOM) of a release: everything that is installed with the provider and its extras.
 
 ``python dev/sbom.py WHEEL FOLDER``, which ``make dist`` runs, installs the wheel into an empty environment, with the
 versions that ``constraints.txt`` pins, and writes what is there then as CycloneDX, in JSON. Two runs write the same.

@@ -1,4 +1,4 @@
-"""The soak run: polls for phone numbers, so many that what grows with each of them is seen.
+"""Polls for phone numbers for a long time, to show whether memory or anything else grows.
 
 One worker waits, and then fifty triggers in one event loop, for agents whose numbers come with the last poll. Polls,
 client and HTTP are the real ones; the pauses between polls cost no time. Every tenth response is odd.

@@ -1,4 +1,4 @@
-"""A real terminal: types what a person would, and shows the screen, as text or as a picture."""
+"""Runs a real terminal: types as a person does, and shows the screen, as text or as a picture."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Airflow's UI with the simulator, a connection to it and the example Dags, until Ctrl-C."""
+"""Runs Airflow's UI with the simulator, a connection to it and the example Dags, until Ctrl-C."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How Sphinx builds these pages: ``sphinx-build -W -b html docs docs/_build/html``. It needs no network."""
+"""Configures Sphinx for these pages: ``sphinx-build -W -b html docs docs/_build/html``. It needs no network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every test runs against an Airflow of its own: nothing of the caller's Airflow is seen or touched."""
+"""Gives the tests an Airflow of their own, so that no test reads or changes the caller's Airflow."""
 
 from __future__ import annotations
 

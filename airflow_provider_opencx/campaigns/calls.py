@@ -208,6 +208,9 @@ class CallSender:
     :param find_agent: returns the id of the agent that calls, after checking that it can; asked only where there is
         somebody to call.
     :param body_of: returns the body of the request for a person.
+    :param done: what a request does to a person, for messages and records.
+    :param most_at_once: how many people one request calls.
+    :param ways_on: the last sentence of an error: what a person can do.
     """
 
     client: OpenCXClient

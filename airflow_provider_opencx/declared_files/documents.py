@@ -46,7 +46,10 @@ class Document:
 
 
 class DocumentError(ValueError):
-    """A file is not what its name says, and cannot be read."""
+    """A file is not what its name says, and cannot be read.
+
+    :param issues: what is wrong with it, at least one. The message is that of the first.
+    """
 
     def __init__(self, issues: Sequence[Issue]) -> None:
         super().__init__(issues[0].message)

@@ -27,7 +27,12 @@ def identity_of(collection: str, key: str) -> str:
 
 
 class Scenarios(ItemList[TrainingScenario]):
-    """Training scenarios, as a list of the service shows them."""
+    """Training scenarios, as a list of the service shows them.
+
+    :param items: the scenarios, as listed.
+    :param listed_at: when their list was asked for, by ``time.monotonic()``; by default now.
+    :param unreadable: what is wrong with items of the list that cannot be read; by default what the list says.
+    """
 
     def __init__(
         self,

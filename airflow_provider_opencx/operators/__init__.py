@@ -1,1 +1,1 @@
-"""The operators."""
+"""The operators: tasks that create, change, plan or call something in OpenCX, or report on it."""

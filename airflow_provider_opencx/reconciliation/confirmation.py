@@ -151,6 +151,7 @@ class _UnconfirmedCreate(Pending[ItemT, ItemsT], Generic[SpecT, ChangesT, ItemT,
 class Updated(Pending[ItemT, ItemsT], Generic[SpecT, ChangesT, ItemT, ItemsT]):
     """An update that the service accepted, or may have, until a list shows it.
 
+    :param resource: the resource of the item.
     :param plan: what was sent.
     :param declared: what was declared of the item, with which the list is compared.
     :param returned: the item as the response shows it; ``None`` if it shows none.

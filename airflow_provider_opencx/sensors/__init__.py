@@ -1,1 +1,1 @@
-"""The sensors."""
+"""The sensors: tasks that wait until something has happened in OpenCX."""

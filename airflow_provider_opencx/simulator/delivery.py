@@ -61,7 +61,10 @@ class RefusedConnections(DroppedConnection):
 
 
 class TruncatedResponse(Response):
-    """Send the headers and half of the body of a response, then close the connection."""
+    """Send the headers and half of the body of a response, then close the connection.
+
+    :param whole: the response
+    """
 
     def __init__(self, whole: Response) -> None:
         super().__init__()
@@ -79,6 +82,7 @@ class TruncatedResponse(Response):
 class DelayedResponse(Response):
     """Send a response later.
 
+    :param whole: the response
     :param seconds: how much later
     """
 
@@ -99,6 +103,7 @@ class DelayedResponse(Response):
 class SlowBodyResponse(Response):
     """Send the headers of a response at once, and its body in small chunks.
 
+    :param whole: the response
     :param seconds: how long the body takes
     """
 

@@ -1,4 +1,4 @@
-"""One agent after the other is awaited, each by another kind of task: for the benchmark of worker processes."""
+"""A Dag that waits for one agent after the other, each in another way. It is for the benchmark of worker processes."""
 
 from __future__ import annotations
 

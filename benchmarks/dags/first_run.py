@@ -1,4 +1,4 @@
-"""The same agents are created by mapped upserts, one at a time and side by side, and by one sync."""
+"""A Dag that creates agents in three ways: mapped upserts one at a time, mapped upserts in parallel, and one sync."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fault campaign: what becomes of declared agents when everything goes wrong, many times over, by a seed.
+"""The fault campaign: runs the provider many times while everything fails, by a seed, and counts agents and calls.
 
 A run draws, from its seed alone, a service, some workers with tasks on agents of their own, and what goes wrong on the
 way of each request. The operators, the sensor, the trigger and their HTTP are the real ones, and so is the simulator

@@ -1,4 +1,4 @@
-"""Run a fault campaign and print what came of it."""
+"""Runs a fault campaign and prints its result."""
 
 from __future__ import annotations
 

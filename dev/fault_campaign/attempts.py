@@ -1,4 +1,4 @@
-"""Runs a task as Airflow would: try after try, each from the beginning, in a process that may be killed."""
+"""Runs a task as Airflow does: try after try, each from the beginning, in a process that may be killed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks a run of calls: who was called, compared with whom and when the tasks may call, and with what they say."""
+"""Checks a run of calls: who was called, compared with who may be called and when, and with what the tasks report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs in which an agent calls people, from tasks that are retried, cleared, killed and taken over."""
+"""Draws runs in which an agent calls people, from tasks that are retried, cleared, killed and replaced."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs the runs, and adds up what came of them."""
+"""Executes the runs of a campaign, and adds up their results."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from fault_campaign.dag_runs import DagTry, Scheduler, records
 from fault_campaign.dags import DagScenario
 from fault_campaign.extraction_checks import ExtractionChecker, Truth
 from fault_campaign.extraction_tries import Extractor
-from fault_campaign.extractions import draw_extraction_run, time_at
+from fault_campaign.extractions import ExtractionRun, draw_extraction_run, time_at
 from fault_campaign.faults import LATEST, LONGEST_LAG, TIMEOUT, DrawnFaults
 from fault_campaign.removed_fixes import without
 from fault_campaign.scenario import ACTION_IDS, PARTS, SECONDS_BETWEEN_TASKS, Part, Scenario, Task, draw_scenario
@@ -301,16 +301,7 @@ def _run_extractions(simulator: Simulator, stage: Stage, seed: int, number: int,
     random.seed(draws.random())  # the jitter of the retries
     run = draw_extraction_run(draws)
     stage.begin(draws)
-    simulator.reset()
-    simulator.requests_per_minute = None
-    simulator.page_size = run.page_size
-    simulator.list_conversations_by(**run.listed_by)
-    simulator.state(Calendar).set(time_at(stage.now + run.clock_ahead))
-    stage.sleep(run.begins_at - LONGEST_LAG)
-    truth = Truth(simulator, stage, run)
-    for conversation in run.conversations:
-        truth.add(**conversation)
-    stage.sleep(LONGEST_LAG)
+    truth = _prepare_extractions(simulator, stage, run)
     faults = DrawnFaults(draws, run.fault_rate, run.service)
     tally = Tally(faults=faults.counted)
     with ExitStack() as stack:
@@ -351,6 +342,21 @@ def _run_extractions(simulator: Simulator, stage: Stage, seed: int, number: int,
     tally.counted.update(checker.counted)
     tally.note(number, checker.broken)
     return tally
+
+
+def _prepare_extractions(simulator: Simulator, stage: Stage, run: ExtractionRun) -> Truth:
+    """Let a run of extractions begin at a service with conversations, and return what is true of them."""
+    simulator.reset()
+    simulator.requests_per_minute = None
+    simulator.page_size = run.page_size
+    simulator.list_conversations_by(**run.listed_by)
+    simulator.state(Calendar).set(time_at(stage.now + run.clock_ahead))
+    stage.sleep(run.begins_at - LONGEST_LAG)
+    truth = Truth(simulator, stage, run)
+    for conversation in run.conversations:
+        truth.add(**conversation)
+    stage.sleep(LONGEST_LAG)
+    return truth
 
 
 def _prepare_dags(simulator: Simulator, stage: Stage, draws: Random, run: DagScenario) -> None:

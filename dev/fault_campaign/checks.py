@@ -1,4 +1,4 @@
-"""Checks a run: what was promised, compared with what was sent, what the tasks returned or raised, and what exists."""
+"""Checks a run of agents: compares the promises with the requests, the results of the tasks, and the agents."""
 
 from __future__ import annotations
 

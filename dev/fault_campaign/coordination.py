@@ -1,4 +1,4 @@
-"""What the workers of a campaign share, as the processes of one machine share it: the locks of names, and intents."""
+"""Sets up what the workers of a campaign share, as processes of one machine do: the locks of names, and intents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the checks of all Dags that call have in common: whom requests were for, whom they reached, what tasks say."""
+"""Shared by the checks of all Dags that call: whom requests were for, whom they reached, what tasks report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stands in for Airflow where tasks call people: Dag runs, mapped tasks, tries, clears, and what a task keeps."""
+"""Takes Airflow's part where tasks call people: Dag runs, mapped tasks, tries, clears, and what a task stores."""
 
 from __future__ import annotations
 
@@ -218,11 +218,7 @@ class Scheduler:
 
         :return: its tries; none if its upstream task did not succeed.
         """
-        upstream = run.instances.get((instance.task.upstream or "", -1))
-        while upstream is not None and upstream.state in _OPEN:
-            self._stage.sleep(_LOOK_AGAIN_AFTER)
-        if upstream is not None and upstream.state != "success":
-            instance.state = "skipped" if upstream.state == "skipped" else "upstream_failed"
+        if not self._succeeds_upstream(run, instance):
             return []
         if instance.tries > instance.most:  # it is new, or cleared
             instance.most = instance.tries + instance.task.retries
@@ -236,30 +232,46 @@ class Scheduler:
                 tried.is_over = True
                 self._tried(tried)
                 return attempts
-            error = tried.attempt.error
-            delay: float | None
-            if isinstance(error, AirflowRescheduleException):
-                instance.comes_back += 1
-                if instance.comes_back > MOST_RESCHEDULES:
-                    raise AssertionError(f"{tried.described} comes back again and again")
-                delay = max(0.0, error.reschedule_date.timestamp() - self._stage.now)
-                instance.state = "up_for_reschedule"
-            elif error is None or isinstance(error, AirflowSkipException):
-                delay = None
-                instance.state = "success" if error is None else "skipped"
-            else:
-                delay = retry_delay(error, tried.number, instance.most, instance.task.retry_delay)
-                instance.state = "failed" if delay is None else "up_for_retry"
+            delay = self._delay_after(tried)
             tried.is_final = delay is None
-            if error is None and self._run.clears_on_success:
+            if tried.attempt.error is None and self._run.clears_on_success:
                 instance.kept.clear()
             self._tried(tried)
             if delay is None:
                 return attempts
             self._stage.sleep(delay)
-            if not isinstance(error, AirflowRescheduleException):
+            if not isinstance(tried.attempt.error, AirflowRescheduleException):
                 instance.tries += 1
                 instance.comes_back = 0
+
+    def _succeeds_upstream(self, run: DagRun, instance: Instance) -> bool:
+        """Wait for the upstream task of an instance, and return whether it succeeds; there may be none.
+
+        If it does not succeed, this sets the state of the instance.
+        """
+        upstream = run.instances.get((instance.task.upstream or "", -1))
+        while upstream is not None and upstream.state in _OPEN:
+            self._stage.sleep(_LOOK_AGAIN_AFTER)
+        if upstream is None or upstream.state == "success":
+            return True
+        instance.state = "skipped" if upstream.state == "skipped" else "upstream_failed"
+        return False
+
+    def _delay_after(self, tried: DagTry) -> float | None:
+        """Set the state of an instance after a try; return the seconds until its next try, or ``None``."""
+        instance, error = tried.instance, tried.attempt.error
+        if isinstance(error, AirflowRescheduleException):
+            instance.comes_back += 1
+            if instance.comes_back > MOST_RESCHEDULES:
+                raise AssertionError(f"{tried.described} comes back again and again")
+            instance.state = "up_for_reschedule"
+            return max(0.0, error.reschedule_date.timestamp() - self._stage.now)
+        if error is None or isinstance(error, AirflowSkipException):
+            instance.state = "success" if error is None else "skipped"
+            return None
+        delay = retry_delay(error, tried.number, instance.most, instance.task.retry_delay)
+        instance.state = "failed" if delay is None else "up_for_retry"
+        return delay
 
     @contextmanager
     def meeting_faults(self, done: str) -> Generator[None]:

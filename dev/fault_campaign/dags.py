@@ -1,4 +1,4 @@
-"""What Dags that call have in common: whom they call, when, where they keep records, and what happens to their runs."""
+"""Shared by Dags that call: whom they call, when, where they keep records, and what happens to their runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks what is in the files of a run: at each moment at which somebody could open them, and at the end."""
+"""Checks the files of an extraction: whenever somebody could open them, and at the end."""
 
 from __future__ import annotations
 

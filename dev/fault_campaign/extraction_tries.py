@@ -1,4 +1,4 @@
-"""Tries the tasks of an extraction, on a storage that fails, and at which workers are killed and paused."""
+"""Tries the tasks of an extraction, on a storage that fails and with workers that are killed and paused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs in which adjacent intervals of conversations are extracted into files, while conversations change."""
+"""Draws runs that extract adjacent intervals of conversations into files while conversations change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What kind of service a run has, and the faults that its requests meet. All drawn from the seed of the run."""
+"""Draws from the seed of a run what kind of service it has, and which faults its requests get."""
 
 from __future__ import annotations
 

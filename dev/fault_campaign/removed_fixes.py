@@ -1,4 +1,4 @@
-"""Takes single fixes out of the provider, to see that the campaign finds each of them missing."""
+"""Takes single fixes out of the provider, to show that the campaign finds each missing fix."""
 
 from __future__ import annotations
 

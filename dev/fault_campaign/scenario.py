@@ -1,4 +1,4 @@
-"""What a run is about: the service, the workers with their tasks, the share of faults. All drawn from one seed."""
+"""Draws the scenario of a run from its seed: the service, the workers with their tasks, and the share of faults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks a run of sequences: what was started, and who was called by it or added, compared with what was asked."""
+"""Checks a run of sequences: what was started, and who was called or added, compared with what was asked for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs of Dags that make a sequence, start it, and add people to another one that goes on for ever."""
+"""Draws runs of Dags that create and start a sequence, and add people to a continuous one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The workers of a run take turns, in a time of their own."""
+"""Lets the workers of a run take turns, in simulated time."""
 
 from __future__ import annotations
 

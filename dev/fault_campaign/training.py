@@ -1,4 +1,4 @@
-"""Runs in which workers keep training scenarios as declared, while somebody edits them in the dashboard."""
+"""Draws runs in which workers sync training scenarios while somebody edits them in the dashboard."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The wire between the workers and the service: everything that is sent passes here, and much of it meets a fault."""
+"""Carries the requests between the workers and the service, and injects faults into many of them."""
 
 from __future__ import annotations
 

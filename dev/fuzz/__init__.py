@@ -1,4 +1,4 @@
-"""The fuzz run: what the client, the polls and the plans do with responses that no service should send.
+"""The fuzz run: gives the client, the polls and the plans responses that no service should send.
 
 Hypothesis draws the responses, and what the provider does when it meets them; a server of raw sockets sends them byte
 by byte. The client and all above it are the real ones; only ``time.sleep`` is not, so that a pause costs no time. It

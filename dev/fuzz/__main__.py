@@ -1,4 +1,4 @@
-"""Run the fuzz run and print what came of it."""
+"""Runs the fuzz run and prints its result."""
 
 from __future__ import annotations
 

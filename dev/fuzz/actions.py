@@ -1,4 +1,4 @@
-"""What the provider does in an example: each function of the client, and what is built of them."""
+"""The actions that an example can run: each function of the client, and the functions that use them."""
 
 from __future__ import annotations
 

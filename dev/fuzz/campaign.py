@@ -1,4 +1,4 @@
-"""Tries many examples, and adds up what came of them."""
+"""Tries many examples, and adds up their results."""
 
 from __future__ import annotations
 

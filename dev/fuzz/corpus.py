@@ -1,4 +1,4 @@
-"""Examples that found something once: every run tries them first."""
+"""The examples that once found a bug. Every run tries them first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads a response with other code than the provider's: the standard library's HTTP, and its own view of the body."""
+"""Reads a response without the provider's code: with the standard library's HTTP, and a decoder of its own."""
 
 from __future__ import annotations
 

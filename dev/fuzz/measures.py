@@ -1,4 +1,4 @@
-"""What an example costs: memory, and how long anything held the interpreter."""
+"""Measures the cost of an example: its memory, and the longest time for which anything held the interpreter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tries one example, and looks for what should never be."""
+"""Tries one example, and checks that nothing forbidden happens."""
 
 from __future__ import annotations
 

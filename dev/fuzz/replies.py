@@ -1,4 +1,4 @@
-"""A response as it is put together from its parts, so that one that breaks something can be made simpler."""
+"""Builds a response from its parts, so that a response that breaks something can be made simpler."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The key of the run, the ways in which a service can spell it, and whether a text holds it in one of them."""
+"""Knows the key of the run and every spelling of it, and finds it in a text."""
 
 from __future__ import annotations
 

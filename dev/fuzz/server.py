@@ -1,4 +1,4 @@
-"""A server that knows no HTTP but the end of a request: it sends the bytes that it is told to send, and no others."""
+"""A server that reads a request to its end, and then sends exactly the bytes that it was given."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A sound service, as small as it can be, with hostile responses in the place of its first ones."""
+"""A small correct service whose first responses are replaced with hostile ones."""
 
 from __future__ import annotations
 

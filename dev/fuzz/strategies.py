@@ -1,4 +1,4 @@
-"""What Hypothesis draws: responses that a service should send, nearly should, and never should."""
+"""Tells Hypothesis which responses to draw: those that a service should send, nearly should, and never should."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A real Airflow, against a simulator over a socket, and Chromium, through which the tests see and use it."""
+"""Starts a real Airflow, against a simulator over a socket, and Chromium, in which the tests use it."""
 
 from __future__ import annotations
 

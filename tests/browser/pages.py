@@ -1,4 +1,4 @@
-"""Airflow's pages as a person uses them: what is clicked, what is typed, and what there is to see."""
+"""Uses Airflow's pages as a person does: clicks, types, and finds what is shown."""
 
 from __future__ import annotations
 

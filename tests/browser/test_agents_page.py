@@ -1,4 +1,4 @@
-"""The page of agents as people see, use and hear it: in Airflow's UI, in both themes, and on a narrow screen."""
+"""Tests the page of agents as people see, use and hear it: in both themes of Airflow's UI, and on a narrow screen."""
 
 from __future__ import annotations
 

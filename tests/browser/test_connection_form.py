@@ -1,4 +1,4 @@
-"""The form of an OpenCX connection, filled in by a person."""
+"""Tests the form of an OpenCX connection, which a person fills in."""
 
 from __future__ import annotations
 

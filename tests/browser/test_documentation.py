@@ -1,4 +1,4 @@
-"""What a reader meets in a browser: the documentation, its search, and the README as a package index shows it."""
+"""Tests the documentation in a browser: its pages, its search, and the README as a package index shows it."""
 
 from __future__ import annotations
 

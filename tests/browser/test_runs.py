@@ -1,4 +1,4 @@
-"""What a person sees of a run: that it went well, what it made, why it failed, and what it asks."""
+"""Tests what a person sees of a run in Airflow's UI: its success, its result, its failure, and its question."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line in a real terminal: a plan in colours, a question, a progress bar; and its picture for the docs."""
+"""Tests the command line in a real terminal: the colours of a plan, a question and a progress bar, and a picture."""
 
 from __future__ import annotations
 

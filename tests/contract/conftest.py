@@ -1,4 +1,4 @@
-"""A simulator with a clock that stands still, and a client that uses it over a socket."""
+"""Gives the tests a simulator with a stopped clock, and a client that uses it over a socket."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A simulator that runs as a process is controlled over HTTP, only by programs on the same machine."""
+"""Tests that a simulator in a process of its own is controlled over HTTP, only by programs on the same machine."""
 
 from __future__ import annotations
 

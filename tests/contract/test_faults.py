@@ -1,4 +1,4 @@
-"""Faults, the clock and the reset, over a socket."""
+"""Tests the simulator's faults, its clock and its reset, over a socket."""
 
 from __future__ import annotations
 

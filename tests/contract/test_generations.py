@@ -1,4 +1,4 @@
-"""What each generation of the API accepts and returns, over a socket, compared with its OpenAPI document."""
+"""Tests what each generation of the API accepts and returns, over a socket, against its OpenAPI document."""
 
 from __future__ import annotations
 

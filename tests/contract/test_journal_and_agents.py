@@ -1,4 +1,4 @@
-"""What tests read from the journal, and how they change agents without a request."""
+"""Tests how tests read the simulator's journal, and change agents without a request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lists that are stale, empty, incomplete, repeat agents, or move between pages, over a socket."""
+"""Tests lists that are stale, empty or incomplete, repeat agents, or move between pages, over a socket."""
 
 from __future__ import annotations
 

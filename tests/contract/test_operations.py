@@ -1,4 +1,4 @@
-"""The simulator and the package have the same operations, each from a source of its own."""
+"""Tests that the simulator and the package have the same operations, which each declares for itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When agents get, lose and change their phone numbers."""
+"""Tests when agents get, lose and change their phone numbers in the simulator."""
 
 from __future__ import annotations
 

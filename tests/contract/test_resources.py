@@ -1,4 +1,4 @@
-"""A resource is a module of its own and paths in the OpenAPI documents; the simulator finds it and routes to it."""
+"""Tests that the simulator finds a resource: a module, and paths in the OpenAPI documents."""
 
 from __future__ import annotations
 

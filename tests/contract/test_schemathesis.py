@@ -1,4 +1,4 @@
-"""Schemathesis tests the simulator against the OpenAPI document of each generation."""
+"""Tests the simulator with Schemathesis against the OpenAPI document of each generation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A key of few scopes is refused where an operation needs another one."""
+"""Tests that the simulator refuses a key without the scope that an operation needs."""
 
 from __future__ import annotations
 

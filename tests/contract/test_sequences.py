@@ -1,4 +1,4 @@
-"""What the simulator does with sequences, which no OpenAPI document can say."""
+"""Tests what the simulator does with sequences, beyond what its OpenAPI documents can say."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The simulator as a server: in a test, and on the command line."""
+"""Tests the simulator as a server: in a test, and on the command line."""
 
 from __future__ import annotations
 

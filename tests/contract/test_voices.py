@@ -1,4 +1,4 @@
-"""Each organization has its own voices: of the same names, with other ids."""
+"""Tests that each organization of the simulator has voices with the same names and with its own ids."""
 
 from __future__ import annotations
 

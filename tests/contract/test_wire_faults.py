@@ -1,4 +1,4 @@
-"""Faults below the level of agents: what each sends, byte by byte, read from a socket."""
+"""Tests the faults below the level of agents: which bytes each sends, read from a socket."""
 
 from __future__ import annotations
 

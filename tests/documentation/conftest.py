@@ -1,4 +1,4 @@
-"""The documentation and its examples, and an Airflow in this process to run them."""
+"""Gives the tests the examples of the documentation, and an Airflow in this process to run them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The steps that adopt agents from the dashboard do what the page says of them."""
+"""Tests that the steps that adopt agents from the dashboard do what their page says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the pages about calls show does what they say."""
+"""Tests that the examples of the pages about calls do what the pages say."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the page about campaigns shows does what it says."""
+"""Tests that the examples of the page about campaigns do what the page says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page for users of HttpOperator shows one job both ways, and says the truth about the first way."""
+"""Tests the page for users of HttpOperator: it shows one job both ways, and what it says of both is true."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What docs/operate/command_line.md says is true: its lines and CI jobs run; it knows every command and option."""
+"""Tests docs/operate/command_line.md: its lines and CI jobs run, and it names every command and option."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each way to write the connection that the documentation shows makes the same connection."""
+"""Tests that each way to write the connection that the documentation shows makes the same connection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The lines that the documentation tells a user to type do what it says of them."""
+"""Tests that the commands that the documentation tells a user to type do what it says."""
 
 from __future__ import annotations
 

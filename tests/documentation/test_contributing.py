@@ -1,4 +1,4 @@
-"""CONTRIBUTING.md names every file where it is, what each part imports, and every command of make."""
+"""Tests CONTRIBUTING.md: it names every file in its place, the imports of each part, and every command of make."""
 
 from __future__ import annotations
 

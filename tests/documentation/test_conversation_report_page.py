@@ -1,4 +1,4 @@
-"""What the page about the report on a campaign shows does what it says."""
+"""Tests that the examples of the page about the report on a campaign do what the page says."""
 
 from __future__ import annotations
 

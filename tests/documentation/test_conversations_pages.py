@@ -1,4 +1,4 @@
-"""The Dags of the pages about conversations write the files that the pages describe, and read them."""
+"""Tests that the Dags of the pages about conversations write and read the files that the pages describe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each Dag of the documentation is parsed without a request, runs, and leaves the agents that its page promises."""
+"""Tests each Dag of the documentation: it is parsed without a request, runs, and leaves the agents of its page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The steps of one fleet for two organizations do what the page says of them."""
+"""Tests that the steps for one fleet in two organizations do what their page says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The files of the page about fleet files are read as the page says."""
+"""Tests that the files of the page about fleet files are read as the page says."""
 
 from __future__ import annotations
 

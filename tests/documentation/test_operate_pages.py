@@ -1,4 +1,4 @@
-"""What the pages for operators tell to set does what they say: metrics reach a statsd, and the page of agents is on."""
+"""Tests the settings of the pages for operators: metrics reach a statsd, and the page of agents is on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pages show nothing that no test runs, and what they generate is what an author of a Dag writes."""
+"""Tests that the pages show no example that no test runs, and that their signatures and lists are complete."""
 
 from __future__ import annotations
 
@@ -89,6 +89,11 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert done.returncode == 0, done.stderr
     assert list(home.iterdir()) == []  # where Airflow would have made a configuration
     return folder
+
+
+def test_each_picture_is_shown_by_a_page() -> None:
+    text = "".join(page.read_text() for page in PAGES)
+    assert [picture.name for picture in sorted((DOCS / "images").iterdir()) if picture.name not in text] == []
 
 
 def test_docs_show_operator_signature(built: Path) -> None:

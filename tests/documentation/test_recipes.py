@@ -1,4 +1,4 @@
-"""Each recipe does its job. Those that other pages have as well are run by the tests of those pages."""
+"""Tests that each recipe does its job. The tests of other pages run the recipes that are there, too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The texts for lists of providers say what the package says of itself."""
+"""Tests that the texts for lists of providers agree with the package."""
 
 from __future__ import annotations
 

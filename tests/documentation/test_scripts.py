@@ -1,4 +1,4 @@
-"""Each script of the documentation does what it asserts, with a simulator behind the connection where it needs one."""
+"""Tests that the assertions of each script of the documentation hold, against a simulator where it needs one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What docs/test/simulator.md says is true: its examples run, and it knows every fault and every option."""
+"""Tests docs/test/simulator.md: its examples run, and it names every fault and every option."""
 
 from __future__ import annotations
 

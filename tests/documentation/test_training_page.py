@@ -1,4 +1,4 @@
-"""What the page about training scenarios shows does what it says."""
+"""Tests that the examples of the page about training scenarios do what the page says."""
 
 from __future__ import annotations
 

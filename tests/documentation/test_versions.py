@@ -1,4 +1,4 @@
-"""The versions that the pages name are those that are tested, and a release is made with what there is."""
+"""Tests that the pages name the tested versions, and that a release can be made as its page says."""
 
 from __future__ import annotations
 

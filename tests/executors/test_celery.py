@@ -1,4 +1,4 @@
-"""CeleryExecutor, two workers, PostgreSQL and Redis: what holds in one process holds across workers."""
+"""Tests with CeleryExecutor, two workers, PostgreSQL and Redis that the promises hold across workers."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""However often anything fails: exactly one agent, no write lost, nobody called twice, no sequence started twice, each
-conversation in the file of its interval, and no error without a type.
-"""
+"""Tests with a short fault campaign that the promises about agents, calls, sequences and files hold."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A fleet in one task, while requests fail and workers die: one agent each, and the next run repairs the rest."""
+"""Tests a fleet in one task, while requests fail and workers die: one agent each, and the next run repairs the rest."""
 
 from __future__ import annotations
 

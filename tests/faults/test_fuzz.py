@@ -1,4 +1,4 @@
-"""What no service should send: a short part of the fuzz run and of the soak run, which ``make`` runs for longer."""
+"""Runs a short part of the fuzz run and of the soak run, which ``make`` runs for longer."""
 
 from __future__ import annotations
 

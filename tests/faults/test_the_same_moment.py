@@ -1,4 +1,4 @@
-"""Two tasks that create one name at the same moment: taking turns, they get one agent; else an error names both."""
+"""Tests two tasks that create one name at the same moment: one agent with locks, else an error that names both."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dags run by a real Airflow in this process, on a database of its own, against a running simulator."""
+"""Runs Dags with a real Airflow in this process, on a database of its own, against a simulator."""
 
 from __future__ import annotations
 

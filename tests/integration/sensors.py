@@ -1,4 +1,4 @@
-"""The tests of the sensors share the modes of a sensor, and an action that runs when a poll arrives."""
+"""Shared by the tests of the sensors: the modes of a sensor, and an action that runs when a poll arrives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page of agents, as Airflow's own API server serves it: who gets what, and what that asks of the service."""
+"""Tests the page of agents on Airflow's own API server: who gets what, and which requests that sends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a task says of its work in the events of its assets, for the Dags that are scheduled on them."""
+"""Tests which data a task adds to the events of its assets, for the Dags that are scheduled on them."""
 
 from __future__ import annotations
 

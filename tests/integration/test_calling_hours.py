@@ -1,4 +1,4 @@
-"""Tasks that wait for the calling hours: the sensor in every mode, and the operator that comes back."""
+"""Tests tasks that wait for the calling hours: the sensor in every mode, and the operator that reschedules itself."""
 
 from __future__ import annotations
 

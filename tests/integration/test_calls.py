@@ -1,4 +1,4 @@
-"""An agent calls people from a Dag: each at most once, and only whom and when it may."""
+"""Tests that an agent calls people from a Dag: each at most once, and only if and when it may."""
 
 from __future__ import annotations
 

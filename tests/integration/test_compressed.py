@@ -1,4 +1,4 @@
-"""A body that is compressed is read within the limit of any body, and only as it was asked for."""
+"""Tests that a compressed body is read within the limit of any body, and only in a requested coding."""
 
 from __future__ import annotations
 

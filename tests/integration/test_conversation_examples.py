@@ -1,4 +1,4 @@
-"""The example Dags of conversations: each run writes its hour, and DuckDB holds the newest row of each conversation."""
+"""Tests the example Dags of conversations: each run writes its hour, and DuckDB gets the newest row of each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Dag reports what the calls of a campaign have left behind."""
+"""Tests a Dag that reports on the conversations of a campaign."""
 
 from __future__ import annotations
 

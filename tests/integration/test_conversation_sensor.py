@@ -1,4 +1,4 @@
-"""The sensor waits for the conversation of a call: with the same result and the same errors in each of its modes."""
+"""Tests the sensor that waits for the conversation of a call: each mode has the same result and the same errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The trigger that waits for conversations, in an event loop: all who wait share one list an interval."""
+"""Tests the trigger that waits for conversations: all waiting tasks share one list request per interval."""
 
 from __future__ import annotations
 

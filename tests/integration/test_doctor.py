@@ -1,4 +1,4 @@
-"""The command ``doctor``, as it is typed, against the simulator and against servers that are none."""
+"""Tests the command ``doctor`` against the simulator, and against servers that are not OpenCX."""
 
 from __future__ import annotations
 

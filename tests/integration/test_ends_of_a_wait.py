@@ -1,4 +1,4 @@
-"""What ends a wait for a number: the same in each mode of the sensor, and in an upsert that waits."""
+"""Tests what ends a wait for a number: the same in each mode of the sensor, and in an upsert that waits."""
 
 from __future__ import annotations
 

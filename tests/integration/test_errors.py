@@ -1,4 +1,4 @@
-"""Airflow retries this package's errors in a task of the user's own as in an operator: permanent ones never."""
+"""Tests that Airflow retries this package's errors in a user's own task as in an operator: permanent ones never."""
 
 from __future__ import annotations
 

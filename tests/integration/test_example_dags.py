@@ -1,4 +1,4 @@
-"""The example Dags are parsed without a request and do what they say."""
+"""Tests that the example Dags are parsed without a request, and do what they say."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One exchange has one deadline, whatever arrives; and a kept connection that was forgotten costs no poll."""
+"""Tests that one exchange has one deadline, whatever arrives, and that a dropped idle connection costs no poll."""
 
 from __future__ import annotations
 

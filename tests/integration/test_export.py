@@ -1,4 +1,4 @@
-"""A team with forty agents from the dashboard begins: export, plan, edit, plan, apply, plan."""
+"""Tests how a team begins with forty agents from the dashboard: export, plan, edit, plan, apply, plan."""
 
 from __future__ import annotations
 

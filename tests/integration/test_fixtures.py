@@ -1,4 +1,4 @@
-"""What the pytest fixtures give to the tests of other projects."""
+"""Tests the pytest fixtures that the provider gives to other projects."""
 
 from __future__ import annotations
 

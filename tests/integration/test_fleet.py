@@ -1,4 +1,4 @@
-"""A whole fleet kept as declared by one task: one list, one plan, one write for each agent that differs."""
+"""Tests a task that syncs a whole fleet: one list, one plan, and one write for each agent that differs."""
 
 from __future__ import annotations
 

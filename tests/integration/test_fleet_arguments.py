@@ -1,4 +1,4 @@
-"""The arguments of a fleet's operators that take templates: variables, undeclared agents to ignore, and guards."""
+"""Tests the arguments of the fleet operators that take templates: variables, agents to ignore, and guards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The link from a task to its agent: on Airflow's page of agents, or in the dashboard of OpenCX."""
+"""Tests the link from a task to its agent: on Airflow's page of agents, or in the dashboard of OpenCX."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One process at a time creates a name: with the locks of a machine, and with those of a Redis."""
+"""Tests that one process at a time creates a name, with the locks of a machine and with those of a Redis."""
 
 from __future__ import annotations
 

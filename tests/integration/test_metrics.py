@@ -1,4 +1,4 @@
-"""What Airflow's metrics receive of each attempt, each decision and each wait."""
+"""Tests which metrics Airflow gets of each attempt, each decision and each wait."""
 
 from __future__ import annotations
 

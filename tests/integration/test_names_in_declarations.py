@@ -1,4 +1,4 @@
-"""Training scenarios, actions and voices by their names, so that one declaration serves two organizations."""
+"""Tests training scenarios, actions and voices by name, so that one declaration serves two organizations."""
 
 from __future__ import annotations
 

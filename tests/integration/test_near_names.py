@@ -1,4 +1,4 @@
-"""A second agent whose name only looks like another one is not created by mistake."""
+"""Tests that no second agent is created by mistake with a name that looks like that of another agent."""
 
 from __future__ import annotations
 

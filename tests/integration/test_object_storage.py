@@ -1,4 +1,4 @@
-"""What is extracted into object storage: complete, once, whole, and byte by byte the same again."""
+"""Tests files in object storage: each is complete and whole, and a repeated run writes the same bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Extractions that are killed at any moment: the next try goes on, and the end is the same, byte by byte."""
+"""Tests extractions that are killed at any moment: the next try continues, and writes the same bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One agent that cannot be read in full holds up no other task of the organization."""
+"""Tests that one agent that cannot be read completely stops no other task of the organization."""
 
 from __future__ import annotations
 

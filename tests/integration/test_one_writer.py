@@ -1,4 +1,4 @@
-"""Processes that upsert one name at the same moment take turns: they make one agent, and each of them has it."""
+"""Tests that processes that upsert one name at the same moment take turns, and all get the same agent."""
 
 from __future__ import annotations
 

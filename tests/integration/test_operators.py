@@ -1,4 +1,4 @@
-"""The operators in Dags: what is declared is checked, templated, mapped, created once and returned as plain JSON."""
+"""Tests the operators in Dags: declarations are checked, rendered, mapped, created once and returned as plain JSON."""
 
 from __future__ import annotations
 

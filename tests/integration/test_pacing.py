@@ -1,4 +1,4 @@
-"""Processes that share a pace: the service refuses none of their requests, and what they share holds none up."""
+"""Tests processes that share a rate limit: the service refuses no request, and sharing delays none."""
 
 from __future__ import annotations
 

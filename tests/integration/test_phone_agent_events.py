@@ -1,4 +1,4 @@
-"""The trigger of an asset watcher, in an event loop: each change is one event, whatever happens."""
+"""Tests the trigger of an asset watcher, in an event loop: each change is one event, whatever happens."""
 
 from __future__ import annotations
 

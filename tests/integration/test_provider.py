@@ -1,4 +1,4 @@
-"""What Airflow knows of this provider, and what that costs it."""
+"""Tests what Airflow knows about this provider, and how much time and memory that costs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tasks hand on: the agent, parts of it, and agents as other tasks returned them."""
+"""Tests what tasks return: an agent, its fields, and agents that other tasks have returned."""
 
 from __future__ import annotations
 

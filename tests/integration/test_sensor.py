@@ -1,4 +1,4 @@
-"""The sensor waits for a number: with the same result and the same errors in each of its modes."""
+"""Tests the sensor that waits for a number: each mode has the same result and the same errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sensor waits for sequences: with the same result and the same errors in each of its modes."""
+"""Tests the sensor that waits for sequences: each mode has the same result and the same errors."""
 
 from __future__ import annotations
 
@@ -269,7 +269,7 @@ def test_sensor_errors_ignore_soft_fail_in_every_mode(
 def test_timeout_fails_or_skips_and_says_how_far_it_is(soft_fail: bool, wait: Waiting, simulator: Simulator) -> None:
     simulator.step_takes = 3600
     sequence_id = started(simulator)
-    run = wait(sequence_id, poke_interval=0.1, timeout=1, soft_fail=soft_fail, retries=2)
+    run = wait(sequence_id, poke_interval=0.1, timeout=3, soft_fail=soft_fail, retries=2)
     assert run.states("wait") == ["skipped" if soft_fail else "failed"]
     assert run.tries("wait") == 1
     if not soft_fail:

@@ -1,4 +1,4 @@
-"""The trigger that waits for sequences, in an event loop: each has its turn, and many tasks share one poll."""
+"""Tests the trigger that waits for sequences: each sequence is polled in turn, and many tasks share one poll."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A sequence in a Dag: made as declared, started once, and only as it was asked for."""
+"""Tests a sequence in a Dag: it is created as declared, and started once, only if it may be."""
 
 from __future__ import annotations
 

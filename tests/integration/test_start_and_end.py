@@ -1,4 +1,4 @@
-"""A task that starts and ends in the triggerer: what Airflow is told, and what it is not."""
+"""Tests a task that starts and ends in the triggerer: what Airflow is told, and what it is not."""
 
 from __future__ import annotations
 

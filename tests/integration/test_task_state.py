@@ -1,4 +1,4 @@
-"""A task and its creates in Airflow's own task state store."""
+"""Tests that a task keeps its creates in Airflow's own task state store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many tasks of an operator the scheduler runs at once, over all runs of a Dag and its backfills."""
+"""Tests how many tasks of an operator the scheduler runs at once, over all runs of a Dag and its backfills."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people write arrives as they wrote it: what is rendered, what it becomes, and what is refused."""
+"""Tests templates: what is rendered, what it becomes, what is refused, and that other text stays as it was written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Large numbers: ten thousand agents in one list, a thousand tasks in one triggerer."""
+"""Tests large numbers: ten thousand agents in one list, a thousand tasks in one triggerer."""
 
 from __future__ import annotations
 

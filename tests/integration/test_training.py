@@ -1,4 +1,4 @@
-"""Training scenarios as code, by the operators, against the simulator."""
+"""Tests the operators for training scenarios, against the simulator."""
 
 from __future__ import annotations
 

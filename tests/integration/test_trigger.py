@@ -1,4 +1,4 @@
-"""The trigger in an event loop: however many tasks wait, one request an interval."""
+"""Tests the trigger for phone numbers in an event loop: many waiting tasks send one request per interval."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One folder of knowledge and agents, and two organizations in which every id is another one."""
+"""Tests one folder of knowledge and agents with two organizations, in which every id is different."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An upsert that waits for the agent's number in the same task: in a worker, and in the triggerer."""
+"""Tests an upsert that waits for the agent's number in the same task: in a worker, and in the triggerer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What would be published: a wheel and an sdist, built from a copy of the project."""
+"""Builds what would be published, a wheel and an sdist, from a copy of the project."""
 
 from __future__ import annotations
 

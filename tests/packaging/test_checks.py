@@ -1,4 +1,4 @@
-"""What is checked before a commit is what ``make check`` checks, and it finds broken links and misspelled words."""
+"""Tests that the hooks of commits run ``make check``, and that it finds broken links and misspelled words."""
 
 from __future__ import annotations
 

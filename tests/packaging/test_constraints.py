@@ -1,4 +1,4 @@
-"""What the provider needs goes with what an Airflow is installed with, and changes none of it."""
+"""Tests that the provider can be installed with an Airflow without changing what is installed with it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is installed is the package and nothing else; what is published builds it again."""
+"""Tests that the wheel contains only the package, and that the sdist builds it again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is installed, and when, is said in plain words, and a second time there is nothing to say."""
+"""Tests that ``make`` says in plain words what it installs, and says nothing if everything is installed."""
 
 from __future__ import annotations
 

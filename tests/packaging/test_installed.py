@@ -1,4 +1,4 @@
-"""The wheel, installed into an environment that has nothing else, does what an example and the quick start say."""
+"""Tests the wheel in an otherwise empty environment: an example and the quick start do what they say."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bill of materials of a release says what comes with the provider, and is the same each time."""
+"""Tests that the bill of materials of a release lists what is installed with the provider, and is reproducible."""
 
 from __future__ import annotations
 

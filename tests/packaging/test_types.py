@@ -1,4 +1,4 @@
-"""What a type checker says about a Dag: nothing where it is right, and each mistake where it is not."""
+"""Tests what a type checker reports about a Dag: nothing if it is correct, and each mistake if it is not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The workflows of GitHub: what they run exists, and a release is published with no password and few permissions."""
+"""Tests the workflows of GitHub: what they run exists, and a release needs no password and few permissions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Real servers on this machine: services over http and https, and a proxy, each recording what it gets to see."""
+"""Real servers on this machine: services over http and https, and a proxy. Each records what it receives."""
 
 from __future__ import annotations
 

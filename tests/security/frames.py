@@ -1,4 +1,4 @@
-"""What an error tracker sends of an error: each frame's locals, the error itself, and the errors that led to it."""
+"""Collects what an error tracker sends of an error: each frame's locals, the error, and the errors that led to it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A declaration that holds a secret of the connection is refused before anything is sent or stored."""
+"""Tests that a declaration with a secret of the connection is refused before anything is sent or stored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The key is in no output of ``doctor``, whatever the server does with it."""
+"""Tests that no output of ``doctor`` contains the key, whatever the server does with it."""
 
 from __future__ import annotations
 

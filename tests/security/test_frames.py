@@ -1,4 +1,4 @@
-"""No secret is in what an error tracker sends: the locals of the frames of an error, and all that led to it."""
+"""Tests that an error tracker gets no secret: from the locals of an error's frames, or from the errors before it."""
 
 from __future__ import annotations
 

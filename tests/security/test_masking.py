@@ -1,4 +1,4 @@
-"""The key is known to Airflow's secret masker as soon as a hook has read it, and no library logs it on the way."""
+"""Tests that Airflow masks the key as soon as a hook has read it, and that no library logs it before."""
 
 from __future__ import annotations
 

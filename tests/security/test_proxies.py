@@ -1,4 +1,4 @@
-"""A proxy never gets the key: it is a tunnel for https, and nothing else goes through it."""
+"""Tests that a proxy never gets the key: it is only a tunnel for https."""
 
 from __future__ import annotations
 

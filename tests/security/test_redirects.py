@@ -1,4 +1,4 @@
-"""A redirect never takes the key along: nobody but the service itself gets a request."""
+"""Tests that no redirect takes the key along: only the service itself gets a request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever is printed, pickled or shown of the provider's objects and errors, the key is not in it."""
+"""Tests that the key is in no printed, pickled or shown form of the provider's objects and errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The service's certificate is verified, always: there is no switch, and no accident that turns it off."""
+"""Tests that the service's certificate is always verified: no setting and no accident turns this off."""
 
 from __future__ import annotations
 

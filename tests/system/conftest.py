@@ -1,4 +1,4 @@
-"""One real Airflow for all system tests: scheduler, triggerer and API server, against a simulator over a socket."""
+"""Starts one real Airflow for all system tests: scheduler, triggerer and API server, against a simulator."""
 
 from __future__ import annotations
 

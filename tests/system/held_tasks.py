@@ -1,4 +1,4 @@
-"""Tasks of a real Airflow that are held and killed, cleared and run for days that are over: what tests share of it."""
+"""Holds, kills, clears and backfills tasks of a real Airflow, for several tests."""
 
 from __future__ import annotations
 

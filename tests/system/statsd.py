@@ -1,4 +1,4 @@
-"""A statsd, which an Airflow sends its metrics to."""
+"""A statsd server that receives the metrics of an Airflow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The example of an approved fleet, run to its end by a real Airflow and answered through its REST API."""
+"""Tests the example of an approved fleet: a real Airflow runs it, and its REST API answers it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Dag that is scheduled on the asset of a number reads it from the event, under a real scheduler."""
+"""Tests under a real scheduler that the Dag that is scheduled on the asset of a number reads it from the event."""
 
 from __future__ import annotations
 

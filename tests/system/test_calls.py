@@ -1,4 +1,4 @@
-"""People are called by a real Airflow that is killed, cleared, backfilled and switched off: nobody twice."""
+"""Tests that nobody is called twice by a real Airflow that is killed, cleared, backfilled and switched off."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a user types: the connection test and the weekly example, on the command line."""
+"""Tests what a user types on Airflow's command line: the connection test, and the weekly example."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a running Airflow gives its connection form."""
+"""Tests the connection form that a running Airflow serves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The example Dags of conversations under a real scheduler: the file of an hour starts the Dag that loads it."""
+"""Tests the example Dags of conversations under a real scheduler: the file of an hour starts the Dag that loads it."""
 
 from __future__ import annotations
 

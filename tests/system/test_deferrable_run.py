@@ -1,4 +1,4 @@
-"""The same Dags on the oldest and on the newest Airflow: an agent is made, awaited in the triggerer, and handed on."""
+"""Tests one Dag on the oldest and newest Airflow: it creates an agent, waits in the triggerer, and returns it."""
 
 from __future__ import annotations
 

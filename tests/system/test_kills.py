@@ -1,4 +1,4 @@
-"""Tasks, workers and the triggerer are killed with SIGKILL, and nothing is lost or doubled."""
+"""Tests that nothing is lost or doubled when tasks, workers and the triggerer are killed with SIGKILL."""
 
 from __future__ import annotations
 

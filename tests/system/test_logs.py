@@ -1,4 +1,4 @@
-"""What a task's log says: one line for each decision, and none for polls that decide nothing."""
+"""Tests the log of a task: one line for each decision, and none for polls that decide nothing."""
 
 from __future__ import annotations
 

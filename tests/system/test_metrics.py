@@ -1,4 +1,4 @@
-"""What workers and triggerers send to a statsd."""
+"""Tests what workers and triggerers send to a statsd."""
 
 from __future__ import annotations
 

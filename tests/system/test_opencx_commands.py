@@ -1,4 +1,4 @@
-"""``airflow opencx ...``: the commands behind Airflow's own command line, with its database."""
+"""Tests ``airflow opencx``: the commands in Airflow's own command line, with its database."""
 
 from __future__ import annotations
 

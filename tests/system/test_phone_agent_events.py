@@ -1,4 +1,4 @@
-"""A watcher fires each change of a phone agent, whatever happens to the triggerer, and nothing else."""
+"""Tests that a watcher fires each change of a phone agent, and nothing else, whatever happens to the triggerer."""
 
 from __future__ import annotations
 

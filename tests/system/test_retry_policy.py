@@ -1,4 +1,4 @@
-"""A task that the service asks to wait leaves its worker, and comes back when the time is over."""
+"""Tests that a task that the service asks to wait leaves its worker, and retries when the time is over."""
 
 from __future__ import annotations
 

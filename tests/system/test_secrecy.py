@@ -1,4 +1,4 @@
-"""After runs that fail in every way there is, the key is nowhere that Airflow writes."""
+"""Tests that Airflow writes the key nowhere, after runs that fail in every possible way."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sequences in a real Airflow that is killed, cleared, backfilled and switched off: each is started once at most."""
+"""Tests that a real Airflow that is killed, cleared, backfilled and switched off starts each sequence at most once."""
 
 from __future__ import annotations
 

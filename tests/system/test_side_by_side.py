@@ -1,4 +1,4 @@
-"""Runs of one Dag side by side: none holds up another."""
+"""Tests parallel runs of one Dag: no run delays another, and a create of a killed task is known to its next try."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Waiting in a real triggerer."""
+"""Tests waiting tasks in a real triggerer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The hook against a running simulator."""
+"""Gives the tests a hook against a running simulator."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Servers that send the same bytes to everybody, over raw sockets."""
+"""Servers that send the same bytes in response to every request, over raw sockets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A client that gets its responses from a test."""
+"""A client whose responses a test chooses."""
 
 from __future__ import annotations
 

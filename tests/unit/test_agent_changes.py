@@ -1,4 +1,4 @@
-"""Which changes of agents a list shows, against what was recorded before."""
+"""Tests which changes of agents a list shows, compared with an earlier record."""
 
 from __future__ import annotations
 

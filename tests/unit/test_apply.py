@@ -1,4 +1,4 @@
-"""One response is not believed: what is written is confirmed from the list."""
+"""Tests that a single response is not trusted: the list must confirm what was written."""
 
 from __future__ import annotations
 

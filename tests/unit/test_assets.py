@@ -1,4 +1,4 @@
-"""The addresses of assets: made for names of any kind, one for each name, and refused where they are none."""
+"""Tests the URIs of assets: one for each name of any kind, and an error for a URI that is not valid."""
 
 from __future__ import annotations
 

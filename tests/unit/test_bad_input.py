@@ -1,4 +1,4 @@
-"""Whatever is written, configured or answered: only this package's errors come out, and what is taken can be kept."""
+"""Tests arbitrary input: only this package's errors are raised, and accepted values can be stored."""
 
 from __future__ import annotations
 

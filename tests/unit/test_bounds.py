@@ -1,4 +1,4 @@
-"""Bounded input takes bounded time and memory, whatever it is."""
+"""Tests that input of limited size takes limited time and memory, whatever it contains."""
 
 from __future__ import annotations
 

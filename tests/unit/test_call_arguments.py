@@ -1,4 +1,4 @@
-"""The arguments of the operator that calls, which are checked again where the task runs."""
+"""Tests the arguments of the operator that calls, which are checked again where the task runs."""
 
 from __future__ import annotations
 

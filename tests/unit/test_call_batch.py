@@ -1,4 +1,4 @@
-"""Calls to several people in one task: the order of what is asked, what goes on after an error, and what stops."""
+"""Tests calls to several people in one task: the order of the requests, and which errors stop the rest."""
 
 from __future__ import annotations
 

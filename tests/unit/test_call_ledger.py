@@ -1,4 +1,4 @@
-"""The ledger of calls: what is decided from a record, and that records are kept, found, or known not to be known."""
+"""Tests the ledger of calls: what a record decides, and that records are kept, found, or known to be unknown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person reads of a batch of calls before it is made: how many, by whom, when, and who is left out."""
+"""Tests the preview of a batch of calls: how many, by whom, when, and who is left out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said of a person who may have been called is so, and says who it is."""
+"""Tests that messages about a person who may have been called are true, and name the person."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calling hours: by the clock where the person is, and in all places where the person may be."""
+"""Tests calling hours: in the time zone of the person, and in every zone where the person may be."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each command does what its help says; its examples are run against the simulator."""
+"""Tests that each command does what its help says, and that its examples run against the simulator."""
 
 from __future__ import annotations
 

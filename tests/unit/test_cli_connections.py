@@ -1,4 +1,4 @@
-"""A command finds its connection in the environment alone or in Airflow, and shows the key nowhere."""
+"""Tests that a command finds its connection in the environment or in Airflow, and shows the key nowhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is printed can be read by programs, and shows a person every character."""
+"""Tests the output of commands: programs can read it, and a person sees every character."""
 
 from __future__ import annotations
 

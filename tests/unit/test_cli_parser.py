@@ -1,4 +1,4 @@
-"""One declaration of each command makes the parser of the program and the group of Airflow's command line."""
+"""Tests that one declaration of each command makes both parsers: the program's and Airflow's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line starts at once where it needs no Airflow, and then imports none."""
+"""Tests that the command line starts quickly, and imports no Airflow where it needs none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training scenarios by the command line, against the simulator."""
+"""Tests the commands for training scenarios, against the simulator."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The client over a socket: what is sent again and what is not, and what each answer becomes."""
+"""Tests the client over a socket: which requests are retried, and what each response becomes."""
 
 from __future__ import annotations
 

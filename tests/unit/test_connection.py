@@ -1,4 +1,4 @@
-"""A connection becomes settings, or an error that names what is wrong with it."""
+"""Tests that a connection becomes settings, or an error that names what is wrong with it."""
 
 from __future__ import annotations
 

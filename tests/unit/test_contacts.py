@@ -1,4 +1,4 @@
-"""The people to call, from lists and files: each once, or nobody where one of them cannot be read."""
+"""Tests the people to call, from lists and files: each once, or none if one cannot be read."""
 
 from __future__ import annotations
 

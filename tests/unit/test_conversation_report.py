@@ -1,4 +1,4 @@
-"""How conversations are counted, and what a person reads of it."""
+"""Tests how conversations are counted, and how the report describes that to a person."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the operator of the report asks for, and what it refuses before it asks."""
+"""Tests what the operator of the report requests, and what it refuses before."""
 
 from __future__ import annotations
 

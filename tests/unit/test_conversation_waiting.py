@@ -1,4 +1,4 @@
-"""Which conversation is the one of a call, and what a poll means for a task that waits for it."""
+"""Tests which conversation belongs to a call, and what a poll means for a task that waits for it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``doctor`` sends nothing but GET, gives a report whatever responds, and says no more than was seen."""
+"""Tests that ``doctor`` sends only GET, reports whatever responds, and claims no more than it saw."""
 
 from __future__ import annotations
 

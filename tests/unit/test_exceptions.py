@@ -1,4 +1,4 @@
-"""An error that a trigger met is, in the worker, the error that the worker would have met."""
+"""Tests that an error in a trigger becomes the same error in the worker."""
 
 from __future__ import annotations
 

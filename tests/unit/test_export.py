@@ -1,4 +1,4 @@
-"""The agents that exist become fleet files of which a plan changes nothing, whatever the service shows of them."""
+"""Tests that existing agents become fleet files whose plan changes nothing, whatever the service shows of them."""
 
 from __future__ import annotations
 

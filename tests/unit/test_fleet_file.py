@@ -1,4 +1,4 @@
-"""A fleet file means what is written in it, and its errors name the line."""
+"""Tests that a fleet file means what is written in it, and that its errors name the line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a fleet file may hold beside its agents: defaults, names to ignore, anchors, one agent alone."""
+"""Tests the keys of a fleet file besides its agents: defaults, names to ignore, anchors, and one agent alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A fleet of several files: a folder, a glob, a list, and texts in files of their own that never leave the root."""
+"""Tests a fleet of several files: a folder, a glob, a list, and texts in files that never leave the root."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The schema of fleet files takes every fleet that is shown, refuses mistakes, and is what the models make of it."""
+"""Tests the schema of fleet files: it accepts every example, refuses mistakes, and agrees with the models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Variables of fleet files: ${NAME} is filled in texts, and changes nothing else."""
+"""Tests the variables of fleet files: ${NAME} is replaced in texts, and nothing else changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Guards: a plan that does more than expected, or is for another organization, writes nothing."""
+"""Tests guards: a plan that does more than expected, or is for another organization, writes nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The hook's methods against a running service: exactly one agent, as declared."""
+"""Tests the hook's methods against a running simulator: exactly one agent, as declared."""
 
 from __future__ import annotations
 

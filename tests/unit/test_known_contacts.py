@@ -1,4 +1,4 @@
-"""Which people a sequence reaches, how often their numbers would ring, and by what else they are known."""
+"""Tests which people a sequence reaches, how often their numbers would ring, and by what else they are known."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A plan that is applied late is made anew from a new list: the agents may have changed meanwhile."""
+"""Tests that a late plan is made again from a new list, because the agents may have changed."""
 
 from __future__ import annotations
 

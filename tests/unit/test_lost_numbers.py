@@ -1,4 +1,4 @@
-"""A phone number that was there and is gone is drift of its own kind."""
+"""Tests that a phone number that an agent has lost is reported as a kind of drift of its own."""
 
 from __future__ import annotations
 

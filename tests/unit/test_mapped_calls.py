@@ -1,4 +1,4 @@
-"""Tasks that are mapped over one list of people tell one another whom they have called, before anybody is called."""
+"""Tests that mapped tasks of one list tell each other whom they have called, before anybody is called."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is written is checked before it is sent; what is read is taken as it comes."""
+"""Tests the models: strict when they write, tolerant when they read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A voice by its name, so that one file serves organizations whose voices have other ids."""
+"""Tests voices by name, so that one file serves organizations whose voices have different ids."""
 
 from __future__ import annotations
 

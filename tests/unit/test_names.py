@@ -1,4 +1,4 @@
-"""Names that a reader takes for one."""
+"""Tests names that a reader takes for the same name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an Airflow that lacks something is told."""
+"""Tests the messages for an Airflow that is too old for a feature."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every operation is declared once, and messages, retries and metrics derive from the declaration."""
+"""Tests that messages, retries and metrics derive from the one declaration of each operation."""
 
 from __future__ import annotations
 

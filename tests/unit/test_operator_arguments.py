@@ -1,4 +1,4 @@
-"""Every argument of an operator or of the sensor reaches it, however a Dag gives it."""
+"""Tests that every argument of an operator or sensor arrives, in each way in which a Dag can give it."""
 
 from __future__ import annotations
 

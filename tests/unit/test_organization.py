@@ -1,4 +1,4 @@
-"""A plan is applied in the organization for which it was made, and in no other."""
+"""Tests that a plan is applied only in the organization for which it was made."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the page of agents says that an agent differs from the last plan."""
+"""Tests how the page of agents says that an agent differs from the last plan."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page of agents reads once, however many look, and waits no longer than it says."""
+"""Tests that many viewers of the page of agents share one read, and that it waits only as long as it says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page of agents shows what others wrote as text, and its style is the only one that its policy allows."""
+"""Tests that the page of agents shows the text of others as text, and that its policy allows only its own style."""
 
 from __future__ import annotations
 

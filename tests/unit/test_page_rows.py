@@ -1,4 +1,4 @@
-"""The table of the page of agents: its rows, their order, and what the query string asks for."""
+"""Tests the table of the page of agents: its rows, their order, and the query string."""
 
 from __future__ import annotations
 

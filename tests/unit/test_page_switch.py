@@ -1,4 +1,4 @@
-"""The page of agents is switched on by one setting, and costs nothing where it is off."""
+"""Tests that one setting switches the page of agents on, and that it costs nothing when it is off."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One request for a call: sent only where calls are allowed, never again, and believed only as far as it proves."""
+"""Tests one request for a call: sent only if calls are allowed, never repeated, trusted only as far as it proves."""
 
 from __future__ import annotations
 

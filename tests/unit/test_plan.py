@@ -1,4 +1,4 @@
-"""What is declared, and the agents that exist, make a plan."""
+"""Tests the plan that follows from a declaration and the agents that exist."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A plan is read by people who approve it: in plain words, with everything that matters, and nothing that hides."""
+"""Tests the words of a plan that a person approves: plain, complete, and nothing hidden."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The retry policy comes back when the service asked to, and gives up where another try is of no use."""
+"""Tests that the retry policy retries when the service asks to, and gives up when a retry cannot help."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training scenarios that exist, as files of which a plan changes nothing."""
+"""Tests that existing training scenarios become files whose plan changes nothing."""
 
 from __future__ import annotations
 

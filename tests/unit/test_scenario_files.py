@@ -1,4 +1,4 @@
-"""Training scenarios in Markdown files: what is read, and what is said of what is wrong."""
+"""Tests training scenarios in Markdown files: what is read, and how errors describe what is wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a stored sequence differs from what was asked, in words."""
+"""Tests how words describe the difference between a stored sequence and its declaration."""
 
 from __future__ import annotations
 

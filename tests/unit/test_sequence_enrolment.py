@@ -1,4 +1,4 @@
-"""To which sequences people can be added, and whom a sequence admits."""
+"""Tests to which sequences people can be added, and whom a sequence admits."""
 
 from __future__ import annotations
 

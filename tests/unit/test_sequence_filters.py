@@ -1,4 +1,4 @@
-"""Whom the filter of a sequence selects, as far as it can be told, and when two filters mean the same."""
+"""Tests whom the filter of a sequence selects, as far as that is known, and when two filters mean the same."""
 
 from __future__ import annotations
 

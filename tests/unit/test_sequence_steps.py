@@ -1,4 +1,4 @@
-"""The steps of a sequence as they are sent, and how stored ones differ."""
+"""Tests the steps of a sequence as they are sent, and how stored steps differ."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a poll means for a task that waits for sequences."""
+"""Tests what a poll means for a task that waits for sequences."""
 
 from __future__ import annotations
 

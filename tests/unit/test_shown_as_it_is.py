@@ -1,4 +1,4 @@
-"""What others wrote is shown as it is in every log line, error and plan: nothing of it hides, or passes for our words.
+"""Tests that log lines, errors and plans show every character of others' texts, so that none passes for ours.
 
 Each scenario lets one text stand for all that a service or a person writes: names, ids, numbers, keys, values, error
 messages, paths and ids of connections.

@@ -1,4 +1,4 @@
-"""What a task records of the creates that it sends, so that its next try knows of them."""
+"""Tests what a task records of the creates that it sends, so that its next try knows about them."""
 
 from __future__ import annotations
 

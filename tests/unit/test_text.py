@@ -1,4 +1,4 @@
-"""Text that stands for something else."""
+"""Tests text that stands for a boolean."""
 
 from __future__ import annotations
 

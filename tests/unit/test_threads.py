@@ -1,4 +1,4 @@
-"""What waits for the network in a thread, beside an event loop that goes on."""
+"""Tests functions that wait for the network in a thread while the event loop continues."""
 
 from __future__ import annotations
 

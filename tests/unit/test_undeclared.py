@@ -1,4 +1,4 @@
-"""Agents that are not declared: which are reported, and which of them may be a declared one under another name."""
+"""Tests agents that are not declared: which are reported, and which may be a declared agent under another name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One agent that cannot be read in full holds up who asks for what cannot be read, and nobody else."""
+"""Tests that one agent that cannot be read stops only the tasks that need what cannot be read."""
 
 from __future__ import annotations
 

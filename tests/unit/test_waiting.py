@@ -1,4 +1,4 @@
-"""What a poll means for one waiting task."""
+"""Tests what a poll means for one task that waits for phone numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which agent an entry of a fleet is about: the one of its id, of its name, or of the name that it had."""
+"""Tests which agent an entry of a fleet belongs to: by its id, by its name, or by its previous name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The XComs beside an agent."""
+"""Tests the XComs that a task pushes in addition to an agent."""
 
 from __future__ import annotations
 

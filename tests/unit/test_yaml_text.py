@@ -1,4 +1,4 @@
-"""Whatever is written as YAML is read back the same, by the reader of fleet files and by PyYAML's own."""
+"""Tests that values written as YAML are read back unchanged, by the reader of fleet files and by PyYAML."""
 
 from __future__ import annotations
 

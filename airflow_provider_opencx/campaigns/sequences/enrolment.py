@@ -48,6 +48,8 @@ class EnrolmentSender:
     :param sequence: the sequence.
     :param prepare_agents: what is checked once, before the first request, such as the agents that are to call.
     :param most_at_once: how many people a request adds at the most.
+    :param done: what a request does to a person, for messages and records.
+    :param ways_on: the last sentence of an error: what a person can do.
     """
 
     client: OpenCXClient

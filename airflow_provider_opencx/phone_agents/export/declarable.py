@@ -165,22 +165,37 @@ def _remarks(agents: PhoneAgents) -> Iterator[str]:
 
 def _entry_of(agent: PhoneAgent, agents: PhoneAgents) -> Entry | str:
     """Return an agent as an entry; a sentence that says why it cannot be one, if so."""
+    if agent.name is not None and len(same := agents.named(agent.name)) > 1:
+        return _of_one_name(same)
+    name = normalize_name(agent.name or "")
+    if reason := _why_not_exported(agent, name):
+        return f"{agent.label} is not exported: {reason}."
+    fields, left_out = _declared_fields(agent)
+    return Entry(agent, {"name": name, "id": agent.id, **fields}, left_out, tuple(_notes(name, agent, agents)))
+
+
+def _why_not_exported(agent: PhoneAgent, name: str) -> str | None:
+    """Return why an agent cannot be declared, as the rest of a sentence; ``None`` if it can be.
+
+    :param name: the normalized name of the agent; empty if it has none.
+    """
     if agent.name is None:
         problem = agent.unreadable.get("name")
-        reason = f"its name cannot be read ({problem})" if problem else "it has no name"
-        return f"{agent.label} is not exported: {reason}."
-    if len(same := agents.named(agent.name)) > 1:
-        return _of_one_name(same)
+        return f"its name cannot be read ({problem})" if problem else "it has no name"
     if "type" in agent.unreadable:
-        return f"{agent.label} is not exported: its type cannot be read ({agent.unreadable['type']})."
-    name = normalize_name(agent.name)
+        return f"its type cannot be read ({agent.unreadable['type']})"
     try:
         declared = FleetEntry.model_validate({"name": name, "id": agent.id})
     except ValidationError as invalid:
-        return f"{agent.label} is not exported: {_described(invalid)}."
+        return _described(invalid)
     if (declared.name, declared.id) != (name, agent.id):
-        return f"{agent.label} is not exported: its name or its id cannot be declared as it is."
-    fields: dict[str, JsonValue] = {"name": name, "id": agent.id}
+        return "its name or its id cannot be declared as it is"
+    return None
+
+
+def _declared_fields(agent: PhoneAgent) -> tuple[dict[str, JsonValue], dict[str, str]]:
+    """Return the fields that a declaration of an agent needs, and why other fields are left out, by field."""
+    fields: dict[str, JsonValue] = {}
     left_out: dict[str, str] = {}
     for field in _FIELDS:
         if field in agent.unreadable:
@@ -190,7 +205,7 @@ def _entry_of(agent: PhoneAgent, agents: PhoneAgents) -> Entry | str:
                 fields[field] = _declared_value(field, agent)
             except _UndeclarableError as reason:
                 left_out[field] = f"{reason}."
-    return Entry(agent, fields, left_out, tuple(_notes(name, agent, agents)))
+    return fields, left_out
 
 
 class _UndeclarableError(ValueError):

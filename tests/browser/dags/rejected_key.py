@@ -1,4 +1,4 @@
-"""A task whose key OpenCX rejects, for the test that reads its log."""
+"""A Dag with a task whose key OpenCX rejects, for the test that reads its log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A plan of a fleet, with which the page of agents compares, and a sequence, which it shows."""
+"""A Dag that plans a fleet, with which the page of agents compares, and creates a sequence, which the page shows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dags for an Airflow with several workers. Each has a service of its own."""
+"""Dags for an Airflow with several workers. Each Dag has a service of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Dag that runs for what happens to phone agents."""
+"""A Dag that runs for the events of phone agents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tasks that fail in every way there is, for the test that looks for the key afterwards."""
+"""Dags whose tasks fail in every possible way, for the test that then searches for the key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tasks that a test holds at a moment of its choice, to kill them there. It holds no Dag."""
+"""Holds tasks at a moment that a test chooses, to kill them there. It contains no Dag."""
 
 from __future__ import annotations
 

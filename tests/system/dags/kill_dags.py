@@ -1,4 +1,4 @@
-"""Dags whose tasks are killed, for the system tests. Each task that declares something has a service of its own."""
+"""Dags whose tasks the system tests kill. Each task that declares something has a service of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Dag whose tasks make each decision that there is, and wait in each way that this Airflow has."""
+"""A Dag whose tasks make every possible decision, and wait in each way that this Airflow has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Dag whose agent is awaited by a worker and in the triggerer."""
+"""A Dag that waits for an agent in a worker and in the triggerer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Dag whose task comes back when the service asks it to, for the system tests."""
+"""A Dag whose task retries when the service asks it to, for the system tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dags with sequences, for the system tests: their tasks are killed, cleared and run for days that are over."""
+"""Dags with sequences, for the system tests, which kill, clear and backfill their tasks."""
 
 from __future__ import annotations
 

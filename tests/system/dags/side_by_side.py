@@ -1,4 +1,4 @@
-"""A Dag of which several runs wait at once, and one whose task is killed with a create on its way."""
+"""A Dag of which several runs wait at once, and a Dag whose task is killed while it creates."""
 
 from __future__ import annotations
 
