@@ -253,13 +253,7 @@ class Checker:
     def _check_requests(self, task: Task, attempt: Attempt, before: Sequence[Attempt]) -> None:
         operations = _operations(sent for sent in attempt.sent if sent.is_first_page)
         described = f"try {attempt.number} of {task.action} of {task.agent_name!r} sent {_ids(operations)}"
-        unanswered = False
-        for sent in attempt.sent:
-            if sent.operation != CREATE_PHONE_AGENT:
-                continue
-            if unanswered:
-                self.broken.add("needless requests", f"{described}: a create after one that may have been handled")
-            unanswered = unanswered or _may_have_been_handled(sent)
+        self._check_creates(described, attempt)
         polls = 2 + attempt.seconds / POKE_INTERVAL + 2 * attempt.restarts if task.waits else 0
         if task.action == "wait":
             if len(attempt.sent) > (polls + _repeated_reads(attempt)) * self._pages:
@@ -276,6 +270,16 @@ class Checker:
             self.broken.add(
                 "needless requests", f"{described}: {len(attempt.sent)}, more than the {most:.0f} that faults explain"
             )
+
+    def _check_creates(self, described: str, attempt: Attempt) -> None:
+        """Check that no create follows another that may have been handled."""
+        unanswered = False
+        for sent in attempt.sent:
+            if sent.operation != CREATE_PHONE_AGENT:
+                continue
+            if unanswered:
+                self.broken.add("needless requests", f"{described}: a create after one that may have been handled")
+            unanswered = unanswered or _may_have_been_handled(sent)
 
     def _most_requests(self, attempt: Attempt, polls: float) -> float:
         """Return the most requests of a try that met faults, or waited for others."""

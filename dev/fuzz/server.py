@@ -138,6 +138,22 @@ class RawServer:
 
     def _serve_one(self, connection: socket.socket, received: bytes) -> bytes | None:
         """Serve one request; return what was received of the next one, ``None`` if there is no next one."""
+        read = self._read_request(connection, received)
+        if read is None:
+            return None
+        head, body, rest = read
+        method, target, _ = head.partition(b"\r\n")[0].decode("latin-1").split(" ", 2)
+        with self._lock:
+            dropped = self._dropped
+            steps = self._respond(Received(self._number, method, target, head, body))
+            self._number += 1
+        return rest if _is_kept_after(steps, connection, dropped) else None
+
+    def _read_request(self, connection: socket.socket, received: bytes) -> tuple[bytes, bytes, bytes] | None:
+        """Return the head and the body of a request, and what was received of the next one; ``None`` if it has no end.
+
+        :param received: what was received of it before.
+        """
         while b"\r\n\r\n" not in received:
             received += (piece := self._receive(connection))
             if not piece or len(received) > LONGEST_REQUEST:
@@ -148,21 +164,7 @@ class RawServer:
             body += (piece := self._receive(connection))
             if not piece:
                 return None
-        method, target, _ = head.partition(b"\r\n")[0].decode("latin-1").split(" ", 2)
-        with self._lock:
-            dropped = self._dropped
-            steps = self._respond(Received(self._number, method, target, head, body[:length]))
-            self._number += 1
-        for step in steps:
-            if isinstance(step, bytes):
-                connection.sendall(step)
-            elif isinstance(step, float):
-                dropped.wait(step)
-            elif step is not End.KEEP:
-                if step is End.RESET:
-                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                return None
-        return body[length:]
+        return head, body[:length], body[length:]
 
     def _receive(self, connection: socket.socket) -> bytes:
         while True:
@@ -170,3 +172,20 @@ class RawServer:
                 return connection.recv(65536)
             except TimeoutError:
                 continue  # an idle connection is kept
+
+
+def _is_kept_after(steps: Sequence[Step], connection: socket.socket, dropped: threading.Event) -> bool:
+    """Take the steps of a response; return whether the connection is kept for another request.
+
+    :param dropped: ends each wait when it is set.
+    """
+    for step in steps:
+        if isinstance(step, bytes):
+            connection.sendall(step)
+        elif isinstance(step, float):
+            dropped.wait(step)
+        elif step is not End.KEEP:
+            if step is End.RESET:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            return False
+    return True

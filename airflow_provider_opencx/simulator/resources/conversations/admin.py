@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import asdict
-from functools import wraps
+from functools import partial, wraps
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field, PositiveInt
@@ -121,6 +121,27 @@ class _BetweenPagesForm(Form):
     update: _ManyChangesForm | None = None
     remove: list[str] = Field(default_factory=list)
 
+    def check(self, service: ConversationControls) -> None:
+        """Raise an error if something of it is not valid, or if one of the conversations does not exist."""
+        for each in self.add:
+            each.check(service)
+        if self.update:
+            self.update.check(service)
+        for conversation_id in (*(self.update.ids if self.update else ()), *self.remove):
+            service.state(Conversations).find(conversation_id)
+
+    def change(self, service: ConversationControls, api_key: str | None) -> None:
+        """Add, change and remove the conversations; leave out those that no longer exist."""
+        for each in self.add:
+            each.add(service, api_key)
+        if self.update:
+            for conversation_id in self.update.ids:
+                with suppress(UnknownConversationError):
+                    _changed(service, conversation_id, self.update)
+        for conversation_id in self.remove:
+            with suppress(UnknownConversationError):
+                service.remove_conversation(conversation_id)
+
 
 def _checked(handler: _Handler) -> _Handler:
     """Turn the errors of the controls into those of HTTP."""
@@ -196,27 +217,8 @@ async def set_after_calls(service: ConversationControls, request: Request) -> Re
 async def plan_between_pages(service: ConversationControls, request: Request) -> Response:
     """Add, change and remove conversations between two pages."""
     api_key, form = key_in(service, request), await read_form(request, _BetweenPagesForm)
-    for each in form.add:
-        each.check(service)
-    ids = form.update.ids if form.update else []
-    if form.update:
-        form.update.check(service)
-    for conversation_id in (*ids, *form.remove):
-        service.state(Conversations).find(conversation_id)
-
-    def change() -> None:
-        for each in form.add:
-            each.add(service, api_key)
-        # Leave out conversations that are gone by then.
-        for conversation_id in ids:
-            if form.update:
-                with suppress(UnknownConversationError):
-                    _changed(service, conversation_id, form.update)
-        for conversation_id in form.remove:
-            with suppress(UnknownConversationError):
-                service.remove_conversation(conversation_id)
-
-    service.between_pages(change, after=form.after, times=form.times)
+    form.check(service)
+    service.between_pages(partial(form.change, service, api_key), after=form.after, times=form.times)
     return json_response({"after": form.after, "times": form.times}, 201)
 
 
