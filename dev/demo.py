@@ -122,6 +122,7 @@ def approve(airflow: AirflowStandalone, run_id: str) -> None:
         parts = ("Received executor event", "task_id='approve'", run_id)
         return any(all(part in line for part in parts) for line in airflow.log_file.read_text().splitlines()) or None
 
+    say("               (The demo answers by itself, as soon as Airflow's scheduler has noticed the question.)")
     wait_for("scheduler that knows of the question", is_heard, within=WITHIN)
     path = f"/dags/{DAG_ID}/dagRuns/{run_id}/taskInstances/approve/-1/hitlDetails"
     airflow.call("PATCH", path, {"chosen_options": ["Approve"], "params_input": {}})

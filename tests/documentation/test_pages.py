@@ -68,7 +68,8 @@ def json_type(schema: dict[str, Any]) -> tuple[str, str]:
 
 
 def test_readme_links_to_what_exists() -> None:
-    links = re.findall(r"\]\(([^)#]+)[^)]*\)", (PROJECT / "README.md").read_text())
+    readme = (PROJECT / "README.md").read_text()
+    links = re.findall(r"\]\(([^)#]+)[^)]*\)", readme) + re.findall(r"^\[[^]]+\]: ([^#\s]+)", readme, re.M)
     ours = [re.sub(WHERE_WE_ARE, "", link) for link in links if re.match(WHERE_WE_ARE, link)]
     assert len(ours) > 30
     files = ["docs/index.md" if link == "" else re.sub(r"^(.*)\.html$", r"docs/\1.md", link) for link in ours]
