@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -24,7 +25,9 @@ def clone(project: Path, tmp_path: Path) -> Path:
 
 
 def make(target: str, clone: Path) -> list[str]:
-    done = subprocess.run(["make", target], cwd=clone, capture_output=True, text=True, check=True)
+    # As in a terminal, and not within the make that runs the tests.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    done = subprocess.run(["make", target], cwd=clone, env=environment, capture_output=True, text=True, check=True)
     return done.stdout.splitlines()
 
 

@@ -27,7 +27,7 @@ def test_retry_after_frees_worker_for_long_wait(airflow: AirflowStandalone, simu
         away = "up_for_retry" if TAKES_A_RETRY else "up_for_reschedule"
         return instance if instance["state"] == away else None
 
-    first = wait_for("task that has left its worker", left, within=60)
+    first = wait_for("task that has left its worker", left, within=240)
     assert airflow.end_state("asked_to_wait", run_id, within=240) == "success"
     [second] = airflow.task_instances("asked_to_wait", run_id)
     assert second["try_number"] == (2 if TAKES_A_RETRY else 1)
