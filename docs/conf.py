@@ -42,6 +42,7 @@ html_theme = "furo"
 html_title = f"airflow-provider-opencx {release}"
 html_static_path = ["_static"]
 html_css_files = ["pages.css"]
+html_search_scorer = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_static", "scorer.js")
 html_theme_options = {"navigation_with_keys": True}
 html_copy_source = False
 html_show_sphinx = False
