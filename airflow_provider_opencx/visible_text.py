@@ -68,6 +68,11 @@ def identifier(text: str, longest: int = LONGEST) -> str:
     return text if len(text) <= longest and _IDENTIFIER.fullmatch(text) else in_quotes(text, longest)
 
 
+def name_and_id(name: str | None, item_id: str) -> str:
+    """Return how messages name an item of the service: name in quotes and id, or the id alone without a name."""
+    return identifier(item_id) if name is None else f"{in_quotes(name)} ({identifier(item_id)})"
+
+
 def whole_in_quotes(text: str, longest: int = 24) -> str:
     """Return a text in quotes, or only its length: the beginning of a secret would pass what masks the whole of it."""
     is_shown = len(text) <= longest and "\\" not in text  # a secret that is escaped would pass as well

@@ -30,7 +30,7 @@ from airflow_provider_opencx.resources.phone_agents import IDS_BY_NAMES, PhoneAg
 from airflow_provider_opencx.resources.training import list_training_scenarios
 from airflow_provider_opencx.resources.voices import list_voices
 from airflow_provider_opencx.text import listed
-from airflow_provider_opencx.visible_text import identifier, in_quotes
+from airflow_provider_opencx.visible_text import in_quotes, name_and_id
 
 FIND_NAMES_AFTER: Sequence[float] = (5, 5)
 """Seconds before each further read of a list for a name that it does not show: another task may just have made it."""
@@ -143,7 +143,7 @@ class _Resolving:
             else:
                 ids.append(found.id or "")
                 if found.doubt:
-                    called = f"{NOUNS[by_name]} {in_quotes(name)} ({identifier(found.id or '')})"
+                    called = f"{NOUNS[by_name]} {name_and_id(name, found.id or '')}"
                     self.warnings.append(f"The {called} {found.doubt}; change that in the OpenCX dashboard.")
         return ids
 

@@ -20,7 +20,7 @@ from airflow_provider_opencx.phone_agents.plan import (
 from airflow_provider_opencx.phone_numbers import normalize_phone_number
 from airflow_provider_opencx.resources.phone_agents import PhoneAgent, agent_label
 from airflow_provider_opencx.text import listed
-from airflow_provider_opencx.visible_text import identifier, in_quotes
+from airflow_provider_opencx.visible_text import identifier, in_quotes, name_and_id
 from airflow_provider_opencx.waiting import FailedPolls, MissingItems
 
 _MOST_HINTS = 3
@@ -152,7 +152,7 @@ class Wait:
         if self._by_id:
             for wanted, agent in found.items():
                 if agent is not None and agent.name:
-                    self._named[wanted] = f"{in_quotes(agent.name)} ({identifier(wanted)})"
+                    self._named[wanted] = name_and_id(agent.name, wanted)
 
     def _time_missing(self, missing: Iterable[str], at: float) -> None:
         self._missing.note(missing, at)

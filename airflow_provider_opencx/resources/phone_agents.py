@@ -40,7 +40,7 @@ from airflow_provider_opencx.resources.models import LONGEST_ID, CheckedModel, R
 from airflow_provider_opencx.resources.odd_items import warn_of_odd_items
 from airflow_provider_opencx.secret import forgets_locals
 from airflow_provider_opencx.text import is_rendered_list, without_invisible
-from airflow_provider_opencx.visible_text import identifier, in_quotes
+from airflow_provider_opencx.visible_text import identifier, in_quotes, name_and_id
 
 if TYPE_CHECKING:
     from airflow_provider_opencx.client.client import OpenCXClient
@@ -150,11 +150,7 @@ def agent_label(name: str | None, agent_id: str) -> str:
     :param name: its name; ``None`` if it has none, or none that can be read.
     :param agent_id: its id.
     """
-    return (
-        f"phone agent {identifier(agent_id)}"
-        if name is None
-        else f"phone agent {in_quotes(name)} ({identifier(agent_id)})"
-    )
+    return f"phone agent {name_and_id(name, agent_id)}"
 
 
 class PhoneAgent(ResourceModel):

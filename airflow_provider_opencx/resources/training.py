@@ -31,7 +31,7 @@ from airflow_provider_opencx.resources.models import LONGEST_ID, CheckedModel, R
 from airflow_provider_opencx.resources.odd_items import warn_of_odd_items
 from airflow_provider_opencx.secret import forgets_locals
 from airflow_provider_opencx.text import is_rendered_list, without_invisible
-from airflow_provider_opencx.visible_text import identifier, in_quotes
+from airflow_provider_opencx.visible_text import identifier, in_quotes, name_and_id
 
 if TYPE_CHECKING:
     from airflow_provider_opencx.client.client import OpenCXClient
@@ -152,11 +152,7 @@ def normalize_title(title: str) -> str:
 
 def scenario_label(title: str | None, scenario_id: str) -> str:
     """Return what messages call a scenario: its title and id, only its id where the title is not known."""
-    return (
-        f"training scenario {identifier(scenario_id)}"
-        if title is None
-        else f"training scenario {in_quotes(title)} ({identifier(scenario_id)})"
-    )
+    return f"training scenario {name_and_id(title, scenario_id)}"
 
 
 class TrainingScenario(ResourceModel):
