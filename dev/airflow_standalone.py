@@ -135,7 +135,9 @@ class RunningAirflow(ABC):
             },
         )
         self._started: list[subprocess.Popen[bytes]] = []
-        patience = Retry(total=8, backoff_factor=0.5, status_forcelist=[500, 502, 503])
+        # SQLite lets one process write. A write that waits too long for its turn is rolled back, and answered with 500.
+        repeatable = [*Retry.RETRYABLE_METHODS, "PATCH"]
+        patience = Retry(total=8, backoff_factor=0.5, status_forcelist=[500, 502, 503], allowed_methods=repeatable)
         self._api = httpx.Client(base_url=self.url, timeout=120, transport=RetryTransport(retry=patience))
 
     def __enter__(self) -> Self:
@@ -261,18 +263,10 @@ class RunningAirflow(ABC):
 
     def call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:
         """Call Airflow's REST API, or with a path under ``/ui/`` what its pages call, and return the decoded answer."""
-        answer = self._answer(method, path, body)
-        # SQLite lets one process write. A write that waited too long for its turn is rolled back, and is sent again.
-        for _ in range(2):
-            if method == "POST" or answer.status_code != 500 or "Database error" not in answer.text:
-                break
-            answer = self._answer(method, path, body)
+        answer = self._api.request(method, path if path.startswith("/ui/") else f"/api/v2{path}", json=body)
         if answer.is_error:
             raise RuntimeError(f"{method} {path}: {answer.status_code} {answer.text[:500]}")
         return answer.json()
-
-    def _answer(self, method: str, path: str, body: Mapping[str, object] | None) -> httpx.Response:
-        return self._api.request(method, path if path.startswith("/ui/") else f"/api/v2{path}", json=body)
 
     @abstractmethod
     def _start_all(self) -> None:
