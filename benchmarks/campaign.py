@@ -29,7 +29,7 @@ NOTES = f"""
 
 
 def measure(quick: bool) -> Section:
-    """Run a campaign and an enrolment for the same people, each step of it twice."""
+    """Run a campaign and an enrolment for the same people, and some of their tasks a second time."""
     count = 100 if quick else 1000
     with tempfile.TemporaryDirectory() as folder, simulated_service(requests_per_minute=LIMIT) as service:
         connect(service, paced=True)
@@ -63,7 +63,7 @@ def measure(quick: bool) -> Section:
 
 
 def _campaign(service: SimulatedService, file: str, people: int) -> dict[str, MeasuredTask]:
-    """Make a sequence, make it again, start it and start it again."""
+    """Make a sequence, make it again, and start it."""
     from airflow_provider_opencx.operators.sequence import (
         OpenCXCreateSequenceOperator,
         OpenCXStartSequenceOperator,

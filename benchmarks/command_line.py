@@ -23,53 +23,37 @@ CHANGED = 10
 def measure(quick: bool) -> Section:
     """Export a fleet, plan the file, change ten agents in it, and apply it."""
     count = 100 if quick else 1000
-    rows = []
     with tempfile.TemporaryDirectory() as name, simulated_service() as service:
         folder = Path(name)
         service.add_agents(
             [{"name": f"Agent {number}", "type": "outbound", "language": ["en"]} for number in range(count)]
         )
         fleet = folder / "fleet.yaml"
-        rows.append(_run(service, folder, "--help"))
-        rows.append(_run(service, folder, "agents"))
-        rows.append(_run(service, folder, "export", output=fleet))
-        rows.append(_run(service, folder, "plan", fleet.name))
+        rows = {"`--help`": _run(service, folder, "--help"), "`agents`": _run(service, folder, "agents")}
+        rows["`export`"] = _run(service, folder, "export", output=fleet)
+        plan = rows["`plan`, nothing differs"] = _run(service, folder, "plan", fleet.name)
         fleet.write_text(fleet.read_text().replace("    language: en\n", "    language: de\n", CHANGED))
-        rows.append(_run(service, folder, "plan", fleet.name))
-        rows.append(_run(service, folder, "apply", fleet.name, "--yes"))
+        rows[f"`plan`, {CHANGED} differ"] = _run(service, folder, "plan", fleet.name)
+        apply = rows[f"`apply --yes`, {CHANGED} differ"] = _run(service, folder, "apply", fleet.name, "--yes")
     return Section(
         "The command line",
         ratios=[
-            f"`plan` for a fleet of {count:,} takes {rows[3][2]} and {rows[3][1]} request, from the start of the"
-            f" process to its end; `apply` of {CHANGED} changes {rows[5][2]} and {rows[5][1]} requests."
+            f"`plan` for a fleet of {count:,} takes {plan[1]} and {plan[0]} request, from the start of the process to its"
+            f" end; `apply` of {CHANGED} changes {apply[1]} and {apply[0]} requests."
         ],
         tables=[
             Table(
                 f"A fleet of {count:,}",
                 ("Command", "Requests", "Time"),
-                [
-                    (command, requests, took)
-                    for command, (_, requests, took) in zip(
-                        (
-                            "`--help`",
-                            "`agents`",
-                            "`export`",
-                            "`plan`, nothing differs",
-                            f"`plan`, {CHANGED} differ",
-                            f"`apply --yes`, {CHANGED} differ",
-                        ),
-                        rows,
-                        strict=True,
-                    )
-                ],
+                [(command, *cost) for command, cost in rows.items()],
             )
         ],
         notes=NOTES,
     )
 
 
-def _run(service: SimulatedService, folder: Path, *arguments: str, output: Path | None = None) -> tuple[str, str, str]:
-    """Run a command, and return its name, the number of its requests, and its time."""
+def _run(service: SimulatedService, folder: Path, *arguments: str, output: Path | None = None) -> tuple[str, str]:
+    """Run a command, and return the number of its requests, and its time."""
     service.forget_requests()
     started = time.perf_counter()
     done = subprocess.run(
@@ -83,7 +67,7 @@ def _run(service: SimulatedService, folder: Path, *arguments: str, output: Path 
     took = time.perf_counter() - started
     if output:
         output.write_text(done.stdout)
-    return arguments[0], f"{sum((service.responses() or {}).values()):,}", seconds(took)
+    return f"{sum((service.responses() or {}).values()):,}", seconds(took)
 
 
 if __name__ == "__main__":
