@@ -16,6 +16,19 @@ def examples() -> Path:
     return examples_folder()
 
 
+@pytest.fixture(scope="session")
+def read_dag(read_dags: Callable[[Path], Any]) -> Callable[[Path], Any]:
+    """Parses a file as Airflow does, and returns its one Dag, which has the name of the file."""
+
+    def read(file: Path) -> Any:
+        bag = read_dags(file)
+        assert bag.import_errors == {}
+        assert list(bag.dags) == [file.stem]
+        return bag.dags[file.stem]
+
+    return read
+
+
 @pytest.fixture
 def run_dag(store_dag: Callable[[Any], None]) -> Callable[..., Any]:
     """Runs a Dag once, in this process, and returns the Dag run."""

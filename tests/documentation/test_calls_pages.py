@@ -16,13 +16,11 @@ AT_ANY_TIME = "00:00-24:00"
 
 
 @pytest.fixture
-def load(examples: Path, read_dags: Callable[[Path], Any]) -> Callable[[str], Any]:
+def load(examples: Path, read_dag: Callable[[Path], Any]) -> Callable[[str], Any]:
     """Parses the file of a Dag as Airflow does, and returns the Dag, with hours that hold whenever the test runs."""
 
     def load(dag_id: str) -> Any:
-        bag = read_dags(examples / "dags" / f"{dag_id}.py")
-        assert bag.import_errors == {}
-        dag = bag.dags[dag_id]
+        dag = read_dag(examples / "dags" / f"{dag_id}.py")
         for task in dag.tasks:
             if task.task_type == "OpenCXConversationSensor":
                 continue

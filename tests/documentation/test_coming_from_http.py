@@ -17,7 +17,7 @@ pytest.importorskip("airflow.providers.http", reason="the dependency group dev i
 @pytest.fixture
 def run(
     examples: Path,
-    read_dags: Callable[[Path], Any],
+    read_dag: Callable[[Path], Any],
     run_dag: Callable[..., Any],
     opencx_default: Simulator,
     monkeypatch: pytest.MonkeyPatch,
@@ -28,9 +28,7 @@ def run(
     monkeypatch.setenv("AIRFLOW_CONN_OPENCX_HTTP", json.dumps(connection))
 
     def run(file: str) -> str:
-        bag = read_dags(examples / file)
-        assert bag.import_errors == {}
-        [dag] = bag.dags.values()
+        dag = read_dag(examples / file)
         for task in dag.tasks:
             task.retry_delay /= 600
             if hasattr(task, "poke_interval"):

@@ -25,7 +25,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def run(
     examples: Path,
-    read_dags: Callable[[Path], Any],
+    read_dag: Callable[[Path], Any],
     store_dag: Callable[[Any], None],
     opencx_default: Simulator,
     files: Path,
@@ -33,9 +33,7 @@ def run(
     """Runs a Dag of the pages, and returns the run."""
 
     def run(dag_id: str, **how: Any) -> Any:
-        bag = read_dags(examples / "dags" / f"{dag_id}.py")
-        assert bag.import_errors == {}
-        dag = bag.dags[dag_id]
+        dag = read_dag(examples / "dags" / f"{dag_id}.py")
         for task in dag.tasks:
             task.retries = 0
         store_dag(dag)

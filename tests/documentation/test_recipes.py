@@ -33,17 +33,16 @@ RUN_BY = {
 
 
 @pytest.fixture
-def load(examples: Path, read_dags: Callable[[Path], Any], tmp_path: Path) -> Callable[[str], Any]:
+def load(examples: Path, read_dag: Callable[[Path], Any], tmp_path: Path) -> Callable[[str], Any]:
     """Parses a recipe beside the fleet of the pages, and returns its Dag, whose tasks are tried once."""
     shutil.copytree(examples / "recipes", tmp_path / "recipes")
     shutil.copy(examples / "dags" / "fleet.yaml", tmp_path / "recipes")
 
     def load(dag_id: str) -> Any:
-        bag = read_dags(tmp_path / "recipes" / f"{dag_id}.py")
-        assert bag.import_errors == {}
-        for task in bag.dags[dag_id].tasks:
+        dag = read_dag(tmp_path / "recipes" / f"{dag_id}.py")
+        for task in dag.tasks:
             task.retries = 0
-        return bag.dags[dag_id]
+        return dag
 
     return load
 

@@ -18,13 +18,11 @@ PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 
 @pytest.fixture
-def load(examples: Path, read_dags: Callable[[Path], Any]) -> Callable[[str], Any]:
+def load(examples: Path, read_dag: Callable[[Path], Any]) -> Callable[[str], Any]:
     """Parses the file of a Dag as Airflow does, and returns the Dag."""
 
     def load(dag_id: str) -> Any:
-        bag = read_dags(examples / "dags" / f"{dag_id}.py")
-        assert bag.import_errors == {}
-        return bag.dags[dag_id]
+        return read_dag(examples / "dags" / f"{dag_id}.py")
 
     return load
 

@@ -49,9 +49,9 @@ def test_page_of_common_compat_has_what_each_airflow_is_tested_with() -> None:
     airflows, versions = re.findall(r"^\| Airflow \| (3\.0\.6.*) \|\n\|.*\n\| `common-compat` \| (.*) \|$", page, re.M)[
         0
     ]
-    told = dict(zip(airflows.split(" | "), versions.split(" | "), strict=True))
-    assert told.keys() == nox("AIRFLOWS").keys()
-    for airflow, version in told.items():
+    stated = dict(zip(airflows.split(" | "), versions.split(" | "), strict=True))
+    assert stated.keys() == nox("AIRFLOWS").keys()
+    for airflow, version in stated.items():
         file = PROJECT / "constraints" / f"airflow-{airflow}.txt"
         pins = (file if file.exists() else PROJECT / "constraints.txt").read_text().splitlines()
         assert f"apache-airflow-providers-common-compat=={version}" in pins, airflow
