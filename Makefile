@@ -1,5 +1,5 @@
 # make demo    run an outbound campaign on a real Airflow against the simulator; it ends with a table of who was called
-# make test    run all tests, two at a time; ARGS="tests/system -n0" selects some
+# make test    run all tests, three at a time; ARGS="tests/system -n0" selects some
 # make ui      start Airflow's UI with the simulator, a connection and the examples; it prints the address
 # make check   check format, lint, types, documentation, links and spelling
 # make docs    build the documentation in docs/_build/html; a warning is an error
@@ -34,7 +34,7 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(BIN)/python dev/debian_packages.py
-	$(BIN)/pytest --numprocesses 2 $(ARGS)
+	$(BIN)/pytest --numprocesses 3 $(ARGS)
 
 ui: $(INSTALLED)
 	$(BIN)/python dev/ui.py

@@ -144,7 +144,7 @@ def tests(session: nox.Session, airflow: str) -> None:
         )
         session.run(
             *("python", "-m", "pytest", "--quiet", "-p", "no:cacheprovider", "--durations", "5"),
-            *("--numprocesses", "2", f"--junit-xml={report}", *own, *whole_airflow),
+            *("--numprocesses", "3", f"--junit-xml={report}", *own, *whole_airflow),
             *(f"--deselect={test}" for test in left_out),
         )
         outcome = "passed"

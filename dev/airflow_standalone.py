@@ -63,6 +63,17 @@ def airflow_environment(home: Path, dags: Path, variables: Mapping[str, str]) ->
     }
 
 
+def postgres_settings(database: str) -> dict[str, str]:
+    """Return the environment variables of an Airflow on PostgreSQL, whose drivers it needs.
+
+    :param database: the URL of an empty database, ``postgresql://...``.
+    """
+    return {
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database.replace("postgresql", "postgresql+psycopg2", 1),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC": database.replace("postgresql", "postgresql+asyncpg", 1),
+    }
+
+
 def copy_dags(*sources: Path, into: Path) -> None:
     """Copy the Dags of folders into another, and leave the examples' schedules out that are a text.
 
@@ -166,6 +177,14 @@ class RunningAirflow(ABC):
     def processes(self) -> set[psutil.Process]:
         """Return all that runs of this Airflow, orphans included: each process of a session that was started here."""
         return self._processes_of(*(started.pid for started in self._started))
+
+    def last_words(self, lines: int = 30) -> str:
+        """Return the commands of what runs and the last troubles in each log, which say why nothing happens."""
+        said = [f"Running: {command}" for command in sorted(" ".join(_words(each)) for each in self.processes())]
+        for log in sorted(self.home.glob("*.log")):
+            troubles = [line for line in log.read_text().splitlines() if "[info" not in line and "[debug" not in line]
+            said += [f"{log.name}:", *troubles[-lines:]]
+        return "\n".join(said)
 
     @abstractmethod
     def component(self, name: str) -> set[psutil.Process]:
@@ -307,9 +326,10 @@ class RunningAirflow(ABC):
 
 
 class AirflowStandalone(RunningAirflow):
-    """``airflow standalone``: scheduler, Dag processor, triggerer and API server, on SQLite.
+    """``airflow standalone``: scheduler, Dag processor, triggerer and API server.
 
-    Its log is ``standalone.log`` in its AIRFLOW_HOME.
+    Its log is ``standalone.log`` in its AIRFLOW_HOME. Its database is a file of SQLite there, unless ``variables`` name
+    another.
     """
 
     @property
@@ -353,8 +373,14 @@ def _session(process: psutil.Process) -> int | None:
 
 def _command(process: psutil.Process) -> list[str]:
     """Return a script's name and its arguments."""
+    match _words(process):
+        case [_, script, *arguments]:
+            return [Path(script).name, *arguments]
+    return []
+
+
+def _words(process: psutil.Process) -> list[str]:
     try:
-        _, script, *arguments = process.cmdline()
-    except (psutil.NoSuchProcess, ValueError):
+        return list(process.cmdline())
+    except psutil.NoSuchProcess:
         return []
-    return [Path(script).name, *arguments]

@@ -11,15 +11,16 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow_standalone import connection_json
+from airflow_standalone import RunningAirflow, connection_json, postgres_settings
 from debian_packages import find, how_to_get
+from servers import running_postgres
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
@@ -54,23 +55,36 @@ PAUSING = (
 """The modules that wait so. Their pauses are seconds, which every test that creates something would take."""
 
 
-WHOLE_AIRFLOW = ("tests/browser", "tests/executors", "tests/system")
+WHOLE_AIRFLOW = (("tests/system",), ("tests/browser", "tests/executors"))
+"""Groups of tests that start a scheduler, a triggerer and more. One after another in a group, each about as long."""
+
 COMMANDS_OF_AIRFLOW = ("tests/system/test_command_line.py", "tests/system/test_opencx_commands.py")
 """These start a process for each command, and no whole Airflow."""
 
 
-class OneWholeAirflow(LoadScopeScheduling):
-    """Runs tests side by side, and those that start a scheduler, a triggerer and more one after another among them."""
+class FewWholeAirflows(LoadScopeScheduling):
+    """Runs tests side by side, and those of a group that start a whole Airflow one after another among them."""
 
     def _split_scope(self, nodeid: str) -> str:
         """Return the name of the tests that must run after one another in one process."""
-        starts_airflow = nodeid.startswith(WHOLE_AIRFLOW) and not nodeid.startswith(COMMANDS_OF_AIRFLOW)
-        return "airflow" if starts_airflow else nodeid
+        if nodeid.startswith(COMMANDS_OF_AIRFLOW):
+            return nodeid
+        return next((" ".join(group) for group in WHOLE_AIRFLOW if nodeid.startswith(group)), nodeid)
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneWholeAirflow:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FewWholeAirflows:
     """Tell pytest-xdist which process runs which test."""
-    return OneWholeAirflow(config, log)
+    return FewWholeAirflows(config, log)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show with a test that failed what its Airflow runs and logged: both are gone when the session ends."""
+    report = yield
+    if report.failed and isinstance(item, pytest.Function):
+        for running in {value for value in item.funcargs.values() if isinstance(value, RunningAirflow)}:
+            report.sections.append(("Airflow", running.last_words()))
+    return report
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -195,6 +209,21 @@ def program() -> Callable[[str], Path]:
         pytest.skip(how_to_get(name))
 
     return program
+
+
+@pytest.fixture(scope="session")
+def new_database() -> Iterator[Callable[[], dict[str, str]]]:
+    """Returns the settings of a database for a whole Airflow, each time of an empty one.
+
+    It is one of PostgreSQL, as in production. Where no server is installed there are no settings, and Airflow makes a
+    file of SQLite, whose one writer at a time makes it slow, and now and then refuses what a test does.
+    """
+    server = find("postgres")
+    if server is None:
+        yield dict
+        return
+    with running_postgres(server) as create:
+        yield lambda: postgres_settings(create())
 
 
 @pytest.fixture(scope="session")

@@ -67,13 +67,15 @@ def chromium(program: Callable[[str], Path]) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def running_airflow(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowStandalone]:
+def running_airflow(
+    chromium: Browser, new_database: Callable[[], dict[str, str]], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[AirflowStandalone]:
     """The Airflow of a module, with no connection, the tests' own Dags, and the examples without their schedules."""
     dags = tmp_path_factory.mktemp("dags")
     copy_dags(DAGS, EXAMPLE_DAGS, into=dags)
     # The Dags are not paused, so its watcher would poll between the requests of the tests.
     (dags / "opencx_number_events.py").unlink()
-    with AirflowStandalone(tmp_path_factory.mktemp("airflow"), dags, SETTINGS) as airflow:
+    with AirflowStandalone(tmp_path_factory.mktemp("airflow"), dags, new_database() | SETTINGS) as airflow:
         yield airflow
 
 

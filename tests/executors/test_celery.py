@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 import yaml
-from airflow_celery import TASKS_OF_A_WORKER, WORKERS, AirflowCelery, running_postgres, running_redis
+from airflow_celery import TASKS_OF_A_WORKER, WORKERS, AirflowCelery
 from airflow_standalone import EXAMPLE_DAGS, connection_json, copy_dags, wait_for
 from page_examples import examples_folder
+from servers import running_postgres, running_redis
 from starlette.responses import Response
 
 from airflow_provider_opencx.simulator import Fault, Simulator, SlowResponse
@@ -99,9 +100,9 @@ def airflow(
         for name, extra in extras.items()
     }
     with (
-        running_postgres(program("postgres")) as database,
+        running_postgres(program("postgres")) as new_database,
         AirflowCelery(
-            tmp_path_factory.mktemp("airflow-celery"), dags, database, redis, connections | NOTICED_SOON
+            tmp_path_factory.mktemp("airflow-celery"), dags, new_database(), redis, connections | NOTICED_SOON
         ) as running,
     ):
         yield running

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from airflow_celery import running_redis
 from endless_redis import endless_redis
 from redis import Redis
+from servers import running_redis
 
 from airflow_provider_opencx.client import locks
 from airflow_provider_opencx.client.client import OpenCXClient

@@ -12,8 +12,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from airflow_celery import running_redis
 from airflow_standalone import connection_json
+from servers import running_redis
 
 from airflow_provider_opencx.simulator import Simulator, SlowResponse
 

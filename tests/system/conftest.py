@@ -78,10 +78,15 @@ def statsd() -> Iterator[Statsd]:
 
 @pytest.fixture(scope="session")
 def airflow(
-    connections: Mapping[str, str], statsd: Statsd, dags: Path, tmp_path_factory: pytest.TempPathFactory
+    connections: Mapping[str, str],
+    statsd: Statsd,
+    dags: Path,
+    new_database: Callable[[], dict[str, str]],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[AirflowStandalone]:
     """The running Airflow, which sends metrics."""
     variables = {
+        **new_database(),
         **connections,
         "AIRFLOW__METRICS__STATSD_ON": "True",
         "AIRFLOW__METRICS__STATSD_HOST": "127.0.0.1",

@@ -172,13 +172,18 @@ def services() -> Iterator[dict[str, Simulator]]:
 
 
 @pytest.fixture(scope="module")
-def airflow(services: dict[str, Simulator], tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowStandalone]:
+def airflow(
+    services: dict[str, Simulator],
+    new_database: Callable[[], dict[str, str]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[AirflowStandalone]:
     """An Airflow of its own: what is killed here is not missed in other tests."""
     connections = {
         f"AIRFLOW_CONN_OPENCX_{name.upper()}": connection_json(service.url, "test-key")
         for name, service in services.items()
     }
-    with AirflowStandalone(tmp_path_factory.mktemp("airflow-killed"), DAGS, connections | NOTICED_SOON) as running:
+    variables = new_database() | connections | NOTICED_SOON
+    with AirflowStandalone(tmp_path_factory.mktemp("airflow-killed"), DAGS, variables) as running:
         yield running
 
 
