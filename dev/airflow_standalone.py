@@ -174,6 +174,11 @@ class RunningAirflow(ABC):
         self._started.clear()
         self._api.close()
 
+    @property
+    def database(self) -> str:
+        """The URL of its database."""
+        return self._environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
+
     def processes(self) -> set[psutil.Process]:
         """Return all that runs of this Airflow, orphans included: each process of a session that was started here."""
         return self._processes_of(*(started.pid for started in self._started))

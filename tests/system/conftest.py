@@ -29,6 +29,13 @@ def service() -> Iterator[Simulator]:
 
 
 @pytest.fixture(scope="session")
+def watched_service() -> Iterator[Simulator]:
+    """The simulator of a watcher, which polls on when its Dag is paused, and would meet the faults of other tests."""
+    with Simulator(api_keys=(API_KEY,), requests_per_minute=None) as simulator:
+        yield simulator
+
+
+@pytest.fixture(scope="session")
 def start_over(service: Simulator, forget_creates: Callable[[], None]) -> Callable[[], Simulator]:
     """Returns the simulator sound, without agents and without a past."""
 
@@ -51,10 +58,11 @@ def simulator(start_over: Callable[[], Simulator]) -> Simulator:
 
 
 @pytest.fixture(scope="session")
-def connections(service: Simulator) -> dict[str, str]:
+def connections(service: Simulator, watched_service: Simulator) -> dict[str, str]:
     """Connections that work, and that fail each in a way of its own."""
     return {
         "AIRFLOW_CONN_OPENCX_DEFAULT": connection_json(service.url, API_KEY),
+        "AIRFLOW_CONN_OPENCX_WATCHED": connection_json(watched_service.url, API_KEY),
         "AIRFLOW_CONN_OPENCX_REJECTED": connection_json(service.url, f"{API_KEY}-rejected"),
         "AIRFLOW_CONN_OPENCX_UNREACHABLE": connection_json("http://127.0.0.1:1", API_KEY, max_retries=1),
         "AIRFLOW_CONN_OPENCX_BROKEN": connection_json(service.url, f"{API_KEY}\n{SECRET}", timeout="soon"),

@@ -56,6 +56,12 @@ class Watched:
 
 
 @pytest.fixture
+def simulator(watched_service: Simulator) -> Simulator:
+    """The simulator that the watcher polls."""
+    return watched_service
+
+
+@pytest.fixture
 def watched(airflow: AirflowStandalone) -> Iterator[Watched]:
     """The watcher of the Dag, for as long as this is not paused."""
     yield Watched(airflow)

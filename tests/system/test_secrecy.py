@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from airflow_standalone import AirflowStandalone
+from sqlalchemy import MetaData, create_engine, select
 
 from airflow_provider_opencx.simulator import Fault, Respond, Simulator
 from airflow_provider_opencx.simulator.responses import error_body
@@ -35,5 +37,16 @@ def test_key_stays_out_of_everything_airflow_writes(airflow: AirflowStandalone, 
     assert len(logs) >= len(instances)
     assert any(b"'*** is not a key of ours'. The API key was rejected" in path.read_bytes() for path in logs)
     assert any(b"no response from http://127.0.0.1:1" in path.read_bytes() for path in logs)
-    assert any(path.name == "airflow.db" for path in written)
     assert [str(path) for path in written if SECRET in path.read_bytes()] == []
+    rows = list(stored(airflow))
+    assert [row for row in rows if run_id in row]
+    assert [row for row in rows if SECRET.decode() in row] == []
+
+
+def stored(airflow: AirflowStandalone) -> Iterator[str]:
+    """Return all that Airflow keeps in its database."""
+    engine, tables = create_engine(airflow.database), MetaData()
+    tables.reflect(engine)
+    with engine.connect() as database:
+        yield from (repr(row) for table in tables.tables.values() for row in database.execute(select(table)))
+    engine.dispose()

@@ -12,7 +12,7 @@ from airflow_provider_opencx.triggers.phone_agent_events import OpenCXPhoneAgent
 
 agents = Asset(
     "phone_agents",
-    watchers=[AssetWatcher(name="changes", trigger=OpenCXPhoneAgentEventTrigger(poll_interval=2))],
+    watchers=[AssetWatcher(name="changes", trigger=OpenCXPhoneAgentEventTrigger("opencx_watched", poll_interval=2))],
 )
 
 with DAG("agent_events", schedule=[agents], start_date=datetime(2026, 1, 1), catchup=False):
