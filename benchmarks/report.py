@@ -101,8 +101,8 @@ def results(sections: Sequence[Section], *, took: float, quick: bool) -> str:
                 *(["**A quick run: fewer repetitions and smaller sizes.**"] if quick else []),
                 "\n".join(ratios),
                 machine().as_markdown(),
-                f"The run took {seconds(took)}. Times vary from run to run, and on a busy machine by a lot; numbers of"
-                " requests and of processes do not.",
+                f"The run took {seconds(took)}. Times vary from run to run, and on a busy machine by a lot. How"
+                " many requests this provider sends, and how many processes run, does not vary.",
                 *(section.as_markdown() for section in sections),
             ]
         )
