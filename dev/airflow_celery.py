@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
-from airflow_standalone import RunningAirflow, postgres_settings
+from airflow_standalone import RunningAirflow
 
 WORKERS = ("worker-1", "worker-2")
 TASKS_OF_A_WORKER = 2
@@ -25,21 +25,19 @@ class AirflowCelery(RunningAirflow):
 
     :param home: its AIRFLOW_HOME.
     :param dags: its Dags folder.
-    :param database: the URL of an empty PostgreSQL database.
     :param redis: the address of a Redis, without a database; Celery's messages are in its database 0.
-    :param variables: environment variables, such as ``AIRFLOW_CONN_OPENCX_DEFAULT``.
+    :param variables: environment variables: the settings of a PostgreSQL database, and others, such as
+        ``AIRFLOW_CONN_OPENCX_DEFAULT``.
     """
 
-    def __init__(self, home: Path, dags: Path, database: str, redis: str, variables: Mapping[str, str]) -> None:
-        on_postgres = postgres_settings(database)
+    def __init__(self, home: Path, dags: Path, redis: str, variables: Mapping[str, str]) -> None:
         super().__init__(
             home,
             dags,
             {
-                **on_postgres,
                 "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
                 "AIRFLOW__CELERY__BROKER_URL": f"{redis}/0",
-                "AIRFLOW__CELERY__RESULT_BACKEND": f"db+{on_postgres['AIRFLOW__DATABASE__SQL_ALCHEMY_CONN']}",
+                "AIRFLOW__CELERY__RESULT_BACKEND": f"db+{variables['AIRFLOW__DATABASE__SQL_ALCHEMY_CONN']}",
                 "AIRFLOW__CELERY__WORKER_CONCURRENCY": str(TASKS_OF_A_WORKER),
                 "AIRFLOW__CELERY__SYNC_PARALLELISM": "1",
                 **variables,

@@ -15,7 +15,7 @@ import yaml
 from airflow_celery import TASKS_OF_A_WORKER, WORKERS, AirflowCelery
 from airflow_standalone import EXAMPLE_DAGS, connection_json, copy_dags, wait_for
 from page_examples import examples_folder
-from servers import running_postgres, running_redis
+from servers import running_redis
 from starlette.responses import Response
 
 from airflow_provider_opencx.simulator import Fault, Simulator, SlowResponse
@@ -75,9 +75,14 @@ def redis(program: Callable[[str], Path]) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def airflow(
-    program: Callable[[str], Path], redis: str, services: dict[str, Simulator], tmp_path_factory: pytest.TempPathFactory
+    program: Callable[[str], Path],
+    new_database: Callable[[], dict[str, str]],
+    redis: str,
+    services: dict[str, Simulator],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[AirflowCelery]:
     """The running Airflow; its Dags are the tests', the README's, and the example without its schedule and limit."""
+    program("postgres")  # without it, the database would be a file of SQLite
     dags = tmp_path_factory.mktemp("dags-celery")
     copy_dags(DAGS, EXAMPLE_DAGS, into=dags)
     campaign = dags / f"{CAMPAIGN}.py"
@@ -99,12 +104,8 @@ def airflow(
         )
         for name, extra in extras.items()
     }
-    with (
-        running_postgres(program("postgres")) as new_database,
-        AirflowCelery(
-            tmp_path_factory.mktemp("airflow-celery"), dags, new_database(), redis, connections | NOTICED_SOON
-        ) as running,
-    ):
+    variables = new_database() | connections | NOTICED_SOON
+    with AirflowCelery(tmp_path_factory.mktemp("airflow-celery"), dags, redis, variables) as running:
         yield running
 
 
